@@ -1,0 +1,76 @@
+//! Sizes that kernels are told; output sizes come from the caller.
+
+use crate::pitch;
+
+/// Sizes of a convolution. A dense layer is one whose kernel covers the whole map.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConvShape {
+    /// Input channels.
+    pub c: usize,
+    /// Output channels.
+    pub k: usize,
+    /// Input rows.
+    pub h: usize,
+    /// Input columns.
+    pub w: usize,
+    /// Output rows.
+    pub oh: usize,
+    /// Output columns.
+    pub ow: usize,
+    /// Kernel rows and columns.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal zero padding.
+    pub padding: [usize; 2],
+    /// Vertical and horizontal dilation.
+    pub dilation: [usize; 2],
+    /// Channel groups.
+    pub groups: usize,
+    /// Distance between neighbouring input pixels: `c` for the network input, else `pitch(c)`.
+    pub c_pitch: usize,
+}
+
+impl ConvShape {
+    /// Distance between neighbouring output pixels.
+    pub fn k_pitch(&self) -> usize {
+        pitch(self.k)
+    }
+
+    /// Multiply-accumulates for one image.
+    pub fn macs(&self) -> usize {
+        self.oh * self.ow * self.k * (self.c / self.groups) * self.kernel[0] * self.kernel[1]
+    }
+}
+
+/// Sizes of a pooling over maps of pitch `pitch(c)`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PoolShape {
+    /// Channels.
+    pub c: usize,
+    /// Input rows.
+    pub h: usize,
+    /// Input columns.
+    pub w: usize,
+    /// Output rows.
+    pub oh: usize,
+    /// Output columns.
+    pub ow: usize,
+    /// Window rows and columns.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal border.
+    pub padding: [usize; 2],
+}
+
+/// Sizes of an elementwise operation over `pixels` pixels (rows times columns) of `c` channels.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct MapShape {
+    /// Channels.
+    pub c: usize,
+    /// Distance between neighbouring pixels: `c` for the network input, else `pitch(c)`.
+    pub pitch: usize,
+    /// Rows times columns of one image.
+    pub pixels: usize,
+}

@@ -1,0 +1,105 @@
+//! What runs a graph on numbers: the trait the CPU engine (and later a GPU) implements, and its plain arguments.
+
+use crate::graph::{Graph, NodeId};
+use crate::params::Params;
+use crate::shape::ImageShape;
+
+/// A batch of images: `data` is \[n\]\[h\]\[w\]\[c\], channels unpadded.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// The values.
+    pub data: &'a [f32],
+    /// How many images.
+    pub n: usize,
+}
+
+/// What the network should have said. Later: soft labels.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Targets<'a> {
+    /// One class index per image.
+    Classes(&'a [u32]),
+}
+
+/// One update of stochastic gradient descent: `v = momentum v + g; w -= lr v`, where
+/// `g = scale * (sum of the gradients of the batch) + weight_decay w`. With `nesterov`: `w -= lr (g + momentum v)`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Sgd {
+    /// Learning rate.
+    pub lr: f32,
+    /// 0 keeps no velocity.
+    pub momentum: f32,
+    /// Looks ahead along the velocity.
+    pub nesterov: bool,
+    /// L2 penalty.
+    pub weight_decay: f32,
+    /// Whether biases, gammas and betas decay too (recipe d2l: yes).
+    pub decay_all: bool,
+    /// Multiplies the summed gradient: 1 / batch size.
+    pub scale: f32,
+}
+
+/// What a training step tells.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StepResult {
+    /// Cross-entropy of each image.
+    pub losses: Vec<f32>,
+    /// The class with the largest logit, of each image (the first of equals).
+    pub predictions: Vec<u32>,
+}
+
+/// The value of one node: `data` is \[n\]\[h\]\[w\]\[c\], channels unpadded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeValue {
+    /// Images.
+    pub n: usize,
+    /// Shape of one image's value.
+    pub shape: ImageShape,
+    /// The values.
+    pub data: Vec<f32>,
+}
+
+/// Runs one graph on numbers. All methods leave the executor usable after an error.
+pub trait Executor {
+    /// The error of this executor; names the layer and says what to do.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The graph it runs.
+    fn graph(&self) -> &Graph;
+
+    /// Replaces parameters and running statistics (logical layout, the table of the same graph).
+    fn set_params(&mut self, params: &Params) -> Result<(), Self::Error>;
+
+    /// Copies parameters and running statistics out.
+    fn params(&self) -> Params;
+
+    /// The velocity of every trainable parameter, if momentum was ever used.
+    fn velocity(&self) -> Option<Params>;
+
+    /// Restores the velocity (a resumed run); `None` clears it.
+    fn set_velocity(&mut self, velocity: Option<&Params>) -> Result<(), Self::Error>;
+
+    /// Forward with batch statistics, softmax cross-entropy, backward; then the update, unless `None`
+    /// (the gradients can then be read with [`Executor::gradients`]).
+    fn train_step(
+        &mut self,
+        images: Images<'_>,
+        targets: Targets<'_>,
+        update: Option<&Sgd>,
+    ) -> Result<StepResult, Self::Error>;
+
+    /// Gradients of the *sum* of the losses of the last [`Executor::train_step`], in logical layout;
+    /// running statistics have zeros.
+    fn gradients(&self) -> Params;
+
+    /// Values of `nodes` with running statistics; the output node gives the logits.
+    fn infer(&mut self, images: Images<'_>, nodes: &[NodeId]) -> Result<Vec<NodeValue>, Self::Error>;
+
+    /// As [`Executor::infer`], but batch norms use the batch's statistics, as in training, and the running
+    /// statistics stay as they are (Gluon moves them in the backward pass only).
+    fn forward_training(
+        &mut self,
+        images: Images<'_>,
+        nodes: &[NodeId],
+    ) -> Result<Vec<NodeValue>, Self::Error>;
+}
