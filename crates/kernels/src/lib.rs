@@ -9,6 +9,7 @@ pub mod args;
 pub mod conv;
 pub mod level;
 pub mod shape;
+pub mod simd;
 pub mod view;
 
 pub use level::Level;

@@ -1,0 +1,100 @@
+//! AVX2 with FMA: sixteen lanes are two registers.
+
+use std::arch::x86_64::{
+    __m256, _CMP_GT_OQ, _mm256_add_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
+};
+
+use super::{Isa, Kernel};
+use crate::Level;
+
+/// Token of AVX2+FMA.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+/// Lanes 0-7 and 8-15.
+type Pair = (__m256, __m256);
+
+/// Enters AVX2.
+pub(super) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    assert!(Level::Avx2.supported(), "this CPU has no AVX2 with FMA");
+    // SAFETY: the features were just detected.
+    unsafe { run(kernel) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2(()))
+}
+
+// SAFETY of every block below: the private token is only made in `run`, whose features are enabled.
+impl Isa for Avx2 {
+    type V = Pair;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Pair {
+        // SAFETY: the token proves AVX2.
+        let v = unsafe { _mm256_set1_ps(x) };
+        (v, v)
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, src: *const f32) -> Pair {
+        // SAFETY: the token proves AVX2; the caller promises sixteen values.
+        unsafe { (_mm256_loadu_ps(src), _mm256_loadu_ps(src.add(8))) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, dst: *mut f32, v: Pair) {
+        // SAFETY: the token proves AVX2; the caller promises sixteen values.
+        unsafe {
+            _mm256_storeu_ps(dst, v.0);
+            _mm256_storeu_ps(dst.add(8), v.1);
+        }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Pair, b: Pair, c: Pair) -> Pair {
+        // SAFETY: the token proves FMA.
+        unsafe { (_mm256_fmadd_ps(a.0, b.0, c.0), _mm256_fmadd_ps(a.1, b.1, c.1)) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: the token proves AVX2.
+        unsafe { (_mm256_add_ps(a.0, b.0), _mm256_add_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: the token proves AVX2.
+        unsafe { (_mm256_sub_ps(a.0, b.0), _mm256_sub_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: the token proves AVX2.
+        unsafe { (_mm256_mul_ps(a.0, b.0), _mm256_mul_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn relu(self, v: Pair) -> Pair {
+        // `maxps` returns its second operand when one is NaN or both are zero.
+        // SAFETY: the token proves AVX2.
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            (_mm256_max_ps(zero, v.0), _mm256_max_ps(zero, v.1))
+        }
+    }
+
+    #[inline(always)]
+    fn select_gt(self, a: Pair, b: Pair, x: Pair, y: Pair) -> Pair {
+        // SAFETY: the token proves AVX2.
+        unsafe {
+            (
+                _mm256_blendv_ps(y.0, x.0, _mm256_cmp_ps::<_CMP_GT_OQ>(a.0, b.0)),
+                _mm256_blendv_ps(y.1, x.1, _mm256_cmp_ps::<_CMP_GT_OQ>(a.1, b.1)),
+            )
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! AVX-512: sixteen lanes are one register.
+
+use std::arch::x86_64::{
+    __m512, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    _mm512_sub_ps,
+};
+
+use super::{Isa, Kernel};
+use crate::Level;
+
+/// Token of AVX-512 (F, VL, BW, DQ).
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512(());
+
+/// Enters AVX-512.
+pub(super) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    assert!(Level::Avx512.supported(), "this CPU has no AVX-512");
+    // SAFETY: the features were just detected.
+    unsafe { run(kernel) }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512(()))
+}
+
+// SAFETY of every block below: the private token is only made in `run`, whose features are enabled.
+impl Isa for Avx512 {
+    type V = __m512;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, src: *const f32) -> __m512 {
+        // SAFETY: the token proves AVX-512; the caller promises sixteen values.
+        unsafe { _mm512_loadu_ps(src) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, dst: *mut f32, v: __m512) {
+        // SAFETY: the token proves AVX-512; the caller promises sixteen values.
+        unsafe { _mm512_storeu_ps(dst, v) };
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn relu(self, v: __m512) -> __m512 {
+        // `maxps` returns its second operand when one is NaN or both are zero.
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
+    }
+
+    #[inline(always)]
+    fn select_gt(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
+    }
+}

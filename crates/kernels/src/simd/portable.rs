@@ -1,0 +1,76 @@
+//! Sixteen lanes as an array: plain loops that LLVM turns into whatever vectors the target has.
+
+use super::Isa;
+use crate::LANES;
+
+/// Token of the portable level: always there.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable;
+
+/// Sixteen lanes, aligned so that any vector width can load them.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Lanes([f32; LANES]);
+
+macro_rules! lanewise {
+    ($lane:ident => $value:expr) => {{
+        let mut out = [0.0f32; LANES];
+        let mut $lane = 0;
+        while $lane < LANES {
+            out[$lane] = $value;
+            $lane += 1;
+        }
+        Lanes(out)
+    }};
+}
+
+impl Isa for Portable {
+    type V = Lanes;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Lanes {
+        Lanes([x; LANES])
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, src: *const f32) -> Lanes {
+        // SAFETY: promised by the caller; `read_unaligned` asks for no alignment.
+        Lanes(unsafe { src.cast::<[f32; LANES]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, dst: *mut f32, v: Lanes) {
+        // SAFETY: promised by the caller; `write_unaligned` asks for no alignment.
+        unsafe { dst.cast::<[f32; LANES]>().write_unaligned(v.0) };
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        lanewise!(i => a.0[i] * b.0[i] + c.0[i])
+    }
+
+    #[inline(always)]
+    fn add(self, a: Lanes, b: Lanes) -> Lanes {
+        lanewise!(i => a.0[i] + b.0[i])
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Lanes, b: Lanes) -> Lanes {
+        lanewise!(i => a.0[i] - b.0[i])
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Lanes, b: Lanes) -> Lanes {
+        lanewise!(i => a.0[i] * b.0[i])
+    }
+
+    #[inline(always)]
+    fn relu(self, v: Lanes) -> Lanes {
+        lanewise!(i => if v.0[i] < 0.0 { 0.0 } else { v.0[i] })
+    }
+
+    #[inline(always)]
+    fn select_gt(self, a: Lanes, b: Lanes, x: Lanes, y: Lanes) -> Lanes {
+        lanewise!(i => if a.0[i] > b.0[i] { x.0[i] } else { y.0[i] })
+    }
+}

@@ -1,0 +1,97 @@
+//! Every level's primitives against scalar arithmetic, on values that include zeros of both signs, NaN and infinities.
+
+use super::{Isa, Kernel, dispatch};
+use crate::{LANES, Level};
+
+const A: [f32; LANES] = [
+    1.5,
+    -2.0,
+    0.0,
+    -0.0,
+    f32::NAN,
+    f32::INFINITY,
+    1e-40,
+    -1e-40,
+    3.0,
+    7.25,
+    -8.5,
+    0.1,
+    1e30,
+    -1e30,
+    2.0,
+    5.0,
+];
+const B: [f32; LANES] =
+    [-1.5, -2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 1.0, 3.5, f32::NAN, -9.0, 0.1, 1e10, 1e10, -2.0, 0.3];
+const C: [f32; LANES] =
+    [0.25, 4.0, -0.0, 0.0, 1.0, 1.0, 0.0, 0.0, -10.5, 1.0, -76.0, -0.01, 1.0, 1.0, 4.0, -1.5];
+
+struct All;
+
+impl Kernel for All {
+    type Output = [[f32; LANES]; 6];
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> Self::Output {
+        // SAFETY: the arrays hold sixteen values each.
+        let (a, b, c) = unsafe { (isa.load(A.as_ptr()), isa.load(B.as_ptr()), isa.load(C.as_ptr())) };
+        [
+            isa.to_array(isa.mul_add(a, b, c)),
+            isa.to_array(isa.add(a, b)),
+            isa.to_array(isa.sub(a, b)),
+            isa.to_array(isa.mul(a, b)),
+            isa.to_array(isa.relu(a)),
+            isa.to_array(isa.select_gt(a, b, b, c)),
+        ]
+    }
+}
+
+/// NaN payloads may differ, everything else is exact to the bit.
+fn same(got: f32, want: f32) -> bool {
+    got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan())
+}
+
+#[test]
+fn every_level_computes_what_scalars_do() {
+    for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+        let got = dispatch(level, All);
+        for i in 0..LANES {
+            let fused = A[i].mul_add(B[i], C[i]);
+            let rounded = A[i] * B[i] + C[i];
+            let want = [
+                if level.profile() == "fma" { fused } else { rounded },
+                A[i] + B[i],
+                A[i] - B[i],
+                A[i] * B[i],
+                if A[i] < 0.0 { 0.0 } else { A[i] },
+                if A[i] > B[i] { B[i] } else { C[i] },
+            ];
+            for (op, (got, want)) in got.iter().zip(want).enumerate() {
+                assert!(same(got[i], want), "{level} op {op} lane {i}: {} instead of {want}", got[i]);
+            }
+        }
+    }
+}
+
+struct Flush;
+
+impl Kernel for Flush {
+    type Output = [f64; LANES];
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> Self::Output {
+        let mut sums = [0.5; LANES];
+        // SAFETY: both arrays hold sixteen values.
+        unsafe { isa.add_to_f64(sums.as_mut_ptr(), isa.load(C.as_ptr())) };
+        sums
+    }
+}
+
+#[test]
+fn lanes_widen_exactly() {
+    for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+        for (sum, c) in dispatch(level, Flush).iter().zip(C) {
+            assert_eq!(*sum, 0.5 + f64::from(c), "{level}");
+        }
+    }
+}
