@@ -1,2 +1,24 @@
-//! placeholder
+//! Where pictures come from: IDX files, the embedded sample, downloads, decoding, resizing, and batches made ahead
+//! of the engine.
+//!
+//! [`load`] gives a whole [`Dataset`], [`Loader`] turns one of its [`Split`]s into batches on its own thread.
+//! The network is used in [`download`] and nowhere else; nothing here calls it unasked.
 #![forbid(unsafe_code)]
+
+mod dataset;
+mod download;
+mod error;
+pub mod fashion;
+pub mod idx;
+mod loader;
+pub mod picture;
+mod place;
+pub mod resize;
+mod sample;
+
+pub use dataset::{Dataset, Split, load};
+pub use download::{DownloadOptions, download};
+pub use error::DataError;
+pub use loader::{Batch, BatchPlan, Loader};
+pub use place::{FindOptions, cache_dir, locate};
+pub use sample::licenses;

@@ -1,0 +1,152 @@
+//! What can go wrong with data, always with the file (or address) it went wrong in and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Everything this crate can complain about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// No data set goes by this name.
+    #[error("there is no data set called \"{name}\"; known: {known}", known = known.join(", "))]
+    UnknownName {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The data set is in none of the places looked at.
+    #[error("{name} was not found; looked in:{}\nways to get it:{}", bullets(looked), bullets(ways))]
+    NotFound {
+        /// Name of the data set.
+        name: String,
+        /// Every place, with what was missing there.
+        looked: Vec<String>,
+        /// Ways to get the data set, one a line.
+        ways: Vec<String>,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done: "read", "write", "create", "rename" ...
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is not what it should be: foreign, damaged, or longer than it says.
+    #[error("{}: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file ends too early.
+    #[error("{} is truncated: {expected} bytes of data announced, {found} found; fetch the file again", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes the header announces.
+        expected: u64,
+        /// Bytes that were there.
+        found: u64,
+    },
+    /// The file is bigger than this crate is willing to read.
+    #[error("{}: {what} is {size}, the limit is {limit}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What is too large, with its unit.
+        what: &'static str,
+        /// Its size.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The content is not the official one.
+    #[error(
+        "{}: SHA-256 of the decompressed bytes is {found}, expected {expected}; the file is damaged or another one",
+        path.display()
+    )]
+    WrongHash {
+        /// The file, or the address it came from.
+        path: PathBuf,
+        /// The official hash, in hexadecimal.
+        expected: String,
+        /// The hash of what is there.
+        found: String,
+    },
+    /// No address gave the file.
+    #[error(
+        "cannot download {file}; tried:{}\nthe part received so far is kept; run the command again to go on",
+        bullets(tried)
+    )]
+    Download {
+        /// Name of the file.
+        file: String,
+        /// Every address, with why it failed.
+        tried: Vec<String>,
+    },
+    /// A base address that cannot be used.
+    #[error("the mirror \"{mirror}\" is not usable: {reason}")]
+    Mirror {
+        /// What was given.
+        mirror: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Another process is writing the same file.
+    #[error("{} is being written by another download; wait for it or stop it", path.display())]
+    Busy {
+        /// The partial file.
+        path: PathBuf,
+    },
+    /// A picture that cannot be decoded.
+    #[error("{}: cannot decode the picture: {reason}", path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// A picture that does not fit the network.
+    #[error("the network wants {channels} channels; pictures can be prepared for 1 (grey) or 3 (colour)")]
+    Channels {
+        /// Channels of the network's input.
+        channels: usize,
+    },
+    /// A batch plan that makes no sense.
+    #[error("bad batch plan: {reason}")]
+    Plan {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The loader's thread ended in a panic.
+    #[error("the thread that prepares batches panicked: {message}")]
+    LoaderPanicked {
+        /// The panic's message.
+        message: String,
+    },
+}
+
+impl DataError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn malformed(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Malformed { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// Whether this is [`DataError::NotFound`]: the one failure a caller may answer with the embedded sample.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+}
+
+fn bullets(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  - {line}")).collect()
+}
