@@ -6,10 +6,17 @@
 //! Feature maps are NHWC with the channel pitch rounded up to [`LANES`] and zeros in the tail ([`pitch`]).
 
 pub mod args;
+mod check;
 pub mod conv;
+pub mod elementwise;
 pub mod level;
+pub mod loss;
+pub mod norm;
+pub mod pool;
+pub mod sgd;
 pub mod shape;
 pub mod simd;
+pub mod sum;
 pub mod view;
 
 pub use level::Level;

@@ -1,0 +1,60 @@
+//! Size checks that kernels make up front, so that their loops may rely on them.
+
+use crate::args::{Affine, Gate, Sink, Source, Sums, Term};
+
+/// A source over `rows` pixels.
+#[track_caller]
+pub(crate) fn source(src: &Source<'_>, rows: usize, pitch: usize) {
+    term(&src.main, rows, pitch);
+    if let Some(add) = &src.add {
+        term(add, rows, pitch);
+    }
+}
+
+#[track_caller]
+fn term(term: &Term<'_>, rows: usize, pitch: usize) {
+    map(term.data, rows, pitch);
+    if let Some(term) = &term.affine {
+        affine(term, pitch);
+    }
+}
+
+/// A full map of `rows` pixels.
+#[track_caller]
+pub(crate) fn map<T>(data: &[T], rows: usize, pitch: usize) {
+    assert_eq!(data.len(), rows * pitch, "values in a map of {rows} pixels at pitch {pitch}");
+}
+
+#[track_caller]
+fn affine(affine: &Affine<'_>, pitch: usize) {
+    assert!(affine.scale.len() == pitch && affine.shift.len() == pitch, "scale and shift of pitch {pitch}");
+}
+
+/// Sums of all channels of `images` images.
+#[track_caller]
+pub(crate) fn sums(sums: &Sums<'_>, images: usize, pitch: usize) {
+    assert_eq!(sums.shift.len(), pitch, "shift of the sums");
+    assert!(
+        sums.out.rows() == 2 * images && sums.out.width() == pitch,
+        "sums of {images} images, pitch {pitch}"
+    );
+}
+
+/// A sink over all channels of `images` images of `pixels` pixels.
+#[track_caller]
+pub(crate) fn sink(sink: &Sink<'_>, [images, pixels]: [usize; 2], pitch: usize) {
+    let rows = images * pixels;
+    assert!(sink.dst.rows() == rows && sink.dst.width() == pitch, "sink of {rows} rows, pitch {pitch}");
+    match &sink.gate {
+        Gate::Open => {}
+        Gate::Stored(z) => map(z, rows, pitch),
+        Gate::Affine { y, affine: gate } => {
+            map(y, rows, pitch);
+            affine(gate, pitch);
+        }
+    }
+    if let Some((y, sink)) = &sink.sums {
+        map(y, rows, pitch);
+        sums(sink, images, pitch);
+    }
+}

@@ -1,0 +1,88 @@
+//! Reference loops in `f64`, shared by the reference entries of every operation that reads a source or fills a sink.
+
+use super::{EvaluateArgs, SinkArgs};
+use crate::args::{Gate, Sink, Source, Term};
+
+/// Value `index` (channel `lane`) of a source, in `f64`.
+pub(crate) fn evaluate(src: &Source<'_>, index: usize, lane: usize) -> f64 {
+    let mut value = term(&src.main, index, lane);
+    if let Some(add) = &src.add {
+        value += term(add, index, lane);
+    }
+    if src.relu && value < 0.0 { 0.0 } else { value }
+}
+
+fn term(term: &Term<'_>, index: usize, lane: usize) -> f64 {
+    let value = f64::from(term.data[index]);
+    match &term.affine {
+        Some(affine) => value * f64::from(affine.scale[lane]) + f64::from(affine.shift[lane]),
+        None => value,
+    }
+}
+
+fn open(gate: &Gate<'_>, index: usize, lane: usize) -> bool {
+    match gate {
+        Gate::Open => true,
+        Gate::Stored(z) => z[index] > 0.0,
+        Gate::Affine { y, affine } => {
+            f64::from(y[index]) * f64::from(affine.scale[lane]) + f64::from(affine.shift[lane]) > 0.0
+        }
+    }
+}
+
+/// Fills a sink value by value, in any order.
+pub(crate) struct SinkWriter<'s, 'a> {
+    sink: &'s mut Sink<'a>,
+    pixels: usize,
+    pitch: usize,
+}
+
+impl<'s, 'a> SinkWriter<'s, 'a> {
+    /// A sink over maps of `pixels` pixels; its sums start at 0.
+    pub(crate) fn new(sink: &'s mut Sink<'a>, pixels: usize) -> Self {
+        let pitch = sink.dst.width();
+        if let Some((_, sums)) = &mut sink.sums {
+            for row in 0..sums.out.rows() {
+                sums.out.row(row).fill(0.0);
+            }
+        }
+        Self { sink, pixels, pitch }
+    }
+
+    /// The contribution `g` to channel `lane` of pixel `pixel` of image `image`.
+    pub(crate) fn put(&mut self, [image, pixel, lane]: [usize; 3], g: f64) {
+        let row = image * self.pixels + pixel;
+        let index = row * self.pitch + lane;
+        let held = if self.sink.accumulate { f64::from(self.sink.dst.row(row)[lane]) } else { 0.0 };
+        let value = if open(&self.sink.gate, index, lane) { g + held } else { 0.0 };
+        self.sink.dst.row(row)[lane] = value as f32;
+        if let Some((y, sums)) = &mut self.sink.sums {
+            sums.out.row(image * 2)[lane] += value;
+            sums.out.row(image * 2 + 1)[lane] += value * (f64::from(y[index]) - f64::from(sums.shift[lane]));
+        }
+    }
+}
+
+pub(super) fn evaluate_map(mut args: EvaluateArgs<'_>) {
+    args.check();
+    let pitch = args.shape.pitch;
+    for row in 0..args.images * args.shape.pixels {
+        for (lane, dst) in args.dst.row(row).iter_mut().enumerate() {
+            *dst = evaluate(&args.src, row * pitch + lane, lane) as f32;
+        }
+    }
+}
+
+pub(super) fn sink_map(mut args: SinkArgs<'_>) {
+    args.check();
+    let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
+    let mut writer = SinkWriter::new(&mut args.sink, pixels);
+    for image in 0..args.images {
+        for pixel in 0..pixels {
+            for lane in 0..pitch {
+                let g = args.g.map_or(0.0, |g| f64::from(g[(image * pixels + pixel) * pitch + lane]));
+                writer.put([image, pixel, lane], g);
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Batch normalisation (Ioffe & Szegedy 2015): statistics, and the per-channel numbers that turn the normalisation
+//! and its gradient into affine maps applied where the values are consumed.
+//!
+//! **Forward**: y = gamma (x - mean) istd + beta, istd = 1 / sqrt(var + epsilon), over the N = n h w values of a channel.
+//! With K the running mean before the step, s1 = sum (x - K), s2 = sum (x - K)^2: mean = K + s1 / N,
+//! var = s2 / N - (s1 / N)^2, scale = gamma istd, shift = beta - mean scale, and y = x scale + shift.
+//! **Backward**: S1 = sum dy, S2 = sum dy (x - K); dbeta = S1; dgamma = istd (S2 - (mean - K) S1);
+//! dx = a dy + b x + c with a = gamma istd, b = -gamma istd^2 dgamma / N, c = -a S1 / N - b mean.
+//! **Saved**: x (the convolution's output), mean, istd. Neither the normalised value nor dx is ever stored.
+//! **Numerics**: sums in `f32` chains of at most 64 pixels flushed to `f64`, shifted by K against cancellation; everything
+//! per channel is `f64`, rounded to `f32` once.
+//! **Kernels**: statistics `avx512`, `avx2` (pitch a multiple of 16), `portable`, `reference`; the per-channel parts are plain
+//! `f64` loops, equal on every level.
+
+use crate::args::Sums;
+use crate::shape::MapShape;
+use crate::{Entry, Level, check};
+
+mod channel;
+
+pub use crate::sum::reduce_sums;
+pub use channel::{
+    FinalizeArgs, FinalizeBackwardArgs, InferenceAffineArgs, Running, finalize, finalize_backward,
+    inference_affine,
+};
+
+/// Arguments of [`Stats`].
+#[derive(Debug)]
+pub struct StatsArgs<'a> {
+    /// The sizes.
+    pub shape: &'a MapShape,
+    /// How many images the piece has.
+    pub images: usize,
+    /// The batch norm's input.
+    pub data: &'a [f32],
+    /// Per-image sums of all channels: of v = value - shift, and of v^2.
+    pub sums: Sums<'a>,
+}
+
+/// Statistics of a stored map (a convolution makes those of its output itself).
+pub type Stats = fn(StatsArgs<'_>);
+
+/// Statistics of a stored map.
+pub const STATS: &[Entry<MapShape, Stats>] =
+    &[Entry { name: "stats/reference", level: Level::Portable, fits: |_| true, run: reference }];
+
+impl StatsArgs<'_> {
+    #[track_caller]
+    fn check(&self) {
+        check::map(self.data, self.images * self.shape.pixels, self.shape.pitch);
+        check::sums(&self.sums, self.images, self.shape.pitch);
+    }
+}
+
+fn reference(mut args: StatsArgs<'_>) {
+    args.check();
+    let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
+    for image in 0..args.images {
+        for lane in 0..pitch {
+            let [mut first, mut second] = [0.0; 2];
+            for pixel in 0..pixels {
+                let value = f64::from(args.data[(image * pixels + pixel) * pitch + lane]);
+                let value = value - f64::from(args.sums.shift[lane]);
+                first += value;
+                second += value * value;
+            }
+            args.sums.out.row(image * 2)[lane] = first;
+            args.sums.out.row(image * 2 + 1)[lane] = second;
+        }
+    }
+}
