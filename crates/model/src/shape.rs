@@ -1,4 +1,15 @@
 //! Shapes, and the only place where output sizes are computed.
+//!
+//! A window of `k` taps, `d` pixels apart, spans `d (k - 1) + 1` pixels; moved by `s` over `n` pixels with `p` zeros
+//! on each side it fits `floor((n + 2p - d (k - 1) - 1) / s) + 1` times (Dumoulin & Visin 2016, "A guide to
+//! convolution arithmetic for deep learning", relationship 15).
+
+use crate::error::ModelError;
+use crate::graph::{ConvSpec, Op, PoolSpec};
+
+/// Most values in one image's feature map, and in one parameter: 2^31 - 1, 8 GiB of `f32`. Beyond it, sizes are
+/// typing errors; below it, no product of sizes overflows.
+pub const MAX_VALUES: usize = i32::MAX as usize;
 
 /// Shape of one image or feature map: channels, rows, columns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -37,4 +48,207 @@ impl std::fmt::Display for ImageShape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}x{}x{}", self.c, self.h, self.w)
     }
+}
+
+/// Reads "1x96x96": channels, rows, columns.
+impl std::str::FromStr for ImageShape {
+    type Err = ModelError;
+
+    fn from_str(text: &str) -> Result<Self, ModelError> {
+        let wrong = || ModelError::ShapeText { text: text.to_owned() };
+        let mut sizes = [0; 3];
+        let mut parts = text.split('x');
+        for size in &mut sizes {
+            *size = parts.next().and_then(|part| part.parse().ok()).ok_or_else(wrong)?;
+        }
+        let shape = Self::new(sizes[0], sizes[1], sizes[2]);
+        match (parts.next(), product(&sizes)) {
+            (None, Some(1..)) => Ok(shape),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Shape of the value of `op`, called `layer` in errors. `inputs` are the shapes it reads, as many as the op takes;
+/// the images themselves are the input of [`Op::Input`].
+pub fn output(layer: &str, op: &Op, inputs: &[ImageShape]) -> Result<ImageShape, ModelError> {
+    let arity = op.arity().max(1);
+    if inputs.len() != arity {
+        let problem = format!("{} takes {arity} inputs, got {}", op.kind(), inputs.len());
+        return Err(ModelError::Malformed { layer: layer.to_owned(), problem });
+    }
+    let input = inputs[0];
+    let sizes = Sizes { layer, input };
+    let shape = match op {
+        Op::Input => {
+            let dims = [input.c, input.h, input.w];
+            sizes.positive("the shape of the images", &dims)?;
+            input
+        }
+        Op::Conv2d { spec, .. } => sizes.conv(spec)?,
+        Op::BatchNorm { spec, .. } => {
+            sizes.setting("epsilon", "a positive number", spec.epsilon, spec.epsilon > 0.0)?;
+            sizes.setting(
+                "momentum",
+                "between 0 and 1",
+                spec.momentum,
+                (0.0..=1.0).contains(&spec.momentum),
+            )?;
+            input
+        }
+        Op::Relu => input,
+        Op::MaxPool2d { spec } => sizes.max_pool(spec)?,
+        Op::GlobalAvgPool2d => ImageShape::new(input.c, 1, 1),
+        Op::Dense { units, .. } => {
+            sizes.positive("units", &[*units])?;
+            sizes.bounded("weight", &[*units, input.len()])?;
+            ImageShape::new(*units, 1, 1)
+        }
+        Op::Add => {
+            if inputs[0] != inputs[1] {
+                let (left, right) = (inputs[0], inputs[1]);
+                return Err(ModelError::Shapes { layer: layer.to_owned(), left, right });
+            }
+            input
+        }
+    };
+    sizes.bounded("value", &[shape.c, shape.h, shape.w])?;
+    Ok(shape)
+}
+
+/// The rules of one layer: what it is called and what it reads.
+struct Sizes<'a> {
+    layer: &'a str,
+    input: ImageShape,
+}
+
+impl Sizes<'_> {
+    fn conv(&self, spec: &ConvSpec) -> Result<ImageShape, ModelError> {
+        self.positive("channels", &[spec.channels])?;
+        self.positive("kernel", &spec.kernel)?;
+        self.positive("strides", &spec.stride)?;
+        self.positive("dilation", &spec.dilation)?;
+        self.positive("groups", &[spec.groups])?;
+        if !self.input.c.is_multiple_of(spec.groups) || !spec.channels.is_multiple_of(spec.groups) {
+            return Err(ModelError::Groups {
+                layer: self.layer.to_owned(),
+                input: self.input,
+                channels: spec.channels,
+                groups: spec.groups,
+            });
+        }
+        self.bounded("weight", &conv_weight_dims(spec, self.input.c))?;
+        let [h, w] = self.window(Window {
+            kernel: spec.kernel,
+            stride: spec.stride,
+            padding: spec.padding,
+            dilation: spec.dilation,
+        })?;
+        Ok(ImageShape::new(spec.channels, h, w))
+    }
+
+    fn max_pool(&self, spec: &PoolSpec) -> Result<ImageShape, ModelError> {
+        self.positive("pool size", &spec.kernel)?;
+        self.positive("strides", &spec.stride)?;
+        if spec.padding[0] >= spec.kernel[0] || spec.padding[1] >= spec.kernel[1] {
+            return Err(ModelError::Padding {
+                layer: self.layer.to_owned(),
+                window: spec.kernel,
+                padding: spec.padding,
+            });
+        }
+        let [h, w] = self.window(Window {
+            kernel: spec.kernel,
+            stride: spec.stride,
+            padding: spec.padding,
+            dilation: [1, 1],
+        })?;
+        Ok(ImageShape::new(self.input.c, h, w))
+    }
+
+    /// Rows and columns of positions that a window can take.
+    fn window(&self, window: Window) -> Result<[usize; 2], ModelError> {
+        let too_large =
+            || ModelError::TooLarge { layer: self.layer.to_owned(), what: "value", input: self.input };
+        let span = window.span().ok_or_else(too_large)?;
+        let mut positions = [0; 2];
+        for (axis, size) in [self.input.h, self.input.w].into_iter().enumerate() {
+            let padded = window.padding[axis].checked_mul(2).and_then(|padding| padding.checked_add(size));
+            let Some(room) = padded.ok_or_else(too_large)?.checked_sub(span[axis]) else {
+                return Err(ModelError::Window {
+                    layer: self.layer.to_owned(),
+                    input: self.input,
+                    window: span,
+                    padding: window.padding,
+                    smallest: [0, 1].map(|axis| span[axis].saturating_sub(2 * window.padding[axis]).max(1)),
+                });
+            };
+            positions[axis] = room / window.stride[axis] + 1;
+        }
+        Ok(positions)
+    }
+
+    fn positive(&self, setting: &'static str, values: &[usize]) -> Result<(), ModelError> {
+        match values.contains(&0) {
+            false => Ok(()),
+            true => Err(ModelError::Setting {
+                layer: self.layer.to_owned(),
+                setting,
+                expected: "at least 1",
+                value: values.iter().map(usize::to_string).collect::<Vec<_>>().join("x"),
+            }),
+        }
+    }
+
+    fn setting(
+        &self,
+        setting: &'static str,
+        expected: &'static str,
+        value: f32,
+        good: bool,
+    ) -> Result<(), ModelError> {
+        if good && value.is_finite() {
+            return Ok(());
+        }
+        let (layer, value) = (self.layer.to_owned(), value.to_string());
+        Err(ModelError::Setting { layer, setting, expected, value })
+    }
+
+    fn bounded(&self, what: &'static str, dims: &[usize]) -> Result<(), ModelError> {
+        match product(dims) {
+            Some(_) => Ok(()),
+            None => Err(ModelError::TooLarge { layer: self.layer.to_owned(), what, input: self.input }),
+        }
+    }
+}
+
+/// A window that slides over rows and columns.
+#[derive(Clone, Copy)]
+struct Window {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+    dilation: [usize; 2],
+}
+
+impl Window {
+    /// Rows and columns from the first tap to the last; the kernel is at least 1.
+    fn span(&self) -> Option<[usize; 2]> {
+        let axis = |i: usize| self.dilation[i].checked_mul(self.kernel[i] - 1)?.checked_add(1);
+        Some([axis(0)?, axis(1)?])
+    }
+}
+
+/// Dimensions of a convolution's filter over `c` input channels: output channels, input channels of one group,
+/// kernel rows, kernel columns. `groups` divides `c`.
+pub fn conv_weight_dims(spec: &ConvSpec, c: usize) -> [usize; 4] {
+    [spec.channels, c / spec.groups, spec.kernel[0], spec.kernel[1]]
+}
+
+/// The product, if it is at most [`MAX_VALUES`].
+fn product(sizes: &[usize]) -> Option<usize> {
+    sizes
+        .iter()
+        .try_fold(1usize, |product, &size| product.checked_mul(size))
+        .filter(|&product| product <= MAX_VALUES)
 }

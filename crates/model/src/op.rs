@@ -1,0 +1,99 @@
+//! What is true of each operation wherever it is used: its name, the parameters it owns, what it costs.
+
+use crate::graph::{Graph, Node, Op, ParamId, Role};
+use crate::shape::{ImageShape, conv_weight_dims};
+
+/// One parameter of an operation.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    /// Which parameter of the graph it is.
+    pub id: &'a mut ParamId,
+    /// Last segment of its name: PyTorch's ("weight", "running_mean").
+    pub suffix: &'static str,
+    /// What it is for.
+    pub role: Role,
+    /// Its dimensions, outermost first.
+    pub dims: Vec<usize>,
+}
+
+impl Op {
+    /// What it is called in tables: "conv2d", "batch_norm".
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Op::Input => "input",
+            Op::Conv2d { .. } => "conv2d",
+            Op::BatchNorm { .. } => "batch_norm",
+            Op::Relu => "relu",
+            Op::MaxPool2d { .. } => "max_pool2d",
+            Op::GlobalAvgPool2d => "global_avg_pool2d",
+            Op::Dense { .. } => "dense",
+            Op::Add => "add",
+        }
+    }
+
+    /// How many values it reads: 0 for the input, 2 for a sum, else 1.
+    pub fn arity(&self) -> usize {
+        match self {
+            Op::Input => 0,
+            Op::Add => 2,
+            _ => 1,
+        }
+    }
+
+    /// Its parameters, in the order in which they are stored, for an input of shape `input` that
+    /// [`output`](crate::shape::output) has accepted.
+    pub fn slots(&mut self, input: ImageShape) -> Vec<Slot<'_>> {
+        let slot = |id, suffix, role, dims: &[usize]| Slot { id, suffix, role, dims: dims.to_vec() };
+        match self {
+            Op::Input | Op::Relu | Op::MaxPool2d { .. } | Op::GlobalAvgPool2d | Op::Add => Vec::new(),
+            Op::Conv2d { spec, weight, bias } => {
+                let mut slots =
+                    vec![slot(weight, "weight", Role::ConvWeight, &conv_weight_dims(spec, input.c))];
+                slots.extend(bias.as_mut().map(|bias| slot(bias, "bias", Role::Bias, &[spec.channels])));
+                slots
+            }
+            Op::BatchNorm { gamma, beta, mean, var, .. } => vec![
+                slot(gamma, "weight", Role::Gamma, &[input.c]),
+                slot(beta, "bias", Role::Beta, &[input.c]),
+                slot(mean, "running_mean", Role::RunningMean, &[input.c]),
+                slot(var, "running_var", Role::RunningVar, &[input.c]),
+            ],
+            Op::Dense { units, weight, bias } => {
+                let mut slots = vec![slot(weight, "weight", Role::DenseWeight, &[*units, input.len()])];
+                slots.extend(bias.as_mut().map(|bias| slot(bias, "bias", Role::Bias, &[*units])));
+                slots
+            }
+        }
+    }
+
+    /// Multiply-accumulates for one image, from shape `input` to shape `output`. As the field counts them:
+    /// convolutions and dense layers only, without their biases.
+    pub fn macs(&self, input: ImageShape, output: ImageShape) -> u64 {
+        match self {
+            Op::Conv2d { spec, .. } => {
+                let taps: usize = conv_weight_dims(spec, input.c)[1..].iter().product();
+                output.len() as u64 * taps as u64
+            }
+            Op::Dense { units, .. } => *units as u64 * input.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
+impl Graph {
+    /// Shape of what `node` reads first; for the input, its own shape.
+    pub fn shape_before(&self, node: &Node) -> ImageShape {
+        node.inputs.first().map_or(node.shape, |&input| self.node(input).shape)
+    }
+
+    /// Parameters of `node`, in the order in which they are stored.
+    pub fn params_of(&self, node: &Node) -> Vec<ParamId> {
+        let mut op = node.op;
+        op.slots(self.shape_before(node)).iter().map(|slot| *slot.id).collect()
+    }
+
+    /// Multiply-accumulates of `node` for one image; see [`Op::macs`].
+    pub fn macs_of(&self, node: &Node) -> u64 {
+        node.op.macs(self.shape_before(node), node.shape)
+    }
+}
