@@ -39,6 +39,20 @@ pub struct Sgd {
     pub scale: f32,
 }
 
+impl Sgd {
+    /// Plain gradient descent on the mean loss of a batch: no momentum, no decay.
+    pub fn plain(lr: f32, batch: usize) -> Self {
+        Self {
+            lr,
+            momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            decay_all: false,
+            scale: 1.0 / batch as f32,
+        }
+    }
+}
+
 /// What a training step tells.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StepResult {
