@@ -4,16 +4,18 @@
 //! **Forward** ([`EVALUATE`]): z = \[relu\](affine(x) \[+ affine(u)\]), affine(x) = x * scale + shift per channel.
 //! **Backward** ([`SINK`]): dz = \[z > 0\] (g + what `dst` held); S1 = sum dz; S2 = sum dz (y - shift).
 //! **Saved**: nothing of its own; the gate is z itself or the sign of the affine value recomputed from y.
-//! **Numerics**: every operation of [`Source`](crate::args::Source) rounds once; the affine is one fused multiply-add on levels that have it.
+//! **Numerics**: every operation of [`Source`] rounds once; the affine is one fused multiply-add on levels that have it.
 //! Sums follow [`Sums`](crate::args::Sums).
 //! **Kernels**: `avx512`, `avx2` (pitch a multiple of 16), `portable`, `reference`.
 
 use crate::args::{Sink, Source};
 use crate::shape::MapShape;
+use crate::table::table;
 use crate::view::RowsMut;
-use crate::{Entry, Level, check};
+use crate::{Entry, check};
 
 mod reference;
+mod vector;
 
 pub(crate) use reference::{SinkWriter, evaluate};
 
@@ -26,7 +28,8 @@ pub struct EvaluateArgs<'a> {
     pub images: usize,
     /// What is computed.
     pub src: Source<'a>,
-    /// `images * pixels` rows of all channels, tails included.
+    /// `images * pixels` rows of all channels, tails included. If `shape.pitch` is `c` (the network input), the rows may
+    /// also be `pitch(c)` wide: the tails become 0, and the result is a map like every other.
     pub dst: RowsMut<'a, f32>,
 }
 
@@ -49,26 +52,24 @@ pub type Evaluate = fn(EvaluateArgs<'_>);
 pub type SinkOf = fn(SinkArgs<'_>);
 
 /// Stores an evaluated source.
-pub const EVALUATE: &[Entry<MapShape, Evaluate>] = &[Entry {
-    name: "evaluate/reference",
-    level: Level::Portable,
-    fits: |_| true,
-    run: reference::evaluate_map,
-}];
+pub const EVALUATE: &[Entry<MapShape, Evaluate>] =
+    table!("evaluate", MapShape::whole_vectors, vector::EvaluateKernel, reference::evaluate_map);
 
 /// Passes a gradient into a sink.
 pub const SINK: &[Entry<MapShape, SinkOf>] =
-    &[Entry { name: "sink/reference", level: Level::Portable, fits: |_| true, run: reference::sink_map }];
+    table!("sink", MapShape::whole_vectors, vector::SinkKernel, reference::sink_map);
 
 impl EvaluateArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let (rows, pitch) = (self.images * self.shape.pixels, self.shape.pitch);
         check::source(&self.src, rows, pitch);
+        let width = self.dst.width();
         assert!(
-            self.dst.rows() == rows && self.dst.width() == pitch,
-            "destination of {rows} rows, pitch {pitch}"
+            width == pitch || width == crate::pitch(self.shape.c),
+            "destination {width} wide for pitch {pitch}"
         );
+        assert!(pitch >= self.shape.c && self.dst.rows() == rows, "destination of {rows} rows");
     }
 }
 

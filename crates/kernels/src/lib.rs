@@ -9,6 +9,7 @@ pub mod args;
 mod check;
 pub mod conv;
 pub mod elementwise;
+mod lanes;
 pub mod level;
 pub mod loss;
 pub mod norm;
@@ -17,6 +18,7 @@ pub mod sgd;
 pub mod shape;
 pub mod simd;
 pub mod sum;
+mod table;
 pub mod view;
 
 pub use level::Level;

@@ -14,9 +14,11 @@
 
 use crate::args::Sums;
 use crate::shape::MapShape;
-use crate::{Entry, Level, check};
+use crate::table::table;
+use crate::{Entry, check};
 
 mod channel;
+mod stats;
 
 pub use crate::sum::reduce_sums;
 pub use channel::{
@@ -42,30 +44,12 @@ pub type Stats = fn(StatsArgs<'_>);
 
 /// Statistics of a stored map.
 pub const STATS: &[Entry<MapShape, Stats>] =
-    &[Entry { name: "stats/reference", level: Level::Portable, fits: |_| true, run: reference }];
+    table!("stats", MapShape::whole_vectors, stats::StatsKernel, stats::reference);
 
 impl StatsArgs<'_> {
     #[track_caller]
     fn check(&self) {
         check::map(self.data, self.images * self.shape.pixels, self.shape.pitch);
         check::sums(&self.sums, self.images, self.shape.pitch);
-    }
-}
-
-fn reference(mut args: StatsArgs<'_>) {
-    args.check();
-    let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
-    for image in 0..args.images {
-        for lane in 0..pitch {
-            let [mut first, mut second] = [0.0; 2];
-            for pixel in 0..pixels {
-                let value = f64::from(args.data[(image * pixels + pixel) * pitch + lane]);
-                let value = value - f64::from(args.sums.shift[lane]);
-                first += value;
-                second += value * value;
-            }
-            args.sums.out.row(image * 2)[lane] = first;
-            args.sums.out.row(image * 2 + 1)[lane] = second;
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! **Max forward**: y\[o\] = max over the window's taps inside the map of z\[i\], z = the evaluated source; the first
 //! maximum in row-major order wins; NaN counts as larger than everything, so a broken run is seen.
 //! **Max backward**: dz\[i\] = sum of dy\[o\] over the windows o, in row-major order, whose winner is i. It is gathered for
-//! every input pixel, so each is written once, gated and summed on the way ([`Sink`](crate::args::Sink)).
+//! every input pixel, so each is written once, gated and summed on the way ([`Sink`]).
 //! **Saved**: one byte per output value: the winner's position in its window, row-major, taps in the border counted.
 //! **Average forward**: y = sum z / pixels, `f32` chains of at most 64 pixels added in `f64`, divided there.
 //! **Average backward**: dz\[i\] = dy / pixels, one correctly rounded division per channel.
@@ -12,10 +12,12 @@
 
 use crate::args::{Sink, Source};
 use crate::shape::{MapShape, PoolShape};
+use crate::table::table;
 use crate::view::RowsMut;
-use crate::{Entry, Level, check, pitch};
+use crate::{Entry, check, pitch};
 
 mod reference;
+mod vector;
 
 /// Arguments of [`MaxForward`].
 #[derive(Debug)]
@@ -83,36 +85,20 @@ pub type AvgForward = fn(AvgForwardArgs<'_>);
 pub type AvgBackward = fn(AvgBackwardArgs<'_>);
 
 /// Largest value of each window.
-pub const MAX_FORWARD: &[Entry<PoolShape, MaxForward>] = &[Entry {
-    name: "max_forward/reference",
-    level: Level::Portable,
-    fits: |_| true,
-    run: reference::max_forward,
-}];
+pub const MAX_FORWARD: &[Entry<PoolShape, MaxForward>] =
+    table!("max_forward", |_| true, vector::MaxForwardKernel, reference::max_forward);
 
 /// Gradient of the pooled value.
-pub const MAX_BACKWARD: &[Entry<PoolShape, MaxBackward>] = &[Entry {
-    name: "max_backward/reference",
-    level: Level::Portable,
-    fits: |_| true,
-    run: reference::max_backward,
-}];
+pub const MAX_BACKWARD: &[Entry<PoolShape, MaxBackward>] =
+    table!("max_backward", |_| true, vector::MaxBackwardKernel, reference::max_backward);
 
 /// Mean of each map.
-pub const AVG_FORWARD: &[Entry<MapShape, AvgForward>] = &[Entry {
-    name: "avg_forward/reference",
-    level: Level::Portable,
-    fits: |_| true,
-    run: reference::avg_forward,
-}];
+pub const AVG_FORWARD: &[Entry<MapShape, AvgForward>] =
+    table!("avg_forward", MapShape::whole_vectors, vector::AvgForwardKernel, reference::avg_forward);
 
 /// Gradient of the averaged value.
-pub const AVG_BACKWARD: &[Entry<MapShape, AvgBackward>] = &[Entry {
-    name: "avg_backward/reference",
-    level: Level::Portable,
-    fits: |_| true,
-    run: reference::avg_backward,
-}];
+pub const AVG_BACKWARD: &[Entry<MapShape, AvgBackward>] =
+    table!("avg_backward", MapShape::whole_vectors, vector::AvgBackwardKernel, reference::avg_backward);
 
 /// Positions in a window that a winner's byte can name.
 const MAX_TAPS: usize = 256;

@@ -1,6 +1,6 @@
 //! Sizes that kernels are told; output sizes come from the caller.
 
-use crate::pitch;
+use crate::{LANES, pitch};
 
 /// Sizes of a convolution. A dense layer is one whose kernel covers the whole map.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -73,4 +73,11 @@ pub struct MapShape {
     pub pitch: usize,
     /// Rows times columns of one image.
     pub pixels: usize,
+}
+
+impl MapShape {
+    /// Whether pixels are whole vectors, as all maps but the network input are.
+    pub fn whole_vectors(&self) -> bool {
+        self.pitch.is_multiple_of(LANES)
+    }
 }

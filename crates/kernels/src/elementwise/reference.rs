@@ -68,7 +68,7 @@ pub(super) fn evaluate_map(mut args: EvaluateArgs<'_>) {
     let pitch = args.shape.pitch;
     for row in 0..args.images * args.shape.pixels {
         for (lane, dst) in args.dst.row(row).iter_mut().enumerate() {
-            *dst = evaluate(&args.src, row * pitch + lane, lane) as f32;
+            *dst = if lane < pitch { evaluate(&args.src, row * pitch + lane, lane) as f32 } else { 0.0 };
         }
     }
 }

@@ -1,0 +1,238 @@
+//! Sixteen channels of a source or a sink: the vector forms of [`crate::args`], with everything that does not change
+//! from pixel to pixel held in registers.
+//!
+//! Kernels walk a map as
+//! ```text
+//! for image { for run of SUM_RUN pixels { for block of 16 channels { for pixel of the run { .. } } } }
+//! ```
+//! A run of 64 pixels is read once from memory (64 pixels of 64 channels are 16 KiB, half a first-level cache) and then
+//! block by block from cache, and it is exactly one `f32` chain of the sum rule, so a chain never leaves its registers.
+
+use crate::LANES;
+use crate::args::{Gate, SUM_RUN, Sink, Source, Sums, Term};
+use crate::simd::Isa;
+
+/// Sixteen channels of a [`Source`].
+pub(crate) struct SourceLanes<I: Isa> {
+    isa: I,
+    main: TermLanes<I>,
+    add: Option<TermLanes<I>>,
+    relu: bool,
+}
+
+struct TermLanes<I: Isa> {
+    data: *const f32,
+    affine: Option<(I::V, I::V)>,
+}
+
+impl<I: Isa> SourceLanes<I> {
+    /// The channels from `channel` on.
+    ///
+    /// # Safety
+    /// Every per-channel slice must have `channel + 16` values.
+    #[inline(always)]
+    pub(crate) unsafe fn new(isa: I, src: &Source<'_>, channel: usize) -> Self {
+        // SAFETY: promised by the caller.
+        let (main, add) = unsafe {
+            #[expect(clippy::manual_map, reason = "a closure would not inherit the target features")]
+            let add = match &src.add {
+                Some(add) => Some(TermLanes::new(isa, add, channel)),
+                None => None,
+            };
+            (TermLanes::new(isa, &src.main, channel), add)
+        };
+        Self { isa, main, add, relu: src.relu }
+    }
+
+    /// Their values at the pixel that starts at `pixel` (its index times the pitch).
+    ///
+    /// # Safety
+    /// Every map must have `pixel + channel + 16` values.
+    #[inline(always)]
+    pub(crate) unsafe fn at(&self, pixel: usize) -> I::V {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let mut value = self.main.at(self.isa, pixel);
+            if let Some(add) = &self.add {
+                value = self.isa.add(value, add.at(self.isa, pixel));
+            }
+            if self.relu { self.isa.relu(value) } else { value }
+        }
+    }
+}
+
+impl<I: Isa> TermLanes<I> {
+    /// # Safety
+    /// As [`SourceLanes::new`].
+    #[inline(always)]
+    unsafe fn new(isa: I, term: &Term<'_>, channel: usize) -> Self {
+        #[expect(clippy::manual_map, reason = "a closure would not inherit the target features")]
+        let affine = match &term.affine {
+            // SAFETY: promised by the caller.
+            Some(affine) => unsafe {
+                Some((
+                    isa.load(affine.scale.as_ptr().add(channel)),
+                    isa.load(affine.shift.as_ptr().add(channel)),
+                ))
+            },
+            None => None,
+        };
+        Self { data: term.data.as_ptr().wrapping_add(channel), affine }
+    }
+
+    /// # Safety
+    /// As [`SourceLanes::at`].
+    #[inline(always)]
+    unsafe fn at(&self, isa: I, pixel: usize) -> I::V {
+        // SAFETY: promised by the caller.
+        let value = unsafe { isa.load(self.data.add(pixel)) };
+        match self.affine {
+            Some((scale, shift)) => isa.mul_add(value, scale, shift),
+            None => value,
+        }
+    }
+}
+
+/// One `f32` chain of the sum rule of [`Sums`] for sixteen channels: at most [`SUM_RUN`] pixels.
+pub(crate) struct Chain<I: Isa> {
+    first: I::V,
+    second: I::V,
+}
+
+impl<I: Isa> Chain<I> {
+    /// Nothing summed yet.
+    #[inline(always)]
+    pub(crate) fn new(isa: I) -> Self {
+        Self { first: isa.zero(), second: isa.zero() }
+    }
+
+    /// Adds `v` and `v * reference`.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, isa: I, v: I::V, reference: I::V) {
+        self.first = isa.add(self.first, v);
+        self.second = isa.mul_add(v, reference, self.second);
+    }
+
+    /// Ends the chain: adds it to the two rows of `image`, from column `column` on.
+    #[inline(always)]
+    pub(crate) fn flush(self, isa: I, sums: &mut Sums<'_>, [image, column]: [usize; 2]) {
+        for (row, chain) in [self.first, self.second].into_iter().enumerate() {
+            let row = &mut sums.out.row(2 * image + row)[column..column + LANES];
+            // SAFETY: the slice has sixteen values.
+            unsafe { isa.add_to_f64(row.as_mut_ptr(), chain) };
+        }
+    }
+}
+
+/// Sets the sums of an image to 0, before its first chain is flushed.
+#[inline(always)]
+pub(crate) fn clear(sums: &mut Sums<'_>, image: usize) {
+    sums.out.row(2 * image).fill(0.0);
+    sums.out.row(2 * image + 1).fill(0.0);
+}
+
+/// Sixteen channels of a [`Sink`], for one run of pixels.
+pub(crate) struct SinkLanes<I: Isa> {
+    isa: I,
+    dst: *mut f32,
+    dst_pitch: usize,
+    accumulate: bool,
+    gate: GateLanes<I>,
+    sums: Option<SinkSums<I>>,
+}
+
+enum GateLanes<I: Isa> {
+    Open,
+    Stored(*const f32),
+    Affine { y: *const f32, scale: I::V, shift: I::V },
+}
+
+struct SinkSums<I: Isa> {
+    y: *const f32,
+    shift: I::V,
+    chain: Chain<I>,
+}
+
+impl<I: Isa> SinkLanes<I> {
+    /// The channels from `channel` on of a sink of all channels.
+    ///
+    /// # Safety
+    /// Every per-channel slice must have `channel + 16` values.
+    #[inline(always)]
+    pub(crate) unsafe fn new(isa: I, sink: &mut Sink<'_>, channel: usize) -> Self {
+        let gate = match &sink.gate {
+            Gate::Open => GateLanes::Open,
+            Gate::Stored(z) => GateLanes::Stored(z.as_ptr().wrapping_add(channel)),
+            // SAFETY: promised by the caller.
+            Gate::Affine { y, affine } => unsafe {
+                GateLanes::Affine {
+                    y: y.as_ptr().wrapping_add(channel),
+                    scale: isa.load(affine.scale.as_ptr().add(channel)),
+                    shift: isa.load(affine.shift.as_ptr().add(channel)),
+                }
+            },
+        };
+        let sums = match &sink.sums {
+            // SAFETY: promised by the caller.
+            Some((y, sums)) => unsafe {
+                Some(SinkSums {
+                    y: y.as_ptr().wrapping_add(channel),
+                    shift: isa.load(sums.shift.as_ptr().add(channel)),
+                    chain: Chain::new(isa),
+                })
+            },
+            None => None,
+        };
+        let dst_pitch = sink.dst.pitch();
+        let dst = sink.dst.as_mut_ptr().wrapping_add(channel);
+        Self { isa, dst, dst_pitch, accumulate: sink.accumulate, gate, sums }
+    }
+
+    /// The contribution `g` to pixel `row` of maps at `pitch`; without one, only what the sink holds counts.
+    ///
+    /// # Safety
+    /// Row `row` must exist in the sink and in its maps, with `channel + 16` values.
+    #[inline(always)]
+    pub(crate) unsafe fn put(&mut self, [row, pitch]: [usize; 2], g: Option<I::V>) {
+        let isa = self.isa;
+        let pixel = row * pitch;
+        // SAFETY: promised by the caller.
+        unsafe {
+            let dst = self.dst.add(row * self.dst_pitch);
+            let mut value = match g {
+                Some(g) if self.accumulate => isa.add(g, isa.load(dst)),
+                Some(g) => g,
+                None => isa.load(dst),
+            };
+            match self.gate {
+                GateLanes::Open => {}
+                GateLanes::Stored(z) => {
+                    value = isa.select_gt(isa.load(z.add(pixel)), isa.zero(), value, isa.zero());
+                }
+                GateLanes::Affine { y, scale, shift } => {
+                    let z = isa.mul_add(isa.load(y.add(pixel)), scale, shift);
+                    value = isa.select_gt(z, isa.zero(), value, isa.zero());
+                }
+            }
+            isa.store(dst, value);
+            if let Some(sums) = &mut self.sums {
+                let reference = isa.sub(isa.load(sums.y.add(pixel)), sums.shift);
+                sums.chain.add(isa, value, reference);
+            }
+        }
+    }
+
+    /// Ends the run: its sums are added to those of `image`, from column `channel` on.
+    #[inline(always)]
+    pub(crate) fn finish(self, sink: &mut Sink<'_>, [image, channel]: [usize; 2]) {
+        if let (Some(own), Some((_, sums))) = (self.sums, &mut sink.sums) {
+            own.chain.flush(self.isa, sums, [image, channel]);
+        }
+    }
+}
+
+/// The end of the run of pixels that starts at `start`.
+#[inline(always)]
+pub(crate) fn run_end(start: usize, pixels: usize) -> usize {
+    pixels.min(start + SUM_RUN)
+}
