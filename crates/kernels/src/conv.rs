@@ -1,10 +1,45 @@
 //! Convolution: forward, gradient of the input, gradient of the filter.
+//!
+//! **Forward** ([`FORWARD`]): y\[p\]\[k\] = bias\[k\] + sum over taps r and channels c of x\[p stride + r dilation - padding\]\[c\] w\[k\]\[c\]\[r\].
+//! **Backward**: see [`BACKWARD_DATA`] and [`BACKWARD_WEIGHTS`]. A bias's gradient is the sum of the gradient at the output.
+//! **Saved**: y (for the batch norm behind it) and whatever the source reads.
+//! **Numerics**: one `f32` chain per output over (channel block, tap, channel); chains of about 144 outputs, added in
+//! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load, statistics and gates on the way out.
+//! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), `reference` (`f64` loops; groups, strides with dilation).
+//!
+//! A dense layer is a convolution whose kernel covers the whole map.
 
 use std::ops::Range;
 
 use crate::args::{Grad, Sink, Source, Sums};
 use crate::shape::ConvShape;
+use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
 use crate::view::RowsMut;
+use crate::{Entry, Level};
+
+mod backward_data;
+mod backward_weights;
+mod forward;
+mod geometry;
+mod lanes;
+mod layout;
+mod load;
+mod micro;
+mod positions;
+mod reference;
+#[cfg(test)]
+mod tests;
+
+use backward_data::BackwardDataKernel;
+use backward_weights::BackwardWeightsKernel;
+use forward::ForwardKernel;
+pub use geometry::{
+    backward_data_images, backward_data_scratch_len, backward_weights_scratch_len, forward_images,
+    forward_scratch_len,
+};
+pub use layout::{
+    backward_block_len, backward_len, pack, pack_backward, packed_block_len, packed_len, unpack,
+};
 
 /// Arguments of [`Forward`]: images `src`, channels `blocks` of the output.
 #[derive(Debug)]
@@ -40,7 +75,7 @@ pub struct BackwardDataArgs<'a> {
     pub images: usize,
     /// Gradient at the output.
     pub grad: Grad<'a>,
-    /// All filters packed by [`pack_backward`].
+    /// All filters: packed by [`pack_backward`] if `groups == 1`, else the forward panels.
     pub weights: &'a [f32],
     /// The piece's input channels, in blocks of [`crate::LANES`].
     pub blocks: Range<usize>,
@@ -76,3 +111,91 @@ pub type Forward = fn(ForwardArgs<'_>);
 pub type BackwardData = fn(BackwardDataArgs<'_>);
 /// Backward-weights kernel.
 pub type BackwardWeights = fn(BackwardWeightsArgs<'_>);
+
+fn fits_always(_: &ConvShape) -> bool {
+    true
+}
+
+/// Forward kernels.
+pub const FORWARD: &[Entry<ConvShape, Forward>] = &[
+    Entry {
+        name: "conv_forward/avx512",
+        level: Level::Avx512,
+        fits: geometry::fits,
+        run: |args| dispatch_avx512(ForwardKernel::<6, 4>(args)),
+    },
+    Entry {
+        name: "conv_forward/avx2",
+        level: Level::Avx2,
+        fits: geometry::fits,
+        run: |args| dispatch_avx2(ForwardKernel::<6, 1>(args)),
+    },
+    Entry {
+        name: "conv_forward/portable",
+        level: Level::Portable,
+        fits: geometry::fits,
+        run: |args| dispatch_portable(ForwardKernel::<2, 1>(args)),
+    },
+    Entry {
+        name: "conv_forward/reference",
+        level: Level::Portable,
+        fits: fits_always,
+        run: reference::forward,
+    },
+];
+
+/// Kernels for the gradient of the input.
+pub const BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
+    Entry {
+        name: "conv_backward_data/avx512",
+        level: Level::Avx512,
+        fits: geometry::fits_backward_data,
+        run: |args| dispatch_avx512(BackwardDataKernel::<6, 4>(args)),
+    },
+    Entry {
+        name: "conv_backward_data/avx2",
+        level: Level::Avx2,
+        fits: geometry::fits_backward_data,
+        run: |args| dispatch_avx2(BackwardDataKernel::<6, 1>(args)),
+    },
+    Entry {
+        name: "conv_backward_data/portable",
+        level: Level::Portable,
+        fits: geometry::fits_backward_data,
+        run: |args| dispatch_portable(BackwardDataKernel::<2, 1>(args)),
+    },
+    Entry {
+        name: "conv_backward_data/reference",
+        level: Level::Portable,
+        fits: fits_always,
+        run: reference::backward_data,
+    },
+];
+
+/// Kernels for the gradient of the filter.
+pub const BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
+    Entry {
+        name: "conv_backward_weights/avx512",
+        level: Level::Avx512,
+        fits: geometry::fits,
+        run: |args| dispatch_avx512(BackwardWeightsKernel::<6, 4>(args)),
+    },
+    Entry {
+        name: "conv_backward_weights/avx2",
+        level: Level::Avx2,
+        fits: geometry::fits,
+        run: |args| dispatch_avx2(BackwardWeightsKernel::<6, 1>(args)),
+    },
+    Entry {
+        name: "conv_backward_weights/portable",
+        level: Level::Portable,
+        fits: geometry::fits,
+        run: |args| dispatch_portable(BackwardWeightsKernel::<2, 1>(args)),
+    },
+    Entry {
+        name: "conv_backward_weights/reference",
+        level: Level::Portable,
+        fits: fits_always,
+        run: reference::backward_weights,
+    },
+];

@@ -1,0 +1,298 @@
+//! Gradient of the input: dx\[i\]\[c\] = sum over taps r and channels k of dy\[(i + padding - r dilation) / stride\]\[k\] w\[k\]\[c\]\[r\],
+//! where the division leaves no remainder (Dumoulin & Visin 2016, "A guide to convolution arithmetic", section 4).
+//!
+//! The same register tile as forward, on filters transposed by [`super::pack_backward`]. A stride splits the input
+//! into parity classes, each with its own subset of taps, so that no multiplication by an inserted zero is ever done
+//! (a 3x3 filter at stride 2: classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load, the ReLU gate
+//! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
+
+use super::geometry::{backward_border, group_images, image_major};
+use super::lanes;
+use super::layout::{backward_block_len, backward_len};
+use super::load::{self, Window};
+use super::micro::Walk;
+use super::positions::{self, Positions, Target};
+use super::{BackwardDataArgs, backward_data_scratch_len};
+use crate::args::{Gate, Grad, Sink};
+use crate::shape::ConvShape;
+use crate::simd::{Isa, Kernel};
+use crate::{LANES, pitch};
+
+/// Backward-data with register tiles of `MR` positions by `NR` vectors.
+pub(crate) struct BackwardDataKernel<'a, const MR: usize, const NR: usize>(pub(crate) BackwardDataArgs<'a>);
+
+#[track_caller]
+pub(crate) fn check_gradient(grad: &Grad<'_>, shape: &ConvShape, images: usize) {
+    let (values, k) = (images * shape.oh * shape.ow * shape.k_pitch(), shape.k_pitch());
+    assert_eq!(grad.g.len(), values, "gradient of the output");
+    if let Some(norm) = &grad.norm {
+        assert_eq!(norm.y.len(), values, "stored output");
+        assert!(
+            [norm.a, norm.b, norm.c].iter().all(|slice| slice.len() == k),
+            "coefficients of the batch norm"
+        );
+    }
+}
+
+#[track_caller]
+fn check_sink(sink: &Sink<'_>, shape: &ConvShape, images: usize, width: usize) {
+    let (rows, pitch) = (images * shape.h * shape.w, shape.c_pitch);
+    assert!(sink.dst.rows() == rows && sink.dst.width() == width, "sink of {rows} rows");
+    match &sink.gate {
+        Gate::Open => {}
+        Gate::Stored(z) => assert_eq!(z.len(), rows * pitch, "gate"),
+        Gate::Affine { y, affine } => {
+            assert!(
+                y.len() == rows * pitch && affine.scale.len() == pitch && affine.shift.len() == pitch,
+                "gate"
+            );
+        }
+    }
+    if let Some((y, sums)) = &sink.sums {
+        assert!(y.len() == rows * pitch && sums.shift.len() == pitch, "sums");
+        assert!(sums.out.rows() == 2 * images && sums.out.width() == width, "sums");
+    }
+}
+
+impl BackwardDataArgs<'_> {
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        let shape = self.shape;
+        check_gradient(&self.grad, shape, self.images);
+        assert!(self.blocks.end * LANES <= pitch(shape.c), "input blocks {:?}", self.blocks);
+        check_sink(&self.sink, shape, self.images, self.blocks.len() * LANES);
+    }
+}
+
+impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let shape = *args.shape;
+        assert_eq!(args.weights.len(), backward_len(&shape), "transposed filters");
+        assert!(args.scratch.len() >= backward_data_scratch_len(&shape, args.images), "scratch");
+        assert_eq!(shape.c_pitch, pitch(shape.c), "the gradient of an unpadded map");
+        let pixels = shape.h * shape.w;
+        let group = if image_major(pixels, false) { group_images(pixels) } else { 1 };
+        for first in (0..args.images).step_by(group) {
+            let images = group.min(args.images - first);
+            if group > 1 {
+                by_image::<I, MR, NR>(isa, &mut args, (first, images));
+            } else {
+                by_pixel::<I, MR, NR>(isa, &mut args, first);
+            }
+            for image in first..first + images {
+                for (index, block) in args.blocks.clone().enumerate() {
+                    let at = (index * LANES, block * LANES, shape.c_pitch);
+                    // SAFETY: `check` established the sizes of the sink.
+                    unsafe { lanes::gate_and_sum(isa, &mut args.sink, image, pixels, at) };
+                }
+            }
+        }
+    }
+}
+
+/// Positions of one axis that share a set of taps.
+#[derive(Clone, Copy, Debug)]
+struct Class {
+    /// First position, and how many (a stride apart).
+    first: usize,
+    count: usize,
+    /// First tap and how many (a stride apart).
+    tap: usize,
+    taps: usize,
+    /// Output index that the first position's first tap reads; later taps read earlier ones. May be negative.
+    output: isize,
+}
+
+/// The class of the positions congruent to `remainder`.
+#[inline(always)]
+fn class(shape: &ConvShape, axis: usize, remainder: usize) -> Class {
+    let size = if axis == 0 { shape.h } else { shape.w };
+    let stride = shape.stride[axis];
+    let at = remainder + shape.padding[axis];
+    let tap = at % stride;
+    Class {
+        first: remainder,
+        count: (size - remainder).div_ceil(stride),
+        tap,
+        taps: shape.kernel[axis].saturating_sub(tap).div_ceil(stride),
+        output: (at / stride) as isize,
+    }
+}
+
+/// Large maps: one image at a time, class by class, over the gradient with its zero border.
+#[inline(always)]
+fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut BackwardDataArgs<'_>, image: usize) {
+    let shape = *args.shape;
+    let ([top, bottom], [left, right]) = (backward_border(&shape, 0), backward_border(&shape, 1));
+    let size = [shape.oh + top + bottom, shape.ow + left + right];
+    let window = Window {
+        image: image * shape.oh * shape.ow * shape.k_pitch(),
+        pitch: shape.k_pitch(),
+        map: [shape.oh, shape.ow],
+        first: [-(top as isize), -(left as isize)],
+        size,
+    };
+    let block_step = size[0] * size[1] * LANES;
+    // SAFETY: `check` established that the gradient and scratch hold the window.
+    unsafe {
+        let scratch = (args.scratch.as_mut_ptr(), block_step);
+        load::blocked(isa, &args.grad, &window, (0, shape.k_pitch() / LANES), scratch);
+    }
+    let mut block = 0;
+    let total = args.blocks.len();
+    while block < total {
+        let width = if total - block >= NR { NR } else { 1 };
+        for row in 0..shape.stride[0].min(shape.h) {
+            for column in 0..shape.stride[1].min(shape.w) {
+                let classes = [class(&shape, 0, row), class(&shape, 1, column)];
+                let [rows, columns] = classes;
+                let positions = Positions {
+                    count: rows.count * columns.count,
+                    columns: columns.count,
+                    a: [0, size[1] * LANES, LANES],
+                    d: [
+                        (image * shape.h + rows.first) * shape.w + columns.first,
+                        shape.stride[0] * shape.w,
+                        shape.stride[1],
+                    ],
+                };
+                let start = (rows.output + top as isize) * size[1] as isize + columns.output + left as isize;
+                let walk = walk(&shape, &classes, start * LANES as isize, (size[1], block_step));
+                if width == NR {
+                    block_group::<I, MR, NR>(isa, args, &positions, &walk, block);
+                } else {
+                    block_group::<I, MR, 1>(isa, args, &positions, &walk, block);
+                }
+            }
+        }
+        block += width;
+    }
+}
+
+/// Small maps: groups of images, one position at a time, only taps whose output exists.
+#[inline(always)]
+fn by_image<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    args: &mut BackwardDataArgs<'_>,
+    (first, images): (usize, usize),
+) {
+    let shape = *args.shape;
+    let map = shape.oh * shape.ow;
+    let block_step = images * map * LANES;
+    for image in 0..images {
+        let window = Window {
+            image: (first + image) * map * shape.k_pitch(),
+            pitch: shape.k_pitch(),
+            map: [shape.oh, shape.ow],
+            first: [0, 0],
+            size: [shape.oh, shape.ow],
+        };
+        // SAFETY: `check` established that the gradient and scratch hold the group.
+        unsafe {
+            let scratch = (args.scratch.as_mut_ptr().add(image * map * LANES), block_step);
+            load::blocked(isa, &args.grad, &window, (0, shape.k_pitch() / LANES), scratch);
+        }
+    }
+    let mut block = 0;
+    let total = args.blocks.len();
+    while block < total {
+        let width = if total - block >= NR { NR } else { 1 };
+        for position in 0..shape.h * shape.w {
+            let at = [position / shape.w, position % shape.w];
+            let classes = [inside(&shape, 0, at[0]), inside(&shape, 1, at[1])];
+            let start = classes[0].output * shape.ow as isize + classes[1].output;
+            let walk = walk(&shape, &classes, start * LANES as isize, (shape.ow, block_step));
+            let positions = Positions {
+                count: images,
+                columns: 1,
+                a: [0, map * LANES, 0],
+                d: [first * shape.h * shape.w + position, shape.h * shape.w, 0],
+            };
+            if width == NR {
+                block_group::<I, MR, NR>(isa, args, &positions, &walk, block);
+            } else {
+                block_group::<I, MR, 1>(isa, args, &positions, &walk, block);
+            }
+        }
+        block += width;
+    }
+}
+
+/// The taps of one position whose output exists.
+#[inline(always)]
+fn inside(shape: &ConvShape, axis: usize, position: usize) -> Class {
+    let output = if axis == 0 { shape.oh } else { shape.ow } as isize;
+    // With a stride the dilation is 1 (see `fits_backward_data`).
+    let step = shape.dilation[axis] as isize;
+    let mut class = class(shape, axis, position % shape.stride[axis]);
+    class.output += (position / shape.stride[axis]) as isize;
+    // Too far: the first taps fall behind the last output; each later tap reads `step` outputs earlier.
+    let over = (class.output - (output - 1)).max(0);
+    let skip = (over.unsigned_abs().div_ceil(step.unsigned_abs())).min(class.taps);
+    class.output -= skip as isize * step;
+    class.tap += skip * shape.stride[axis];
+    class.taps -= skip;
+    let room = if class.output < 0 { 0 } else { (class.output / step) as usize + 1 };
+    class.taps = class.taps.min(room);
+    class
+}
+
+#[inline(always)]
+fn walk(
+    shape: &ConvShape,
+    classes: &[Class; 2],
+    a_start: isize,
+    (columns, block_step): (usize, usize),
+) -> Walk {
+    let blocks = shape.k.div_ceil(LANES);
+    Walk {
+        blocks,
+        full: LANES,
+        last: shape.k - (blocks - 1) * LANES,
+        taps: [classes[0].taps, classes[1].taps],
+        a_start,
+        a_step: [
+            block_step as isize,
+            -((shape.dilation[0] * columns * LANES) as isize),
+            -((shape.dilation[1] * LANES) as isize),
+        ],
+        b_first: [classes[0].tap, classes[1].tap],
+        b_step: shape.stride,
+        b_columns: shape.kernel[1],
+        b_block: shape.kernel[0] * shape.kernel[1] * LANES * LANES,
+    }
+}
+
+/// `NR` blocks of input channels, the first being number `block` of the piece.
+#[inline(always)]
+fn block_group<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    args: &mut BackwardDataArgs<'_>,
+    positions: &Positions,
+    walk: &Walk,
+    block: usize,
+) {
+    let len = backward_block_len(args.shape);
+    let first = args.blocks.start + block;
+    let mut panels = [args.weights.as_ptr(); NR];
+    for (n, panel) in panels.iter_mut().enumerate() {
+        // SAFETY: `check` established that the filters hold every block of the piece.
+        *panel = unsafe { panel.add((first + n) * len) };
+    }
+    // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
+    unsafe {
+        let dst = &mut args.sink.dst;
+        let target = Target {
+            ptr: dst.as_mut_ptr().add(block * LANES),
+            pitch: dst.pitch(),
+            bias: std::ptr::null(),
+            accumulate: args.sink.accumulate,
+        };
+        positions::run::<I, MR, NR>(isa, positions, walk, (args.scratch.as_ptr(), panels), &target);
+    }
+}

@@ -1,0 +1,339 @@
+//! Gradient of the filter: dw\[k\]\[c\]\[r\] = sum over images and outputs p of dy\[p\]\[k\] x\[p stride + r dilation - padding\]\[c\].
+//!
+//! ```text
+//! for chains' worth of images and bands of output rows:
+//!     load the source (channel-blocked, no border) and the gradient (blocked by 16 output channels)
+//!     for NR blocks of output channels, block of input channels, chain (about 144 outputs), tap:
+//!         for tiles of MR input channels: acc = 0
+//!             for the outputs of the chain whose tap lies inside the map: acc[m] += broadcast(x[m]) * dy[..]
+//!             dw += acc
+//! ```
+//! The operands of one chain (about 9 KiB of gradient and 13 KiB of source) stay in L1 while all taps and channels go
+//! by. Restarting the chain at a committed number of outputs bounds its error; a chain's result is then added to `dw`
+//! in chain order. Taps on the border skip the outputs they have no pixel for.
+
+use super::backward_data::check_gradient;
+use super::geometry::{source_window, thin, weight_band, weight_block, weight_source_len};
+use super::layout::packed_block_len;
+use super::load::{self, Window};
+use super::{BackwardWeightsArgs, backward_weights_scratch_len};
+use crate::shape::ConvShape;
+use crate::simd::{Isa, Kernel};
+use crate::{LANES, check, pitch};
+
+/// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of output channels.
+pub(crate) struct BackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) BackwardWeightsArgs<'a>,
+);
+
+impl BackwardWeightsArgs<'_> {
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        let shape = self.shape;
+        check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
+        check_gradient(&self.grad, shape, self.images);
+        assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
+        assert_eq!(self.dst.len(), self.blocks.len() * packed_block_len(shape), "gradient of the filters");
+    }
+}
+
+/// What is loaded for one chain group: `images` images, output rows `rows.0..rows.1`.
+struct Loaded<'a> {
+    shape: &'a ConvShape,
+    images: usize,
+    rows: (usize, usize),
+    /// Source: first loaded row of the map, values per image and per block of channels.
+    first_row: usize,
+    x: *const f32,
+    x_image: usize,
+    x_block: usize,
+    x_columns: usize,
+    /// Gradient: values per block of output channels.
+    dy: *const f32,
+    dy_block: usize,
+}
+
+impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, NR> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let shape = *args.shape;
+        let blocks = args.blocks.len();
+        assert!(args.scratch.len() >= backward_weights_scratch_len(&shape, blocks), "scratch");
+        let (dst, scratch) = (std::mem::take(&mut args.dst), std::mem::take(&mut args.scratch));
+        dst.fill(0.0);
+        let (group, band) = (weight_block(&shape).images, weight_band(&shape, blocks));
+        let source_len = group * weight_source_len(&shape, band);
+        let (x, dy) = scratch.split_at_mut(source_len);
+        for first in (0..args.images).step_by(group) {
+            let images = group.min(args.images - first);
+            for row in (0..shape.oh).step_by(band) {
+                let rows = (row, shape.oh.min(row + band));
+                // SAFETY: `check` and the assertion above established the sizes of maps and scratch.
+                let loaded = unsafe {
+                    let dy_block = images * (rows.1 - rows.0) * shape.ow * LANES;
+                    load_gradient(isa, &args, (first, images), rows, dy.as_mut_ptr());
+                    let source = load_source(isa, &args, (first, images), rows, x.as_mut_ptr());
+                    Loaded { shape: &shape, images, rows, dy: dy.as_ptr(), dy_block, x: x.as_ptr(), ..source }
+                };
+                let mut block = 0;
+                while block + NR <= blocks {
+                    accumulate::<I, MR, NR>(isa, &loaded, block, dst);
+                    block += NR;
+                }
+                while block < blocks {
+                    accumulate::<I, MR, 1>(isa, &loaded, block, dst);
+                    block += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Gradient of the rows, `[block][image][row][column][16]`.
+///
+/// # Safety
+/// The maps and `dst` must have the sizes that the scratch rule says.
+#[inline(always)]
+unsafe fn load_gradient<I: Isa>(
+    isa: I,
+    args: &BackwardWeightsArgs<'_>,
+    (first, images): (usize, usize),
+    rows: (usize, usize),
+    dst: *mut f32,
+) {
+    let shape = args.shape;
+    let height = rows.1 - rows.0;
+    let per_image = height * shape.ow * LANES;
+    for image in 0..images {
+        let window = Window {
+            image: (first + image) * shape.oh * shape.ow * shape.k_pitch(),
+            pitch: shape.k_pitch(),
+            map: [shape.oh, shape.ow],
+            first: [rows.0 as isize, 0],
+            size: [height, shape.ow],
+        };
+        // SAFETY: promised by the caller.
+        unsafe {
+            let dst = (dst.add(image * per_image), images * per_image);
+            load::blocked(isa, &args.grad, &window, (args.blocks.start, args.blocks.end), dst);
+        }
+    }
+}
+
+/// Source rows that the output rows read, without a border (thin sources have their left and right border).
+///
+/// # Safety
+/// As [`load_gradient`].
+#[inline(always)]
+unsafe fn load_source<'a, I: Isa>(
+    isa: I,
+    args: &BackwardWeightsArgs<'a>,
+    (first, images): (usize, usize),
+    rows: (usize, usize),
+    dst: *mut f32,
+) -> Loaded<'a> {
+    let shape = args.shape;
+    let top = (rows.0 * shape.stride[0]) as isize - shape.padding[0] as isize;
+    let height = source_window(shape, rows.1 - rows.0)[0] as isize;
+    let first_row = top.clamp(0, shape.h as isize) as usize;
+    let rows = (top + height).clamp(first_row as isize, shape.h as isize) as usize - first_row;
+    let is_thin = thin(shape);
+    let columns = if is_thin { source_window(shape, 1)[1] } else { shape.w };
+    let per_image = rows * columns * if is_thin { shape.c } else { LANES };
+    for image in 0..images {
+        let window = Window {
+            image: (first + image) * shape.h * shape.w * shape.c_pitch,
+            pitch: shape.c_pitch,
+            map: [shape.h, shape.w],
+            first: [first_row as isize, if is_thin { -(shape.padding[1] as isize) } else { 0 }],
+            size: [rows, columns],
+        };
+        // SAFETY: promised by the caller.
+        unsafe {
+            let dst = dst.add(image * per_image);
+            if is_thin {
+                load::thin(isa, &args.src, &window, dst);
+            } else {
+                load::blocked(
+                    isa,
+                    &args.src,
+                    &window,
+                    (0, pitch(shape.c) / LANES),
+                    (dst, images * per_image),
+                );
+            }
+        }
+    }
+    Loaded {
+        shape,
+        images,
+        rows: (0, 0),
+        first_row,
+        x: dst.cast_const(),
+        x_image: per_image,
+        x_block: images * per_image,
+        x_columns: columns,
+        dy: dst.cast_const(),
+        dy_block: 0,
+    }
+}
+
+/// One chain's tap: the outputs it covers and where their operands are.
+struct Chain {
+    images: usize,
+    rows: usize,
+    columns: usize,
+    /// First operands, and the steps per image, row and column.
+    x: *const f32,
+    x_step: [usize; 3],
+    dy: *const f32,
+    dy_step: [usize; 3],
+}
+
+/// `NR` blocks of output channels, the first being number `block` of the piece.
+#[inline(always)]
+fn accumulate<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    loaded: &Loaded<'_>,
+    block: usize,
+    dst: &mut [f32],
+) {
+    let shape = loaded.shape;
+    let is_thin = thin(shape);
+    let [tap_rows, tap_columns] = shape.kernel;
+    let len = packed_block_len(shape);
+    let chain_rows = weight_block(shape).rows;
+    // Thin: one run of `columns * channels` values per tap row. Else: one run per tap and block of channels.
+    let input_blocks = if is_thin { 1 } else { shape.c.div_ceil(LANES) };
+    for input in 0..input_blocks {
+        let run = if is_thin { tap_columns * shape.c } else { LANES.min(shape.c - input * LANES) };
+        for start in (loaded.rows.0..loaded.rows.1).step_by(chain_rows) {
+            let end = loaded.rows.1.min(start + chain_rows);
+            for r in 0..tap_rows {
+                for s in 0..if is_thin { 1 } else { tap_columns } {
+                    let Some(chain) = chain(loaded, (block, input), (start, end), (r, s)) else { continue };
+                    let tap = if is_thin { r } else { r * tap_columns + s };
+                    let to = block * len + input * tap_rows * tap_columns * LANES * LANES + tap * run * LANES;
+                    let rows = run.div_ceil(run.div_ceil(MR));
+                    let mut row = 0;
+                    while row < run {
+                        let count = rows.min(run - row);
+                        let at = &mut dst[to + row * LANES..];
+                        // SAFETY: the chain lies inside the loaded operands, `dst` holds the panels.
+                        unsafe {
+                            match count {
+                                1 => chain_tile::<I, 1, NR>(isa, &chain, row, (at, len), loaded.dy_block),
+                                2 => chain_tile::<I, 2, NR>(isa, &chain, row, (at, len), loaded.dy_block),
+                                3 => chain_tile::<I, 3, NR>(isa, &chain, row, (at, len), loaded.dy_block),
+                                4 => chain_tile::<I, 4, NR>(isa, &chain, row, (at, len), loaded.dy_block),
+                                5 => chain_tile::<I, 5, NR>(isa, &chain, row, (at, len), loaded.dy_block),
+                                _ => chain_tile::<I, 6, NR>(isa, &chain, row, (at, len), loaded.dy_block),
+                            }
+                        }
+                        row += count;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Outputs `start..end` (rows) whose tap `(r, s)` lies inside the map; none if there are none.
+#[inline(always)]
+fn chain(
+    loaded: &Loaded<'_>,
+    (block, input): (usize, usize),
+    (start, end): (usize, usize),
+    (r, s): (usize, usize),
+) -> Option<Chain> {
+    let shape = loaded.shape;
+    let is_thin = thin(shape);
+    let (row0, row1) = covered(shape, 0, r);
+    let (row0, row1) = (row0.max(start), row1.min(end));
+    let (column0, column1) = if is_thin { (0, shape.ow) } else { covered(shape, 1, s) };
+    if row0 >= row1 || column0 >= column1 {
+        return None;
+    }
+    let pixel = if is_thin { shape.c } else { LANES };
+    let y = row0 * shape.stride[0] + r * shape.dilation[0] - shape.padding[0] - loaded.first_row;
+    let x = if is_thin { 0 } else { column0 * shape.stride[1] + s * shape.dilation[1] - shape.padding[1] };
+    let height = loaded.rows.1 - loaded.rows.0;
+    // SAFETY: both lie inside what was loaded: the row and column were just clipped to the map.
+    let (x, dy) = unsafe {
+        (
+            loaded.x.add(input * loaded.x_block + (y * loaded.x_columns + x) * pixel),
+            loaded.dy.add(block * loaded.dy_block + ((row0 - loaded.rows.0) * shape.ow + column0) * LANES),
+        )
+    };
+    Some(Chain {
+        images: loaded.images,
+        rows: row1 - row0,
+        columns: column1 - column0,
+        x,
+        x_step: [loaded.x_image, shape.stride[0] * loaded.x_columns * pixel, shape.stride[1] * pixel],
+        dy,
+        dy_step: [height * shape.ow * LANES, shape.ow * LANES, LANES],
+    })
+}
+
+/// Outputs `first..end` along one axis whose tap lies inside the map.
+#[inline(always)]
+fn covered(shape: &ConvShape, axis: usize, tap: usize) -> (usize, usize) {
+    let (input, output) = if axis == 0 { (shape.h, shape.oh) } else { (shape.w, shape.ow) };
+    let (offset, padding, stride) = (tap * shape.dilation[axis], shape.padding[axis], shape.stride[axis]);
+    let first = padding.saturating_sub(offset).div_ceil(stride);
+    let end = if input + padding > offset { (input + padding - offset - 1) / stride + 1 } else { 0 };
+    (first, end.min(output))
+}
+
+/// `M` input channels from `row` on, over one chain; adds to `dst`.
+///
+/// # Safety
+/// The chain's operands must be readable, `dst` must hold `M` vectors at each of `NR` panels `len` apart.
+#[inline(always)]
+unsafe fn chain_tile<I: Isa, const M: usize, const NR: usize>(
+    isa: I,
+    chain: &Chain,
+    row: usize,
+    (dst, len): (&mut [f32], usize),
+    dy_block: usize,
+) {
+    assert!(dst.len() >= (NR - 1) * len + M * LANES, "panel of the gradient");
+    let mut acc = [[isa.zero(); NR]; M];
+    // SAFETY: promised by the caller.
+    unsafe {
+        for image in 0..chain.images {
+            for line in 0..chain.rows {
+                let mut x = chain.x.add(image * chain.x_step[0] + line * chain.x_step[1] + row);
+                let mut dy = chain.dy.add(image * chain.dy_step[0] + line * chain.dy_step[1]);
+                let mut column = 0;
+                while column < chain.columns {
+                    let mut b = [isa.zero(); NR];
+                    for n in 0..NR {
+                        b[n] = isa.load(dy.add(n * dy_block));
+                    }
+                    for m in 0..M {
+                        let a = isa.broadcast(x.add(m));
+                        for n in 0..NR {
+                            acc[m][n] = isa.mul_add(a, b[n], acc[m][n]);
+                        }
+                    }
+                    // The last step may point one row on; it is not read.
+                    x = x.wrapping_add(chain.x_step[2]);
+                    dy = dy.wrapping_add(chain.dy_step[2]);
+                    column += 1;
+                }
+            }
+        }
+        for m in 0..M {
+            for n in 0..NR {
+                let to = dst.as_mut_ptr().add(n * len + m * LANES);
+                isa.store(to, isa.add(isa.load(to), acc[m][n]));
+            }
+        }
+    }
+}

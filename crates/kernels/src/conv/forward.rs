@@ -1,0 +1,300 @@
+//! The forward kernel: load (batch norm, ReLU and join applied on the way), multiply, sum.
+//!
+//! ```text
+//! if keep: store the evaluated source first, then read that
+//! large maps, per image and band of rows:           small maps, per group of images:
+//!     load the band with its zero border                load the maps
+//!     for NR blocks of output channels:                 for NR blocks of output channels:
+//!         for tiles of MR pixels: register tile             for each pixel, its taps inside the map:
+//!                                                               for tiles of MR images: register tile
+//! per image and block: statistics of what was stored
+//! ```
+//! The weights are streamed once per band or group; a panel stays in L1 or L2 while the positions go by.
+//! Statistics are a second look at 16 channels of one image, still in cache: about 1 % of the multiply's time, and
+//! their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
+
+use super::geometry::{band_rows, group_images, image_major, source_window, thin};
+use super::lanes;
+use super::layout::{filter_channels, packed_block_len, packed_len};
+use super::load::{self, Window};
+use super::micro::Walk;
+use super::positions::{self, Positions, Target};
+use super::{ForwardArgs, forward_scratch_len};
+use crate::args::{Source, Term};
+use crate::shape::ConvShape;
+use crate::simd::{Isa, Kernel};
+use crate::{LANES, check, pitch};
+
+/// Forward with register tiles of `MR` positions by `NR` vectors.
+pub(crate) struct ForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ForwardArgs<'a>);
+
+impl ForwardArgs<'_> {
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        let shape = self.shape;
+        check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
+        if let Some(keep) = &self.keep {
+            let rows = self.images * shape.h * shape.w;
+            assert!(keep.rows() == rows && keep.width() == shape.c_pitch && keep.pitch() == shape.c_pitch);
+        }
+        assert_eq!(self.weights.len(), packed_len(shape), "packed filters");
+        assert!(self.bias.is_none_or(|bias| bias.len() == shape.k_pitch()), "bias length");
+        let width = self.blocks.len() * LANES;
+        assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
+        assert!(self.dst.rows() == self.images * shape.oh * shape.ow && self.dst.width() == width);
+        if let Some(sums) = &self.sums {
+            assert!(sums.shift.len() == shape.k_pitch(), "shift of the sums");
+            assert!(sums.out.rows() == 2 * self.images && sums.out.width() == width, "sums");
+        }
+        assert!(self.scratch.len() >= forward_scratch_len(shape, self.images), "scratch");
+    }
+}
+
+impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let shape = *args.shape;
+        let mut src = args.src;
+        if let Some(keep) = &mut args.keep {
+            let values = keep.rows() * keep.pitch();
+            // SAFETY: `check` established that both hold `values` values; nothing else writes `keep` while we read it.
+            unsafe {
+                load::evaluate(isa, &src, values, shape.c_pitch, keep.as_mut_ptr());
+                let data = std::slice::from_raw_parts(keep.as_mut_ptr(), values);
+                src = Source { main: Term { data, affine: None }, add: None, relu: false };
+            }
+        }
+        if image_major(shape.oh * shape.ow, thin(&shape)) {
+            by_image::<I, MR, NR>(isa, &mut args, &src);
+        } else {
+            by_pixel::<I, MR, NR>(isa, &mut args, &src);
+        }
+        let (pixels, dst_pitch, images) = (shape.oh * shape.ow, args.dst.pitch(), args.images);
+        if let Some(sums) = &mut args.sums {
+            for image in 0..images {
+                for (index, block) in args.blocks.clone().enumerate() {
+                    // SAFETY: `check` established the sizes.
+                    unsafe {
+                        let first = args.dst.as_mut_ptr().add(image * pixels * dst_pitch + index * LANES);
+                        let from = (first.cast_const(), dst_pitch, pixels);
+                        lanes::sum_stored(isa, from, sums, image, (index * LANES, block * LANES));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Large maps: one image at a time, rows in bands.
+#[inline(always)]
+fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>) {
+    let shape = *args.shape;
+    let (is_thin, band) = (thin(&shape), band_rows(&shape));
+    for image in 0..args.images {
+        for first in (0..shape.oh).step_by(band) {
+            let rows = band.min(shape.oh - first);
+            let size = source_window(&shape, rows);
+            let window = Window {
+                image: image * shape.h * shape.w * shape.c_pitch,
+                pitch: shape.c_pitch,
+                map: [shape.h, shape.w],
+                first: [
+                    (first * shape.stride[0]) as isize - shape.padding[0] as isize,
+                    -(shape.padding[1] as isize),
+                ],
+                size,
+            };
+            let scratch = args.scratch.as_mut_ptr();
+            let block_step = size[0] * size[1] * LANES;
+            // SAFETY: `check` established that source and scratch hold the window.
+            unsafe {
+                if is_thin {
+                    load::thin(isa, src, &window, scratch);
+                } else {
+                    load::blocked(isa, src, &window, (0, pitch(shape.c) / LANES), (scratch, block_step));
+                }
+            }
+            let pixel = if is_thin { shape.c } else { LANES };
+            let walk = whole_walk(&shape, size, is_thin);
+            let positions = Positions {
+                count: rows * shape.ow,
+                columns: shape.ow,
+                a: [0, shape.stride[0] * size[1] * pixel, shape.stride[1] * pixel],
+                d: [(image * shape.oh + first) * shape.ow, shape.ow, 1],
+            };
+            blocks::<I, MR, NR>(isa, args, &positions, &walk);
+        }
+    }
+}
+
+/// Small maps: groups of images, one position at a time, only the taps inside the map.
+#[inline(always)]
+fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>) {
+    let shape = *args.shape;
+    let (map, pixels) = (shape.h * shape.w, shape.oh * shape.ow);
+    let group = group_images(pixels);
+    for first in (0..args.images).step_by(group) {
+        let images = group.min(args.images - first);
+        let block_step = images * map * LANES;
+        for image in 0..images {
+            let window = Window {
+                image: (first + image) * map * shape.c_pitch,
+                pitch: shape.c_pitch,
+                map: [shape.h, shape.w],
+                first: [0, 0],
+                size: [shape.h, shape.w],
+            };
+            // SAFETY: `check` established that source and scratch hold the group.
+            unsafe {
+                let scratch = args.scratch.as_mut_ptr().add(image * map * LANES);
+                load::blocked(isa, src, &window, (0, pitch(shape.c) / LANES), (scratch, block_step));
+            }
+        }
+        let mut block = 0;
+        let total = args.blocks.len();
+        while block < total {
+            let width = if total - block >= NR { NR } else { 1 };
+            for position in 0..pixels {
+                let walk = window_walk(&shape, position, block_step);
+                let positions = Positions {
+                    count: images,
+                    columns: 1,
+                    a: [0, map * LANES, 0],
+                    d: [first * pixels + position, pixels, 0],
+                };
+                if width == NR {
+                    block_group::<I, MR, NR>(isa, args, &positions, &walk, block);
+                } else {
+                    block_group::<I, MR, 1>(isa, args, &positions, &walk, block);
+                }
+            }
+            block += width;
+        }
+    }
+}
+
+/// All blocks of the piece over one set of positions.
+#[inline(always)]
+fn blocks<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    args: &mut ForwardArgs<'_>,
+    positions: &Positions,
+    walk: &Walk,
+) {
+    let total = args.blocks.len();
+    let mut block = 0;
+    while block + NR <= total {
+        block_group::<I, MR, NR>(isa, args, positions, walk, block);
+        block += NR;
+    }
+    while block < total {
+        block_group::<I, MR, 1>(isa, args, positions, walk, block);
+        block += 1;
+    }
+}
+
+/// `NR` blocks, the first being number `block` of the piece.
+#[inline(always)]
+fn block_group<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    args: &mut ForwardArgs<'_>,
+    positions: &Positions,
+    walk: &Walk,
+    block: usize,
+) {
+    let len = packed_block_len(args.shape);
+    let first = args.blocks.start + block;
+    let mut panels = [args.weights.as_ptr(); NR];
+    for (n, panel) in panels.iter_mut().enumerate() {
+        // SAFETY: `check` established that the filters hold every block of the piece.
+        *panel = unsafe { panel.add((first + n) * len) };
+    }
+    let bias = args.bias.map_or(std::ptr::null(), |bias| bias[first * LANES..].as_ptr());
+    // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
+    unsafe {
+        let ptr = args.dst.as_mut_ptr().add(block * LANES);
+        let target = Target { ptr, pitch: args.dst.pitch(), bias, accumulate: false };
+        positions::run::<I, MR, NR>(isa, positions, walk, (args.scratch.as_ptr(), panels), &target);
+    }
+}
+
+/// All taps, over a window with its border.
+fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> Walk {
+    let [rows, columns] = shape.kernel;
+    let channels = filter_channels(shape);
+    if is_thin {
+        // The taps of a row are contiguous in the source and in the panel: one run of `columns * channels` values.
+        let run = columns * channels;
+        return Walk {
+            blocks: 1,
+            full: run,
+            last: run,
+            taps: [rows, 1],
+            a_start: 0,
+            a_step: [0, (shape.dilation[0] * size[1] * channels) as isize, 0],
+            b_first: [0, 0],
+            b_step: [1, 1],
+            b_columns: 1,
+            b_block: 0,
+        };
+    }
+    let blocks = channels.div_ceil(LANES);
+    Walk {
+        blocks,
+        full: LANES,
+        last: channels - (blocks - 1) * LANES,
+        taps: [rows, columns],
+        a_start: 0,
+        a_step: [
+            (size[0] * size[1] * LANES) as isize,
+            (shape.dilation[0] * size[1] * LANES) as isize,
+            (shape.dilation[1] * LANES) as isize,
+        ],
+        b_first: [0, 0],
+        b_step: [1, 1],
+        b_columns: columns,
+        b_block: rows * columns * LANES * LANES,
+    }
+}
+
+/// The taps of one output position that fall inside the map.
+#[inline(always)]
+fn window_walk(shape: &ConvShape, position: usize, block_step: usize) -> Walk {
+    let at = [position / shape.ow, position % shape.ow];
+    let size = [shape.h, shape.w];
+    let mut first = [0; 2];
+    let mut taps = [0; 2];
+    let mut start = [0isize; 2];
+    for axis in 0..2 {
+        let origin = (at[axis] * shape.stride[axis]) as isize - shape.padding[axis] as isize;
+        let dilation = shape.dilation[axis] as isize;
+        let below = (-origin).max(0) as usize;
+        first[axis] = below.div_ceil(shape.dilation[axis]).min(shape.kernel[axis]);
+        let room = size[axis] as isize - 1 - origin;
+        let end = if room < 0 { 0 } else { (room / dilation) as usize + 1 };
+        taps[axis] = end.min(shape.kernel[axis]).saturating_sub(first[axis]);
+        start[axis] = origin + first[axis] as isize * dilation;
+    }
+    let channels = filter_channels(shape);
+    let blocks = channels.div_ceil(LANES);
+    Walk {
+        blocks,
+        full: LANES,
+        last: channels - (blocks - 1) * LANES,
+        taps,
+        a_start: (start[0] * shape.w as isize + start[1]) * LANES as isize,
+        a_step: [
+            block_step as isize,
+            (shape.dilation[0] * shape.w * LANES) as isize,
+            (shape.dilation[1] * LANES) as isize,
+        ],
+        b_first: first,
+        b_step: [1, 1],
+        b_columns: shape.kernel[1],
+        b_block: shape.kernel[0] * shape.kernel[1] * LANES * LANES,
+    }
+}

@@ -1,0 +1,164 @@
+//! Committed rules on a convolution's shape: which positions are computed together, how much is loaded at once.
+//!
+//! None of them depends on the machine. Only [`weight_block`] changes the order of a sum; the others change traversal.
+
+use crate::shape::ConvShape;
+use crate::sum::SEGMENT;
+use crate::{LANES, pitch};
+
+/// Maps of at most this many pixels are walked position by position with images as the tile's rows: the taps that
+/// fall on the border are the same for the whole tile and are skipped (two fifths of all taps on a 3x3 map).
+const SMALL_MAP: usize = 49;
+
+/// Values loaded at once: 256 KiB, half of the smallest L2 in common use, leaving room for a panel.
+const LOAD_VALUES: usize = 64 * 1024;
+
+/// Pixels in one chain of a filter's gradient: long enough that storing the tile costs little, short enough to keep
+/// both operands in L1 and the chain's error small.
+const WEIGHT_CHAIN: usize = 144;
+
+/// Whether the vector kernels can do this shape at all; the reference does the others. The taps of a row of unpadded
+/// pixels form one run only while all channels share a block and the taps are neighbours.
+pub(crate) fn fits(shape: &ConvShape) -> bool {
+    shape.groups == 1 && (!thin(shape) || (shape.dilation[1] == 1 && shape.c <= LANES))
+}
+
+/// As [`fits`], for the gradient of the input: strides with dilation have irregular parity classes.
+pub(crate) fn fits_backward_data(shape: &ConvShape) -> bool {
+    let plain = (0..2).all(|i| shape.stride[i] == 1 || shape.dilation[i] == 1);
+    shape.groups == 1 && !thin(shape) && plain
+}
+
+/// Whether the source has unpadded pixels (the network's input).
+pub(crate) fn thin(shape: &ConvShape) -> bool {
+    shape.c_pitch != pitch(shape.c)
+}
+
+/// Whether tiles run over images instead of pixels, on a map of `pixels` pixels.
+pub(crate) fn image_major(pixels: usize, thin: bool) -> bool {
+    pixels <= SMALL_MAP && !thin
+}
+
+/// Images in a group whose positions are computed together: two full tiles of 6 while the source stays small.
+pub(crate) fn group_images(pixels: usize) -> usize {
+    if pixels <= 16 { 12 } else { 6 }
+}
+
+/// Images of one forward piece: the unit of work to hand to a thread.
+pub fn forward_images(shape: &ConvShape) -> usize {
+    let pixels = shape.oh * shape.ow;
+    if image_major(pixels, thin(shape)) { group_images(pixels) } else { 1 }
+}
+
+/// Images of one backward-data piece.
+pub fn backward_data_images(shape: &ConvShape) -> usize {
+    let pixels = shape.h * shape.w;
+    if image_major(pixels, false) { group_images(pixels) } else { 1 }
+}
+
+/// Rows and columns of the padded source that `rows` output rows read.
+pub(crate) fn source_window(shape: &ConvShape, rows: usize) -> [usize; 2] {
+    [
+        (rows - 1) * shape.stride[0] + (shape.kernel[0] - 1) * shape.dilation[0] + 1,
+        (shape.ow - 1) * shape.stride[1] + (shape.kernel[1] - 1) * shape.dilation[1] + 1,
+    ]
+}
+
+/// Output rows of one band: as many as keep the loaded source within [`LOAD_VALUES`], at least one.
+pub(crate) fn band_rows(shape: &ConvShape) -> usize {
+    let mut rows = shape.oh;
+    while rows > 1 && window_len(shape, rows) > LOAD_VALUES {
+        rows = rows.div_ceil(2);
+    }
+    rows
+}
+
+/// Values of the loaded source of `rows` output rows.
+pub(crate) fn window_len(shape: &ConvShape, rows: usize) -> usize {
+    let [height, width] = source_window(shape, rows);
+    height * width * if thin(shape) { shape.c } else { pitch(shape.c) }
+}
+
+/// Values of scratch that [`super::FORWARD`] needs for a piece of `images` images.
+pub fn forward_scratch_len(shape: &ConvShape, images: usize) -> usize {
+    let pixels = shape.oh * shape.ow;
+    if image_major(pixels, thin(shape)) {
+        images.min(group_images(pixels)) * shape.h * shape.w * pitch(shape.c)
+    } else {
+        window_len(shape, band_rows(shape))
+    }
+}
+
+/// Along one axis of the gradient of the input: rows of the output's gradient above and below (or left and right)
+/// that lie outside the map but are read.
+pub(crate) fn backward_border(shape: &ConvShape, axis: usize) -> [usize; 2] {
+    let (input, output) = if axis == 0 { (shape.h, shape.oh) } else { (shape.w, shape.ow) };
+    let stride = shape.stride[axis] as isize;
+    let (padding, reach) =
+        (shape.padding[axis] as isize, ((shape.kernel[axis] - 1) * shape.dilation[axis]) as isize);
+    let lowest = (padding - reach).div_euclid(stride);
+    let highest = (input as isize - 1 + padding).div_euclid(stride);
+    [(-lowest).max(0) as usize, (highest - (output as isize - 1)).max(0) as usize]
+}
+
+/// Values of scratch that [`super::BACKWARD_DATA`] needs for a piece of `images` images.
+pub fn backward_data_scratch_len(shape: &ConvShape, images: usize) -> usize {
+    let pixels = shape.h * shape.w;
+    let k = pitch(shape.k);
+    if image_major(pixels, false) {
+        images.min(group_images(pixels)) * shape.oh * shape.ow * k
+    } else {
+        let ([top, bottom], [left, right]) = (backward_border(shape, 0), backward_border(shape, 1));
+        (shape.oh + top + bottom) * (shape.ow + left + right) * k
+    }
+}
+
+/// How the gradient of a filter walks over the output: `images` whole maps, or `rows` rows of one map, per chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct WeightBlock {
+    /// Images in one chain (a power of two, so that it divides [`SEGMENT`]); 1 if a chain is part of an image.
+    pub(crate) images: usize,
+    /// Output rows in one chain.
+    pub(crate) rows: usize,
+}
+
+/// The rule for the chains of a filter's gradient. It fixes the order of sums: changing it changes every byte.
+pub(crate) fn weight_block(shape: &ConvShape) -> WeightBlock {
+    let pixels = shape.oh * shape.ow;
+    let mut images = 1;
+    while images < 16 && images < SEGMENT && 2 * images * pixels <= WEIGHT_CHAIN {
+        images *= 2;
+    }
+    let rows = if pixels <= WEIGHT_CHAIN { shape.oh } else { (WEIGHT_CHAIN / shape.ow).clamp(1, shape.oh) };
+    WeightBlock { images, rows }
+}
+
+/// Output rows whose source and gradient are loaded together by the gradient of a filter: whole chains, within
+/// twice [`LOAD_VALUES`] where possible.
+pub(crate) fn weight_band(shape: &ConvShape, blocks: usize) -> usize {
+    let block = weight_block(shape).rows;
+    let mut chains = shape.oh.div_ceil(block);
+    while chains > 1 && weight_load(shape, blocks, chains * block) > 2 * LOAD_VALUES {
+        chains = chains.div_ceil(2);
+    }
+    (chains * block).min(shape.oh)
+}
+
+/// Rows of the source that a band of `rows` output rows reads at most, border included.
+pub(crate) fn weight_source_len(shape: &ConvShape, rows: usize) -> usize {
+    let height = source_window(shape, rows)[0];
+    if thin(shape) {
+        height * source_window(shape, 1)[1] * shape.c
+    } else {
+        height * shape.w * pitch(shape.c)
+    }
+}
+
+fn weight_load(shape: &ConvShape, blocks: usize, rows: usize) -> usize {
+    weight_source_len(shape, rows) + rows * shape.ow * blocks * LANES
+}
+
+/// Values of scratch that [`super::BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels.
+pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
+    weight_block(shape).images * weight_load(shape, blocks, weight_band(shape, blocks))
+}

@@ -1,0 +1,114 @@
+//! Where a filter value lives: `[k / 16][c / 16][row][column][c in block][16 k]`, contiguous in the order the forward
+//! kernel's reduction walks (input block, tap, input channel), one panel per 16 output channels.
+//!
+//! Parameters, their gradients and velocities stay in this layout inside the engine; lanes beyond the last output
+//! channel hold zeros, and every update keeps them zero. Grouped convolutions have `c / groups` input channels here.
+
+use std::ops::Range;
+
+use crate::LANES;
+use crate::shape::ConvShape;
+
+/// Input channels that one filter sees.
+pub(crate) fn filter_channels(shape: &ConvShape) -> usize {
+    shape.c / shape.groups
+}
+
+/// Values in the panel of one block of output channels.
+pub fn packed_block_len(shape: &ConvShape) -> usize {
+    shape.kernel[0] * shape.kernel[1] * filter_channels(shape) * LANES
+}
+
+/// Values in the packed filters.
+pub fn packed_len(shape: &ConvShape) -> usize {
+    shape.k.div_ceil(LANES) * packed_block_len(shape)
+}
+
+/// Values in the transposed filters of [`pack_backward`].
+pub fn backward_len(shape: &ConvShape) -> usize {
+    shape.c.div_ceil(LANES) * backward_block_len(shape)
+}
+
+/// Values in the transposed panel of one block of input channels.
+pub fn backward_block_len(shape: &ConvShape) -> usize {
+    shape.kernel[0] * shape.kernel[1] * shape.k * LANES
+}
+
+/// Offset of `(tap, inner)` inside a panel, for a reduction over `channels` channels in blocks of sixteen.
+#[inline(always)]
+pub(crate) fn panel_offset(taps: usize, channels: usize, tap: usize, channel: usize) -> usize {
+    let block = channel / LANES;
+    let width = LANES.min(channels - block * LANES);
+    (block * taps * LANES + tap * width + channel % LANES) * LANES
+}
+
+/// Filters `[k][c / groups][rows][columns]` into panels; tail lanes become 0.
+///
+/// # Panics
+/// If a slice has another length than the shape says.
+pub fn pack(shape: &ConvShape, oihw: &[f32], dst: &mut [f32]) {
+    let (taps, channels) = (shape.kernel[0] * shape.kernel[1], filter_channels(shape));
+    assert_eq!(oihw.len(), shape.k * channels * taps, "filter length");
+    assert_eq!(dst.len(), packed_len(shape), "packed length");
+    dst.fill(0.0);
+    let block_len = packed_block_len(shape);
+    for k in 0..shape.k {
+        let panel = &mut dst[k / LANES * block_len..][..block_len];
+        for c in 0..channels {
+            for tap in 0..taps {
+                panel[panel_offset(taps, channels, tap, c) + k % LANES] =
+                    oihw[(k * channels + c) * taps + tap];
+            }
+        }
+    }
+}
+
+/// The inverse of [`pack`].
+///
+/// # Panics
+/// If a slice has another length than the shape says.
+pub fn unpack(shape: &ConvShape, packed: &[f32], oihw: &mut [f32]) {
+    let (taps, channels) = (shape.kernel[0] * shape.kernel[1], filter_channels(shape));
+    assert_eq!(oihw.len(), shape.k * channels * taps, "filter length");
+    assert_eq!(packed.len(), packed_len(shape), "packed length");
+    let block_len = packed_block_len(shape);
+    for k in 0..shape.k {
+        let panel = &packed[k / LANES * block_len..][..block_len];
+        for c in 0..channels {
+            for tap in 0..taps {
+                oihw[(k * channels + c) * taps + tap] =
+                    panel[panel_offset(taps, channels, tap, c) + k % LANES];
+            }
+        }
+    }
+}
+
+/// Panels for the gradient of the input, `[c / 16][k / 16][row][column][k in block][16 c]`, of the input-channel
+/// blocks `blocks`; `dst` holds just those. Only for `groups == 1` (the reference kernel reads the forward panels
+/// of grouped filters, see [`super::BackwardDataArgs::weights`]).
+///
+/// # Panics
+/// If a slice has another length than the shape and the range say.
+pub fn pack_backward(shape: &ConvShape, packed: &[f32], blocks: Range<usize>, dst: &mut [f32]) {
+    let taps = shape.kernel[0] * shape.kernel[1];
+    assert_eq!(packed.len(), packed_len(shape), "packed length");
+    assert_eq!(dst.len(), blocks.len() * backward_block_len(shape), "transposed length");
+    let (block_len, backward_len) = (packed_block_len(shape), backward_block_len(shape));
+    for (panel, c_block) in dst.chunks_exact_mut(backward_len).zip(blocks) {
+        let lanes = LANES.min(shape.c - c_block * LANES);
+        for k_block in 0..shape.k.div_ceil(LANES) {
+            let rows = LANES.min(shape.k - k_block * LANES);
+            for tap in 0..taps {
+                let from = k_block * block_len + panel_offset(taps, shape.c, tap, c_block * LANES);
+                let tile = &packed[from..from + lanes * LANES];
+                let to = panel_offset(taps, shape.k, tap, k_block * LANES);
+                for (k, row) in panel[to..to + rows * LANES].chunks_exact_mut(LANES).enumerate() {
+                    row.fill(0.0);
+                    for c in 0..lanes {
+                        row[c] = tile[c * LANES + k];
+                    }
+                }
+            }
+        }
+    }
+}

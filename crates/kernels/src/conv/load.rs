@@ -1,0 +1,181 @@
+//! Filling scratch: a map is evaluated once per piece, channel-blocked (`[c / 16][row][column][16]`) and with its zero
+//! border, so that the register tile reads neighbouring positions from neighbouring cache lines and never tests a border.
+
+use super::lanes;
+use crate::LANES;
+use crate::args::{Grad, Source};
+use crate::simd::Isa;
+
+/// Something with sixteen channels at every pixel.
+pub(crate) trait Lanes {
+    /// Channels `channel..channel + 16` of the pixel that starts at value `pixel`.
+    ///
+    /// # Safety
+    /// They must lie inside the maps.
+    unsafe fn at<I: Isa>(&self, isa: I, pixel: usize, channel: usize) -> I::V;
+}
+
+impl Lanes for Source<'_> {
+    #[inline(always)]
+    unsafe fn at<I: Isa>(&self, isa: I, pixel: usize, channel: usize) -> I::V {
+        // SAFETY: promised by the caller.
+        unsafe { lanes::source(isa, self, pixel, channel) }
+    }
+}
+
+impl Lanes for Grad<'_> {
+    #[inline(always)]
+    unsafe fn at<I: Isa>(&self, isa: I, pixel: usize, channel: usize) -> I::V {
+        // SAFETY: promised by the caller.
+        unsafe { lanes::gradient(isa, self, pixel, channel) }
+    }
+}
+
+/// A rectangle of one image to load; rows and columns outside the map become zeros.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// Value index of the image's first pixel.
+    pub(crate) image: usize,
+    /// Distance between pixels of the map.
+    pub(crate) pitch: usize,
+    /// Rows and columns of the map.
+    pub(crate) map: [usize; 2],
+    /// First row and column of the rectangle; negative ones lie in the border.
+    pub(crate) first: [isize; 2],
+    /// Rows and columns of the rectangle.
+    pub(crate) size: [usize; 2],
+}
+
+impl Window {
+    /// Columns of the rectangle left of the map, and inside it.
+    #[inline(always)]
+    fn columns(&self) -> (usize, usize) {
+        let left = (-self.first[1]).clamp(0, self.size[1] as isize) as usize;
+        let end = (self.map[1] as isize - self.first[1]).clamp(left as isize, self.size[1] as isize) as usize;
+        (left, end - left)
+    }
+}
+
+/// Loads channel blocks `blocks.0..blocks.1` of a window to `dst`, blocks `block_step` values apart.
+///
+/// # Safety
+/// The map must hold the window's image with whole vectors of those blocks; `dst` must have room.
+#[inline(always)]
+pub(crate) unsafe fn blocked<I: Isa, L: Lanes>(
+    isa: I,
+    values: &L,
+    window: &Window,
+    blocks: (usize, usize),
+    dst: (*mut f32, usize),
+) {
+    let (dst, block_step) = dst;
+    let [rows, columns] = window.size;
+    let (left, inside) = window.columns();
+    // SAFETY: promised by the caller.
+    unsafe {
+        for row in 0..rows {
+            let y = window.first[0] + row as isize;
+            let line = dst.add(row * columns * LANES);
+            if y < 0 || y >= window.map[0] as isize {
+                for block in 0..blocks.1 - blocks.0 {
+                    zero(isa, line.add(block * block_step), columns);
+                }
+                continue;
+            }
+            let x = (window.first[1] + left as isize) as usize;
+            let pixel = window.image + (y as usize * window.map[1] + x) * window.pitch;
+            for block in 0..blocks.1 - blocks.0 {
+                let line = line.add(block * block_step);
+                let channel = (blocks.0 + block) * LANES;
+                zero(isa, line, left);
+                for column in 0..inside {
+                    let v = values.at(isa, pixel + column * window.pitch, channel);
+                    isa.store(line.add((left + column) * LANES), v);
+                }
+                zero(isa, line.add((left + inside) * LANES), columns - left - inside);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `dst` must have room for `pixels` vectors.
+#[inline(always)]
+unsafe fn zero<I: Isa>(isa: I, dst: *mut f32, pixels: usize) {
+    for pixel in 0..pixels {
+        // SAFETY: promised by the caller.
+        unsafe { isa.store(dst.add(pixel * LANES), isa.zero()) };
+    }
+}
+
+/// Loads a window of a map with unpadded pixels (`pitch == channels`, the network's input): rows of
+/// `columns * channels` values.
+///
+/// # Safety
+/// The map must hold the window's image; `dst` must have room.
+#[inline(always)]
+pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &Source<'_>, window: &Window, dst: *mut f32) {
+    let [rows, columns] = window.size;
+    let channels = window.pitch;
+    let (left, inside) = window.columns();
+    // SAFETY: promised by the caller.
+    unsafe {
+        for row in 0..rows {
+            let y = window.first[0] + row as isize;
+            let line = dst.add(row * columns * channels);
+            line.write_bytes(0, columns * channels);
+            if y < 0 || y >= window.map[0] as isize {
+                continue;
+            }
+            let x = (window.first[1] + left as isize) as usize;
+            let from = window.image + (y as usize * window.map[1] + x) * channels;
+            let line = line.add(left * channels);
+            if src.main.affine.is_none() && src.add.is_none() && !src.relu {
+                line.copy_from_nonoverlapping(src.main.data.as_ptr().add(from), inside * channels);
+            } else {
+                for i in 0..inside * channels {
+                    *line.add(i) = scalar(isa, src, from + i, i % channels);
+                }
+            }
+        }
+    }
+}
+
+/// One value of a source, by the same operations as sixteen.
+#[inline(always)]
+fn scalar<I: Isa>(isa: I, src: &Source<'_>, index: usize, channel: usize) -> f32 {
+    let mut v = isa.zero();
+    for (position, term) in [Some(&src.main), src.add.as_ref()].into_iter().flatten().enumerate() {
+        let mut x = isa.splat(term.data[index]);
+        if let Some(affine) = &term.affine {
+            x = isa.mul_add(x, isa.splat(affine.scale[channel]), isa.splat(affine.shift[channel]));
+        }
+        v = if position == 0 { x } else { isa.add(v, x) };
+    }
+    if src.relu {
+        v = isa.relu(v);
+    }
+    isa.to_array(v)[0]
+}
+
+/// Evaluates `values` values of a source, pixels at `pitch`, into a map of the same layout.
+///
+/// # Safety
+/// Both must hold that many values; `values` is a multiple of `pitch`.
+#[inline(always)]
+pub(crate) unsafe fn evaluate<I: Isa>(isa: I, src: &Source<'_>, values: usize, pitch: usize, dst: *mut f32) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if pitch.is_multiple_of(LANES) {
+            for pixel in (0..values).step_by(pitch) {
+                for channel in (0..pitch).step_by(LANES) {
+                    isa.store(dst.add(pixel + channel), lanes::source(isa, src, pixel, channel));
+                }
+            }
+        } else {
+            for i in 0..values {
+                *dst.add(i) = scalar(isa, src, i, i % pitch);
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The register tile: `MR` positions by `NR` vectors of channels, accumulated over a whole reduction.
+//!
+//! ```text
+//! for block in blocks of 16 reduced channels:
+//!     for tap row, tap column:
+//!         for channel in block:                      # at most 16, a compile-time count in the usual case
+//!             for n in 0..NR: b[n] = panel[n][..]    # 16 lanes, the panels are read front to back
+//!             for m in 0..MR: acc[m][n] += broadcast(row[m][..]) * b[n]
+//! ```
+//! One chain of multiply-adds per output, always in this order: tile sizes and levels only choose which outputs are
+//! computed together, never the order inside one. Taps are described by strides ([`Walk`]), so that the forward pass,
+//! the parity classes of a strided backward pass and the cut-off windows at a border are all the same code.
+//!
+//! Registers: AVX-512 6x4 needs 24 accumulators + 4 + 1 of 32; AVX2 6x1 needs 12 + 2 + 1 of 16. Every broadcast feeds
+//! `NR` (AVX2: two half-) multiply-adds and every panel load `MR`, so neither level is bound by its two load ports.
+
+use crate::LANES;
+use crate::simd::Isa;
+
+/// How a reduction walks over the source (`a`) and the panel (`b`); offsets in values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    /// Blocks of reduced channels.
+    pub(crate) blocks: usize,
+    /// Channels (or contiguous values) in each block but the last.
+    pub(crate) full: usize,
+    /// Channels in the last block.
+    pub(crate) last: usize,
+    /// Tap rows and columns that contribute.
+    pub(crate) taps: [usize; 2],
+    /// From a row pointer to the first contributing tap.
+    pub(crate) a_start: isize,
+    /// Source step per block, tap row, tap column.
+    pub(crate) a_step: [isize; 3],
+    /// First contributing tap (row, column) inside the panel, and the step from one to the next, counted in taps.
+    pub(crate) b_first: [usize; 2],
+    /// See `b_first`.
+    pub(crate) b_step: [usize; 2],
+    /// Tap columns of the whole kernel.
+    pub(crate) b_columns: usize,
+    /// Panel values per block of channels (all taps).
+    pub(crate) b_block: usize,
+}
+
+/// Accumulates one tile. `rows[m]` points at position `m`'s source, `panels[n]` at vector `n`'s panel.
+///
+/// # Safety
+/// Every offset that `walk` produces must be readable from every row and panel pointer.
+#[inline(always)]
+pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    rows: [*const f32; MR],
+    panels: [*const f32; NR],
+    walk: &Walk,
+) -> [[I::V; NR]; MR] {
+    let mut acc = [[isa.zero(); NR]; MR];
+    let mut block = 0;
+    while block < walk.blocks {
+        let len = if block + 1 == walk.blocks { walk.last } else { walk.full };
+        let mut row = 0;
+        while row < walk.taps[0] {
+            let mut column = 0;
+            while column < walk.taps[1] {
+                let a = walk.a_start
+                    + block as isize * walk.a_step[0]
+                    + row as isize * walk.a_step[1]
+                    + column as isize * walk.a_step[2];
+                let tap = (walk.b_first[0] + row * walk.b_step[0]) * walk.b_columns
+                    + walk.b_first[1]
+                    + column * walk.b_step[1];
+                let b = block * walk.b_block + tap * len * LANES;
+                // SAFETY: promised by the caller.
+                unsafe {
+                    if len == LANES {
+                        let mut i = 0;
+                        while i < LANES {
+                            step(isa, &mut acc, &rows, &panels, (a + i as isize, b + i * LANES));
+                            step(isa, &mut acc, &rows, &panels, (a + i as isize + 1, b + (i + 1) * LANES));
+                            step(isa, &mut acc, &rows, &panels, (a + i as isize + 2, b + (i + 2) * LANES));
+                            step(isa, &mut acc, &rows, &panels, (a + i as isize + 3, b + (i + 3) * LANES));
+                            i += 4;
+                        }
+                    } else {
+                        let mut i = 0;
+                        while i < len {
+                            step(isa, &mut acc, &rows, &panels, (a + i as isize, b + i * LANES));
+                            i += 1;
+                        }
+                    }
+                }
+                column += 1;
+            }
+            row += 1;
+        }
+        block += 1;
+    }
+    acc
+}
+
+/// One reduced channel: `MR` broadcasts against `NR` panel vectors.
+///
+/// # Safety
+/// The offsets `at` (source, panel) must be readable from every pointer.
+#[inline(always)]
+unsafe fn step<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    acc: &mut [[I::V; NR]; MR],
+    rows: &[*const f32; MR],
+    panels: &[*const f32; NR],
+    at: (isize, usize),
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let mut b = [isa.zero(); NR];
+        let mut n = 0;
+        while n < NR {
+            b[n] = isa.load(panels[n].add(at.1));
+            n += 1;
+        }
+        let mut m = 0;
+        while m < MR {
+            let x = isa.broadcast(rows[m].offset(at.0));
+            let mut n = 0;
+            while n < NR {
+                acc[m][n] = isa.mul_add(x, b[n], acc[m][n]);
+                n += 1;
+            }
+            m += 1;
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The last row of every table: plain loops over logical indices, sums in `f64`. Slow, complete (groups, dilation,
+//! any size), and the oracle of the tests.
+
+use super::layout::{filter_channels, packed_block_len, panel_offset};
+use super::{BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
+use crate::args::{Gate, Grad, SUM_RUN, Sums};
+use crate::elementwise;
+use crate::shape::ConvShape;
+use crate::view::RowsMut;
+use crate::{LANES, pitch};
+
+/// The input coordinate of tap `tap` at output `out`, if it lies inside the map.
+fn input_at(shape: &ConvShape, axis: usize, out: usize, tap: usize) -> Option<usize> {
+    let size = if axis == 0 { shape.h } else { shape.w };
+    (out * shape.stride[axis] + tap * shape.dilation[axis])
+        .checked_sub(shape.padding[axis])
+        .filter(|&x| x < size)
+}
+
+/// Calls `visit(output pixel, input pixel, tap)` for every tap inside the map, outputs in row-major order.
+fn for_taps(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
+    for oy in 0..shape.oh {
+        for ox in 0..shape.ow {
+            for r in 0..shape.kernel[0] {
+                let Some(y) = input_at(shape, 0, oy, r) else { continue };
+                for s in 0..shape.kernel[1] {
+                    let Some(x) = input_at(shape, 1, ox, s) else { continue };
+                    visit(oy * shape.ow + ox, y * shape.w + x, r * shape.kernel[1] + s);
+                }
+            }
+        }
+    }
+}
+
+/// Index of a filter value in the packed filters.
+fn weight_at(shape: &ConvShape, k: usize, c: usize, tap: usize) -> usize {
+    let taps = shape.kernel[0] * shape.kernel[1];
+    k / LANES * packed_block_len(shape) + panel_offset(taps, filter_channels(shape), tap, c) + k % LANES
+}
+
+/// Gradient at output value `index` (pixel times pitch plus channel).
+fn gradient(grad: &Grad<'_>, index: usize, channel: usize) -> f64 {
+    let g = f64::from(grad.g[index]);
+    match &grad.norm {
+        Some(norm) => {
+            f64::from(norm.a[channel]) * g
+                + f64::from(norm.b[channel]) * f64::from(norm.y[index])
+                + f64::from(norm.c[channel])
+        }
+        None => g,
+    }
+}
+
+/// Forward.
+pub(crate) fn forward(mut args: ForwardArgs<'_>) {
+    args.check();
+    let shape = *args.shape;
+    let (channels, per_group) = (filter_channels(&shape), shape.k / shape.groups);
+    if let Some(keep) = &mut args.keep {
+        for row in 0..keep.rows() {
+            for channel in 0..shape.c_pitch {
+                let value = elementwise::evaluate(&args.src, row * shape.c_pitch + channel, channel);
+                keep.row(row)[channel] = value as f32;
+            }
+        }
+    }
+    for image in 0..args.images {
+        for (column, k) in (args.blocks.start * LANES..args.blocks.end * LANES).enumerate() {
+            for pixel in 0..shape.oh * shape.ow {
+                args.dst.row(image * shape.oh * shape.ow + pixel)[column] = 0.0;
+            }
+            if k >= shape.k {
+                continue;
+            }
+            let first_channel = k / per_group * channels;
+            let bias = args.bias.map_or(0.0, |bias| f64::from(bias[k]));
+            let mut at = 0;
+            let mut sum = 0.0;
+            let mut store = |pixel: usize, sum: f64| {
+                args.dst.row(image * shape.oh * shape.ow + pixel)[column] = (sum + bias) as f32;
+            };
+            for_taps(&shape, |out, input, tap| {
+                while at < out {
+                    store(at, sum);
+                    (at, sum) = (at + 1, 0.0);
+                }
+                for c in 0..channels {
+                    let channel = first_channel + c;
+                    let index = (image * shape.h * shape.w + input) * shape.c_pitch + channel;
+                    sum += elementwise::evaluate(&args.src, index, channel)
+                        * f64::from(args.weights[weight_at(&shape, k, c, tap)]);
+                }
+            });
+            while at < shape.oh * shape.ow {
+                store(at, sum);
+                (at, sum) = (at + 1, 0.0);
+            }
+        }
+    }
+    if let Some(sums) = &mut args.sums {
+        sum_stored(&mut args.dst, sums, args.images, args.blocks.start * LANES);
+    }
+}
+
+/// Statistics of what was stored, by the rule of [`Sums`].
+fn sum_stored(dst: &mut RowsMut<'_, f32>, sums: &mut Sums<'_>, images: usize, first_channel: usize) {
+    let pixels = dst.rows() / images;
+    for image in 0..images {
+        for column in 0..dst.width() {
+            let shift = sums.shift[first_channel + column];
+            let mut total = [0.0f64; 2];
+            for start in (0..pixels).step_by(SUM_RUN) {
+                let mut run = [0.0f32; 2];
+                for pixel in start..pixels.min(start + SUM_RUN) {
+                    let v = dst.row(image * pixels + pixel)[column] - shift;
+                    run = [run[0] + v, v * v + run[1]];
+                }
+                total = [total[0] + f64::from(run[0]), total[1] + f64::from(run[1])];
+            }
+            for (row, total) in total.into_iter().enumerate() {
+                sums.out.row(2 * image + row)[column] = total;
+            }
+        }
+    }
+}
+
+/// Gradient of the input. Grouped filters come in the forward layout, others transposed.
+pub(crate) fn backward_data(mut args: BackwardDataArgs<'_>) {
+    args.check();
+    let shape = *args.shape;
+    let (taps, channels) = (shape.kernel[0] * shape.kernel[1], filter_channels(&shape));
+    let per_group = shape.k / shape.groups;
+    let (map, k_pitch) = (shape.h * shape.w, shape.k_pitch());
+    let transposed_len = taps * shape.k * LANES;
+    for image in 0..args.images {
+        for (column, c) in (args.blocks.start * LANES..args.blocks.end * LANES).enumerate() {
+            if !args.sink.accumulate {
+                for pixel in 0..map {
+                    args.sink.dst.row(image * map + pixel)[column] = 0.0;
+                }
+            }
+            if c >= shape.c {
+                continue;
+            }
+            for pixel in 0..map {
+                let mut sum = 0.0;
+                let at = [pixel / shape.w, pixel % shape.w];
+                for tap in 0..taps {
+                    let Some(out) = output_at(&shape, at, [tap / shape.kernel[1], tap % shape.kernel[1]])
+                    else {
+                        continue;
+                    };
+                    let first_k = c / channels * per_group;
+                    for k in first_k..first_k + per_group {
+                        let weight = if shape.groups == 1 {
+                            c / LANES * transposed_len + panel_offset(taps, shape.k, tap, k) + c % LANES
+                        } else {
+                            weight_at(&shape, k, c % channels, tap)
+                        };
+                        let index = (image * shape.oh * shape.ow + out) * k_pitch + k;
+                        sum += gradient(&args.grad, index, k) * f64::from(args.weights[weight]);
+                    }
+                }
+                let dst = &mut args.sink.dst.row(image * map + pixel)[column];
+                *dst = if args.sink.accumulate { *dst + sum as f32 } else { sum as f32 };
+            }
+        }
+    }
+    gate_and_sum(&mut args, pitch(shape.c));
+}
+
+/// The output pixel whose tap `tap` is at input `at`.
+fn output_at(shape: &ConvShape, at: [usize; 2], tap: [usize; 2]) -> Option<usize> {
+    let mut out = [0; 2];
+    for axis in 0..2 {
+        let reach = (at[axis] + shape.padding[axis]).checked_sub(tap[axis] * shape.dilation[axis])?;
+        let size = if axis == 0 { shape.oh } else { shape.ow };
+        if !reach.is_multiple_of(shape.stride[axis]) || reach / shape.stride[axis] >= size {
+            return None;
+        }
+        out[axis] = reach / shape.stride[axis];
+    }
+    Some(out[0] * shape.ow + out[1])
+}
+
+fn gate_and_sum(args: &mut BackwardDataArgs<'_>, c_pitch: usize) {
+    let map = args.shape.h * args.shape.w;
+    let first = args.blocks.start * LANES;
+    let sink = &mut args.sink;
+    for image in 0..args.images {
+        for column in 0..sink.dst.width() {
+            let channel = first + column;
+            let mut total = [0.0f64; 2];
+            for start in (0..map).step_by(SUM_RUN) {
+                let mut run = [0.0f32; 2];
+                for pixel in start..map.min(start + SUM_RUN) {
+                    let index = (image * map + pixel) * c_pitch + channel;
+                    let v = &mut sink.dst.row(image * map + pixel)[column];
+                    let open = match &sink.gate {
+                        Gate::Open => true,
+                        Gate::Stored(z) => z[index] > 0.0,
+                        Gate::Affine { y, affine } => {
+                            y[index] * affine.scale[channel] + affine.shift[channel] > 0.0
+                        }
+                    };
+                    if !open {
+                        *v = 0.0;
+                    }
+                    if let Some((y, sums)) = &sink.sums {
+                        run = [run[0] + *v, *v * (y[index] - sums.shift[channel]) + run[1]];
+                    }
+                }
+                total = [total[0] + f64::from(run[0]), total[1] + f64::from(run[1])];
+            }
+            if let Some((_, sums)) = &mut sink.sums {
+                for (row, total) in total.into_iter().enumerate() {
+                    sums.out.row(2 * image + row)[column] = total;
+                }
+            }
+        }
+    }
+}
+
+/// Gradient of the filters.
+pub(crate) fn backward_weights(args: BackwardWeightsArgs<'_>) {
+    args.check();
+    let shape = *args.shape;
+    let (channels, per_group) = (filter_channels(&shape), shape.k / shape.groups);
+    let first = args.blocks.start * packed_block_len(&shape);
+    args.dst.fill(0.0);
+    for k in args.blocks.start * LANES..shape.k.min(args.blocks.end * LANES) {
+        for c in 0..channels {
+            let channel = k / per_group * channels + c;
+            for tap in 0..shape.kernel[0] * shape.kernel[1] {
+                let mut sum = 0.0;
+                for image in 0..args.images {
+                    for out in 0..shape.oh * shape.ow {
+                        let [r, s] = [tap / shape.kernel[1], tap % shape.kernel[1]];
+                        let (Some(y), Some(x)) =
+                            (input_at(&shape, 0, out / shape.ow, r), input_at(&shape, 1, out % shape.ow, s))
+                        else {
+                            continue;
+                        };
+                        let index = (image * shape.h * shape.w + y * shape.w + x) * shape.c_pitch + channel;
+                        let g = (image * shape.oh * shape.ow + out) * shape.k_pitch() + k;
+                        sum += gradient(&args.grad, g, k) * elementwise::evaluate(&args.src, index, channel);
+                    }
+                }
+                args.dst[weight_at(&shape, k, c, tap) - first] = sum as f32;
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Every entry of the three tables against the `f64` reference, and against itself cut into other pieces.
+
+use std::ops::Range;
+
+use super::*;
+use crate::args::{Affine, Gate, GradNorm, Term};
+use crate::{LANES, pitch};
+
+/// Pseudo-random values in [-1, 1): a linear congruential generator is random enough for sums.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    fn values(&mut self, len: usize) -> Vec<f32> {
+        (0..len).map(|_| self.next()).collect()
+    }
+
+    /// A map with zeros in the tail channels.
+    fn map(&mut self, pixels: usize, channels: usize, pitch: usize) -> Vec<f32> {
+        (0..pixels * pitch).map(|i| if i % pitch < channels { self.next() } else { 0.0 }).collect()
+    }
+}
+
+/// Everything a convolution can be asked for, on random values.
+struct Case {
+    shape: ConvShape,
+    images: usize,
+    x: Vec<f32>,
+    skip: Vec<f32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    weights: Vec<f32>,
+    transposed: Vec<f32>,
+    bias: Vec<f32>,
+    y_shift: Vec<f32>,
+    g: Vec<f32>,
+    y: Vec<f32>,
+    coefficients: [Vec<f32>; 3],
+    held: Vec<f32>,
+}
+
+/// What a kernel produced.
+#[derive(Clone, PartialEq, Debug)]
+struct Produced {
+    values: Vec<f32>,
+    keep: Vec<f32>,
+    sums: Vec<f64>,
+}
+
+impl Case {
+    fn new(shape: ConvShape, images: usize) -> Self {
+        let mut random = Random(shape.macs() as u64 + images as u64);
+        let (x_pixels, y_pixels) = (images * shape.h * shape.w, images * shape.oh * shape.ow);
+        let oihw = random.values(shape.k * shape.c / shape.groups * shape.kernel[0] * shape.kernel[1]);
+        let mut weights = vec![f32::NAN; packed_len(&shape)];
+        pack(&shape, &oihw, &mut weights);
+        let mut back = vec![0.0; oihw.len()];
+        unpack(&shape, &weights, &mut back);
+        assert_eq!(back, oihw, "packing is undone");
+        let transposed = if shape.groups == 1 {
+            let mut transposed = vec![f32::NAN; backward_len(&shape)];
+            pack_backward(&shape, &weights, 0..shape.c.div_ceil(LANES), &mut transposed);
+            transposed
+        } else {
+            weights.clone()
+        };
+        let (c, k) = (shape.c_pitch, shape.k_pitch());
+        Self {
+            shape,
+            images,
+            x: random.map(x_pixels, shape.c, c),
+            skip: random.map(x_pixels, shape.c, c),
+            scale: random.map(1, shape.c, c),
+            shift: random.map(1, shape.c, c),
+            weights,
+            transposed,
+            bias: random.map(1, shape.k, k),
+            y_shift: random.map(1, shape.k, k),
+            g: random.map(y_pixels, shape.k, k),
+            y: random.map(y_pixels, shape.k, k),
+            coefficients: [random.map(1, shape.k, k), random.map(1, shape.k, k), random.map(1, shape.k, k)],
+            held: random.map(x_pixels, shape.c, c),
+        }
+    }
+
+    fn source(&self, images: Range<usize>) -> Source<'_> {
+        let map = self.shape.h * self.shape.w * self.shape.c_pitch;
+        let part = images.start * map..images.end * map;
+        let affine = Some(Affine { scale: &self.scale, shift: &self.shift });
+        let add = Some(Term { data: &self.skip[part.clone()], affine: None });
+        Source { main: Term { data: &self.x[part], affine }, add, relu: true }
+    }
+
+    fn grad(&self, images: Range<usize>) -> Grad<'_> {
+        let map = self.shape.oh * self.shape.ow * self.shape.k_pitch();
+        let part = images.start * map..images.end * map;
+        let [a, b, c] = &self.coefficients;
+        Grad { g: &self.g[part.clone()], norm: Some(GradNorm { y: &self.y[part], a, b, c }) }
+    }
+
+    /// Forward in pieces of `images` images and `blocks` blocks.
+    fn forward(&self, run: Forward, images: usize, blocks: usize) -> Produced {
+        let shape = &self.shape;
+        let (map, k) = (shape.oh * shape.ow, shape.k_pitch());
+        let mut values = vec![f32::NAN; self.images * map * k];
+        let mut keep = vec![f32::NAN; self.x.len()];
+        let mut sums = vec![f64::NAN; self.images * 2 * k];
+        let mut scratch = vec![f32::NAN; forward_scratch_len(shape, images)];
+        let kept = shape.h * shape.w * shape.c_pitch;
+        for first in (0..self.images).step_by(images) {
+            let part = first..self.images.min(first + images);
+            for block in (0..k / LANES).step_by(blocks) {
+                let range = block..(k / LANES).min(block + blocks);
+                let (start, width) = (block * LANES, range.len() * LANES);
+                let keep = &mut keep[part.start * kept..part.end * kept];
+                run(ForwardArgs {
+                    shape,
+                    images: part.len(),
+                    src: self.source(part.clone()),
+                    keep: (block == 0).then(|| RowsMut::new(keep, shape.c_pitch, 0, shape.c_pitch)),
+                    weights: &self.weights,
+                    bias: Some(&self.bias),
+                    blocks: range,
+                    dst: RowsMut::new(&mut values[part.start * map * k..part.end * map * k], k, start, width),
+                    sums: Some(Sums {
+                        shift: &self.y_shift,
+                        out: RowsMut::new(&mut sums[part.start * 2 * k..part.end * 2 * k], k, start, width),
+                    }),
+                    scratch: &mut scratch,
+                });
+            }
+        }
+        Produced { values, keep, sums }
+    }
+
+    fn backward_data(&self, run: BackwardData, images: usize, blocks: usize) -> Produced {
+        let shape = &self.shape;
+        let (map, c) = (shape.h * shape.w, shape.c_pitch);
+        let mut values = self.held.clone();
+        let mut sums = vec![f64::NAN; self.images * 2 * c];
+        let mut scratch = vec![f32::NAN; backward_data_scratch_len(shape, images)];
+        for first in (0..self.images).step_by(images) {
+            let part = first..self.images.min(first + images);
+            let own = part.start * map * c..part.end * map * c;
+            for block in (0..c / LANES).step_by(blocks) {
+                let range = block..(c / LANES).min(block + blocks);
+                let (start, width) = (block * LANES, range.len() * LANES);
+                let affine = Affine { scale: &self.scale, shift: &self.shift };
+                run(BackwardDataArgs {
+                    shape,
+                    images: part.len(),
+                    grad: self.grad(part.clone()),
+                    weights: &self.transposed,
+                    blocks: range,
+                    sink: Sink {
+                        dst: RowsMut::new(&mut values[own.clone()], c, start, width),
+                        accumulate: true,
+                        gate: Gate::Affine { y: &self.x[own.clone()], affine },
+                        sums: Some((
+                            &self.skip[own.clone()],
+                            Sums {
+                                shift: &self.shift,
+                                out: RowsMut::new(
+                                    &mut sums[part.start * 2 * c..part.end * 2 * c],
+                                    c,
+                                    start,
+                                    width,
+                                ),
+                            },
+                        )),
+                    },
+                    scratch: &mut scratch,
+                });
+            }
+        }
+        Produced { values, keep: Vec::new(), sums }
+    }
+
+    fn backward_weights(&self, run: BackwardWeights, blocks: usize) -> Produced {
+        let shape = &self.shape;
+        let len = packed_block_len(shape);
+        let mut values = vec![f32::NAN; packed_len(shape)];
+        let mut scratch = vec![f32::NAN; backward_weights_scratch_len(shape, blocks)];
+        let all = shape.k_pitch() / LANES;
+        for block in (0..all).step_by(blocks) {
+            let range = block..all.min(block + blocks);
+            run(BackwardWeightsArgs {
+                shape,
+                images: self.images,
+                src: self.source(0..self.images),
+                grad: self.grad(0..self.images),
+                blocks: range.clone(),
+                dst: &mut values[range.start * len..range.end * len],
+                scratch: &mut scratch,
+            });
+        }
+        Produced { values, keep: Vec::new(), sums: Vec::new() }
+    }
+}
+
+fn conv(c: usize, k: usize, size: [usize; 2], kernel: usize, stride: usize, padding: usize) -> ConvShape {
+    let out = |x: usize| (x + 2 * padding - kernel) / stride + 1;
+    ConvShape {
+        c,
+        k,
+        h: size[0],
+        w: size[1],
+        oh: out(size[0]),
+        ow: out(size[1]),
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        dilation: [1; 2],
+        groups: 1,
+        c_pitch: pitch(c),
+    }
+}
+
+/// Edge shapes: channels around the vector, maps from one pixel to several bands, every stride and kernel of a ResNet.
+fn shapes() -> Vec<ConvShape> {
+    let mut shapes = Vec::new();
+    for (c, k) in [(1, 1), (3, 6), (6, 17), (16, 16), (17, 64), (64, 16), (64, 80)] {
+        for size in [[1, 1], [2, 3], [3, 3], [6, 6], [7, 7], [8, 8], [9, 9]] {
+            shapes.push(conv(c, k, size, 3, 1, 1));
+            shapes.push(conv(c, k, size, 3, 2, 1));
+            shapes.push(conv(c, k, size, 1, 1, 0));
+            shapes.push(conv(c, k, size, 1, 2, 0));
+        }
+    }
+    shapes.push(conv(5, 7, [11, 13], 5, 3, 2));
+    shapes.push(conv(4, 4, [9, 9], 2, 2, 0));
+    shapes.push(conv(16, 16, [12, 40], 3, 1, 1));
+    shapes.push(conv(16, 32, [20, 20], 4, 2, 3));
+    shapes.push(conv(70, 20, [40, 40], 3, 1, 1));
+    shapes.push(ConvShape { dilation: [2, 2], oh: 8, ow: 8, ..conv(6, 10, [8, 8], 3, 1, 2) });
+    shapes.push(ConvShape { dilation: [2, 2], oh: 4, ow: 4, ..conv(6, 10, [8, 8], 3, 2, 2) });
+    // The network's input: unpadded pixels.
+    for (c, size, kernel, stride, padding) in [
+        (1, [20, 20], 7, 2, 3),
+        (3, [9, 9], 7, 2, 3),
+        (3, [6, 6], 3, 1, 1),
+        (17, [4, 4], 3, 1, 1),
+        (2, [8, 8], 8, 1, 0),
+    ] {
+        shapes.push(ConvShape { c_pitch: c, ..conv(c, 10, size, kernel, stride, padding) });
+    }
+    // A dense layer, alone and on a whole map.
+    shapes.push(conv(64, 10, [1, 1], 1, 1, 0));
+    shapes.push(conv(20, 33, [4, 4], 4, 1, 0));
+    // Groups: the reference only.
+    shapes.push(ConvShape { groups: 2, ..conv(6, 4, [5, 5], 3, 1, 1) });
+    shapes
+}
+
+/// |got - want| <= terms eps max|a| max|b|, the hard bound of a chain of `terms` products whose factors are at most 3
+/// (source: scale + shift + skip) and 1, or 3 and 3.
+fn close(got: &[f32], want: &[f32], terms: usize, what: &str) {
+    let bound = terms as f32 * f32::EPSILON * 9.0 + f32::EPSILON;
+    for (index, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() <= bound, "{what}: value {index} is {got}, not {want} (bound {bound:e})");
+    }
+}
+
+/// Sums add `pixels` values that are each within `bound` and at most `terms * 9`; the products with the reference
+/// magnify by the largest factor.
+fn close_sums(got: &[f64], want: &[f64], (terms, pixels): (usize, usize), what: &str) {
+    let size = (terms * 9) as f64;
+    let bound = (pixels * terms) as f64 * f64::from(f32::EPSILON) * 9.0 * (size + 1.0);
+    for (index, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() <= bound, "{what}: sum {index} is {got}, not {want} (bound {bound:e})");
+    }
+}
+
+/// Runs every supported entry that fits, and the reference; checks values, splits and equality inside a profile.
+fn check<Run: Copy>(
+    table: &[Entry<ConvShape, Run>],
+    shape: &ConvShape,
+    splits: &[[usize; 2]],
+    run: impl Fn(Run, [usize; 2]) -> Produced,
+    terms: usize,
+) {
+    let want = run(table.last().expect("a reference").run, splits[0]);
+    let mut of_profile: Vec<(&str, Produced)> = Vec::new();
+    for entry in &table[..table.len() - 1] {
+        if !entry.level.supported() || !(entry.fits)(shape) {
+            continue;
+        }
+        let what = format!("{} on {shape:?}", entry.name);
+        let got = run(entry.run, splits[0]);
+        close(&got.values, &want.values, terms, &what);
+        close(&got.keep, &want.keep, 2, &what);
+        close_sums(&got.sums, &want.sums, (terms, shape.h * shape.w), &what);
+        for split in &splits[1..] {
+            assert!(run(entry.run, *split) == got, "{what}: pieces of {split:?} give other bytes");
+        }
+        if let Some((_, first)) = of_profile.iter().find(|(profile, _)| *profile == entry.level.profile()) {
+            assert!(*first == got, "{what}: other bytes than another level of {}", entry.level.profile());
+        }
+        of_profile.push((entry.level.profile(), got));
+    }
+}
+
+#[test]
+fn forward_agrees_with_the_reference() {
+    for shape in shapes() {
+        for images in [1, 2, 5, 13] {
+            let case = Case::new(shape, images);
+            let terms = shape.c / shape.groups * shape.kernel[0] * shape.kernel[1] + 1;
+            let all = shape.k_pitch() / LANES;
+            let splits = [[images, all], [1, 1], [2, 3]];
+            check(FORWARD, &shape, &splits, |run, [i, b]| case.forward(run, i, b), terms);
+        }
+    }
+}
+
+#[test]
+fn backward_data_agrees_with_the_reference() {
+    for shape in shapes().into_iter().filter(|shape| shape.c_pitch == pitch(shape.c)) {
+        for images in [1, 2, 5, 13] {
+            let case = Case::new(shape, images);
+            let terms = shape.k / shape.groups * shape.kernel[0] * shape.kernel[1] + 1;
+            let all = shape.c_pitch / LANES;
+            let splits = [[images, all], [1, 1], [2, 3]];
+            check(BACKWARD_DATA, &shape, &splits, |run, [i, b]| case.backward_data(run, i, b), terms);
+        }
+    }
+}
+
+#[test]
+fn backward_weights_agrees_with_the_reference() {
+    for shape in shapes() {
+        for images in [1, 2, 5, 19] {
+            let case = Case::new(shape, images);
+            let terms = images * shape.oh * shape.ow;
+            let all = shape.k_pitch() / LANES;
+            let splits = [[images, all], [images, 1], [images, 3]];
+            check(BACKWARD_WEIGHTS, &shape, &splits, |run, [_, b]| case.backward_weights(run, b), terms);
+        }
+    }
+}
+
+#[test]
+fn a_shape_no_vector_kernel_does_falls_to_the_reference() {
+    let shape = ConvShape { groups: 2, ..conv(6, 4, [5, 5], 3, 1, 1) };
+    for level in Level::ALL {
+        assert_eq!(crate::select(FORWARD, level, &shape).name, "conv_forward/reference");
+        assert_eq!(crate::select(BACKWARD_DATA, level, &shape).name, "conv_backward_data/reference");
+    }
+    let shape = conv(16, 16, [5, 5], 3, 1, 1);
+    assert_eq!(crate::select(FORWARD, Level::Avx2, &shape).name, "conv_forward/avx2");
+}
