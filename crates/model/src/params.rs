@@ -1,5 +1,6 @@
 //! Parameters as one flat buffer with a table of offsets: saving, reducing and comparing are one loop each.
 
+use crate::error::ModelError;
 use crate::graph::{Graph, ParamId, ParamSpec};
 
 /// Values of all parameters of a graph, in logical layout (OIHW filters, \[out, in\] matrices), one after another.
@@ -36,6 +37,28 @@ impl Params {
     /// Values of parameter `id`, to change.
     pub fn get_mut(&mut self, id: ParamId) -> &mut [f32] {
         &mut self.values[self.offsets[id.index()]..self.offsets[id.index() + 1]]
+    }
+
+    /// Replaces the values of parameter `id`; there must be as many.
+    pub fn set(&mut self, id: ParamId, values: &[f32]) -> Result<(), ModelError> {
+        let target = self.get_mut(id);
+        if target.len() != values.len() {
+            let (expected, found) = (target.len(), values.len());
+            let parameter = self.specs[id.index()].name.clone();
+            return Err(ModelError::ParamLength { parameter, expected, found });
+        }
+        target.copy_from_slice(values);
+        Ok(())
+    }
+
+    /// Whether the table is that of `graph`: names, dimensions and roles in the same order.
+    pub fn fits(&self, graph: &Graph) -> bool {
+        self.specs == graph.params
+    }
+
+    /// Values that gradient descent changes.
+    pub fn trainable_len(&self) -> usize {
+        self.specs.iter().filter(|spec| spec.role.trainable()).map(ParamSpec::len).sum()
     }
 
     /// The parameter called `name`.

@@ -101,6 +101,13 @@ mod tests {
         assert_eq!(shuffle(1, 42, 0), [0]);
     }
 
+    /// Orders are part of every trained weight: they must never change.
+    #[test]
+    fn orders_are_pinned() {
+        assert_eq!(shuffle(10, 42, 0), [1, 6, 8, 9, 3, 7, 0, 4, 2, 5]);
+        assert_eq!(shuffle(10, 42, 1), [1, 8, 0, 6, 3, 2, 5, 9, 4, 7]);
+    }
+
     /// Where the first element lands: 16 equally likely places, 4096 epochs, chi-squared with 15 degrees of
     /// freedom below its 99.99 % point of 44.3.
     #[test]
