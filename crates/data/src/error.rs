@@ -123,6 +123,12 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The system gave no thread to prepare batches on.
+    #[error("cannot start the thread that prepares batches: {source}")]
+    Thread {
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The loader's thread ended in a panic.
     #[error("the thread that prepares batches panicked: {message}")]
     LoaderPanicked {

@@ -15,6 +15,7 @@ pub mod picture;
 mod place;
 pub mod resize;
 mod sample;
+mod unzip;
 
 pub use dataset::{Dataset, Split, load};
 pub use download::{DownloadOptions, download};

@@ -1,0 +1,113 @@
+//! Files that may or may not be gzipped, read as what they contain, and the SHA-256 of that.
+
+use crate::DataError;
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+/// First bytes of every gzip member (RFC 1952, section 2.3.1). No IDX file starts so: its first byte is 0.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Large enough that system calls cost nothing, small enough to stay in the first-level cache.
+const BUFFER: usize = 64 << 10;
+
+/// The content of `raw`, decompressed if it starts like gzip (the name does not matter).
+pub(crate) fn content<'a>(mut raw: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut magic = Vec::with_capacity(2);
+    raw.by_ref().take(2).read_to_end(&mut magic)?;
+    let zipped = magic == GZIP_MAGIC;
+    let whole = io::Cursor::new(magic).chain(raw);
+    Ok(if zipped {
+        Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, whole)))
+    } else {
+        Box::new(whole)
+    })
+}
+
+/// Whether an error of [`content`]'s reader means that the gzip stream is damaged, not that the disk failed.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+}
+
+/// SHA-256 of the decompressed content of the file at `path`, in lower-case hexadecimal.
+///
+/// Reads `limit` decompressed bytes and one more at most, so an archive that unpacks to terabytes costs nothing: its
+/// hash is that of another file already.
+pub(crate) fn sha256(path: &Path, limit: u64) -> Result<String, DataError> {
+    let file = File::open(path).map_err(DataError::io("open", path))?;
+    let mut content = content(file).map_err(DataError::io("read", path))?.take(limit.saturating_add(1));
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match content.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => hash.update(&buffer[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_damage(&error) || error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(DataError::malformed(
+                    path,
+                    format!("damaged gzip archive ({error}); fetch it again"),
+                ));
+            }
+            Err(error) => return Err(DataError::io("read", path)(error)),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn hash_of_plain_and_zipped_agree() {
+        // FIPS 180-2, appendix B.1: "abc"
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, zipped) = (folder.path().join("plain"), folder.path().join("zipped"));
+        std::fs::write(&plain, b"abc").unwrap();
+        std::fs::write(&zipped, gzip(b"abc")).unwrap();
+        assert_eq!(sha256(&plain, 3).unwrap(), abc);
+        assert_eq!(sha256(&zipped, 3).unwrap(), abc);
+    }
+
+    #[test]
+    fn tiny_files_are_content() {
+        for bytes in [&b""[..], b"\x1f", b"a", b"ab"] {
+            let mut read = Vec::new();
+            content(bytes).unwrap().read_to_end(&mut read).unwrap();
+            assert_eq!(read, bytes);
+        }
+    }
+
+    #[test]
+    fn hashing_stops_at_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let bomb = folder.path().join("bomb");
+        std::fs::write(&bomb, gzip(&vec![0; 8 << 20])).unwrap();
+        let short = folder.path().join("short");
+        std::fs::write(&short, [0; 11]).unwrap();
+        assert_eq!(sha256(&bomb, 10).unwrap(), sha256(&short, 100).unwrap());
+    }
+
+    #[test]
+    fn damage_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("half.gz");
+        let whole = gzip(&(0..=255).cycle().take(5000).collect::<Vec<u8>>());
+        std::fs::write(&path, &whole[..whole.len() - 6]).unwrap();
+        let error = sha256(&path, 10_000).unwrap_err();
+        assert!(matches!(error, DataError::Malformed { .. }), "{error}");
+        assert!(error.to_string().contains("half.gz"), "{error}");
+    }
+}
