@@ -12,6 +12,19 @@ fn tap(shape: &PoolShape, [oy, ox]: [usize; 2], [ky, kx]: [usize; 2]) -> Option<
     Some(y * shape.w + x)
 }
 
+/// The output whose tap (`ky`, `kx`) is the pixel (`y`, `x`), if there is one.
+fn window(shape: &PoolShape, at: [usize; 2], of: [usize; 2]) -> Option<usize> {
+    let mut output = [0; 2];
+    for axis in 0..2 {
+        let start = (at[axis] + shape.padding[axis]).checked_sub(of[axis])?;
+        output[axis] = start / shape.stride[axis];
+        if !start.is_multiple_of(shape.stride[axis]) || output[axis] >= [shape.oh, shape.ow][axis] {
+            return None;
+        }
+    }
+    Some(output[0] * shape.ow + output[1])
+}
+
 pub(super) fn max_forward(mut args: MaxForwardArgs<'_>) {
     args.check();
     let shape = args.shape;
@@ -48,11 +61,13 @@ pub(super) fn max_backward(mut args: MaxBackwardArgs<'_>) {
         for pixel in 0..pixels {
             for lane in 0..pitch {
                 let mut sum = 0.0;
-                for output in 0..outputs {
-                    let index = (image * outputs + output) * pitch + lane;
-                    let position = usize::from(args.winner[index]);
+                for position in 0..shape.kernel[0] * shape.kernel[1] {
                     let of = [position / shape.kernel[1], position % shape.kernel[1]];
-                    if tap(shape, [output / shape.ow, output % shape.ow], of) == Some(pixel) {
+                    let Some(output) = window(shape, [pixel / shape.w, pixel % shape.w], of) else {
+                        continue;
+                    };
+                    let index = (image * outputs + output) * pitch + lane;
+                    if usize::from(args.winner[index]) == position {
                         sum += f64::from(args.g[index]);
                     }
                 }

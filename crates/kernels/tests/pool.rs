@@ -1,0 +1,230 @@
+//! Every entry of the pooling tables against the reference over the edge shapes and many windows, and their gradients
+//! against finite differences.
+
+mod support;
+
+use plusx_kernels::args::{SUM_RUN, Source, Term};
+use plusx_kernels::pool::{
+    AVG_BACKWARD, AVG_FORWARD, AvgBackwardArgs, AvgForwardArgs, MAX_BACKWARD, MAX_FORWARD, MaxBackwardArgs,
+    MaxForwardArgs,
+};
+use plusx_kernels::shape::{MapShape, PoolShape};
+use plusx_kernels::view::RowsMut;
+use plusx_kernels::{Level, pitch, select};
+use support::sinks::{Form, GateForm, SinkData, SinkForm, SourceData};
+use support::{Bounds, Output, Random, U, check, differences, edges};
+
+/// Kernel, stride, padding: ResNet's, halving, overlapping, tiling, one with gaps, lopsided ones.
+const WINDOWS: [[[usize; 2]; 3]; 7] = [
+    [[3, 3], [2, 2], [1, 1]],
+    [[2, 2], [2, 2], [0, 0]],
+    [[3, 3], [1, 1], [1, 1]],
+    [[3, 3], [3, 3], [0, 0]],
+    [[1, 1], [2, 2], [0, 0]],
+    [[3, 2], [1, 3], [2, 0]],
+    [[2, 4], [2, 1], [1, 3]],
+];
+
+fn pools(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = PoolShape> {
+    WINDOWS.into_iter().filter_map(move |[kernel, stride, padding]| {
+        let size = |axis: usize, size: usize| {
+            Some((size + 2 * padding[axis]).checked_sub(kernel[axis])? / stride[axis] + 1)
+        };
+        Some(PoolShape { c, h, w, oh: size(0, h)?, ow: size(1, w)?, kernel, stride, padding })
+    })
+}
+
+const FORMS: [Form; 3] = [
+    Form { affine: false, add: false, add_affine: false, relu: false },
+    Form { affine: true, add: false, add_affine: false, relu: true },
+    Form { affine: true, add: true, add_affine: true, relu: false },
+];
+
+/// Values and winners of `src`, from the reference.
+fn winners(shape: &PoolShape, images: usize, src: Source<'_>) -> (Vec<f32>, Vec<u8>) {
+    let pitch = pitch(shape.c);
+    let len = images * shape.oh * shape.ow * pitch;
+    let (mut map, mut bytes) = (vec![0.0; len], vec![0; len]);
+    let winner = Some(RowsMut::new(&mut bytes, pitch, 0, pitch));
+    let dst = RowsMut::new(&mut map, pitch, 0, pitch);
+    (MAX_FORWARD[MAX_FORWARD.len() - 1].run)(MaxForwardArgs { shape, images, src, dst, winner });
+    (map, bytes)
+}
+
+#[test]
+fn max_forward_is_the_reference() {
+    let mut random = Random(11);
+    for (c, map, images) in edges() {
+        for shape in pools(c, map) {
+            let pitch = pitch(c);
+            for (form, exact) in FORMS.into_iter().flat_map(|form| [(form, true), (form, false)]) {
+                let data = SourceData::new(&mut random, [c, shape.h * shape.w, images], exact);
+                let outputs = shape.oh * shape.ow * pitch;
+                // a maximum is one of the values: its error is at most the largest of theirs
+                let largest = data.bounds(form).into_iter().fold(0.0, f64::max);
+                let bounds = Bounds { map: vec![largest; images * outputs], sums: Vec::new() };
+                for train in [true, false] {
+                    check(MAX_FORWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
+                        let mut map = vec![f32::NAN; piece.len() * outputs];
+                        let mut bytes = vec![255; if train { map.len() } else { 0 }];
+                        let dst = RowsMut::new(&mut map, pitch, 0, pitch);
+                        let winner = RowsMut::new(&mut bytes, pitch, 0, pitch);
+                        let (images, src) = (piece.len(), data.piece(form, piece));
+                        run(MaxForwardArgs {
+                            shape: &shape,
+                            images,
+                            src,
+                            dst,
+                            winner: train.then_some(winner),
+                        });
+                        Output { map, bytes, ..Output::default() }
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn max_shows_nan_and_infinity() {
+    let shape = PoolShape { c: 1, h: 2, w: 2, oh: 1, ow: 1, kernel: [2, 2], stride: [2, 2], padding: [0, 0] };
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    let windows: [([f32; 4], f32, u8); 6] = [
+        ([1.0, nan, 2.0, 0.0], nan, 0),
+        ([nan, 3.0, 2.0, inf], nan, 0),
+        ([-inf, -inf, -inf, -inf], -inf, 0),
+        ([-inf, -1.0, -inf, -1.0], -1.0, 1),
+        ([0.0, inf, inf, 0.0], inf, 1),
+        ([0.0, -0.0, 0.0, -0.0], 0.0, 0),
+    ];
+    for entry in MAX_FORWARD.iter().filter(|entry| entry.level.supported()) {
+        for (values, want, position) in windows {
+            let mut data = [0.0; 4 * 16];
+            for (pixel, value) in values.into_iter().enumerate() {
+                data[pixel * 16] = value;
+            }
+            let (mut map, mut bytes) = ([0.0; 16], [9; 16]);
+            (entry.run)(MaxForwardArgs {
+                shape: &shape,
+                images: 1,
+                src: Source { main: Term { data: &data, affine: None }, add: None, relu: false },
+                dst: RowsMut::new(&mut map, 16, 0, 16),
+                winner: Some(RowsMut::new(&mut bytes, 16, 0, 16)),
+            });
+            let right = if want.is_nan() { map[0].is_nan() } else { map[0] == want && bytes[0] == position };
+            assert!(right, "{}: {values:?} gives {} at {}", entry.name, map[0], bytes[0]);
+        }
+    }
+}
+
+#[test]
+fn max_backward_is_the_reference() {
+    let mut random = Random(12);
+    for (c, map, images) in edges() {
+        for shape in pools(c, map) {
+            let (pitch, pixels, outputs) = (pitch(c), shape.h * shape.w, shape.oh * shape.ow);
+            let source = SourceData::new(&mut random, [c, pixels, images], true);
+            let (_, winner) = winners(&shape, images, source.piece(FORMS[1], 0..images));
+            let reference = MAX_BACKWARD[MAX_BACKWARD.len() - 1].run;
+            for (form, exact) in [
+                (SinkForm { gate: GateForm::Affine, accumulate: false, sums: true }, true),
+                (SinkForm { gate: GateForm::Affine, accumulate: true, sums: true }, false),
+                (SinkForm { gate: GateForm::Open, accumulate: false, sums: false }, false),
+            ] {
+                let data = SinkData::new(&mut random, [c, pixels, images], exact);
+                let g = random.map(images * outputs, c, exact);
+                let absolute: Vec<f32> = g.iter().map(|g| g.abs()).collect();
+                let plain = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
+                let size = data.fill(plain, 0..images, |sink| {
+                    reference(MaxBackwardArgs { shape: &shape, images, g: &absolute, winner: &winner, sink });
+                });
+                let sizes: Vec<f64> = size.map.iter().map(|size| f64::from(*size)).collect();
+                let windows = (shape.kernel[0] * shape.kernel[1]) as f64;
+                let errors: Vec<f64> = sizes.iter().map(|size| windows * U * size).collect();
+                let bounds = data.bounds(images, &sizes, &errors);
+                check(MAX_BACKWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
+                    let range = piece.start * outputs * pitch..piece.end * outputs * pitch;
+                    let (g, winner, images) = (&g[range.clone()], &winner[range], piece.len());
+                    data.fill(form, piece, |sink| {
+                        run(MaxBackwardArgs { shape: &shape, images, g, winner, sink });
+                    })
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn max_gradient_is_the_difference() {
+    let mut random = Random(13);
+    for shape in pools(3, [5, 4]) {
+        let pixels = shape.h * shape.w;
+        // far apart, so that no step of the differences changes a winner
+        let mut data = vec![0.0f32; pixels * 16];
+        for pixel in 0..pixels {
+            for lane in 0..3 {
+                data[pixel * 16 + lane] = ((pixel * (7 + 2 * lane)) % 23) as f32 * 0.25 - 2.0;
+            }
+        }
+        let r = random.map(shape.oh * shape.ow, 3, false);
+        let x: Vec<f64> = data.iter().map(|value| f64::from(*value)).collect();
+        let numeric = differences(&x, 1e-2, |x| {
+            let data: Vec<f32> = x.iter().map(|value| *value as f32).collect();
+            let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+            let (map, _) = winners(&shape, 1, src);
+            map.iter().zip(&r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
+        });
+        let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+        let (_, winner) = winners(&shape, 1, src);
+        let sink = SinkData::new(&mut random, [3, pixels, 1], false);
+        let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
+        let run = select(MAX_BACKWARD, Level::detect(), &shape).run;
+        let analytic = sink.fill(form, 0..1, |sink| {
+            run(MaxBackwardArgs { shape: &shape, images: 1, g: &r, winner: &winner, sink });
+        });
+        // the step of 1e-2 is rounded to f32 on top of values up to 4: 4 U / 1e-2, twice, times at most nine of |r| <= 2
+        for (analytic, numeric) in analytic.map.iter().zip(&numeric) {
+            assert!((f64::from(*analytic) - numeric).abs() < 18.0 * 8.0 * U / 1e-2, "{analytic} {numeric}");
+        }
+    }
+}
+
+#[test]
+fn average_is_the_reference() {
+    let mut random = Random(14);
+    for (c, [h, w], images) in edges() {
+        let shape = MapShape { c, pitch: pitch(c), pixels: h * w };
+        for (form, exact) in FORMS.into_iter().flat_map(|form| [(form, true), (form, false)]) {
+            let data = SourceData::new(&mut random, [c, shape.pixels, images], exact);
+            let mut bounds = Bounds { map: vec![0.0; images * shape.pitch], sums: Vec::new() };
+            for (index, error) in data.bounds(form).into_iter().enumerate() {
+                let at = index / (shape.pixels * shape.pitch) * shape.pitch + index % shape.pitch;
+                // `error` is four half-ulps of the value's parts: a chain costs at most SUM_RUN of them
+                bounds.map[at] += error * (SUM_RUN as f64 / 4.0 + 2.0) / shape.pixels as f64;
+            }
+            check(AVG_FORWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
+                let mut map = vec![f32::NAN; piece.len() * shape.pitch];
+                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
+                let (images, src) = (piece.len(), data.piece(form, piece));
+                run(AvgForwardArgs { shape: &shape, images, src, dst });
+                Output { map, ..Output::default() }
+            });
+        }
+        for form in SinkForm::all() {
+            let data = SinkData::new(&mut random, [c, shape.pixels, images], false);
+            let g = random.map(images, c, false);
+            let share = |index: usize| {
+                let at = index / (shape.pixels * shape.pitch) * shape.pitch + index % shape.pitch;
+                f64::from(g[at].abs()) / shape.pixels as f64
+            };
+            let sizes: Vec<f64> = (0..data.y.len()).map(share).collect();
+            let errors: Vec<f64> = sizes.iter().map(|size| U * size).collect();
+            let bounds = data.bounds(images, &sizes, &errors);
+            check(AVG_BACKWARD, &shape, images, Some(&bounds), |run, piece| {
+                let g = &g[piece.start * shape.pitch..piece.end * shape.pitch];
+                let images = piece.len();
+                data.fill(form, piece, |sink| run(AvgBackwardArgs { shape: &shape, images, g, sink }))
+            });
+        }
+    }
+}
