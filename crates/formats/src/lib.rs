@@ -1,2 +1,15 @@
-//! placeholder
+//! How networks and weights travel: safetensors files, written so that a crash never loses the previous one.
+//!
+//! A weight file carries torchvision's names and layouts (`conv1.weight` \[out, in, rows, columns\],
+//! `fc.weight` \[out, in\]) and one metadata entry, `plusx`: JSON with sorted keys holding the architecture, the class
+//! names, the preprocessing and, in a checkpoint, the state of the training. Equal contents give equal bytes.
 #![forbid(unsafe_code)]
+
+pub mod atomic;
+mod error;
+mod json;
+mod metadata;
+pub mod safetensors;
+
+pub use error::{FormatError, Misshapen};
+pub use metadata::ModelFile;

@@ -1,0 +1,146 @@
+//! The two weight files of a run: `last.safetensors`, from which the run continues exactly, and `best.safetensors`,
+//! the network of the best epoch.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use plusx_formats::safetensors::{self, Contents, Loaded};
+use plusx_formats::{FormatError, ModelFile};
+use plusx_model::executor::Executor;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::error::TrainError;
+use crate::evaluate::EvalReport;
+use crate::state::{State, Training};
+
+/// What is written beside the tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct Header {
+    /// Architecture, classes, preprocessing.
+    pub(crate) model: ModelFile,
+    /// Version, arithmetic, identity; its state is replaced by the current one.
+    pub(crate) training: Training,
+}
+
+/// Why a checkpoint was not written.
+pub(crate) enum Refusal {
+    /// A parameter or velocity is not a finite number: saving it would lose the last good checkpoint.
+    NotFinite,
+    /// The file could not be written.
+    Format(FormatError),
+}
+
+impl From<FormatError> for Refusal {
+    fn from(error: FormatError) -> Self {
+        Refusal::Format(error)
+    }
+}
+
+impl Header {
+    /// Writes the state of the run to `path`.
+    pub(crate) fn save_last<E: Executor>(
+        &self,
+        path: &Path,
+        executor: &E,
+        state: &State,
+    ) -> Result<(), Refusal> {
+        let (params, velocity) = (executor.params(), executor.velocity());
+        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        if !finite(params.values()) || !velocity.as_ref().is_none_or(|velocity| finite(velocity.values())) {
+            return Err(Refusal::NotFinite);
+        }
+        let mut meta = self.model.clone();
+        if let Some(best) = state.best {
+            meta.metrics = metrics(best.epoch, best.top1, best.loss)
+                .into_iter()
+                .map(|(key, value)| (format!("best_{key}"), value))
+                .collect();
+        }
+        let training = Training { state: *state, ..self.training.clone() };
+        let training = serde_json::to_value(training);
+        meta.training = Some(training.map_err(|error| FormatError::Encode { reason: error.to_string() })?);
+        let velocity = velocity.as_ref();
+        safetensors::write(path, &Contents { params: &params, velocity, batches: state.step, meta: &meta })?;
+        Ok(())
+    }
+
+    /// Writes the network alone to `path`, with what the test pass found.
+    pub(crate) fn save_best<E: Executor>(
+        &self,
+        path: &Path,
+        executor: &E,
+        state: &State,
+        report: &EvalReport,
+    ) -> Result<(), Refusal> {
+        let mut meta = self.model.clone();
+        meta.metrics = metrics(state.epoch + 1, report.top1, report.loss);
+        meta.metrics.insert("top5".into(), report.top5.into());
+        let params = executor.params();
+        let contents = Contents { params: &params, velocity: None, batches: state.step, meta: &meta };
+        safetensors::write(path, &contents)?;
+        Ok(())
+    }
+
+    /// Puts a checkpoint back into the executor and returns its state, with a warning if the bytes will differ
+    /// from an undisturbed run's.
+    ///
+    /// # Errors
+    /// One that names the file if it is not a checkpoint of this run.
+    pub(crate) fn restore<E: Executor>(
+        &self,
+        path: &Path,
+        executor: &mut E,
+    ) -> Result<(State, Option<String>), TrainError> {
+        let loaded = safetensors::read(path)?;
+        let training = self.check(&loaded)?;
+        let params = loaded.params(executor.graph())?;
+        let velocity = loaded.velocity(executor.graph())?;
+        executor.set_params(&params).map_err(TrainError::executor)?;
+        executor.set_velocity(velocity.as_ref()).map_err(TrainError::executor)?;
+        let now = (&self.training.version, &self.training.arithmetic);
+        let then = (&training.version, &training.arithmetic);
+        let warning = (now != then).then(|| {
+            format!(
+                "the run was started by version {} with {} arithmetic and goes on with version {} and {}: the result \
+                 is as good, but its bytes will differ from those of an undisturbed run",
+                then.0, then.1, now.0, now.1
+            )
+        });
+        Ok((training.state, warning))
+    }
+
+    fn check(&self, loaded: &Loaded) -> Result<Training, TrainError> {
+        let path = loaded.path();
+        let Some(training) = &loaded.meta.training else {
+            return Err(TrainError::bad_run(
+                path,
+                "the file has weights but no state of a training to continue",
+            ));
+        };
+        let training: Training = serde_json::from_value(training.clone())
+            .map_err(|error| TrainError::bad_run(path, format!("bad state of the training: {error}")))?;
+        if loaded.meta.architecture != self.model.architecture || training.identity != self.training.identity
+        {
+            return Err(TrainError::bad_run(
+                path,
+                "the checkpoint belongs to another run than the folder's args.yaml and data set",
+            ));
+        }
+        Ok(training)
+    }
+}
+
+fn metrics(epoch: u32, top1: f64, loss: f64) -> BTreeMap<String, Value> {
+    [("epoch", epoch.into()), ("top1", top1.into()), ("loss", loss.into())]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}
+
+/// SHA-256 of a file, in hexadecimal: what `sha256sum` prints.
+pub(crate) fn sha256(path: &Path) -> Result<String, TrainError> {
+    let bytes = fs::read(path).map_err(|error| TrainError::io("cannot read", path, error))?;
+    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+}

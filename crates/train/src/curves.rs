@@ -1,0 +1,62 @@
+//! `curves.svg` and `curves.png`: loss and accuracy over the epochs. The only file that knows the plotting library.
+
+use kuva::backend::svg::SvgBackend;
+use kuva::prelude::*;
+use kuva::render::figure::Figure;
+use plusx_formats::atomic;
+
+use crate::folder::Folder;
+use crate::options::TrainOptions;
+use crate::results::Row;
+
+/// Two colours that stay apart in print and for colour-blind eyes (blue and orange of the Okabe-Ito set).
+const TRAIN: &str = "#0072b2";
+const TEST: &str = "#d55e00";
+
+/// Draws both files anew. The error is in words: a curve that cannot be drawn is no reason to stop a run.
+pub(crate) fn draw(folder: &Folder, options: &TrainOptions, rows: &[Row]) -> Result<(), String> {
+    let title = format!("{} on {}", options.model, options.data);
+    let scene = figure(&title, rows).render();
+    let svg = SvgBackend.render_scene(&scene);
+    let path = folder.file("curves.svg");
+    atomic::write(&path, svg.as_bytes()).map_err(|error| error.to_string())?;
+    let path = folder.file("curves.png");
+    let png = kuva::PngBackend::new()
+        .render_scene(&scene)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    atomic::write(&path, &png).map_err(|error| error.to_string())
+}
+
+/// One curve per column given.
+fn panel(rows: &[Row], train: fn(&Row) -> f64, test: fn(&Row) -> f64) -> Vec<Plot> {
+    let curve = |value: fn(&Row) -> f64, color: &str, legend: &str| -> [Plot; 2] {
+        let points: Vec<(f64, f64)> = rows.iter().map(|row| (f64::from(row.epoch), value(row))).collect();
+        let line = LinePlot::new().with_data(points.clone()).with_color(color).with_stroke_width(2.0);
+        let dots = ScatterPlot::new().with_data(points).with_color(color).with_size(3.5);
+        [line.with_legend(legend).into(), dots.into()]
+    };
+    let [a, b] = curve(train, TRAIN, "train (running)");
+    let [c, d] = curve(test, TEST, "test");
+    vec![a, b, c, d]
+}
+
+fn figure(title: &str, rows: &[Row]) -> Figure {
+    let loss = panel(rows, |row| row.train_loss, |row| row.val_loss);
+    let accuracy = panel(rows, |row| row.train_top1, |row| row.val_top1);
+    let last = rows.last().map_or(1.0, |row| f64::from(row.epoch));
+    let layout = |plots: &[Plot], label: &str| {
+        Layout::auto_from_plots(plots)
+            .with_x_label("epoch")
+            .with_y_label(label)
+            .with_x_axis_min(0.5)
+            .with_x_axis_max(last + 0.5)
+            .with_x_tick_step((last / 10.0).ceil())
+    };
+    let layouts = vec![layout(&loss, "loss"), layout(&accuracy, "accuracy")];
+    Figure::new(1, 2)
+        .with_title(title)
+        .with_plots(vec![loss, accuracy])
+        .with_layouts(layouts)
+        .with_cell_size(460.0, 340.0)
+        .with_shared_legend_bottom()
+}

@@ -1,0 +1,158 @@
+//! What can go wrong while training, said so that a reader knows which file or option and what to do.
+
+use std::path::{Path, PathBuf};
+
+use plusx_data::DataError;
+use plusx_formats::FormatError;
+use plusx_model::ModelError;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// An option has a value that makes no sense.
+    #[error("--{option} {value}: {wanted}")]
+    Option {
+        /// Without the dashes.
+        option: &'static str,
+        /// As given.
+        value: String,
+        /// What would make sense.
+        wanted: &'static str,
+    },
+    /// The network could not be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The data could not be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A weight file could not be read or does not fit.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The engine refused.
+    #[error("{0}")]
+    Executor(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The data set does not fit the network or the options.
+    #[error("data set {data}: {reason}")]
+    Unfit {
+        /// Its name.
+        data: String,
+        /// What does not fit, and what to do.
+        reason: String,
+    },
+    /// The run folder is there already.
+    #[error(
+        "{path} exists: continue it with --resume {path}, replace it with --exist-ok, or choose another --name"
+    )]
+    Exists {
+        /// The folder.
+        path: PathDisplay,
+    },
+    /// Another process is writing into the run folder.
+    #[error("{path} is in use by another plusx process: wait for it to end, or train into another folder")]
+    Locked {
+        /// The folder.
+        path: PathDisplay,
+    },
+    /// There is nothing to resume.
+    #[error("no run to resume in {path}: a run is a folder with an args.yaml; name it with --resume RUN")]
+    NoRun {
+        /// Where runs were looked for.
+        path: PathDisplay,
+    },
+    /// A run folder's own files cannot be understood.
+    #[error("{path}: {reason}")]
+    BadRun {
+        /// The file.
+        path: PathDisplay,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A resumed run may not change this.
+    #[error(
+        "--{option} {given}: the run was started with {saved}, and a resumed run must keep it \
+         (only --epochs, --threads, --isa, --data-dir, --save-every and --max-steps may change); start a new run instead"
+    )]
+    ResumeChanged {
+        /// Without the dashes.
+        option: String,
+        /// The value in `args.yaml`.
+        saved: String,
+        /// The value on the command line.
+        given: String,
+    },
+    /// The loss or a weight is not a finite number any more.
+    #[error(
+        "{what} is not a finite number at epoch {epoch}, step {step}: training has diverged; \
+         try a smaller --lr. {kept}"
+    )]
+    NotFinite {
+        /// `the loss` or `a weight`.
+        what: &'static str,
+        /// Epoch, counted from 1.
+        epoch: u32,
+        /// Step of the epoch, counted from 1.
+        step: u64,
+        /// Where the last good checkpoint is.
+        kept: Kept,
+    },
+    /// A checkpoint could not be written.
+    #[error("{source}. {kept}")]
+    Save {
+        /// The file and why.
+        source: FormatError,
+        /// Where the last good checkpoint is.
+        kept: Kept,
+    },
+    /// A file of the run folder could not be read or written.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// `cannot write` and the like.
+        action: &'static str,
+        /// The file.
+        path: PathDisplay,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A path that displays itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PathDisplay(pub PathBuf);
+
+impl std::fmt::Display for PathDisplay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+/// The last checkpoint on disk, if one was ever written; displays as a sentence.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Kept(pub Option<PathBuf>);
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(path) => write!(f, "The last good checkpoint is kept: {}", path.display()),
+            None => f.write_str("No checkpoint had been written yet"),
+        }
+    }
+}
+
+impl TrainError {
+    pub(crate) fn option(option: &'static str, value: &str, wanted: &'static str) -> Self {
+        TrainError::Option { option, value: value.into(), wanted }
+    }
+
+    pub(crate) fn executor<E: std::error::Error + Send + Sync + 'static>(error: E) -> Self {
+        TrainError::Executor(Box::new(error))
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        TrainError::Io { action, path: PathDisplay(path.into()), source }
+    }
+
+    pub(crate) fn bad_run(path: &Path, reason: impl Into<String>) -> Self {
+        TrainError::BadRun { path: PathDisplay(path.into()), reason: reason.into() }
+    }
+}

@@ -1,0 +1,118 @@
+//! How long the run takes: a guess before the first step, a measurement from the third on.
+
+use std::collections::VecDeque;
+
+use plusx_engine::Level;
+
+/// Forward, gradient of the input, gradient of the weights: a training step costs three forward passes.
+const TRAINING_PASSES: f64 = 3.0;
+
+/// Floating-point operations per second that one thread sustains over a whole residual network, the memory-bound
+/// layers included: rough figures of server cores, good to a factor of two. Only the first guess rests on them.
+fn flops_per_thread(level: Level) -> f64 {
+    match level {
+        Level::Avx512 => 55e9,
+        Level::Avx2 => 35e9,
+        _ => 8e9,
+    }
+}
+
+/// Steps after which the measurement is trusted.
+const STEPS_TO_TRUST: u64 = 3;
+
+/// Steps the moving average looks back: long enough to be calm, short enough to notice a busy machine.
+const WINDOW: usize = 20;
+
+/// What is left to do.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Work {
+    /// Images to train on.
+    pub(crate) train: u64,
+    /// Images to classify.
+    pub(crate) test: u64,
+}
+
+/// Seconds for `work` before anything was measured; `macs` multiply-adds per image and forward pass.
+pub(crate) fn guess(work: Work, macs: u64, level: Level, threads: usize) -> f64 {
+    let forward = 2.0 * macs as f64 / (flops_per_thread(level) * threads as f64);
+    (work.train as f64 * TRAINING_PASSES + work.test as f64) * forward
+}
+
+/// Measures the steps and foretells the rest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace {
+    /// Images and seconds of the last steps.
+    steps: VecDeque<(u64, f64)>,
+    count: u64,
+    /// Seconds per classified image, once a test pass is done.
+    test: Option<f64>,
+}
+
+impl Pace {
+    /// A step is done.
+    pub(crate) fn step(&mut self, images: u64, seconds: f64) {
+        self.count += 1;
+        // the first step also pays for planning and for touching memory the first time
+        if self.count == STEPS_TO_TRUST {
+            self.steps.pop_front();
+        }
+        self.steps.push_back((images, seconds));
+        if self.steps.len() > WINDOW {
+            self.steps.pop_front();
+        }
+    }
+
+    /// A test pass is done.
+    pub(crate) fn test(&mut self, images: u64, seconds: f64) {
+        self.test = Some(seconds / images.max(1) as f64);
+    }
+
+    /// Whether this step was the one from which on the measurement is trusted.
+    pub(crate) fn just_trusted(&self) -> bool {
+        self.count == STEPS_TO_TRUST
+    }
+
+    /// Images per second over the last steps.
+    pub(crate) fn images_per_second(&self) -> f64 {
+        let (images, seconds) =
+            self.steps.iter().fold((0, 0.0), |(n, s), (images, seconds)| (n + images, s + seconds));
+        if seconds > 0.0 { images as f64 / seconds } else { 0.0 }
+    }
+
+    /// Seconds for `work`; 0 before the first step.
+    pub(crate) fn seconds(&self, work: Work) -> f64 {
+        let rate = self.images_per_second();
+        if rate == 0.0 {
+            return 0.0;
+        }
+        let test = self.test.unwrap_or(1.0 / (rate * TRAINING_PASSES));
+        work.train as f64 / rate + work.test as f64 * test
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chapters_run_is_guessed_in_hours_on_two_cores() {
+        let work = Work { train: 300_000, test: 50_000 };
+        let hours = guess(work, 318_657_536, Level::Avx512, 2) / 3600.0;
+        assert!((0.5..4.0).contains(&hours), "{hours}");
+        assert!(guess(work, 318_657_536, Level::Avx2, 2) > guess(work, 318_657_536, Level::Avx512, 2));
+    }
+
+    #[test]
+    fn a_slow_first_step_is_forgotten() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.seconds(Work { train: 1, test: 1 }), 0.0);
+        pace.step(10, 100.0);
+        pace.step(10, 1.0);
+        pace.step(10, 1.0);
+        assert!(pace.just_trusted());
+        assert_eq!(pace.images_per_second(), 10.0);
+        assert_eq!(pace.seconds(Work { train: 100, test: 30 }), 11.0);
+        pace.test(30, 6.0);
+        assert_eq!(pace.seconds(Work { train: 100, test: 30 }), 16.0);
+    }
+}

@@ -1,0 +1,217 @@
+//! How good a network is on images it did not learn from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use plusx_data::{BatchPlan, Dataset, Loader, Split};
+use plusx_model::executor::{Executor, Images};
+use serde::Serialize;
+
+use crate::error::TrainError;
+use crate::predict::{Machine, load_model};
+
+/// Images per batch of [`evaluate`]; the result does not depend on it.
+const BATCH: usize = 256;
+
+/// What an evaluation finds.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct EvalReport {
+    /// Mean cross-entropy per image, in nats.
+    pub loss: f64,
+    /// Share of images whose class has the largest logit, 0 to 1.
+    pub top1: f64,
+    /// Share of images whose class is among the five largest logits, 0 to 1.
+    pub top5: f64,
+    /// Images.
+    pub n: u64,
+}
+
+/// Evaluates a weight file on the test images of `dataset`, running statistics in place of the batch's.
+///
+/// # Errors
+/// Those of [`load_model`], and [`TrainError::Unfit`] if the images or classes are not the network's.
+pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<EvalReport, TrainError> {
+    let model = load_model(weights)?;
+    let preprocess = &model.meta.preprocess;
+    let unfit = |reason: String| TrainError::Unfit { data: dataset.name.clone(), reason };
+    if dataset.test.shape.c != preprocess.input.c {
+        return Err(unfit(format!(
+            "images of {} channels, but {} takes {}",
+            dataset.test.shape.c,
+            weights.display(),
+            preprocess.input.c
+        )));
+    }
+    if dataset.classes.len() != model.meta.classes.len() {
+        return Err(unfit(format!(
+            "{} classes, but {} knows {}",
+            dataset.classes.len(),
+            weights.display(),
+            model.meta.classes.len()
+        )));
+    }
+    // the loader divides by 255 and nothing else
+    if preprocess.mean.iter().any(|mean| *mean != 0.0) || preprocess.std.iter().any(|std| *std != 1.0) {
+        return Err(unfit(format!(
+            "{} wants its input normalised, which this data set is not",
+            weights.display()
+        )));
+    }
+    check_split(&dataset.name, "test", &dataset.test, dataset.classes.len())?;
+    let pass = Pass { split: Arc::new(dataset.test), resize: preprocess.resize, batch_size: BATCH };
+    let mut executor = machine.engine(&model)?;
+    match pass.over(&mut executor, &mut |_| true)? {
+        Some(report) => Ok(report),
+        None => unreachable!("the pass was never told to stop"),
+    }
+}
+
+/// Refuses a split that has no image or a label outside the classes.
+pub(crate) fn check_split(data: &str, which: &str, split: &Split, classes: usize) -> Result<(), TrainError> {
+    let unfit = |reason| Err(TrainError::Unfit { data: data.into(), reason });
+    match split.labels.iter().position(|label| *label as usize >= classes) {
+        _ if split.is_empty() => unfit(format!("no {which} images")),
+        _ if split.images.len() != split.len() * split.shape.len() => {
+            unfit(format!("{} {which} labels do not belong to {} pixels", split.len(), split.images.len()))
+        }
+        Some(index) => unfit(format!(
+            "{which} image {index} has label {}, but there are {classes} classes",
+            split.labels[index]
+        )),
+        None => Ok(()),
+    }
+}
+
+/// One pass over a split, in file order.
+pub(crate) struct Pass {
+    pub(crate) split: Arc<Split>,
+    pub(crate) resize: [usize; 2],
+    pub(crate) batch_size: usize,
+}
+
+impl Pass {
+    /// Classifies every image; after each batch `go_on` hears how many are done and may end the pass, which then
+    /// gives `None`.
+    pub(crate) fn over<E: Executor>(
+        &self,
+        executor: &mut E,
+        go_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Option<EvalReport>, TrainError> {
+        let output = executor.graph().output();
+        let order = (0..self.split.len() as u32).collect();
+        let plan = BatchPlan { order, batch_size: self.batch_size, first: 0, resize: self.resize };
+        let mut loader = Loader::new(Arc::clone(&self.split), plan);
+        let mut tally = Tally::default();
+        while let Some(batch) = loader.next() {
+            let batch = batch?;
+            let images = Images { data: &batch.images, n: batch.n };
+            let values = executor.infer(images, &[output]).map_err(TrainError::executor)?;
+            let [logits] = &values[..] else { unreachable!("one node was asked for") };
+            for (row, label) in logits.data.chunks_exact(logits.shape.len()).zip(&batch.labels) {
+                tally.add(row, *label as usize);
+            }
+            loader.recycle(batch);
+            if !go_on(tally.n as usize) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(tally.report()))
+    }
+}
+
+/// Sums over the images so far, in their order.
+#[derive(Default)]
+struct Tally {
+    loss: f64,
+    top1: u64,
+    top5: u64,
+    n: u64,
+}
+
+impl Tally {
+    fn add(&mut self, logits: &[f32], label: usize) {
+        let rank = rank(logits, label);
+        self.loss += cross_entropy(logits, label);
+        self.top1 += u64::from(rank < 1);
+        self.top5 += u64::from(rank < 5);
+        self.n += 1;
+    }
+
+    fn report(&self) -> EvalReport {
+        let mean = |sum: f64| sum / self.n.max(1) as f64;
+        EvalReport {
+            loss: mean(self.loss),
+            top1: mean(self.top1 as f64),
+            top5: mean(self.top5 as f64),
+            n: self.n,
+        }
+    }
+}
+
+/// How many classes come before `label`: those with a larger logit, and equal ones with a smaller index (the first
+/// of equals wins, as in argmax). A logit that is not a number comes last.
+fn rank(logits: &[f32], label: usize) -> usize {
+    let own = logits[label];
+    if own.is_nan() {
+        return logits.len();
+    }
+    logits
+        .iter()
+        .enumerate()
+        .filter(|(index, logit)| **logit > own || (**logit == own && *index < label))
+        .count()
+}
+
+/// ln(sum exp(logits)) - logit of the label, in f64, with an exp and ln that are the same on every machine.
+fn cross_entropy(logits: &[f32], label: usize) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|logit| libm::exp(f64::from(*logit) - f64::from(max))).sum();
+    libm::log(sum) + f64::from(max) - f64::from(logits[label])
+}
+
+/// Softmax in f64, largest first; of equals the first class comes first.
+pub(crate) fn ranked_probabilities(logits: &[f32]) -> Vec<(usize, f64)> {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exps: Vec<f64> = logits.iter().map(|logit| libm::exp(f64::from(*logit) - f64::from(max))).collect();
+    let sum: f64 = exps.iter().sum();
+    let mut ranked: Vec<_> = exps.into_iter().map(|exp| exp / sum).enumerate().collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    ranked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_break_ties_by_the_first_class() {
+        let logits = [1.0, 3.0, 3.0, -2.0];
+        assert_eq!([0, 1, 2, 3].map(|label| rank(&logits, label)), [2, 0, 1, 3]);
+        assert_eq!(rank(&[f32::NAN, 0.0], 0), 2);
+    }
+
+    #[test]
+    fn uniform_logits_cost_the_logarithm_of_the_classes() {
+        assert!((cross_entropy(&[0.5; 10], 3) - 10_f64.ln()).abs() < 1e-12);
+        assert!(cross_entropy(&[1000.0, -1000.0], 1) > 1999.0);
+        assert!(cross_entropy(&[f32::NAN, 0.0], 0).is_nan());
+    }
+
+    #[test]
+    fn tallies_count_five_best() {
+        let mut tally = Tally::default();
+        let logits = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0];
+        for label in 0..7 {
+            tally.add(&logits, label);
+        }
+        let report = tally.report();
+        assert_eq!((report.n, report.top1, report.top5), (7, 1.0 / 7.0, 5.0 / 7.0));
+    }
+
+    #[test]
+    fn probabilities_sum_to_one() {
+        let ranked = ranked_probabilities(&[0.0, 2.0, 2.0]);
+        assert_eq!(ranked.iter().map(|entry| entry.0).collect::<Vec<_>>(), [1, 2, 0]);
+        assert!((ranked.iter().map(|entry| entry.1).sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,228 @@
+//! What a run tells while it goes on. Nothing in this crate prints: an observer does.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::stop::Signal;
+
+/// Hears what happens. Called from the thread that trains, between two steps: be quick.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+}
+
+/// An observer that hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, _event: &Event) {}
+}
+
+impl<F: FnMut(&Event)> Observer for F {
+    fn event(&mut self, event: &Event) {
+        self(event);
+    }
+}
+
+/// What happened. Serialises as one flat object with the field `event`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// First of all: what is about to be done.
+    Plan(PlanReport),
+    /// How long the rest of the run takes, in seconds; after the plan's guess, measured on the first three steps.
+    Estimate {
+        /// Seconds to the end of the run.
+        seconds: f64,
+    },
+    /// The first step is about to begin.
+    Started(Started),
+    /// A step is done.
+    Step(StepEvent),
+    /// Some of the test images have been classified.
+    Evaluating {
+        /// Epoch, counted from 1.
+        epoch: u32,
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
+    /// An epoch and its test pass are done.
+    Epoch(EpochReport),
+    /// A checkpoint is safely on disk.
+    Saved {
+        /// The file.
+        path: PathBuf,
+        /// Why now.
+        reason: SaveReason,
+    },
+    /// Something a reader should know, in words; the run goes on.
+    Warning {
+        /// The words.
+        message: String,
+    },
+    /// The run is done.
+    Finished(Report),
+}
+
+/// What is about to be done.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PlanReport {
+    /// Name of the network.
+    pub model: String,
+    /// Shape of one input image, `1x96x96`.
+    pub input: String,
+    /// Trained values.
+    pub parameters: u64,
+    /// Multiply-adds of one forward pass of one image.
+    pub macs: u64,
+    /// Name of the data set.
+    pub data: String,
+    /// Where it was read from.
+    pub data_source: String,
+    /// Training images used.
+    pub train_images: usize,
+    /// Test images.
+    pub test_images: usize,
+    /// Epochs.
+    pub epochs: u32,
+    /// Steps per epoch.
+    pub steps_per_epoch: u64,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Worker threads.
+    pub threads: usize,
+    /// Instruction-set level.
+    pub isa: String,
+    /// Bytes of the engine's buffers, the parameters and the data.
+    pub memory_bytes: u64,
+    /// Guess for the whole run before anything was measured, in seconds.
+    pub estimate_seconds: f64,
+}
+
+/// The first step is about to begin.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Started {
+    /// d2l's name of the device: `cpu(0)`.
+    pub context: String,
+    /// The run folder.
+    pub run: PathBuf,
+    /// Where a resumed run takes up: (epoch counted from 1, steps of it already done).
+    pub resumed: Option<(u32, u64)>,
+}
+
+/// A step is done. Loss and accuracy are running means over the epoch so far, as in d2l.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct StepEvent {
+    /// Epoch, counted from 1.
+    pub epoch: u32,
+    /// Epochs of the run.
+    pub epochs: u32,
+    /// Steps of the epoch done.
+    pub step: u64,
+    /// Steps of the epoch.
+    pub steps: u64,
+    /// Running mean loss.
+    pub loss: f64,
+    /// Running accuracy, 0 to 1.
+    pub accuracy: f64,
+    /// Images per second over the last steps.
+    pub img_per_s: f64,
+    /// Seconds to the end of the run.
+    pub eta: f64,
+    /// Seconds this step waited for its images.
+    pub data_wait: f64,
+}
+
+/// An epoch and its test pass are done.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct EpochReport {
+    /// Counted from 1.
+    pub epoch: u32,
+    /// Steps of the run so far.
+    pub step: u64,
+    /// Running mean loss over the epoch.
+    pub loss: f64,
+    /// Running accuracy over the epoch, 0 to 1.
+    pub train_acc: f64,
+    /// Accuracy on the test images, 0 to 1.
+    pub test_acc: f64,
+    /// Mean loss on the test images.
+    pub test_loss: f64,
+    /// Share of test images whose class is among the five largest logits, 0 to 1.
+    pub test_top5: f64,
+    /// Seconds of the epoch, the test pass included, as d2l counts.
+    pub seconds: f64,
+    /// Training images per second, the test pass not included.
+    pub img_per_s: f64,
+    /// Seconds spent waiting for images.
+    pub data_wait: f64,
+    /// Whether this is the best epoch so far.
+    pub best: bool,
+}
+
+impl EpochReport {
+    /// The chapter's own line, without the line break.
+    pub fn line(&self) -> String {
+        format!(
+            "epoch {}, loss {:.4}, train acc {:.3}, test acc {:.3}, time {:.1} sec",
+            self.epoch, self.loss, self.train_acc, self.test_acc, self.seconds
+        )
+    }
+}
+
+/// Why a checkpoint was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SaveReason {
+    /// The end of an epoch.
+    Epoch,
+    /// The best test accuracy so far.
+    Best,
+    /// `--save-every`.
+    Interval,
+    /// A signal.
+    Signal,
+    /// `--max-steps`.
+    MaxSteps,
+}
+
+/// Where the results are.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Report {
+    /// The run folder.
+    pub run: PathBuf,
+    /// Name of the data set trained on.
+    pub data: String,
+    /// The final state; resumes.
+    pub last: PathBuf,
+    /// The weights of the best epoch, if an epoch ended.
+    pub best: Option<PathBuf>,
+    /// Best test accuracy, 0 to 1, and its epoch counted from 1.
+    pub best_acc: Option<(f64, u32)>,
+    /// SHA-256 of the file `last`, in hexadecimal.
+    pub weights_sha256: String,
+    /// Seconds spent training, over all resumptions.
+    pub seconds: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// All epochs, or `max_steps`, are done.
+    Done(Report),
+    /// A signal came; the state is saved.
+    Interrupted {
+        /// Which one; its exit code is [`Signal::exit_code`].
+        signal: Signal,
+        /// The run folder: `plusx train --resume RUN` continues.
+        run: PathBuf,
+        /// The epoch it is in, counted from 1, and the steps of it that are done.
+        at: (u32, u64),
+    },
+}

@@ -1,0 +1,399 @@
+//! The loop: what d2l's `train_ch5` does, with a save, a stop or a resume possible between any two steps.
+//!
+//! Per epoch: shuffle; for each batch one step, adding each sample's loss and hit (measured before the update) to
+//! the running sums; then the test pass, one line, one row. Loss and accuracy are means per sample over the epoch.
+//! The gradient is the batch's sum divided by the *full* batch size, so the smaller last batch takes a smaller step.
+//! The order of files at the end of an epoch: best weights, results, then the checkpoint that confirms them; a
+//! process killed in between repeats the epoch's end and writes the same bytes.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plusx_data::{Batch, BatchPlan, Loader, Split};
+use plusx_formats::atomic;
+use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::random::shuffle;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, Header, Refusal};
+use crate::curves;
+use crate::error::{Kept, TrainError};
+use crate::estimate::{Pace, Work};
+use crate::evaluate::{EvalReport, Pass};
+use crate::event::{EpochReport, Event, Observer, Outcome, Report, SaveReason, Started, StepEvent};
+use crate::folder::Folder;
+use crate::options::{SaveEvery, TrainOptions};
+use crate::results::{Results, Row};
+use crate::state::{Best, State};
+use crate::stop::{Signal, Stop};
+
+/// How often the test pass tells how far it is.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// What does not change while the run goes on.
+pub(crate) struct Job {
+    pub(crate) options: TrainOptions,
+    pub(crate) train: Arc<Split>,
+    pub(crate) test: Arc<Split>,
+    /// The training images used, a subset with `train_limit`.
+    pub(crate) samples: Vec<u32>,
+    pub(crate) header: Header,
+    pub(crate) folder: Folder,
+}
+
+impl Job {
+    /// Steps of one epoch; the last batch may be smaller.
+    pub(crate) fn steps(&self) -> u64 {
+        self.samples.len().div_ceil(self.options.batch_size) as u64
+    }
+
+    /// The samples of an epoch (counted from 0) in the order they are learnt from.
+    fn order(&self, epoch: u32) -> Vec<u32> {
+        let order = shuffle(self.samples.len(), self.options.seed, epoch);
+        order.into_iter().map(|place| self.samples[place as usize]).collect()
+    }
+
+    /// What is left to do from `state` on.
+    pub(crate) fn left(&self, state: &State) -> Work {
+        let n = self.samples.len() as u64;
+        let epochs = u64::from(self.options.epochs.saturating_sub(state.epoch));
+        let all = epochs * n - if epochs > 0 { state.seen.min(n) } else { 0 };
+        let test = self.test.len() as u64;
+        match self.options.max_steps {
+            None => Work { train: all, test: epochs * test },
+            Some(max) => {
+                let train = all.min(max.saturating_sub(state.step) * self.options.batch_size as u64);
+                let passes = (state.seen + train).div_ceil(n.max(1)).min(epochs);
+                Work { train, test: passes * test }
+            }
+        }
+    }
+}
+
+/// Times of the epoch under way. They live in a file of their own, because a checkpoint's bytes must not depend on
+/// the clock.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Clock {
+    /// Steps of the run when the times were taken.
+    step: u64,
+    /// Seconds of the epoch so far.
+    epoch: f64,
+    /// Seconds of the epoch spent in steps.
+    steps: f64,
+    /// Seconds of the epoch spent waiting for images.
+    wait: f64,
+    /// Seconds of all finished epochs.
+    before: f64,
+}
+
+/// How a part of the loop ended.
+enum End {
+    /// Go on with the next epoch.
+    Epoch,
+    /// `max_steps` is reached inside an epoch.
+    MaxSteps,
+    /// A signal came.
+    Stopped(Signal),
+}
+
+/// A run in progress.
+pub(crate) struct Session<'a, E> {
+    job: &'a Job,
+    executor: &'a mut E,
+    stop: &'a Stop,
+    observer: &'a mut dyn Observer,
+    state: State,
+    results: Results,
+    pace: Pace,
+    clock: Clock,
+    /// When `clock.epoch` was last brought up to date.
+    ticked: Instant,
+    saved: Instant,
+}
+
+impl<'a, E: Executor> Session<'a, E> {
+    /// A session that begins at `state`; the executor holds its parameters.
+    pub(crate) fn new(
+        job: &'a Job,
+        executor: &'a mut E,
+        stop: &'a Stop,
+        observer: &'a mut dyn Observer,
+        state: State,
+    ) -> Result<Self, TrainError> {
+        let path = job.folder.results();
+        let results = match state.step {
+            0 => Results::new(path),
+            _ => Results::open(&path, state.epoch)?,
+        };
+        let clock = fs::read(job.folder.clock()).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let clock =
+            clock.filter(|clock: &Clock| clock.step == state.step && state.step > 0).unwrap_or_else(|| {
+                Clock { before: results.rows().iter().map(|row| row.time).sum(), ..Clock::default() }
+            });
+        let now = Instant::now();
+        let pace = Pace::default();
+        Ok(Self { job, executor, stop, observer, state, results, pace, clock, ticked: now, saved: now })
+    }
+
+    /// Trains to the end, or until a signal comes.
+    pub(crate) fn run(mut self) -> Result<Outcome, TrainError> {
+        let resumed = (self.state.step > 0).then_some((self.state.epoch + 1, self.state.epoch_step));
+        let run = self.job.folder.path().to_owned();
+        self.tell(&Event::Started(Started { context: "cpu(0)".into(), run: run.clone(), resumed }));
+        self.results.write()?;
+        self.ticked = Instant::now();
+        while self.state.epoch < self.job.options.epochs && !self.enough() {
+            match self.epoch()? {
+                End::Epoch => {}
+                End::MaxSteps => break,
+                End::Stopped(signal) => {
+                    self.save(SaveReason::Signal)?;
+                    let at = (self.state.epoch + 1, self.state.epoch_step);
+                    return Ok(Outcome::Interrupted { signal, run, at });
+                }
+            }
+        }
+        let best = self.job.folder.best();
+        let report = Report {
+            data: self.job.options.data.clone(),
+            weights_sha256: checkpoint::sha256(&self.job.folder.last())?,
+            last: self.job.folder.last(),
+            best: best.is_file().then_some(best),
+            best_acc: self.state.best.map(|best| (best.top1, best.epoch)),
+            seconds: self.clock.before + self.clock.epoch,
+            run,
+        };
+        self.tell(&Event::Finished(report.clone()));
+        Ok(Outcome::Done(report))
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.observer.event(event);
+    }
+
+    /// Whether `max_steps` is reached.
+    fn enough(&self) -> bool {
+        self.job.options.max_steps.is_some_and(|max| self.state.step >= max)
+    }
+
+    /// The rest of one epoch and its test pass.
+    fn epoch(&mut self) -> Result<End, TrainError> {
+        let (job, steps) = (self.job, self.job.steps());
+        let plan = BatchPlan {
+            order: job.order(self.state.epoch),
+            batch_size: job.options.batch_size,
+            first: self.state.epoch_step as usize,
+            resize: [job.options.resize; 2],
+        };
+        let mut loader = Loader::new(Arc::clone(&job.train), plan);
+        let waited_before = self.clock.wait;
+        while self.state.epoch_step < steps {
+            if let Some(signal) = self.stop.requested() {
+                return Ok(End::Stopped(signal));
+            }
+            if self.enough() {
+                self.save(SaveReason::MaxSteps)?;
+                break;
+            }
+            let started = Instant::now();
+            let waited = loader.waited();
+            let Some(batch) = loader.next() else {
+                return Err(TrainError::Unfit {
+                    data: job.options.data.clone(),
+                    reason: format!("the images ended before step {} of {steps}", self.state.epoch_step + 1),
+                });
+            };
+            let batch = batch?;
+            let wait = (loader.waited() - waited).as_secs_f64();
+            self.step(&batch)?;
+            let seconds = started.elapsed().as_secs_f64();
+            self.clock.steps += seconds;
+            self.clock.wait = waited_before + loader.waited().as_secs_f64();
+            self.pace.step(batch.n as u64, seconds);
+            loader.recycle(batch);
+            self.tell_step(wait);
+            if self.due() {
+                self.save(SaveReason::Interval)?;
+            }
+        }
+        drop(loader);
+        let whole = self.state.epoch_step == steps;
+        let Some(report) = self.test()? else {
+            return Ok(End::Stopped(self.stop.requested().unwrap_or(Signal::Interrupt)));
+        };
+        self.end(report, whole)
+    }
+
+    /// One step on one batch.
+    fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
+        let options = &self.job.options;
+        let sgd = Sgd {
+            lr: options.lr,
+            momentum: options.momentum,
+            nesterov: options.nesterov,
+            weight_decay: options.weight_decay,
+            decay_all: true,
+            scale: 1.0 / options.batch_size as f32,
+        };
+        let images = Images { data: &batch.images, n: batch.n };
+        let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
+        let result = result.map_err(TrainError::executor)?;
+        if !result.losses.iter().all(|loss| loss.is_finite()) {
+            return Err(self.not_finite("the loss"));
+        }
+        let state = &mut self.state;
+        state.loss_sum = result.losses.iter().fold(state.loss_sum, |sum, loss| sum + f64::from(*loss));
+        let hits =
+            result.predictions.iter().zip(&batch.labels).filter(|(class, label)| class == label).count();
+        state.correct += hits as u64;
+        state.seen += batch.n as u64;
+        state.step += 1;
+        state.epoch_step += 1;
+        Ok(())
+    }
+
+    fn tell_step(&mut self, data_wait: f64) {
+        let eta = self.pace.seconds(self.job.left(&self.state));
+        let event = StepEvent {
+            epoch: self.state.epoch + 1,
+            epochs: self.job.options.epochs,
+            step: self.state.epoch_step,
+            steps: self.job.steps(),
+            loss: self.state.loss(),
+            accuracy: self.state.accuracy(),
+            img_per_s: self.pace.images_per_second(),
+            eta,
+            data_wait,
+        };
+        self.tell(&Event::Step(event));
+        if self.pace.just_trusted() {
+            self.tell(&Event::Estimate { seconds: eta });
+        }
+    }
+
+    /// The test pass; `None` if a signal came.
+    fn test(&mut self) -> Result<Option<EvalReport>, TrainError> {
+        let job = self.job;
+        let pass = Pass {
+            split: Arc::clone(&job.test),
+            resize: [job.options.resize; 2],
+            batch_size: job.options.batch_size,
+        };
+        let (epoch, total) = (self.state.epoch + 1, job.test.len());
+        let (stop, observer) = (self.stop, &mut *self.observer);
+        let started = Instant::now();
+        let mut told = started;
+        let report = pass.over(self.executor, &mut |done| {
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                observer.event(&Event::Evaluating { epoch, done, total });
+            }
+            stop.requested().is_none()
+        })?;
+        let Some(report) = report else { return Ok(None) };
+        self.pace.test(report.n, started.elapsed().as_secs_f64());
+        if !report.loss.is_finite() {
+            return Err(self.not_finite("the loss on the test images"));
+        }
+        Ok(Some(report))
+    }
+
+    /// Writes down what the epoch gave. An epoch cut short by `max_steps` leaves the state inside the epoch, and its
+    /// row goes when the run is resumed.
+    fn end(&mut self, report: EvalReport, whole: bool) -> Result<End, TrainError> {
+        self.tick();
+        let best = self.state.best.is_none_or(|best| best.beaten_by(&report));
+        let line = EpochReport {
+            epoch: self.state.epoch + 1,
+            step: self.state.step,
+            loss: self.state.loss(),
+            train_acc: self.state.accuracy(),
+            test_acc: report.top1,
+            test_loss: report.loss,
+            test_top5: report.top5,
+            seconds: self.clock.epoch,
+            img_per_s: self.state.seen as f64 / self.clock.steps.max(1e-9),
+            data_wait: self.clock.wait,
+            best,
+        };
+        // inside an epoch `best` is only filled where there is nothing better to keep
+        if best && (whole || self.state.best.is_none()) {
+            let path = self.job.folder.best();
+            let saved = self.job.header.save_best(&path, self.executor, &self.state, &report);
+            saved.map_err(|refusal| self.refused(refusal))?;
+            self.tell(&Event::Saved { path, reason: SaveReason::Best });
+        }
+        self.results.push(Row::new(&self.job.options.data, self.job.options.lr, &line));
+        self.results.write().map_err(|error| self.keeping(error))?;
+        // before the save that confirms it: a process killed in between tells the same line again, none is lost
+        self.tell(&Event::Epoch(line));
+        if whole {
+            let found = Best { epoch: self.state.epoch + 1, top1: report.top1, loss: report.loss };
+            self.state.best = if best { Some(found) } else { self.state.best };
+            self.state.end_epoch();
+            self.clock = Clock { before: self.clock.before + self.clock.epoch, ..Clock::default() };
+            self.save(SaveReason::Epoch)?;
+        }
+        if let Err(message) = curves::draw(&self.job.folder, &self.job.options, self.results.rows()) {
+            self.tell(&Event::Warning { message });
+        }
+        Ok(if whole { End::Epoch } else { End::MaxSteps })
+    }
+
+    /// Whether it is time for a save between epochs.
+    fn due(&self) -> bool {
+        match self.job.options.save_every {
+            SaveEvery::Epoch => false,
+            SaveEvery::Time(time) => self.saved.elapsed() >= time,
+            SaveEvery::Steps(steps) => self.state.step.is_multiple_of(steps),
+        }
+    }
+
+    /// Writes the checkpoint.
+    fn save(&mut self, reason: SaveReason) -> Result<(), TrainError> {
+        self.tick();
+        self.clock.step = self.state.step;
+        let clock = serde_json::to_vec(&self.clock).unwrap_or_default();
+        atomic::write(&self.job.folder.clock(), &clock).map_err(|error| self.keeping(error.into()))?;
+        let path = self.job.folder.last();
+        let saved = self.job.header.save_last(&path, self.executor, &self.state);
+        saved.map_err(|refusal| self.refused(refusal))?;
+        self.saved = Instant::now();
+        self.tell(&Event::Saved { path, reason });
+        Ok(())
+    }
+
+    /// Brings the epoch's clock up to date.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.clock.epoch += (now - self.ticked).as_secs_f64();
+        self.ticked = now;
+    }
+
+    /// The last checkpoint on disk.
+    fn kept(&self) -> Kept {
+        let last = self.job.folder.last();
+        Kept(last.is_file().then_some(last))
+    }
+
+    fn not_finite(&self, what: &'static str) -> TrainError {
+        let (epoch, step) = (self.state.epoch + 1, self.state.epoch_step + 1);
+        TrainError::NotFinite { what, epoch, step, kept: self.kept() }
+    }
+
+    fn refused(&self, refusal: Refusal) -> TrainError {
+        match refusal {
+            Refusal::NotFinite => self.not_finite("a weight"),
+            Refusal::Format(source) => TrainError::Save { source, kept: self.kept() },
+        }
+    }
+
+    /// Adds where the last good checkpoint is to a failed write.
+    fn keeping(&self, error: TrainError) -> TrainError {
+        match error {
+            TrainError::Format(source) => TrainError::Save { source, kept: self.kept() },
+            error => error,
+        }
+    }
+}

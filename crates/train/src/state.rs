@@ -1,0 +1,131 @@
+//! Where a training stands: all that a checkpoint needs besides the tensors. No times and no paths, so that a run
+//! that was interrupted and one that was not end with the same bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::EvalReport;
+use crate::options::{Recipe, TrainOptions};
+
+/// The best epoch so far.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Best {
+    /// Counted from 1.
+    pub(crate) epoch: u32,
+    /// Test accuracy, 0 to 1.
+    pub(crate) top1: f64,
+    /// Mean loss on the test images.
+    pub(crate) loss: f64,
+}
+
+impl Best {
+    /// Whether `report` is better: higher accuracy, then lower loss; of equals the earlier epoch stays.
+    pub(crate) fn beaten_by(&self, report: &EvalReport) -> bool {
+        report.top1 > self.top1 || (report.top1 == self.top1 && report.loss < self.loss)
+    }
+}
+
+/// Counters and running sums.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    /// Epochs done, their test pass included.
+    pub(crate) epoch: u32,
+    /// Steps done of the epoch that is under way.
+    pub(crate) epoch_step: u64,
+    /// Steps done in all.
+    pub(crate) step: u64,
+    /// Sum of the losses of the epoch's samples so far.
+    pub(crate) loss_sum: f64,
+    /// How many of them were classified rightly.
+    pub(crate) correct: u64,
+    /// How many samples the epoch has seen.
+    pub(crate) seen: u64,
+    /// The best epoch so far.
+    pub(crate) best: Option<Best>,
+}
+
+impl State {
+    /// Running mean loss of the epoch, per sample as d2l counts.
+    pub(crate) fn loss(&self) -> f64 {
+        self.loss_sum / self.seen.max(1) as f64
+    }
+
+    /// Running accuracy of the epoch, 0 to 1.
+    pub(crate) fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.seen.max(1) as f64
+    }
+
+    /// Goes on to the next epoch.
+    pub(crate) fn end_epoch(&mut self) {
+        *self = State { epoch: self.epoch + 1, step: self.step, best: self.best, ..State::default() };
+    }
+}
+
+/// What decides the bytes of a run, besides the network: a checkpoint of another identity is not continued.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) recipe: Recipe,
+    pub(crate) data: String,
+    pub(crate) train_images: u64,
+    pub(crate) resize: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) lr: f32,
+    pub(crate) momentum: f32,
+    pub(crate) nesterov: bool,
+    pub(crate) weight_decay: f32,
+    pub(crate) seed: u32,
+}
+
+impl Identity {
+    pub(crate) fn of(options: &TrainOptions, train_images: usize) -> Self {
+        Self {
+            recipe: options.recipe,
+            data: options.data.clone(),
+            train_images: train_images as u64,
+            resize: options.resize,
+            batch_size: options.batch_size,
+            lr: options.lr,
+            momentum: options.momentum,
+            nesterov: options.nesterov,
+            weight_decay: options.weight_decay,
+            seed: options.seed,
+        }
+    }
+}
+
+/// The `training` entry of a checkpoint.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Training {
+    /// Version of this program.
+    pub(crate) version: String,
+    /// Arithmetic profile: levels of one profile give the same bytes.
+    pub(crate) arithmetic: String,
+    pub(crate) identity: Identity,
+    pub(crate) state: State,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn best_is_accuracy_then_loss_then_the_earlier() {
+        let best = Best { epoch: 1, top1: 0.5, loss: 1.0 };
+        let report = |top1, loss| EvalReport { loss, top1, top5: 1.0, n: 10 };
+        assert!(best.beaten_by(&report(0.6, 2.0)));
+        assert!(best.beaten_by(&report(0.5, 0.9)));
+        assert!(!best.beaten_by(&report(0.5, 1.0)));
+        assert!(!best.beaten_by(&report(0.4, 0.1)));
+    }
+
+    #[test]
+    fn sums_keep_their_bits_through_json() {
+        let mut state = State { loss_sum: 0.1, ..State::default() };
+        for i in 1..2000 {
+            state.loss_sum += 1.0 / f64::from(i);
+            let text = serde_json::to_value(state).unwrap().to_string();
+            let back: State = serde_json::from_str(&text).unwrap();
+            assert_eq!(back.loss_sum.to_bits(), state.loss_sum.to_bits());
+        }
+    }
+}
