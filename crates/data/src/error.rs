@@ -117,6 +117,25 @@ pub enum DataError {
         /// Channels of the network's input.
         channels: usize,
     },
+    /// A preprocessing record whose parts do not fit each other.
+    #[error(transparent)]
+    Preprocess(#[from] plusx_model::ModelError),
+    /// A way of resizing that this crate does not know.
+    #[error("resizing by \"{name}\" is not implemented")]
+    Interpolation {
+        /// Its name.
+        name: String,
+    },
+    /// Pixels that do not make a picture.
+    #[error("{bytes} bytes do not make a picture of {w}x{h} pixels of three channels")]
+    Empty {
+        /// Columns announced.
+        w: usize,
+        /// Rows announced.
+        h: usize,
+        /// Bytes of pixels.
+        bytes: usize,
+    },
     /// A batch plan that makes no sense.
     #[error("bad batch plan: {reason}")]
     Plan {
