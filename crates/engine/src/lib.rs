@@ -1,1 +1,29 @@
-//! placeholder
+//! How a graph becomes time on cores.
+//!
+//! A [`Engine`] takes a [`Graph`](plusx_model::graph::Graph) and makes a [`Plan`] for each mode and batch size it is
+//! asked for: which values are stored and which are computed where they are read (`lower`), which steps happen with
+//! which kernels (`plan`), and where in one arena every buffer lives. Running a plan (`run`) lends each step its
+//! buffers and hands its pieces to the engine's own threads (`pool`). Results are the same bytes for any number of
+//! threads and for every instruction level of one arithmetic profile.
+//!
+//! `unsafe` is confined to `arena` and `pool`.
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+mod arena;
+mod check;
+mod engine;
+mod error;
+mod lower;
+mod params;
+mod plan;
+#[allow(unsafe_code)]
+mod pool;
+mod profile;
+mod run;
+
+pub use engine::{Engine, EngineOptions};
+pub use error::EngineError;
+pub use plan::{Mode, Plan};
+pub use plusx_kernels::Level;
+pub use profile::StepProfile;

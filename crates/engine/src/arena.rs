@@ -1,0 +1,341 @@
+//! Memory: one aligned allocation for all buffers of a plan, lent out to one step at a time, and cut into tiles that
+//! the pieces of a step own.
+//!
+//! Three layers keep the rest of the engine free of `unsafe`:
+//! [`Block`] owns zeroed, aligned memory; [`Lender`] borrows a block exclusively for one step and hands out slices,
+//! refusing any that overlap a mutable one; [`Tiles`] cuts one mutable slice into a grid of windows and gives each
+//! window to one taker only. A planning mistake is therefore a panic with both ranges in it, never a data race.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use plusx_kernels::view::RowsMut;
+
+/// Every buffer starts on a cache line, which is also the widest vector.
+pub(crate) const ALIGN: usize = 64;
+
+/// Size of a large page on x86-64 and most aarch64 systems; only advice depends on it.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Values that any bit pattern is valid for, so that raw memory can be seen as them.
+///
+/// # Safety
+/// Every bit pattern must be a value, and the alignment at most [`ALIGN`].
+pub(crate) unsafe trait Plain: Copy + Send + Sync {}
+
+// SAFETY: every bit pattern is a value; aligned to 4.
+unsafe impl Plain for f32 {}
+// SAFETY: every bit pattern is a value; aligned to 8.
+unsafe impl Plain for f64 {}
+// SAFETY: every bit pattern is a value; aligned to 1.
+unsafe impl Plain for u8 {}
+
+/// Zeroed memory aligned to [`ALIGN`], on large pages where the system has them.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// Where the usable memory starts.
+    ptr: *mut u8,
+    /// Usable bytes.
+    len: usize,
+    /// What has to be given back: start and length (0: nothing).
+    owned: (*mut u8, usize),
+}
+
+// SAFETY: a block owns its memory, as `Vec<u8>` does.
+unsafe impl Send for Block {}
+// SAFETY: shared access only reads; writing needs `&mut`.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// No memory.
+    pub(crate) const fn empty() -> Self {
+        // an aligned address that is never accessed: the length is 0
+        let ptr = std::ptr::without_provenance_mut(ALIGN);
+        Self { ptr, len: 0, owned: (ptr, 0) }
+    }
+
+    /// `len` zeroed bytes, if the system has them.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn new(len: usize) -> Option<Self> {
+        if len == 0 {
+            return Some(Self::empty());
+        }
+        // room to start on a large page; pages that are never touched cost nothing
+        let large = len >= HUGE_PAGE;
+        let owned = if large { len.checked_add(HUGE_PAGE)? } else { len };
+        // SAFETY: a new anonymous mapping; it touches no existing memory.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                owned,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        let start = start.cast::<u8>();
+        let mut ptr = start;
+        if large {
+            let skip = start.addr().next_multiple_of(HUGE_PAGE) - start.addr();
+            // SAFETY: `skip` is below the extra page of the mapping.
+            ptr = unsafe { start.add(skip) };
+            // SAFETY: advice about our own mapping; a refusal changes nothing, so the result is not needed.
+            let _ = unsafe { libc::madvise(ptr.cast(), len, libc::MADV_HUGEPAGE) };
+        }
+        Some(Self { ptr, len, owned: (start, owned) })
+    }
+
+    /// `len` zeroed bytes, if the system has them.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn new(len: usize) -> Option<Self> {
+        if len == 0 {
+            return Some(Self::empty());
+        }
+        let layout = std::alloc::Layout::from_size_align(len, ALIGN).ok()?;
+        // SAFETY: the layout has a size above 0.
+        let ptr = unsafe { std::alloc::alloc_zeroed(layout) };
+        (!ptr.is_null()).then_some(Self { ptr, len, owned: (ptr, len) })
+    }
+
+    /// Bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Borrows everything for one step.
+    pub(crate) fn lend(&mut self) -> Lender<'_> {
+        Lender { ptr: self.ptr, len: self.len, lent: Vec::new(), life: PhantomData }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let (start, len) = self.owned;
+        if len > 0 {
+            #[cfg(target_os = "linux")]
+            // SAFETY: exactly the mapping made in `new`; nothing borrows it any more.
+            unsafe {
+                libc::munmap(start.cast(), len);
+            }
+            #[cfg(not(target_os = "linux"))]
+            // SAFETY: allocated in `new` with this very layout, whose size and alignment were valid there.
+            unsafe {
+                std::alloc::dealloc(start, std::alloc::Layout::from_size_align_unchecked(len, ALIGN));
+            }
+        }
+    }
+}
+
+/// A long-lived aligned `[f32]`: parameters, gradients, scratch.
+#[derive(Debug)]
+pub(crate) struct Floats(Block);
+
+impl Floats {
+    /// No values.
+    pub(crate) const fn empty() -> Self {
+        Self(Block::empty())
+    }
+
+    /// `len` zeros, if the system has the memory.
+    pub(crate) fn zeros(len: usize) -> Option<Self> {
+        Block::new(len.checked_mul(size_of::<f32>())?).map(Self)
+    }
+}
+
+impl Deref for Floats {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: the block is aligned, initialised, ours, and this many values long.
+        unsafe { std::slice::from_raw_parts(self.0.ptr.cast(), self.0.len / size_of::<f32>()) }
+    }
+}
+
+impl DerefMut for Floats {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`, and borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.0.ptr.cast(), self.0.len / size_of::<f32>()) }
+    }
+}
+
+/// One step's exclusive hold on a block: hands out slices that live as long as the hold, and panics rather than
+/// hand out a byte mutably that is lent already.
+#[derive(Debug)]
+pub(crate) struct Lender<'a> {
+    ptr: *mut u8,
+    len: usize,
+    lent: Vec<(Range<usize>, bool)>,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Lender<'a> {
+    fn take(&mut self, bytes: Range<usize>, mutable: bool) -> *mut u8 {
+        assert!(bytes.start <= bytes.end && bytes.end <= self.len, "bytes {bytes:?} of {}", self.len);
+        assert!(bytes.start.is_multiple_of(ALIGN), "bytes {bytes:?} do not start on a cache line");
+        for (other, exclusive) in &self.lent {
+            let apart = other.end <= bytes.start || bytes.end <= other.start;
+            assert!(apart || !(mutable || *exclusive), "bytes {bytes:?} are lent already, as {other:?}");
+        }
+        // SAFETY: the range lies inside the block.
+        let ptr = unsafe { self.ptr.add(bytes.start) };
+        self.lent.push((bytes, mutable));
+        ptr
+    }
+
+    /// `len` values from byte `offset` on, to read.
+    ///
+    /// # Panics
+    /// If they do not lie inside the block, or some are lent for writing.
+    pub(crate) fn read<T: Plain>(&mut self, offset: usize, len: usize) -> &'a [T] {
+        let ptr = self.take(offset..offset + len * size_of::<T>(), false);
+        // SAFETY: inside the block, aligned (`Plain`, `take`), initialised (blocks start zeroed), and `take` saw that
+        // nobody holds any of it mutably for 'a.
+        unsafe { std::slice::from_raw_parts(ptr.cast(), len) }
+    }
+
+    /// `len` values from byte `offset` on, to write.
+    ///
+    /// # Panics
+    /// If they do not lie inside the block, or some are lent.
+    pub(crate) fn write<T: Plain>(&mut self, offset: usize, len: usize) -> &'a mut [T] {
+        let ptr = self.take(offset..offset + len * size_of::<T>(), true);
+        // SAFETY: as in `read`, and `take` saw that nobody holds any of it at all for 'a.
+        unsafe { std::slice::from_raw_parts_mut(ptr.cast(), len) }
+    }
+}
+
+/// A mutable slice of rows cut into a grid of windows; each can be taken once, by any thread.
+#[derive(Debug)]
+pub(crate) struct Tiles<'a, T> {
+    ptr: *mut T,
+    rows: usize,
+    pitch: usize,
+    /// Rows and columns of one window (the last ones may be smaller).
+    tile: [usize; 2],
+    taken: Vec<AtomicU64>,
+    life: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: the tiles are parts of an exclusively borrowed slice, and the `taken` bits give each to one thread only.
+unsafe impl<T: Send> Send for Tiles<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Tiles<'_, T> {}
+
+impl<'a, T> Tiles<'a, T> {
+    /// Rows of `pitch` values, in windows of `tile` rows and columns.
+    ///
+    /// # Panics
+    /// If `data` is not whole rows or a window is empty.
+    pub(crate) fn new(data: &'a mut [T], pitch: usize, tile: [usize; 2]) -> Self {
+        assert!(pitch > 0 && data.len().is_multiple_of(pitch), "{} values in rows of {pitch}", data.len());
+        assert!(tile[0] > 0 && tile[1] > 0, "an empty tile");
+        let rows = data.len() / pitch;
+        let count = rows.div_ceil(tile[0]) * pitch.div_ceil(tile[1]);
+        let taken = std::iter::repeat_with(|| AtomicU64::new(0)).take(count.div_ceil(64)).collect();
+        Self { ptr: data.as_mut_ptr(), rows, pitch, tile, taken, life: PhantomData }
+    }
+
+    /// Chunks of `len` values of a plain slice (the last may be shorter).
+    pub(crate) fn chunks(data: &'a mut [T], len: usize) -> Self {
+        let pitch = data.len().max(1);
+        Self::new(data, pitch, [1, len])
+    }
+
+    /// The window in row `row` and column `column` of the grid.
+    ///
+    /// # Panics
+    /// If there is none, or it was taken before.
+    pub(crate) fn take(&self, row: usize, column: usize) -> RowsMut<'a, T> {
+        let columns = self.pitch.div_ceil(self.tile[1]);
+        let [top, left] = [row * self.tile[0], column * self.tile[1]];
+        assert!(top < self.rows && left < self.pitch, "tile {row}, {column} of {} rows", self.rows);
+        let index = row * columns + column;
+        let bit = 1 << (index % 64);
+        let before = self.taken[index / 64].fetch_or(bit, Ordering::Relaxed);
+        assert!(before & bit == 0, "tile {row}, {column} was taken already");
+        let [rows, width] = [self.tile[0].min(self.rows - top), self.tile[1].min(self.pitch - left)];
+        // SAFETY: the window lies inside the slice borrowed exclusively for 'a, windows of a grid do not overlap, and
+        // the bit just set was clear, so this one is given out for the first and only time.
+        unsafe { RowsMut::from_raw(self.ptr.add(top * self.pitch + left), rows, width, self.pitch) }
+    }
+
+    /// Like [`Tiles::take`], for windows whose values follow one another: whole rows, or parts of a single row.
+    ///
+    /// # Panics
+    /// If there is no such window, it was taken before, or its rows do not touch.
+    pub(crate) fn take_slice(&self, row: usize, column: usize) -> &'a mut [T] {
+        let mut window = self.take(row, column);
+        assert!(window.rows() == 1 || window.width() == self.pitch, "rows of a tile do not touch");
+        let len = window.rows() * window.width();
+        // SAFETY: the window's values are contiguous and, as `take` made sure, exclusively ours for 'a.
+        unsafe { std::slice::from_raw_parts_mut(window.as_mut_ptr(), len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lends_disjoint_ranges() {
+        let mut block = Block::new(4096).unwrap();
+        let mut lender = block.lend();
+        let a = lender.write::<f32>(0, 16);
+        let b = lender.write::<f64>(64, 8);
+        a[15] = 1.0;
+        b[0] = 2.0;
+        assert_eq!(lender.read::<u8>(128, 1), &[0]);
+        drop(lender);
+        let mut lender = block.lend();
+        assert_eq!(lender.read::<f32>(0, 16)[15], 1.0);
+        assert_eq!(lender.read::<f64>(64, 8)[0], 2.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "lent already")]
+    fn refuses_overlap() {
+        let mut block = Block::new(4096).unwrap();
+        let mut lender = block.lend();
+        let _ = lender.read::<f32>(0, 17);
+        let _ = lender.write::<f32>(64, 4);
+    }
+
+    #[test]
+    fn large_blocks_are_aligned_and_zero() {
+        let mut floats = Floats::zeros(3 << 20).unwrap();
+        assert_eq!(floats.as_ptr().addr() % ALIGN, 0);
+        assert!(floats.iter().all(|value| *value == 0.0));
+        floats[(3 << 20) - 1] = 1.0;
+        assert!(Floats::empty().is_empty());
+    }
+
+    #[test]
+    fn tiles_cover_everything_once() {
+        let mut data = vec![0u8; 7 * 5];
+        let tiles = Tiles::new(&mut data, 5, [3, 2]);
+        for row in 0..3 {
+            for column in 0..3 {
+                let mut window = tiles.take(row, column);
+                for row in 0..window.rows() {
+                    window.row(row).iter_mut().for_each(|value| *value += 1);
+                }
+            }
+        }
+        assert_eq!(data, vec![1; 35]);
+    }
+
+    #[test]
+    #[should_panic(expected = "taken already")]
+    fn a_tile_is_taken_once() {
+        let mut data = vec![0u8; 4];
+        let tiles = Tiles::chunks(&mut data, 2);
+        let _ = tiles.take_slice(0, 1);
+        let _ = tiles.take_slice(0, 1);
+    }
+}

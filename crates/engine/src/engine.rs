@@ -1,0 +1,290 @@
+//! The engine: a graph, its parameters, its threads, its memory, and the plans made so far.
+
+use std::collections::HashMap;
+
+use plusx_kernels::Level;
+use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Targets};
+use plusx_model::graph::{Graph, NodeId};
+use plusx_model::params::Params;
+
+use crate::arena::Block;
+use crate::check;
+use crate::error::EngineError;
+use crate::params::{Layout, Store, Which, same_table};
+use crate::plan::{IMAGES, Mode, Plan};
+use crate::pool::Pool;
+use crate::profile::{Profile, StepProfile};
+use crate::run::{Batch, Machine, run};
+
+/// How an engine works; what it computes does not depend on it, except that levels of different arithmetic profiles
+/// round differently ([`Level::profile`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EngineOptions {
+    /// Threads that compute, the caller's among them; 0 counts as 1.
+    pub threads: usize,
+    /// Instructions to use.
+    pub level: Level,
+    /// Whether the time of every step is kept.
+    pub profile: bool,
+}
+
+impl Default for EngineOptions {
+    /// One thread for each core that the process may use, the best level of the machine, no profile.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, level: Level::detect(), profile: false }
+    }
+}
+
+/// Runs one graph on the CPU.
+#[derive(Debug)]
+pub struct Engine {
+    graph: Graph,
+    level: Level,
+    pool: Pool,
+    store: Store,
+    arena: Block,
+    plans: HashMap<(Mode, usize), Plan>,
+    profile: Option<Profile>,
+}
+
+impl Engine {
+    /// An engine for `graph`; parameters and running statistics start at 0 until [`Executor::set_params`].
+    ///
+    /// # Errors
+    /// If the graph is not well formed, the machine lacks the level, or threads or memory cannot be had.
+    pub fn new(graph: Graph, options: EngineOptions) -> Result<Self, EngineError> {
+        check::graph(&graph)?;
+        let level = options.level;
+        if !level.supported() {
+            return Err(EngineError::Level { level, best: Level::detect() });
+        }
+        let store = Store::new(Layout::new(&graph)?)?;
+        Ok(Self {
+            graph,
+            level,
+            pool: Pool::new(options.threads)?,
+            store,
+            arena: Block::empty(),
+            plans: HashMap::new(),
+            profile: options.profile.then(Profile::default),
+        })
+    }
+
+    /// The plan for a mode and a number of images; made once.
+    ///
+    /// # Errors
+    /// If a node does not exist, the batch is empty, or training ends in a map.
+    pub fn plan(&mut self, mode: &Mode, batch: usize) -> Result<&Plan, EngineError> {
+        self.check_mode(mode)?;
+        let shape = self.graph.input_shape();
+        if batch == 0 {
+            return Err(EngineError::Images { n: 0, shape, len: 0 });
+        }
+        let key = (mode.clone(), batch);
+        let (graph, layout, level) = (&self.graph, &self.store.layout, self.level);
+        Ok(self.plans.entry(key).or_insert_with(|| Plan::new(graph, layout, mode, batch, level)))
+    }
+
+    /// How many threads compute.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Changes the number of threads; results do not depend on it.
+    ///
+    /// # Errors
+    /// If the system does not start them; the engine then keeps the old ones.
+    pub fn set_threads(&mut self, threads: usize) -> Result<(), EngineError> {
+        if threads.max(1) != self.pool.threads() {
+            self.pool = Pool::new(threads)?;
+        }
+        Ok(())
+    }
+
+    /// The instructions it uses.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The time of every step since the start or [`Engine::reset_profile`]; empty unless asked for in the options.
+    pub fn profile(&self) -> Vec<StepProfile> {
+        self.profile.as_ref().map_or_else(Vec::new, |profile| profile.rows.clone())
+    }
+
+    /// Forgets all times.
+    pub fn reset_profile(&mut self) {
+        if let Some(profile) = &mut self.profile {
+            profile.rows.clear();
+        }
+    }
+
+    fn check_mode(&self, mode: &Mode) -> Result<(), EngineError> {
+        mode.taps.iter().try_for_each(|node| check::node_exists(&self.graph, *node))?;
+        let output = self.graph.node(self.graph.output());
+        if mode.backward && output.shape.pixels() != 1 {
+            return Err(EngineError::Output { layer: output.label.clone(), shape: output.shape });
+        }
+        Ok(())
+    }
+
+    fn check_images(&self, images: Images<'_>) -> Result<(), EngineError> {
+        let shape = self.graph.input_shape();
+        if images.n == 0 || images.n.checked_mul(shape.len()) != Some(images.data.len()) {
+            return Err(EngineError::Images { n: images.n, shape, len: images.data.len() });
+        }
+        Ok(())
+    }
+
+    fn check_labels(&self, images: usize, labels: &[u32]) -> Result<(), EngineError> {
+        if labels.len() != images {
+            return Err(EngineError::Labels { images, labels: labels.len() });
+        }
+        let output = self.graph.node(self.graph.output());
+        let classes = output.shape.c;
+        match labels.iter().position(|label| *label as usize >= classes) {
+            None => Ok(()),
+            Some(image) => Err(EngineError::Label {
+                layer: output.label.clone(),
+                image,
+                label: labels[image],
+                classes,
+            }),
+        }
+    }
+
+    /// Runs a plan made before, in memory that is large enough.
+    fn run(&mut self, mode: &Mode, batch: &mut Batch<'_>) -> Result<(), EngineError> {
+        let n = batch.images.len() / self.graph.input_shape().len();
+        let bytes = self.plan(mode, n)?.arena_bytes;
+        if self.arena.len() < bytes {
+            // give the old one back first
+            self.arena = Block::empty();
+            self.arena = Block::new(bytes).ok_or(EngineError::Memory { mib: bytes >> 20, batch: n })?;
+        }
+        let Some(plan) = self.plans.get(&(mode.clone(), n)) else {
+            unreachable!("the plan was just made");
+        };
+        let machine = Machine {
+            arena: &mut self.arena,
+            store: &mut self.store,
+            pool: &mut self.pool,
+            profile: self.profile.as_mut(),
+        };
+        run(plan, machine, batch);
+        Ok(())
+    }
+
+    fn forward(&mut self, images: Images<'_>, mode: &Mode) -> Result<Vec<NodeValue>, EngineError> {
+        self.check_images(images)?;
+        self.check_mode(mode)?;
+        let mut batch = Batch {
+            images: images.data,
+            labels: &[],
+            losses: &mut [],
+            predictions: &mut [],
+            update: None,
+        };
+        self.run(mode, &mut batch)?;
+        let Some(plan) = self.plans.get(&(mode.clone(), images.n)) else {
+            unreachable!("the plan has just run");
+        };
+        let mut lender = self.arena.lend();
+        let values = plan.taps.iter().map(|tap| {
+            let buffer = &plan.buffers[tap.buffer.0];
+            let data = match buffer.offset {
+                None => images.data,
+                Some(offset) => lender.read(offset, buffer.len),
+            };
+            debug_assert!(buffer.offset.is_some() || tap.buffer == IMAGES);
+            let mut unpadded = Vec::with_capacity(images.n * tap.shape.len());
+            data.chunks_exact(buffer.pitch).for_each(|pixel| unpadded.extend_from_slice(&pixel[..tap.shape.c]));
+            NodeValue { n: images.n, shape: tap.shape, data: unpadded }
+        });
+        Ok(values.collect())
+    }
+}
+
+impl Executor for Engine {
+    type Error = EngineError;
+
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn set_params(&mut self, params: &Params) -> Result<(), EngineError> {
+        same_table(&self.graph, params)?;
+        self.store.import(params, Which::Parameters);
+        Ok(())
+    }
+
+    fn params(&self) -> Params {
+        let mut params = Params::zeros(&self.graph);
+        self.store.export(&mut params, Which::Parameters);
+        params
+    }
+
+    fn velocity(&self) -> Option<Params> {
+        (!self.store.velocity.is_empty()).then(|| {
+            let mut params = Params::zeros(&self.graph);
+            self.store.export(&mut params, Which::Velocity);
+            params
+        })
+    }
+
+    fn set_velocity(&mut self, velocity: Option<&Params>) -> Result<(), EngineError> {
+        match velocity {
+            None => self.store.velocity = crate::arena::Floats::empty(),
+            Some(velocity) => {
+                same_table(&self.graph, velocity)?;
+                self.store.prepare(true)?;
+                self.store.import(velocity, Which::Velocity);
+            }
+        }
+        Ok(())
+    }
+
+    fn train_step(
+        &mut self,
+        images: Images<'_>,
+        targets: Targets<'_>,
+        update: Option<&Sgd>,
+    ) -> Result<StepResult, EngineError> {
+        let mode = Mode::train();
+        self.check_images(images)?;
+        self.check_mode(&mode)?;
+        let Targets::Classes(labels) = targets else {
+            return Err(EngineError::Targets);
+        };
+        self.check_labels(images.n, labels)?;
+        self.store.prepare(update.is_some_and(|update| update.momentum != 0.0))?;
+        let mut result = StepResult { losses: vec![0.0; images.n], predictions: vec![0; images.n] };
+        let mut batch = Batch {
+            images: images.data,
+            labels,
+            losses: &mut result.losses,
+            predictions: &mut result.predictions,
+            update,
+        };
+        self.run(&mode, &mut batch)?;
+        Ok(result)
+    }
+
+    fn gradients(&self) -> Params {
+        let mut params = Params::zeros(&self.graph);
+        self.store.export(&mut params, Which::Gradients);
+        params
+    }
+
+    fn infer(&mut self, images: Images<'_>, nodes: &[NodeId]) -> Result<Vec<NodeValue>, EngineError> {
+        self.forward(images, &Mode::infer(nodes))
+    }
+
+    fn forward_training(
+        &mut self,
+        images: Images<'_>,
+        nodes: &[NodeId],
+    ) -> Result<Vec<NodeValue>, EngineError> {
+        self.forward(images, &Mode::forward_training(nodes))
+    }
+}

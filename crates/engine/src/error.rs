@@ -1,0 +1,123 @@
+//! What can go wrong when a graph is run: every error names the layer or the argument and says what to do.
+
+use plusx_kernels::Level;
+use plusx_model::error::ModelError;
+use plusx_model::shape::ImageShape;
+
+/// A graph that cannot be run, or arguments that do not fit it. The engine stays usable after every one of them.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The graph breaks a rule of shapes.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+
+    /// The graph breaks a rule of its own structure; traced graphs never do.
+    #[error("{layer}: {problem}; trace the network instead of building the graph by hand")]
+    Malformed {
+        /// The layer.
+        layer: String,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// A pooling window with more taps than a winner's byte can name.
+    #[error("{layer}: a max-pooling window of {}x{} has more than 256 positions; use a smaller window", window[0], window[1])]
+    Window {
+        /// The layer.
+        layer: String,
+        /// Window rows and columns.
+        window: [usize; 2],
+    },
+
+    /// Instructions this machine does not have.
+    #[error("this machine cannot run {level} instructions; use {best} or a lower level")]
+    Level {
+        /// What was asked for.
+        level: Level,
+        /// The best it has.
+        best: Level,
+    },
+
+    /// A batch whose values are not whole images.
+    #[error("{n} images of {shape} need {} values, got {len}; pass [n][h][w][c] values of at least one image", n * shape.len())]
+    Images {
+        /// How many images there should be.
+        n: usize,
+        /// Shape of one image.
+        shape: ImageShape,
+        /// Values given.
+        len: usize,
+    },
+
+    /// Not one label for each image.
+    #[error("{images} images came with {labels} labels; pass one class index per image")]
+    Labels {
+        /// Images in the batch.
+        images: usize,
+        /// Labels given.
+        labels: usize,
+    },
+
+    /// A label outside the classes.
+    #[error("label {label} of image {image} is not below {classes}, the channels of {layer}; check the data set or the network's last layer")]
+    Label {
+        /// The output layer.
+        layer: String,
+        /// Index of the image in the batch.
+        image: usize,
+        /// The label.
+        label: u32,
+        /// Channels of the output layer.
+        classes: usize,
+    },
+
+    /// Targets of a kind this engine does not know.
+    #[error("this engine trains on class indices only; convert the targets to one class per image")]
+    Targets,
+
+    /// A network whose output is not one row of logits.
+    #[error("{layer}: training needs an output of one row and one column (logits), got {shape}; end the network with a pooling and a dense layer")]
+    Output {
+        /// The output layer.
+        layer: String,
+        /// Its shape.
+        shape: ImageShape,
+    },
+
+    /// A node that the graph does not have.
+    #[error("node {node} was asked for, but the graph has {nodes} nodes")]
+    Node {
+        /// The index asked for.
+        node: usize,
+        /// How many there are.
+        nodes: usize,
+    },
+
+    /// Parameters of another network.
+    #[error("the parameters are not those of this network: {problem}; load weights made for it")]
+    Params {
+        /// The first difference.
+        problem: String,
+    },
+
+    /// Not enough memory for the plan.
+    #[error("the system did not give {mib} MiB for a batch of {batch}; use a smaller batch")]
+    Memory {
+        /// Memory asked for.
+        mib: usize,
+        /// Images in the batch.
+        batch: usize,
+    },
+
+    /// A thread that could not be started.
+    #[error("the system did not start thread {index} of {threads} ({reason}); use fewer threads")]
+    Threads {
+        /// Which thread.
+        index: usize,
+        /// How many were asked for.
+        threads: usize,
+        /// What the system said.
+        reason: String,
+    },
+}

@@ -1,0 +1,245 @@
+//! What the forward and the backward half of planning share: buffers, steps, and where each value lives.
+
+use plusx_kernels::{Entry, LANES, Level, pitch, select};
+use plusx_model::graph::{Graph, NodeId};
+
+use super::pieces::Pieces;
+use super::step::{BufferId, Kernel, NormRef, PairRef, SourceRef, Step, SumsRef, TermRef, Work};
+use super::{Buffer, IMAGES, Kind, Mode, Plan, Tap, memory};
+use crate::lower::{Lowered, NormId, Term, Value, ValueId};
+use crate::params::Layout;
+
+/// Per-channel buffers of a batch norm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NormBuffers {
+    /// What the forward sums are shifted by.
+    pub(super) shift: BufferId,
+    /// Batch mean and 1 / std, for the backward pass.
+    pub(super) saved: BufferId,
+    /// Scale and shift.
+    pub(super) affine: BufferId,
+}
+
+/// A plan in the making.
+pub(super) struct Builder<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) lowered: &'a Lowered,
+    pub(super) mode: &'a Mode,
+    pub(super) batch: usize,
+    pub(super) level: Level,
+    pub(super) buffers: Vec<Buffer>,
+    pub(super) steps: Vec<Step>,
+    /// Where each stored value is.
+    pub(super) stored: Vec<Option<BufferId>>,
+    /// Stored views that their first reader has yet to write.
+    pub(super) unwritten: Vec<bool>,
+    pub(super) norms: Vec<Option<NormBuffers>>,
+    /// Forward sums that a convolution takes along, by batch norm.
+    pub(super) norm_sums: Vec<Option<SumsRef>>,
+    /// Winners of max poolings, by unit.
+    pub(super) winners: Vec<Option<BufferId>>,
+    /// A buffer of zeros, if one is needed.
+    pub(super) zeros: Option<BufferId>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(
+        graph: &'a Graph,
+        lowered: &'a Lowered,
+        mode: &'a Mode,
+        batch: usize,
+        level: Level,
+    ) -> Self {
+        let input = graph.input_shape();
+        let images = Buffer {
+            name: "images".to_owned(),
+            kind: Kind::F32,
+            len: batch * input.len(),
+            pitch: input.c,
+            offset: None,
+            life: [0, 0],
+        };
+        Self {
+            graph,
+            lowered,
+            mode,
+            batch,
+            level,
+            buffers: vec![images],
+            steps: Vec::new(),
+            stored: vec![None; lowered.values.len()],
+            unwritten: vec![false; lowered.values.len()],
+            norms: vec![None; lowered.norms.len()],
+            norm_sums: vec![None; lowered.norms.len()],
+            winners: vec![None; lowered.units.len()],
+            zeros: None,
+        }
+    }
+
+    pub(super) fn label(&self, node: NodeId) -> &'a str {
+        &self.graph.node(node).label
+    }
+
+    pub(super) fn value(&self, id: ValueId) -> &'a Value {
+        self.lowered.value(id)
+    }
+
+    pub(super) fn value_label(&self, id: ValueId) -> &'a str {
+        self.label(self.value(id).node)
+    }
+
+    pub(super) fn buffer(&mut self, name: String, kind: Kind, len: usize, pitch: usize) -> BufferId {
+        self.buffers.push(Buffer { name, kind, len, pitch, offset: None, life: [usize::MAX, 0] });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// A map of the size of value `id`.
+    pub(super) fn map(&mut self, name: String, id: ValueId) -> BufferId {
+        let value = self.value(id);
+        self.buffer(name, Kind::F32, self.batch * value.len(), value.pitch)
+    }
+
+    /// Per-channel `f32` vectors.
+    pub(super) fn vectors(&mut self, name: String, count: usize, pitch: usize) -> BufferId {
+        self.buffer(name, Kind::F32, count * pitch, pitch)
+    }
+
+    /// Per-image sums over value `id`.
+    pub(super) fn sums(&mut self, name: String, id: ValueId) -> BufferId {
+        let pitch = self.value(id).pitch;
+        self.buffer(name, Kind::F64, self.batch * 2 * pitch, pitch)
+    }
+
+    /// The two rows of sums over all images.
+    pub(super) fn totals(&mut self, name: String, pitch: usize) -> BufferId {
+        self.buffer(name, Kind::F64, 2 * pitch, pitch)
+    }
+
+    pub(super) fn push(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    /// A step of one piece or elementwise pieces, without scratch.
+    pub(super) fn push_plain(&mut self, label: String, kernel: Kernel, pieces: Pieces, work: Work) {
+        self.push(Step { label, kernel, pieces, scratch: 0, flops: 0, work });
+    }
+
+    /// Pieces of an elementwise step over value `id`.
+    pub(super) fn by_values(&self, id: ValueId) -> Pieces {
+        Pieces::by_values(self.batch, self.value(id).len())
+    }
+
+    /// Where a stored value is.
+    pub(super) fn place(&self, id: ValueId) -> BufferId {
+        match self.stored[id.0] {
+            Some(buffer) => buffer,
+            None => unreachable!("{} has no memory of its own", self.value_label(id)),
+        }
+    }
+
+    pub(super) fn norm_buffers(&self, id: NormId) -> NormBuffers {
+        match self.norms[id.0] {
+            Some(buffers) => buffers,
+            None => unreachable!("{} has no buffers yet", self.label(self.lowered.norm(id).node)),
+        }
+    }
+
+    pub(super) fn norm_ref(&self, id: NormId) -> NormRef {
+        let norm = self.lowered.norm(id);
+        let shape = self.value(norm.input).shape;
+        NormRef {
+            c: shape.c,
+            count: self.batch * shape.pixels(),
+            spec: norm.spec,
+            gamma: norm.gamma,
+            beta: norm.beta,
+            mean: norm.mean,
+            var: norm.var,
+        }
+    }
+
+    /// How to read value `id` now: its memory, or the view it is.
+    pub(super) fn source(&self, id: ValueId) -> SourceRef {
+        match (self.stored[id.0], &self.value(id).view) {
+            (Some(buffer), _) if !self.unwritten[id.0] => SourceRef::plain(buffer),
+            (_, Some(view)) => SourceRef {
+                main: self.term(view.main),
+                add: view.add.map(|term| self.term(term)),
+                relu: view.relu,
+            },
+            (_, None) => unreachable!("{} has no memory of its own", self.value_label(id)),
+        }
+    }
+
+    fn term(&self, term: Term) -> TermRef {
+        let affine = term.norm.map(|norm| PairRef { buffer: self.norm_buffers(norm).affine, pair: 0 });
+        TermRef { data: self.place(term.value), affine }
+    }
+
+    pub(super) fn finish(mut self, layout: &Layout) -> Plan {
+        let taps: Vec<Tap> = self.mode.taps.iter().map(|node| self.tap(*node)).collect();
+        let wanted = self.zeros;
+        if let Some(Step { work: Work::Shifts { zeros, means }, .. }) = self.steps.first_mut() {
+            *zeros = wanted;
+            if means.is_empty() && wanted.is_none() {
+                self.steps.remove(0);
+            }
+        }
+        let arena_bytes = memory::place(&mut self.buffers, &self.steps, &taps);
+        Plan {
+            mode: self.mode.clone(),
+            batch: self.batch,
+            level: self.level,
+            buffers: self.buffers,
+            steps: self.steps,
+            taps,
+            arena_bytes,
+            param_bytes: layout.bytes(self.mode.backward),
+        }
+    }
+
+    fn tap(&self, node: NodeId) -> Tap {
+        let shape = self.graph.node(node).shape;
+        let buffer = match self.lowered.of_node[node.index()] {
+            Some(value) => self.place(value),
+            None => unreachable!("{} was asked for and has a value", self.label(node)),
+        };
+        Tap { buffer, shape }
+    }
+
+    /// A buffer of zeros, one vector for the widest map.
+    pub(super) fn zeros(&mut self) -> BufferId {
+        if let Some(zeros) = self.zeros {
+            return zeros;
+        }
+        let widest = self.lowered.values.iter().map(|value| value.pitch).max().unwrap_or(LANES);
+        let zeros = self.vectors("zeros".to_owned(), 1, widest);
+        self.zeros = Some(zeros);
+        zeros
+    }
+
+    /// The buffer that value `id`, the images, is in; whether it has to be loaded there.
+    pub(super) fn place_images(&mut self, id: ValueId) -> bool {
+        let load = self.value(id).pitch != self.value(id).shape.c;
+        let buffer = if load { self.map(self.value_label(id).to_owned(), id) } else { IMAGES };
+        self.stored[id.0] = Some(buffer);
+        load
+    }
+}
+
+/// The entry that the kernel table offers for `shape`.
+pub(super) fn pick<S, R>(table: &'static [Entry<S, R>], level: Level, shape: &S) -> Kernel {
+    let chosen = select(table, level, shape);
+    let entry = table.iter().position(|entry| std::ptr::eq(entry, chosen)).unwrap_or(table.len() - 1);
+    Kernel { entry, name: chosen.name }
+}
+
+/// A step that has only one way to be done.
+pub(super) const fn only(name: &'static str) -> Kernel {
+    Kernel { entry: 0, name }
+}
+
+/// Blocks of channels.
+pub(super) fn blocks(channels: usize) -> usize {
+    pitch(channels) / LANES
+}

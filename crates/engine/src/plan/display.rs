@@ -1,0 +1,60 @@
+//! A plan for reading: its steps in order, its buffers by place.
+
+use std::fmt;
+
+use super::step::{Access, Step};
+use super::{Buffer, Plan, Statistics};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match (self.mode.backward, self.mode.statistics) {
+            (true, _) => "training",
+            (false, Statistics::Running) => "inference",
+            (false, Statistics::Batch { .. }) => "forward with batch statistics",
+        };
+        writeln!(f, "plan: {mode}, batch {}, {}, {:.1} MiB", self.batch, self.level, mib(self.memory_bytes()))?;
+        writeln!(f, "steps:")?;
+        for (index, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{index:5}  {}", self.line(step))?;
+        }
+        writeln!(f, "buffers:")?;
+        let mut order: Vec<&Buffer> = self.buffers.iter().filter(|buffer| buffer.offset.is_some()).collect();
+        order.sort_by_key(|buffer| (buffer.offset, buffer.life));
+        for buffer in order {
+            let [first, last] = buffer.life;
+            let offset = buffer.offset.unwrap_or_default();
+            writeln!(f, "{offset:12}  {:12} B  steps {first:3}-{last:3}  {}", buffer.bytes(), buffer.name)?;
+        }
+        writeln!(f, "arena: {:.1} MiB, parameters: {:.1} MiB", mib(self.arena_bytes), mib(self.param_bytes))
+    }
+}
+
+impl Plan {
+    fn line(&self, step: &Step) -> String {
+        let (mut read, mut written) = (Vec::new(), Vec::new());
+        step.work.buffers(&mut |id, access| {
+            let names = if access == Access::Read { &mut read } else { &mut written };
+            let name = self.buffers[id.0].name.as_str();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        });
+        let list = |names: &[&str]| match names {
+            [] => "parameters".to_owned(),
+            names if names.len() > 8 => format!("{}, ... ({} in all)", names[..3].join(", "), names.len()),
+            names => names.join(", "),
+        };
+        format!(
+            "{:34} {:28} {:4} pieces  {} -> {}",
+            step.label,
+            step.kernel.name,
+            step.pieces.count(),
+            list(&read),
+            list(&written)
+        )
+    }
+}
+
+fn mib(bytes: usize) -> f64 {
+    bytes as f64 / (1 << 20) as f64
+}

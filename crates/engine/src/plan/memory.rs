@@ -1,0 +1,64 @@
+//! Where buffers live: two whose lives do not overlap may share bytes.
+//!
+//! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference", section 5.2):
+//! the largest buffer first, each at the lowest offset free during its whole life.
+
+use super::step::Step;
+use super::{Buffer, IMAGES, Tap};
+use crate::arena::ALIGN;
+
+/// From this size on, a buffer is padded by [`STAGGER`].
+const BIG: usize = 1 << 16;
+
+/// Extra bytes behind a big buffer, so that big buffers do not start at equal addresses modulo 4 KiB: streams read
+/// together would otherwise meet in the same cache sets.
+const STAGGER: usize = 3 * ALIGN;
+
+/// Sets lives and offsets; gives the bytes of the arena.
+pub(super) fn place(buffers: &mut [Buffer], steps: &[Step], taps: &[Tap]) -> usize {
+    for (index, step) in steps.iter().enumerate() {
+        step.work.buffers(&mut |id, _| {
+            let life = &mut buffers[id.0].life;
+            *life = [life[0].min(index), life[1].max(index)];
+        });
+    }
+    for tap in taps {
+        let life = &mut buffers[tap.buffer.0].life;
+        *life = [life[0].min(steps.len()), steps.len()];
+    }
+    let mut order: Vec<usize> = (0..buffers.len()).filter(|index| *index != IMAGES.0).collect();
+    order.sort_by_key(|index| (std::cmp::Reverse(buffers[*index].bytes()), *index));
+    let mut placed: Vec<usize> = Vec::new();
+    let mut total = 0;
+    for index in order {
+        let buffer = &buffers[index];
+        if buffer.life[0] > buffer.life[1] {
+            continue;
+        }
+        let size = room(buffer);
+        // the placed ones alive at the same time, by offset
+        let mut taken: Vec<[usize; 2]> = placed
+            .iter()
+            .map(|other| &buffers[*other])
+            .filter(|other| other.life[0] <= buffer.life[1] && buffer.life[0] <= other.life[1])
+            .filter_map(|other| other.offset.map(|offset| [offset, offset + room(other)]))
+            .collect();
+        taken.sort_unstable();
+        let mut offset = 0;
+        for [start, end] in taken {
+            if start >= offset + size {
+                break;
+            }
+            offset = offset.max(end);
+        }
+        buffers[index].offset = Some(offset);
+        total = total.max(offset + size);
+        placed.push(index);
+    }
+    total
+}
+
+fn room(buffer: &Buffer) -> usize {
+    let bytes = buffer.bytes().next_multiple_of(ALIGN);
+    if bytes >= BIG { bytes + STAGGER } else { bytes }
+}

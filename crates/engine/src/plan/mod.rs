@@ -1,0 +1,186 @@
+//! The plan: what happens, in which order, where in memory, by which kernel. Data: printable, and equal for equal
+//! inputs.
+//!
+//! A plan is built from a graph, a mode, a batch size and an instruction level by pure functions: [`forward`] and
+//! [`backward`] emit steps over buffers, [`memory`] gives the buffers their place. Thread count and timing have no
+//! part in it.
+
+mod backward;
+mod build;
+mod display;
+mod forward;
+mod memory;
+pub(crate) mod pieces;
+pub(crate) mod step;
+
+use plusx_kernels::Level;
+use plusx_model::graph::{Graph, NodeId};
+use plusx_model::shape::ImageShape;
+
+use self::build::Builder;
+use self::step::{BufferId, Step};
+use crate::lower::lower;
+use crate::params::Layout;
+
+/// Which statistics batch norms use.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Statistics {
+    /// Of the batch; with `update_running` the running ones move towards them.
+    Batch {
+        /// Whether running statistics learn.
+        update_running: bool,
+    },
+    /// The running ones.
+    Running,
+}
+
+/// What a plan is for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Mode {
+    /// Whether loss, gradients and update follow the forward pass.
+    pub(crate) backward: bool,
+    /// Which statistics batch norms use.
+    pub(crate) statistics: Statistics,
+    /// Nodes whose values are wanted; in training the output is always computed.
+    pub(crate) taps: Vec<NodeId>,
+}
+
+impl Mode {
+    /// A training step: batch statistics, loss, gradients, update.
+    pub fn train() -> Self {
+        let statistics = Statistics::Batch { update_running: true };
+        Self { backward: true, statistics, taps: Vec::new() }
+    }
+
+    /// Values of `taps` with running statistics.
+    pub fn infer(taps: &[NodeId]) -> Self {
+        Self { backward: false, statistics: Statistics::Running, taps: taps.to_vec() }
+    }
+
+    /// Values of `taps` with batch statistics; running statistics stay.
+    pub fn forward_training(taps: &[NodeId]) -> Self {
+        let statistics = Statistics::Batch { update_running: false };
+        Self { backward: false, statistics, taps: taps.to_vec() }
+    }
+}
+
+/// What the values of a buffer are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    F32,
+    F64,
+    U8,
+}
+
+impl Kind {
+    fn bytes(self) -> usize {
+        match self {
+            Kind::F32 => 4,
+            Kind::F64 => 8,
+            Kind::U8 => 1,
+        }
+    }
+}
+
+/// Memory of a plan.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Buffer {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// Values.
+    pub(crate) len: usize,
+    /// Distance between its rows.
+    pub(crate) pitch: usize,
+    /// First byte in the arena; the caller's images have none.
+    pub(crate) offset: Option<usize>,
+    /// The first and the last step that touch it.
+    pub(crate) life: [usize; 2],
+}
+
+impl Buffer {
+    pub(crate) fn bytes(&self) -> usize {
+        self.len * self.kind.bytes()
+    }
+}
+
+/// A node whose value can be read after the run.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Tap {
+    pub(crate) buffer: BufferId,
+    pub(crate) shape: ImageShape,
+}
+
+/// A network made ready to run on a batch of one size: steps, buffers, memory. `Display` prints all of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    pub(crate) mode: Mode,
+    pub(crate) batch: usize,
+    pub(crate) level: Level,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) steps: Vec<Step>,
+    /// In the order of the mode's taps.
+    pub(crate) taps: Vec<Tap>,
+    pub(crate) arena_bytes: usize,
+    pub(crate) param_bytes: usize,
+}
+
+/// The buffer that stands for the images as the caller passes them.
+pub(crate) const IMAGES: BufferId = BufferId(0);
+
+impl Plan {
+    /// What the plan is for.
+    pub fn mode(&self) -> &Mode {
+        &self.mode
+    }
+
+    /// Images in a batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// How many steps.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Bytes of the arena: all feature maps, gradients of feature maps and workspaces.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena_bytes
+    }
+
+    /// Bytes that running this plan takes beside the program and its input: the arena, the parameters and, for
+    /// training, their gradients (a velocity comes on top of it).
+    pub fn memory_bytes(&self) -> usize {
+        self.arena_bytes + self.param_bytes
+    }
+
+    /// Floating-point operations of one run, two for each multiply-accumulate of a convolution or dense layer.
+    pub fn flops(&self) -> u64 {
+        self.steps.iter().map(|step| step.flops).sum()
+    }
+
+    /// Scratch of one thread, in values.
+    pub(crate) fn scratch(&self) -> usize {
+        self.steps.iter().map(|step| step.scratch).max().unwrap_or(0)
+    }
+
+    /// Plans a checked graph.
+    pub(crate) fn new(graph: &Graph, layout: &Layout, mode: &Mode, batch: usize, level: Level) -> Self {
+        let mut roots = mode.taps.clone();
+        if mode.backward {
+            roots.push(graph.output());
+        }
+        let lowered = lower(graph, &roots, mode.backward);
+        let mut builder = Builder::new(graph, &lowered, mode, batch, level);
+        builder.forward();
+        if mode.backward {
+            builder.backward(layout);
+        }
+        builder.finish(layout)
+    }
+}

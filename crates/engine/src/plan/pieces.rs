@@ -1,0 +1,114 @@
+//! How a step is cut into pieces: a grid of images by blocks of channels (or by chunks of one long slice).
+
+use std::ops::Range;
+
+/// Pieces a step should have at least, where its sizes allow: enough for a few threads to share evenly, few enough to
+/// keep register tiles wide.
+const ENOUGH: usize = 8;
+
+/// Values in one piece of an elementwise step: some tens of microseconds of memory traffic.
+const PIECE_VALUES: usize = 1 << 16;
+
+/// A grid of pieces; results never depend on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pieces {
+    /// How many images, and how many of them a piece has.
+    images: [usize; 2],
+    /// How many blocks, and how many of them a piece has.
+    blocks: [usize; 2],
+}
+
+/// One piece: its images and blocks, and where it is in the grid.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) images: Range<usize>,
+    pub(crate) blocks: Range<usize>,
+    pub(crate) row: usize,
+    pub(crate) column: usize,
+}
+
+impl Pieces {
+    /// Everything in one piece.
+    pub(crate) fn single() -> Self {
+        Self { images: [1, 1], blocks: [1, 1] }
+    }
+
+    /// Images only, so many that a piece has about [`PIECE_VALUES`] values.
+    pub(crate) fn by_values(images: usize, values_per_image: usize) -> Self {
+        let step = (PIECE_VALUES / values_per_image.max(1)).clamp(1, images.max(1));
+        Self { images: [images, step], blocks: [1, 1] }
+    }
+
+    /// Chunks of one slice.
+    pub(crate) fn chunks(count: usize) -> Self {
+        Self { images: [1, 1], blocks: [count, 1] }
+    }
+
+    /// Pieces of `step` images, and of as many blocks as leaves enough pieces: all, else quads, pairs, singles (a
+    /// convolution's widest register tile spans four blocks).
+    pub(crate) fn grid(images: usize, step: usize, blocks: usize) -> Self {
+        let step = step.clamp(1, images.max(1));
+        let rows = images.div_ceil(step);
+        let width = [blocks, 4, 2, 1]
+            .into_iter()
+            .filter(|width| *width <= blocks)
+            .find(|width| rows * blocks.div_ceil(*width) >= ENOUGH)
+            .unwrap_or(1);
+        Self { images: [images, step], blocks: [blocks, width] }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.rows() * self.columns()
+    }
+
+    fn rows(&self) -> usize {
+        self.images[0].div_ceil(self.images[1])
+    }
+
+    /// Images in a (full) piece.
+    pub(crate) fn image_step(&self) -> usize {
+        self.images[1]
+    }
+
+    /// Blocks in a (full) piece.
+    pub(crate) fn block_step(&self) -> usize {
+        self.blocks[1]
+    }
+
+    /// Pieces beside each other: 1 if the step is not cut by blocks.
+    pub(crate) fn columns(&self) -> usize {
+        self.blocks[0].div_ceil(self.blocks[1])
+    }
+
+    /// Piece `index`. Those of the same blocks follow each other: threads then share one part of the filters.
+    pub(crate) fn get(&self, index: usize) -> Piece {
+        let (row, column) = (index % self.rows(), index / self.rows());
+        let part = |[count, step]: [usize; 2], at: usize| at * step..count.min((at + 1) * step);
+        Piece { images: part(self.images, row), blocks: part(self.blocks, column), row, column }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_the_grid() {
+        for (images, step, blocks) in [(1, 8, 32), (256, 4, 4), (5, 2, 3), (64, 64, 2), (7, 64, 1)] {
+            let pieces = Pieces::grid(images, step, blocks);
+            let mut seen = vec![0; images * blocks];
+            for index in 0..pieces.count() {
+                let piece = pieces.get(index);
+                for image in piece.images {
+                    for block in piece.blocks.clone() {
+                        seen[image * blocks + block] += 1;
+                    }
+                }
+            }
+            assert!(seen.iter().all(|count| *count == 1), "{pieces:?}");
+        }
+        assert_eq!(Pieces::grid(1, 8, 32).count(), 8);
+        assert_eq!(Pieces::by_values(256, 147_456).count(), 256);
+        assert_eq!(Pieces::single().count(), 1);
+    }
+}

@@ -1,0 +1,328 @@
+//! The steps of a plan: plain data that names buffers, sizes, parameters and kernel entries.
+
+use plusx_kernels::shape::{ConvShape, MapShape, PoolShape};
+use plusx_model::graph::{BatchNormSpec, ParamId};
+
+use super::pieces::Pieces;
+
+/// Index of a buffer of the plan.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct BufferId(pub(crate) usize);
+
+/// A kernel of a table: its place there, and its name for reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Kernel {
+    pub(crate) entry: usize,
+    pub(crate) name: &'static str,
+}
+
+/// Two per-channel vectors that follow each other in a buffer of such pairs: a scale and a shift.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PairRef {
+    pub(crate) buffer: BufferId,
+    pub(crate) pair: usize,
+}
+
+/// See [`plusx_kernels::args::Term`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct TermRef {
+    pub(crate) data: BufferId,
+    pub(crate) affine: Option<PairRef>,
+}
+
+/// See [`plusx_kernels::args::Source`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct SourceRef {
+    pub(crate) main: TermRef,
+    pub(crate) add: Option<TermRef>,
+    pub(crate) relu: bool,
+}
+
+impl SourceRef {
+    pub(crate) fn plain(data: BufferId) -> Self {
+        Self { main: TermRef { data, affine: None }, add: None, relu: false }
+    }
+}
+
+/// See [`plusx_kernels::args::Grad`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct GradRef {
+    pub(crate) g: BufferId,
+    pub(crate) norm: Option<GradNormRef>,
+}
+
+/// See [`plusx_kernels::args::GradNorm`]. The coefficients are two pairs: (a, c) and (b, 0).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct GradNormRef {
+    pub(crate) y: BufferId,
+    pub(crate) coefficients: BufferId,
+}
+
+/// See [`plusx_kernels::args::Gate`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum GateRef {
+    Open,
+    Stored(BufferId),
+    Affine { y: BufferId, affine: PairRef },
+}
+
+/// See [`plusx_kernels::args::Sums`]. The shift is the first `pitch` values of its buffer.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct SumsRef {
+    pub(crate) shift: BufferId,
+    pub(crate) out: BufferId,
+}
+
+/// See [`plusx_kernels::args::Sink`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct SinkRef {
+    pub(crate) dst: BufferId,
+    pub(crate) accumulate: bool,
+    pub(crate) gate: GateRef,
+    pub(crate) sums: Option<(BufferId, SumsRef)>,
+}
+
+/// A batch norm's place in a step.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct NormRef {
+    pub(crate) c: usize,
+    /// Values per channel: images times pixels.
+    pub(crate) count: usize,
+    pub(crate) spec: BatchNormSpec,
+    pub(crate) gamma: ParamId,
+    pub(crate) beta: ParamId,
+    pub(crate) mean: ParamId,
+    pub(crate) var: ParamId,
+}
+
+/// Where gradients of a parameter used by several layers go: the first user overwrites, the others add.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct GradTo {
+    pub(crate) param: ParamId,
+    pub(crate) add: bool,
+}
+
+/// What a step does.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Work {
+    /// Copies the images to padded pixels.
+    Load { dst: BufferId, shape: MapShape },
+    /// Copies running means into the shifts of the statistics, and clears a buffer of zeros.
+    Shifts { means: Vec<(ParamId, BufferId)>, zeros: Option<BufferId> },
+    /// Scale and shift of batch norms from running statistics.
+    RunningAffines { norms: Vec<(NormRef, BufferId)> },
+    /// A convolution or dense layer.
+    ConvForward {
+        shape: ConvShape,
+        src: SourceRef,
+        keep: Option<BufferId>,
+        weight: ParamId,
+        bias: Option<ParamId>,
+        dst: BufferId,
+        sums: Option<SumsRef>,
+    },
+    /// Statistics of a stored map.
+    Stats { shape: MapShape, src: BufferId, sums: SumsRef },
+    /// Batch statistics to scale and shift; hook for a collective.
+    NormForward {
+        norm: NormRef,
+        sums: SumsRef,
+        totals: BufferId,
+        saved: BufferId,
+        affine: BufferId,
+        update_running: bool,
+    },
+    /// Stores a view.
+    Evaluate { shape: MapShape, src: SourceRef, dst: BufferId },
+    /// Max pooling.
+    MaxForward { shape: PoolShape, src: SourceRef, dst: BufferId, winner: Option<BufferId> },
+    /// Global average pooling.
+    AvgForward { shape: MapShape, src: SourceRef, dst: BufferId },
+    /// Softmax cross-entropy and its gradient.
+    Loss { classes: usize, pitch: usize, logits: BufferId, gradient: BufferId },
+    /// Gates, adds and sums a gradient that no other kernel does on its way out.
+    Sink { shape: MapShape, g: Option<BufferId>, sink: SinkRef },
+    /// Gradient of an average pooling.
+    AvgBackward { shape: MapShape, g: BufferId, sink: SinkRef },
+    /// Gradient of a max pooling.
+    MaxBackward { shape: PoolShape, g: BufferId, winner: BufferId, sink: SinkRef },
+    /// Gradients of gamma and beta, and the affine form of the gradient of the input; hook for a collective.
+    NormBackward {
+        norm: NormRef,
+        sums: BufferId,
+        totals: BufferId,
+        saved: BufferId,
+        coefficients: BufferId,
+        gamma: GradTo,
+        beta: GradTo,
+    },
+    /// Gradient of a bias from sums that a sink made.
+    BiasBackward { pitch: usize, sums: BufferId, totals: BufferId, bias: GradTo },
+    /// Gradient of a filter, one result per segment of images, or straight into the gradient if there is one.
+    ConvBackwardWeights {
+        shape: ConvShape,
+        src: SourceRef,
+        grad: GradRef,
+        weight: ParamId,
+        /// The buffer of all results, which of them are this step's first, and how many there are in all.
+        parts: Option<(BufferId, usize, usize)>,
+    },
+    /// Adds the results of the segments; hook for a collective.
+    SumTree { parts: BufferId, count: usize, len: usize, weight: ParamId },
+    /// Transposes a filter for the gradient of the input.
+    PackBackward { shape: ConvShape, weight: ParamId, dst: BufferId },
+    /// Gradient of a convolution's input; without `packed`, the filter is read as it is (groups).
+    ConvBackwardData {
+        shape: ConvShape,
+        grad: GradRef,
+        weight: ParamId,
+        packed: Option<BufferId>,
+        sink: SinkRef,
+    },
+    /// Stochastic gradient descent, if this run is asked for it.
+    Update,
+}
+
+/// One step: pieces that may run on any thread in any order.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Step {
+    /// Layer and direction ("conv5 forward").
+    pub(crate) label: String,
+    pub(crate) kernel: Kernel,
+    pub(crate) pieces: Pieces,
+    /// Scratch of one thread, in values.
+    pub(crate) scratch: usize,
+    /// Floating-point operations of the step; counted for convolutions only.
+    pub(crate) flops: u64,
+    pub(crate) work: Work,
+}
+
+/// How a step touches a buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+impl Work {
+    /// Calls `touch` with every buffer of the step.
+    pub(crate) fn buffers(&self, touch: &mut dyn FnMut(BufferId, Access)) {
+        use Access::{Read, Write};
+        match self {
+            Work::Load { dst, .. } => touch(*dst, Write),
+            Work::Shifts { means, zeros } => {
+                means.iter().for_each(|(_, buffer)| touch(*buffer, Write));
+                zeros.iter().for_each(|buffer| touch(*buffer, Write));
+            }
+            Work::RunningAffines { norms } => norms.iter().for_each(|(_, buffer)| touch(*buffer, Write)),
+            Work::ConvForward { src, keep, dst, sums, .. } => {
+                src.buffers(touch);
+                touch(*dst, Write);
+                keep.iter().for_each(|buffer| touch(*buffer, Write));
+                sums.iter().for_each(|sums| sums.buffers(touch));
+            }
+            Work::Stats { src, sums, .. } => {
+                touch(*src, Read);
+                sums.buffers(touch);
+            }
+            Work::NormForward { sums, totals, saved, affine, .. } => {
+                touch(sums.out, Read);
+                touch(sums.shift, Read);
+                [*totals, *saved, *affine].into_iter().for_each(|buffer| touch(buffer, Write));
+            }
+            Work::Evaluate { src, dst, .. } | Work::AvgForward { src, dst, .. } => {
+                src.buffers(touch);
+                touch(*dst, Write);
+            }
+            Work::MaxForward { src, dst, winner, .. } => {
+                src.buffers(touch);
+                touch(*dst, Write);
+                winner.iter().for_each(|buffer| touch(*buffer, Write));
+            }
+            Work::Loss { logits, gradient, .. } => {
+                touch(*logits, Read);
+                touch(*gradient, Write);
+            }
+            Work::Sink { g, sink, .. } => {
+                g.iter().for_each(|buffer| touch(*buffer, Read));
+                sink.buffers(touch);
+            }
+            Work::AvgBackward { g, sink, .. } => {
+                touch(*g, Read);
+                sink.buffers(touch);
+            }
+            Work::MaxBackward { g, winner, sink, .. } => {
+                touch(*g, Read);
+                touch(*winner, Read);
+                sink.buffers(touch);
+            }
+            Work::NormBackward { sums, totals, saved, coefficients, .. } => {
+                touch(*sums, Read);
+                touch(*saved, Read);
+                touch(*totals, Write);
+                touch(*coefficients, Write);
+            }
+            Work::BiasBackward { sums, totals, .. } => {
+                touch(*sums, Read);
+                touch(*totals, Write);
+            }
+            Work::ConvBackwardWeights { src, grad, parts, .. } => {
+                src.buffers(touch);
+                grad.buffers(touch);
+                parts.iter().for_each(|(buffer, _, _)| touch(*buffer, Write));
+            }
+            Work::SumTree { parts, .. } => touch(*parts, Read),
+            Work::PackBackward { dst, .. } => touch(*dst, Write),
+            Work::ConvBackwardData { grad, packed, sink, .. } => {
+                grad.buffers(touch);
+                packed.iter().for_each(|buffer| touch(*buffer, Read));
+                sink.buffers(touch);
+            }
+            Work::Update => {}
+        }
+    }
+}
+
+impl SourceRef {
+    fn buffers(&self, touch: &mut dyn FnMut(BufferId, Access)) {
+        for term in std::iter::once(self.main).chain(self.add) {
+            touch(term.data, Access::Read);
+            term.affine.iter().for_each(|pair| touch(pair.buffer, Access::Read));
+        }
+    }
+}
+
+impl GradRef {
+    fn buffers(&self, touch: &mut dyn FnMut(BufferId, Access)) {
+        touch(self.g, Access::Read);
+        if let Some(norm) = self.norm {
+            touch(norm.y, Access::Read);
+            touch(norm.coefficients, Access::Read);
+        }
+    }
+}
+
+impl SumsRef {
+    fn buffers(&self, touch: &mut dyn FnMut(BufferId, Access)) {
+        touch(self.shift, Access::Read);
+        touch(self.out, Access::Write);
+    }
+}
+
+impl SinkRef {
+    fn buffers(&self, touch: &mut dyn FnMut(BufferId, Access)) {
+        touch(self.dst, Access::Write);
+        match self.gate {
+            GateRef::Open => {}
+            GateRef::Stored(z) => touch(z, Access::Read),
+            GateRef::Affine { y, affine } => {
+                touch(y, Access::Read);
+                touch(affine.buffer, Access::Read);
+            }
+        }
+        if let Some((y, sums)) = self.sums {
+            touch(y, Access::Read);
+            sums.buffers(touch);
+        }
+    }
+}

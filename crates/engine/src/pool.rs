@@ -1,0 +1,267 @@
+//! Our own threads: a region is a number of pieces handed out one by one; the caller works too.
+//!
+//! Which thread runs which piece depends on timing, so the pieces of a region write disjoint outputs and no result
+//! depends on it. Workers spin for a moment between regions and then sleep; a panic in a piece is passed on to the
+//! caller after all threads have left the region.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::arena::Floats;
+use crate::error::EngineError;
+
+/// Turns of the spin loop before a worker sleeps: some tens of microseconds, longer than the serial gap between two
+/// regions and much shorter than a region.
+const SPIN: usize = 2000;
+
+/// What one piece is given: its index and this thread's scratch.
+type Work<'a> = &'a (dyn Fn(usize, &mut [f32]) + Sync);
+
+/// A region being worked on.
+#[derive(Clone, Copy)]
+struct Job {
+    /// The borrowed closure, its lifetime erased; see [`Pool::run`].
+    work: *const (dyn Fn(usize, &mut [f32]) + Sync),
+    pieces: usize,
+    scratch: usize,
+}
+
+// SAFETY: the closure is `Sync`, and `Pool::run` keeps it alive while any thread holds the job.
+unsafe impl Send for Job {}
+
+struct State {
+    job: Option<Job>,
+    /// Workers holding the job.
+    inside: usize,
+    stop: bool,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Workers wait here for a job.
+    wake: Condvar,
+    /// The caller waits here for the last worker.
+    done: Condvar,
+    /// Counts regions; changed under the lock, watched without.
+    generation: AtomicUsize,
+    /// The next piece.
+    next: AtomicUsize,
+    /// Set when a piece has panicked: the remaining pieces are skipped.
+    broken: AtomicBool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // nothing panics while holding the lock, and the state is valid at every point
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The threads of one engine.
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    scratch: Scratch,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("threads", &self.threads()).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// A pool of `threads` threads (at least one), the caller's among them.
+    pub(crate) fn new(threads: usize) -> Result<Self, EngineError> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { job: None, inside: 0, stop: false, panic: None }),
+            wake: Condvar::new(),
+            done: Condvar::new(),
+            generation: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        });
+        let mut pool = Self { shared, workers: Vec::new(), scratch: Scratch(Floats::empty()) };
+        for index in 1..threads.max(1) {
+            let shared = Arc::clone(&pool.shared);
+            let worker = std::thread::Builder::new()
+                .name(format!("plusx-{index}"))
+                .spawn(move || work_until_stopped(&shared))
+                .map_err(|error| EngineError::Threads { index, threads, reason: error.to_string() })?;
+            pool.workers.push(worker);
+        }
+        Ok(pool)
+    }
+
+    /// How many threads work on a region.
+    pub(crate) fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `work` once with each of `0..pieces`, on all threads; each call gets `scratch` values of its thread's
+    /// own, holding anything.
+    ///
+    /// # Panics
+    /// With the panic of a piece, after all threads have stopped.
+    pub(crate) fn run(&mut self, pieces: usize, scratch: usize, work: Work<'_>) {
+        if pieces <= 1 || self.workers.is_empty() {
+            let scratch = self.scratch.get(scratch);
+            (0..pieces).for_each(|piece| work(piece, scratch));
+            return;
+        }
+        // SAFETY: only the lifetime is erased. Workers reach the closure through `state.job` alone, counting
+        // themselves in `inside`; below, the job is withdrawn and `inside` awaited before this function returns or
+        // unwinds, so no use outlives the borrow.
+        let work: *const (dyn Fn(usize, &mut [f32]) + Sync) = unsafe { std::mem::transmute(work) };
+        let job = Job { work, pieces, scratch };
+        {
+            let mut state = self.shared.lock();
+            self.shared.next.store(0, Ordering::Relaxed);
+            self.shared.broken.store(false, Ordering::Relaxed);
+            state.job = Some(job);
+            self.shared.generation.fetch_add(1, Ordering::Release);
+        }
+        self.shared.wake.notify_all();
+        let mine = take_pieces(&self.shared, job, &mut self.scratch);
+        let mut state = self.shared.lock();
+        state.job = None;
+        while state.inside > 0 {
+            state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let panic = mine.err().or(state.panic.take());
+        state.panic = None;
+        drop(state);
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.wake.notify_all();
+        for worker in self.workers.drain(..) {
+            // a worker catches the panics of its pieces; there is nothing to pass on here
+            let _ = worker.join();
+        }
+    }
+}
+
+fn work_until_stopped(shared: &Shared) {
+    let mut scratch = Scratch(Floats::empty());
+    let mut seen = 0;
+    loop {
+        for _ in 0..SPIN {
+            if shared.generation.load(Ordering::Acquire) != seen {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        let mut state = shared.lock();
+        let job = loop {
+            if state.stop {
+                return;
+            }
+            let generation = shared.generation.load(Ordering::Acquire);
+            if generation != seen {
+                seen = generation;
+                if let Some(job) = state.job {
+                    state.inside += 1;
+                    break job;
+                }
+                // the region ended before this thread came
+            }
+            state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(state);
+        let result = take_pieces(shared, job, &mut scratch);
+        let mut state = shared.lock();
+        state.inside -= 1;
+        if let Err(panic) = result {
+            state.panic.get_or_insert(panic);
+        }
+        if state.inside == 0 {
+            shared.done.notify_one();
+        }
+    }
+}
+
+/// Works on pieces until none is left.
+fn take_pieces(shared: &Shared, job: Job, scratch: &mut Scratch) -> Result<(), Box<dyn Any + Send>> {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let scratch = scratch.get(job.scratch);
+        // SAFETY: the job is held, so `Pool::run` is still waiting and the closure is alive.
+        let work = unsafe { &*job.work };
+        while !shared.broken.load(Ordering::Relaxed) {
+            let piece = shared.next.fetch_add(1, Ordering::Relaxed);
+            if piece >= job.pieces {
+                break;
+            }
+            work(piece, scratch);
+        }
+    }));
+    if result.is_err() {
+        shared.broken.store(true, Ordering::Relaxed);
+    }
+    result
+}
+
+/// One thread's scratch, grown to the largest asked for.
+struct Scratch(Floats);
+
+impl Scratch {
+    fn get(&mut self, len: usize) -> &mut [f32] {
+        if self.0.len() < len {
+            self.0 = Floats::empty();
+            // a few MiB at most; the allocator's own answer to a lack of memory, aborting, is all that is left here
+            self.0 = Floats::zeros(len).unwrap_or_else(|| panic!("no memory for {len} values of scratch"));
+        }
+        &mut self.0[..len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[test]
+    fn every_piece_runs_once() {
+        for threads in [1, 2, 3, 7] {
+            let mut pool = Pool::new(threads).unwrap();
+            assert_eq!(pool.threads(), threads);
+            for pieces in [0, 1, 2, 5, 100] {
+                let counts: Vec<AtomicU32> = (0..pieces).map(|_| AtomicU32::new(0)).collect();
+                pool.run(pieces, 3, &|piece, scratch| {
+                    assert_eq!(scratch.len(), 3);
+                    counts[piece].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+        let mut pool = Pool::new(3).unwrap();
+        for broken in [0, 7, 31] {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                pool.run(32, 0, &|piece, _| assert!(piece != broken, "piece {piece}"));
+            }));
+            let message = *result.unwrap_err().downcast::<String>().unwrap();
+            assert_eq!(message, format!("piece {broken}"));
+            let sum = AtomicUsize::new(0);
+            pool.run(10, 0, &|piece, _| {
+                sum.fetch_add(piece, Ordering::Relaxed);
+            });
+            assert_eq!(sum.into_inner(), 45);
+        }
+    }
+}

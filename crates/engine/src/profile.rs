@@ -1,0 +1,53 @@
+//! Where the time goes: one row for each step of a plan.
+
+use std::time::Duration;
+
+use crate::plan::Plan;
+use crate::plan::step::Step;
+
+/// Time of one step, over all runs since the profile was cleared.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StepProfile {
+    /// Layer and direction ("conv5 forward").
+    pub name: String,
+    /// The kernel table's entry ("conv_forward/avx2").
+    pub kernel: String,
+    /// How often it ran.
+    pub calls: u64,
+    /// Wall-clock time of all runs together.
+    pub seconds: f64,
+    /// Floating-point operations of all runs together; counted for convolutions and dense layers only.
+    pub flops: u64,
+    /// Bytes of the buffers it read and wrote, each once per run.
+    pub bytes: u64,
+}
+
+/// The rows, in the order of their first run.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Profile {
+    pub(crate) rows: Vec<StepProfile>,
+}
+
+impl Profile {
+    pub(crate) fn add(&mut self, plan: &Plan, step: &Step, time: Duration) {
+        let mut bytes = 0;
+        step.work.buffers(&mut |id, _| bytes += plan.buffers[id.0].bytes() as u64);
+        let known = self.rows.iter().position(|row| row.name == step.label && row.kernel == step.kernel.name);
+        let index = known.unwrap_or_else(|| {
+            self.rows.push(StepProfile {
+                name: step.label.clone(),
+                kernel: step.kernel.name.to_owned(),
+                calls: 0,
+                seconds: 0.0,
+                flops: 0,
+                bytes: 0,
+            });
+            self.rows.len() - 1
+        });
+        let row = &mut self.rows[index];
+        row.calls += 1;
+        row.seconds += time.as_secs_f64();
+        row.flops += step.flops;
+        row.bytes += bytes;
+    }
+}

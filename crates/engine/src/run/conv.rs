@@ -1,0 +1,105 @@
+//! Convolution steps: pieces are images by blocks of channels.
+
+use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
+use plusx_kernels::sum::sum_tree;
+
+use super::memory::Memory;
+use crate::arena::Tiles;
+use crate::params::Store;
+use crate::plan::step::{Step, Work};
+use crate::pool::Pool;
+
+/// Values that one piece of a sum over segments has.
+const CHUNK: usize = 1 << 16;
+
+pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), store: &mut Store) {
+    let (pieces, entry, scratch) = (step.pieces, step.kernel.entry, step.scratch);
+    match &step.work {
+        Work::ConvForward { shape, src, keep, weight, bias, dst, sums } => {
+            let src = memory.source(src);
+            let keep = keep.map(|keep| {
+                // only the pieces of the first blocks write it, all channels
+                let pitch = memory.pitch(keep);
+                Tiles::new(memory.write(keep), pitch, [shape.h * shape.w * pieces.image_step(), pitch])
+            });
+            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
+            let sums = sums.map(|sums| memory.sums(&sums, &pieces));
+            let weights = &store.weights[store.layout.range(*weight)];
+            let bias = bias.map(|bias| &store.weights[store.layout.range(bias)]);
+            pool.run(pieces.count(), scratch, &|index, scratch| {
+                let piece = pieces.get(index);
+                let first = piece.blocks.start == 0;
+                (conv::FORWARD[entry].run)(ForwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    src: src.part(&piece.images),
+                    keep: keep.as_ref().filter(|_| first).map(|keep| keep.take(piece.row, 0)),
+                    weights,
+                    bias,
+                    blocks: piece.blocks.clone(),
+                    dst: dst.take(piece.row, piece.column),
+                    sums: sums.as_ref().map(|sums| sums.part(&piece)),
+                    scratch,
+                });
+            });
+        }
+        Work::ConvBackwardWeights { shape, src, grad, weight, parts } => {
+            let src = memory.source(src);
+            let grad = memory.grad(grad);
+            let (block, len) = (conv::packed_block_len(shape), conv::packed_len(shape));
+            let (dst, first) = match parts {
+                Some((buffer, first, _)) => (memory.write(*buffer), *first),
+                None => (&mut store.gradients[store.layout.range(*weight)], 0),
+            };
+            let dst = Tiles::new(dst, len, [1, block * pieces.block_step()]);
+            pool.run(pieces.count(), scratch, &|index, scratch| {
+                let piece = pieces.get(index);
+                (conv::BACKWARD_WEIGHTS[entry].run)(BackwardWeightsArgs {
+                    shape,
+                    images: piece.images.len(),
+                    src: src.part(&piece.images),
+                    grad: grad.part(&piece.images),
+                    blocks: piece.blocks.clone(),
+                    dst: dst.take_slice(first + piece.row, piece.column),
+                    scratch,
+                });
+            });
+        }
+        Work::SumTree { parts, count, len, weight } => {
+            let parts = memory.read(*parts);
+            let dst = Tiles::chunks(&mut store.gradients[store.layout.range(*weight)], CHUNK);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let range = index * CHUNK..((index + 1) * CHUNK).min(*len);
+                sum_tree(parts, *count, range, dst.take_slice(0, index));
+            });
+        }
+        Work::PackBackward { shape, weight, dst } => {
+            let packed = &store.weights[store.layout.range(*weight)];
+            let dst = Tiles::chunks(memory.write(*dst), conv::backward_block_len(shape));
+            pool.run(pieces.count(), 0, &|index, _| {
+                conv::pack_backward(shape, packed, index..index + 1, dst.take_slice(0, index));
+            });
+        }
+        Work::ConvBackwardData { shape, grad, weight, packed, sink } => {
+            let grad = memory.grad(grad);
+            let weights = match packed {
+                Some(packed) => memory.read(*packed),
+                None => &store.weights[store.layout.range(*weight)],
+            };
+            let sink = memory.sink(sink, shape.h * shape.w, &pieces);
+            pool.run(pieces.count(), scratch, &|index, scratch| {
+                let piece = pieces.get(index);
+                (conv::BACKWARD_DATA[entry].run)(BackwardDataArgs {
+                    shape,
+                    images: piece.images.len(),
+                    grad: grad.part(&piece.images),
+                    weights,
+                    blocks: piece.blocks.clone(),
+                    sink: sink.part(&piece),
+                    scratch,
+                });
+            });
+        }
+        _ => unreachable!("{} is not a convolution step", step.label),
+    }
+}

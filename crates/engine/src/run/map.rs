@@ -1,0 +1,122 @@
+//! Elementwise steps, poolings and statistics: pieces are images.
+
+use plusx_kernels::elementwise::{self, EvaluateArgs, SinkArgs};
+use plusx_kernels::norm::{self, StatsArgs};
+use plusx_kernels::pool::{self, AvgBackwardArgs, AvgForwardArgs, MaxBackwardArgs, MaxForwardArgs};
+
+use super::memory::{Memory, part};
+use crate::plan::IMAGES;
+use crate::plan::step::{Step, Work};
+use crate::pool::Pool;
+
+pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
+    let (pieces, entry, batch) = (step.pieces, step.kernel.entry, memory.batch());
+    match &step.work {
+        Work::Load { dst, shape } => {
+            let images = memory.read(IMAGES);
+            let dst = memory.tiles::<f32>(*dst, shape.pixels, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                let dst = dst.take_slice(piece.row, piece.column);
+                let src = part(images, &piece.images, batch);
+                for (dst, src) in dst.chunks_exact_mut(shape.pitch).zip(src.chunks_exact(shape.c)) {
+                    dst[..shape.c].copy_from_slice(src);
+                    dst[shape.c..].fill(0.0);
+                }
+            });
+        }
+        Work::Stats { shape, src, sums } => {
+            let data = memory.read(*src);
+            let sums = memory.sums(sums, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                let data = part(data, &piece.images, batch);
+                let sums = sums.part(&piece);
+                (norm::STATS[entry].run)(StatsArgs { shape, images: piece.images.len(), data, sums });
+            });
+        }
+        Work::Evaluate { shape, src, dst } => {
+            let src = memory.source(src);
+            let dst = memory.tiles(*dst, shape.pixels, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (elementwise::EVALUATE[entry].run)(EvaluateArgs {
+                    shape,
+                    images: piece.images.len(),
+                    src: src.part(&piece.images),
+                    dst: dst.take(piece.row, piece.column),
+                });
+            });
+        }
+        Work::Sink { shape, g, sink } => {
+            let g = g.map(|g| memory.read(g));
+            let sink = memory.sink(sink, shape.pixels, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (elementwise::SINK[entry].run)(SinkArgs {
+                    shape,
+                    images: piece.images.len(),
+                    g: g.map(|g| part(g, &piece.images, batch)),
+                    sink: sink.part(&piece),
+                });
+            });
+        }
+        Work::AvgForward { shape, src, dst } => {
+            let src = memory.source(src);
+            let dst = memory.tiles(*dst, 1, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (pool::AVG_FORWARD[entry].run)(AvgForwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    src: src.part(&piece.images),
+                    dst: dst.take(piece.row, piece.column),
+                });
+            });
+        }
+        Work::AvgBackward { shape, g, sink } => {
+            let g = memory.read(*g);
+            let sink = memory.sink(sink, shape.pixels, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (pool::AVG_BACKWARD[entry].run)(AvgBackwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    g: part(g, &piece.images, batch),
+                    sink: sink.part(&piece),
+                });
+            });
+        }
+        Work::MaxForward { shape, src, dst, winner } => {
+            let src = memory.source(src);
+            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
+            let winner = winner.map(|winner| memory.tiles::<u8>(winner, shape.oh * shape.ow, &pieces));
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (pool::MAX_FORWARD[entry].run)(MaxForwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    src: src.part(&piece.images),
+                    dst: dst.take(piece.row, piece.column),
+                    winner: winner.as_ref().map(|winner| winner.take(piece.row, piece.column)),
+                });
+            });
+        }
+        Work::MaxBackward { shape, g, winner, sink } => {
+            let g = memory.read(*g);
+            let winner = memory.read_as::<u8>(*winner);
+            let sink = memory.sink(sink, shape.h * shape.w, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (pool::MAX_BACKWARD[entry].run)(MaxBackwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    g: part(g, &piece.images, batch),
+                    winner: part(winner, &piece.images, batch),
+                    sink: sink.part(&piece),
+                });
+            });
+        }
+        _ => unreachable!("{} is not a map step", step.label),
+    }
+}

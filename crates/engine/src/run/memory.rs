@@ -1,0 +1,198 @@
+//! From references in a plan to slices: whole maps for a step, and the part of them that one piece works on.
+
+use std::ops::Range;
+
+use plusx_kernels::LANES;
+use plusx_kernels::args::{Affine, Gate, Grad, GradNorm, Sink, Source, Sums, Term};
+use plusx_kernels::view::RowsMut;
+
+use crate::arena::{Lender, Plain, Tiles};
+use crate::plan::pieces::{Piece, Pieces};
+use crate::plan::step::{BufferId, GateRef, GradRef, PairRef, SinkRef, SourceRef, SumsRef, TermRef};
+use crate::plan::{Buffer, Plan};
+
+/// The buffers of a plan, lent to one step.
+#[derive(Debug)]
+pub(super) struct Memory<'a> {
+    plan: &'a Plan,
+    lender: Lender<'a>,
+    images: &'a [f32],
+}
+
+impl<'a> Memory<'a> {
+    pub(super) fn new(plan: &'a Plan, lender: Lender<'a>, images: &'a [f32]) -> Self {
+        Self { plan, lender, images }
+    }
+
+    pub(super) fn batch(&self) -> usize {
+        self.plan.batch
+    }
+
+    fn buffer(&self, id: BufferId) -> &'a Buffer {
+        &self.plan.buffers[id.0]
+    }
+
+    pub(super) fn pitch(&self, id: BufferId) -> usize {
+        self.buffer(id).pitch
+    }
+
+    pub(super) fn read(&mut self, id: BufferId) -> &'a [f32] {
+        match self.buffer(id).offset {
+            Some(offset) => self.lender.read(offset, self.buffer(id).len),
+            // the only buffer outside the arena
+            None => self.images,
+        }
+    }
+
+    pub(super) fn read_as<T: Plain>(&mut self, id: BufferId) -> &'a [T] {
+        let buffer = self.buffer(id);
+        assert_eq!(buffer.bytes(), buffer.len * size_of::<T>(), "values of {}", buffer.name);
+        self.lender.read(self.offset(id), buffer.len)
+    }
+
+    pub(super) fn write(&mut self, id: BufferId) -> &'a mut [f32] {
+        self.write_as(id)
+    }
+
+    pub(super) fn write_as<T: Plain>(&mut self, id: BufferId) -> &'a mut [T] {
+        let buffer = self.buffer(id);
+        assert_eq!(buffer.bytes(), buffer.len * size_of::<T>(), "values of {}", buffer.name);
+        self.lender.write(self.offset(id), buffer.len)
+    }
+
+    fn offset(&self, id: BufferId) -> usize {
+        match self.buffer(id).offset {
+            Some(offset) => offset,
+            None => panic!("{} has no place in the arena", self.buffer(id).name),
+        }
+    }
+
+    /// The two vectors of a pair.
+    pub(super) fn pair(&mut self, pair: PairRef) -> Affine<'a> {
+        let pitch = self.pitch(pair.buffer);
+        let mut vectors = self.read(pair.buffer)[2 * pair.pair * pitch..].chunks_exact(pitch);
+        let mut next = || vectors.next().unwrap_or_default();
+        Affine { scale: next(), shift: next() }
+    }
+
+    fn term(&mut self, term: TermRef) -> Term<'a> {
+        let affine = term.affine.map(|pair| self.pair(pair));
+        Term { data: self.read(term.data), affine }
+    }
+
+    pub(super) fn source(&mut self, src: &SourceRef) -> WholeSource<'a> {
+        let main = self.term(src.main);
+        let add = src.add.map(|add| self.term(add));
+        WholeSource { src: Source { main, add, relu: src.relu }, batch: self.batch() }
+    }
+
+    pub(super) fn grad(&mut self, grad: &GradRef) -> WholeGrad<'a> {
+        let norm = grad.norm.map(|norm| {
+            let [first, second] =
+                [0, 1].map(|pair| self.pair(PairRef { buffer: norm.coefficients, pair }));
+            GradNorm { y: self.read(norm.y), a: first.scale, b: second.scale, c: first.shift }
+        });
+        WholeGrad { grad: Grad { g: self.read(grad.g), norm }, batch: self.batch() }
+    }
+
+    pub(super) fn sums(&mut self, sums: &SumsRef, pieces: &Pieces) -> WholeSums<'a> {
+        let pitch = self.pitch(sums.out);
+        let shift = &self.read(sums.shift)[..pitch];
+        let tile = [2 * pieces.image_step(), columns(pieces, pitch)];
+        WholeSums { shift, out: Tiles::new(self.write_as(sums.out), pitch, tile) }
+    }
+
+    /// Windows of a map with `pixels` rows for each image.
+    pub(super) fn tiles<T: Plain>(&mut self, id: BufferId, pixels: usize, pieces: &Pieces) -> Tiles<'a, T> {
+        let pitch = self.pitch(id);
+        let tile = [pixels * pieces.image_step(), columns(pieces, pitch)];
+        Tiles::new(self.write_as(id), pitch, tile)
+    }
+
+    pub(super) fn sink(&mut self, sink: &SinkRef, pixels: usize, pieces: &Pieces) -> WholeSink<'a> {
+        let gate = match sink.gate {
+            GateRef::Open => Gate::Open,
+            GateRef::Stored(z) => Gate::Stored(self.read(z)),
+            GateRef::Affine { y, affine } => Gate::Affine { y: self.read(y), affine: self.pair(affine) },
+        };
+        let sums = sink.sums.map(|(y, sums)| (self.read(y), self.sums(&sums, pieces)));
+        let dst = self.tiles(sink.dst, pixels, pieces);
+        WholeSink { dst, accumulate: sink.accumulate, gate, sums, batch: self.batch() }
+    }
+}
+
+/// Columns of one piece's window: its blocks of channels, or everything if the step is not cut by blocks.
+fn columns(pieces: &Pieces, pitch: usize) -> usize {
+    if pieces.columns() > 1 { pieces.block_step() * LANES } else { pitch }
+}
+
+/// The part of a map that belongs to some images.
+pub(super) fn part<'a, T>(data: &'a [T], images: &Range<usize>, batch: usize) -> &'a [T] {
+    let len = data.len() / batch;
+    &data[images.start * len..images.end * len]
+}
+
+/// A source over the whole batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WholeSource<'a> {
+    src: Source<'a>,
+    batch: usize,
+}
+
+impl<'a> WholeSource<'a> {
+    pub(super) fn part(&self, images: &Range<usize>) -> Source<'a> {
+        let term = |term: Term<'a>| Term { data: part(term.data, images, self.batch), affine: term.affine };
+        Source { main: term(self.src.main), add: self.src.add.map(term), relu: self.src.relu }
+    }
+}
+
+/// A gradient over the whole batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WholeGrad<'a> {
+    grad: Grad<'a>,
+    batch: usize,
+}
+
+impl<'a> WholeGrad<'a> {
+    pub(super) fn part(&self, images: &Range<usize>) -> Grad<'a> {
+        let norm = self.grad.norm.map(|norm| GradNorm { y: part(norm.y, images, self.batch), ..norm });
+        Grad { g: part(self.grad.g, images, self.batch), norm }
+    }
+}
+
+/// Sums over the whole batch.
+#[derive(Debug)]
+pub(super) struct WholeSums<'a> {
+    shift: &'a [f32],
+    out: Tiles<'a, f64>,
+}
+
+impl<'a> WholeSums<'a> {
+    pub(super) fn part(&self, piece: &Piece) -> Sums<'a> {
+        Sums { shift: self.shift, out: self.out.take(piece.row, piece.column) }
+    }
+}
+
+/// A sink over the whole batch.
+#[derive(Debug)]
+pub(super) struct WholeSink<'a> {
+    dst: Tiles<'a, f32>,
+    accumulate: bool,
+    gate: Gate<'a>,
+    sums: Option<(&'a [f32], WholeSums<'a>)>,
+    batch: usize,
+}
+
+impl<'a> WholeSink<'a> {
+    pub(super) fn part(&self, piece: &Piece) -> Sink<'a> {
+        let images = &piece.images;
+        let gate = match self.gate {
+            Gate::Open => Gate::Open,
+            Gate::Stored(z) => Gate::Stored(part(z, images, self.batch)),
+            Gate::Affine { y, affine } => Gate::Affine { y: part(y, images, self.batch), affine },
+        };
+        let sums = self.sums.as_ref().map(|(y, sums)| (part(y, images, self.batch), sums.part(piece)));
+        let dst: RowsMut<'a, f32> = self.dst.take(piece.row, piece.column);
+        Sink { dst, accumulate: self.accumulate, gate, sums }
+    }
+}
