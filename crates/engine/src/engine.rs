@@ -1,5 +1,6 @@
 //! The engine: a graph, its parameters, its threads, its memory, and the plans made so far.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use plusx_kernels::Level;
@@ -20,7 +21,8 @@ use crate::run::{Batch, Machine, run};
 /// round differently ([`Level::profile`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EngineOptions {
-    /// Threads that compute, the caller's among them; 0 counts as 1.
+    /// Threads that compute, the caller's among them; 0 counts as 1. If the system refuses to start some, there are
+    /// fewer.
     pub threads: usize,
     /// Instructions to use.
     pub level: Level,
@@ -52,7 +54,7 @@ impl Engine {
     /// An engine for `graph`; parameters and running statistics start at 0 until [`Executor::set_params`].
     ///
     /// # Errors
-    /// If the graph is not well formed, the machine lacks the level, or threads or memory cannot be had.
+    /// If the graph is not well formed, the machine lacks the level, or memory cannot be had.
     pub fn new(graph: Graph, options: EngineOptions) -> Result<Self, EngineError> {
         check::graph(&graph)?;
         let level = options.level;
@@ -63,7 +65,7 @@ impl Engine {
         Ok(Self {
             graph,
             level,
-            pool: Pool::new(options.threads)?,
+            pool: Pool::new(options.threads),
             store,
             arena: Block::empty(),
             plans: HashMap::new(),
@@ -75,7 +77,8 @@ impl Engine {
     ///
     /// # Errors
     /// If a node does not exist, the batch is empty, or training ends in a map.
-    pub fn plan(&mut self, mode: &Mode, batch: usize) -> Result<&Plan, EngineError> {
+    pub fn plan(&mut self, mode: impl Borrow<Mode>, batch: usize) -> Result<&Plan, EngineError> {
+        let mode = mode.borrow();
         self.check_mode(mode)?;
         let shape = self.graph.input_shape();
         if batch == 0 {
@@ -91,15 +94,12 @@ impl Engine {
         self.pool.threads()
     }
 
-    /// Changes the number of threads; results do not depend on it.
-    ///
-    /// # Errors
-    /// If the system does not start them; the engine then keeps the old ones.
-    pub fn set_threads(&mut self, threads: usize) -> Result<(), EngineError> {
+    /// Changes the number of threads (0 counts as 1); results do not depend on it. If the system refuses to start
+    /// some, there are fewer: see [`Engine::threads`].
+    pub fn set_threads(&mut self, threads: usize) {
         if threads.max(1) != self.pool.threads() {
-            self.pool = Pool::new(threads)?;
+            self.pool = Pool::new(threads);
         }
-        Ok(())
     }
 
     /// The instructions it uses.
@@ -144,12 +144,9 @@ impl Engine {
         let classes = output.shape.c;
         match labels.iter().position(|label| *label as usize >= classes) {
             None => Ok(()),
-            Some(image) => Err(EngineError::Label {
-                layer: output.label.clone(),
-                image,
-                label: labels[image],
-                classes,
-            }),
+            Some(image) => {
+                Err(EngineError::Label { layer: output.label.clone(), image, label: labels[image], classes })
+            }
         }
     }
 
@@ -160,7 +157,9 @@ impl Engine {
         if self.arena.len() < bytes {
             // give the old one back first
             self.arena = Block::empty();
-            self.arena = Block::new(bytes).ok_or(EngineError::Memory { mib: bytes >> 20, batch: n })?;
+            let refused =
+                || EngineError::Memory { mib: bytes >> 20, what: format!("the maps of {n} images") };
+            self.arena = Block::new(bytes).ok_or_else(refused)?;
         }
         let Some(plan) = self.plans.get(&(mode.clone(), n)) else {
             unreachable!("the plan was just made");
@@ -178,13 +177,8 @@ impl Engine {
     fn forward(&mut self, images: Images<'_>, mode: &Mode) -> Result<Vec<NodeValue>, EngineError> {
         self.check_images(images)?;
         self.check_mode(mode)?;
-        let mut batch = Batch {
-            images: images.data,
-            labels: &[],
-            losses: &mut [],
-            predictions: &mut [],
-            update: None,
-        };
+        let mut batch =
+            Batch { images: images.data, labels: &[], losses: &mut [], predictions: &mut [], update: None };
         self.run(mode, &mut batch)?;
         let Some(plan) = self.plans.get(&(mode.clone(), images.n)) else {
             unreachable!("the plan has just run");
@@ -198,7 +192,8 @@ impl Engine {
             };
             debug_assert!(buffer.offset.is_some() || tap.buffer == IMAGES);
             let mut unpadded = Vec::with_capacity(images.n * tap.shape.len());
-            data.chunks_exact(buffer.pitch).for_each(|pixel| unpadded.extend_from_slice(&pixel[..tap.shape.c]));
+            data.chunks_exact(buffer.pitch)
+                .for_each(|pixel| unpadded.extend_from_slice(&pixel[..tap.shape.c]));
             NodeValue { n: images.n, shape: tap.shape, data: unpadded }
         });
         Ok(values.collect())

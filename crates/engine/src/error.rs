@@ -8,17 +8,19 @@ use plusx_model::shape::ImageShape;
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The graph breaks a rule of shapes.
+    /// The graph is not well formed.
     #[error(transparent)]
     Model(#[from] ModelError),
 
-    /// The graph breaks a rule of its own structure; traced graphs never do.
-    #[error("{layer}: {problem}; trace the network instead of building the graph by hand")]
-    Malformed {
-        /// The layer.
+    /// A weight used by two layers whose filters differ in shape.
+    #[error(
+        "{layer}: its weight {weight:?} is shared with a layer of another shape; give each layer its own"
+    )]
+    Shared {
+        /// The second layer.
         layer: String,
-        /// What is wrong.
-        problem: String,
+        /// The weight.
+        weight: String,
     },
 
     /// A pooling window with more taps than a winner's byte can name.
@@ -60,7 +62,9 @@ pub enum EngineError {
     },
 
     /// A label outside the classes.
-    #[error("label {label} of image {image} is not below {classes}, the channels of {layer}; check the data set or the network's last layer")]
+    #[error(
+        "label {label} of image {image} is not below {classes}, the channels of {layer}; check the data set or the network's last layer"
+    )]
     Label {
         /// The output layer.
         layer: String,
@@ -77,7 +81,9 @@ pub enum EngineError {
     Targets,
 
     /// A network whose output is not one row of logits.
-    #[error("{layer}: training needs an output of one row and one column (logits), got {shape}; end the network with a pooling and a dense layer")]
+    #[error(
+        "{layer}: training needs an output of one row and one column (logits), got {shape}; end the network with a pooling and a dense layer"
+    )]
     Output {
         /// The output layer.
         layer: String,
@@ -102,22 +108,11 @@ pub enum EngineError {
     },
 
     /// Not enough memory for the plan.
-    #[error("the system did not give {mib} MiB for a batch of {batch}; use a smaller batch")]
+    #[error("the system did not give {mib} MiB for {what}; use a smaller batch or a smaller network")]
     Memory {
         /// Memory asked for.
         mib: usize,
-        /// Images in the batch.
-        batch: usize,
-    },
-
-    /// A thread that could not be started.
-    #[error("the system did not start thread {index} of {threads} ({reason}); use fewer threads")]
-    Threads {
-        /// Which thread.
-        index: usize,
-        /// How many were asked for.
-        threads: usize,
-        /// What the system said.
-        reason: String,
+        /// What it is for.
+        what: String,
     },
 }

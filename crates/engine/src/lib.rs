@@ -26,4 +26,5 @@ pub use engine::{Engine, EngineOptions};
 pub use error::EngineError;
 pub use plan::{Mode, Plan};
 pub use plusx_kernels::Level;
+pub use plusx_kernels::simd::peak_gflops;
 pub use profile::StepProfile;

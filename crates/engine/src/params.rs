@@ -53,8 +53,8 @@ impl Layout {
             };
             let slot = &mut filters[filter.weight.index()];
             if slot.is_some_and(|other| packing(&other) != packing(&filter.shape)) {
-                let problem = "its weight is shared with a layer of another shape".to_owned();
-                return Err(EngineError::Malformed { layer: node.label.clone(), problem });
+                let weight = graph.param(filter.weight).name.clone();
+                return Err(EngineError::Shared { layer: node.label.clone(), weight });
             }
             *slot = Some(filter.shape);
         }
@@ -187,7 +187,7 @@ pub(crate) enum Which {
 
 fn floats(len: usize) -> Result<Floats, EngineError> {
     let mib = (len * size_of::<f32>()) >> 20;
-    Floats::zeros(len).ok_or(EngineError::Memory { mib, batch: 0 })
+    Floats::zeros(len).ok_or_else(|| EngineError::Memory { mib, what: "the parameters".to_owned() })
 }
 
 /// Checks that `params` are those of `graph`.

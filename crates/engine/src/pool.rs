@@ -11,7 +11,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::arena::Floats;
-use crate::error::EngineError;
 
 /// Turns of the spin loop before a worker sleeps: some tens of microseconds, longer than the serial gap between two
 /// regions and much shorter than a region.
@@ -75,8 +74,8 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// A pool of `threads` threads (at least one), the caller's among them.
-    pub(crate) fn new(threads: usize) -> Result<Self, EngineError> {
+    /// A pool of `threads` threads (at least one), the caller's among them; of fewer, if the system refuses more.
+    pub(crate) fn new(threads: usize) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State { job: None, inside: 0, stop: false, panic: None }),
             wake: Condvar::new(),
@@ -88,13 +87,13 @@ impl Pool {
         let mut pool = Self { shared, workers: Vec::new(), scratch: Scratch(Floats::empty()) };
         for index in 1..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
-            let worker = std::thread::Builder::new()
-                .name(format!("plusx-{index}"))
-                .spawn(move || work_until_stopped(&shared))
-                .map_err(|error| EngineError::Threads { index, threads, reason: error.to_string() })?;
-            pool.workers.push(worker);
+            let builder = std::thread::Builder::new().name(format!("plusx-{index}"));
+            match builder.spawn(move || work_until_stopped(&shared)) {
+                Ok(worker) => pool.workers.push(worker),
+                Err(_) => break,
+            }
         }
-        Ok(pool)
+        pool
     }
 
     /// How many threads work on a region.
@@ -235,7 +234,7 @@ mod tests {
     #[test]
     fn every_piece_runs_once() {
         for threads in [1, 2, 3, 7] {
-            let mut pool = Pool::new(threads).unwrap();
+            let mut pool = Pool::new(threads);
             assert_eq!(pool.threads(), threads);
             for pieces in [0, 1, 2, 5, 100] {
                 let counts: Vec<AtomicU32> = (0..pieces).map(|_| AtomicU32::new(0)).collect();
@@ -250,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
-        let mut pool = Pool::new(3).unwrap();
+        let mut pool = Pool::new(3);
         for broken in [0, 7, 31] {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 pool.run(32, 0, &|piece, _| assert!(piece != broken, "piece {piece}"));

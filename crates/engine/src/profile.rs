@@ -11,7 +11,7 @@ pub struct StepProfile {
     /// Layer and direction ("conv5 forward").
     pub name: String,
     /// The kernel table's entry ("conv_forward/avx2").
-    pub kernel: String,
+    pub kernel: &'static str,
     /// How often it ran.
     pub calls: u64,
     /// Wall-clock time of all runs together.
@@ -36,7 +36,7 @@ impl Profile {
         let index = known.unwrap_or_else(|| {
             self.rows.push(StepProfile {
                 name: step.label.clone(),
-                kernel: step.kernel.name.to_owned(),
+                kernel: step.kernel.name,
                 calls: 0,
                 seconds: 0.0,
                 flops: 0,

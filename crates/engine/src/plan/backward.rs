@@ -17,7 +17,8 @@ use plusx_model::graph::ParamId;
 use super::build::{Builder, blocks, only, pick};
 use super::pieces::Pieces;
 use super::step::{
-    BufferId, GateRef, GradNormRef, GradRef, GradTo, PairRef, SinkRef, SourceRef, Step, SumsRef, TermRef, Work,
+    BufferId, GateRef, GradNormRef, GradRef, GradTo, PairRef, SinkRef, SourceRef, Step, SumsRef, TermRef,
+    Work,
 };
 use crate::lower::{Filter, NormId, Term, Unit, ValueId};
 use crate::params::Layout;

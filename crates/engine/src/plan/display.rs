@@ -12,7 +12,13 @@ impl fmt::Display for Plan {
             (false, Statistics::Running) => "inference",
             (false, Statistics::Batch { .. }) => "forward with batch statistics",
         };
-        writeln!(f, "plan: {mode}, batch {}, {}, {:.1} MiB", self.batch, self.level, mib(self.memory_bytes()))?;
+        writeln!(
+            f,
+            "plan: {mode}, batch {}, {}, {:.1} MiB",
+            self.batch,
+            self.level,
+            mib(self.memory_bytes())
+        )?;
         writeln!(f, "steps:")?;
         for (index, step) in self.steps.iter().enumerate() {
             writeln!(f, "{index:5}  {}", self.line(step))?;

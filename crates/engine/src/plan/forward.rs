@@ -168,7 +168,9 @@ impl Builder<'_> {
         let touches = |unit: &Unit| match unit {
             Unit::Norm(norm) => self.lowered.norm(*norm).input == id,
             Unit::Conv { src, .. } | Unit::MaxPool { src, .. } | Unit::Average { src, .. } => *src == id,
-            Unit::View(view) => self.value(*view).view.is_some_and(|view| view.terms().any(|t| t.value == id)),
+            Unit::View(view) => {
+                self.value(*view).view.is_some_and(|view| view.terms().any(|t| t.value == id))
+            }
             Unit::Images(_) => false,
         };
         let first = self.lowered.units[index + 1..].iter().find(|unit| touches(unit));

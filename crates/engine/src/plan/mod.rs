@@ -164,11 +164,6 @@ impl Plan {
         self.steps.iter().map(|step| step.flops).sum()
     }
 
-    /// Scratch of one thread, in values.
-    pub(crate) fn scratch(&self) -> usize {
-        self.steps.iter().map(|step| step.scratch).max().unwrap_or(0)
-    }
-
     /// Plans a checked graph.
     pub(crate) fn new(graph: &Graph, layout: &Layout, mode: &Mode, batch: usize, level: Level) -> Self {
         let mut roots = mode.taps.clone();

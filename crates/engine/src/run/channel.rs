@@ -27,7 +27,8 @@ pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Store) {
             for (norm, dst) in norms {
                 let pitch = memory.pitch(*dst);
                 let (scale, shift) = memory.write(*dst).split_at_mut(pitch);
-                let vector = |id: ParamId| store.layout.range(id).start..store.layout.range(id).start + norm.c;
+                let vector =
+                    |id: ParamId| store.layout.range(id).start..store.layout.range(id).start + norm.c;
                 inference_affine(InferenceAffineArgs {
                     gamma: &store.weights[vector(norm.gamma)],
                     beta: &store.weights[vector(norm.beta)],
@@ -110,11 +111,7 @@ fn reduce<'a>(memory: &mut Memory<'a>, sums: BufferId, totals: BufferId) -> &'a 
 }
 
 /// The running statistics of a batch norm, to update.
-fn running<'a>(
-    norm: &NormRef,
-    layout: &crate::params::Layout,
-    values: &'a mut [f32],
-) -> Option<Running<'a>> {
+fn running<'a>(norm: &NormRef, layout: &crate::params::Layout, values: &'a mut [f32]) -> Option<Running<'a>> {
     let [mean, var] = values.get_disjoint_mut([layout.range(norm.mean), layout.range(norm.var)]).ok()?;
     let unbiased = match norm.spec.running_variance {
         RunningVariance::Biased => false,

@@ -88,8 +88,7 @@ impl<'a> Memory<'a> {
 
     pub(super) fn grad(&mut self, grad: &GradRef) -> WholeGrad<'a> {
         let norm = grad.norm.map(|norm| {
-            let [first, second] =
-                [0, 1].map(|pair| self.pair(PairRef { buffer: norm.coefficients, pair }));
+            let [first, second] = [0, 1].map(|pair| self.pair(PairRef { buffer: norm.coefficients, pair }));
             GradNorm { y: self.read(norm.y), a: first.scale, b: second.scale, c: first.shift }
         });
         WholeGrad { grad: Grad { g: self.read(grad.g), norm }, batch: self.batch() }

@@ -1,0 +1,406 @@
+//! The engine against PyTorch in f64, on every level of this machine. `tools/golden.py` says what is stored and why a
+//! test asks |ours - f64| <= 6 |torch fp32 - f64| + 1e-6.
+
+use plusx_engine::{Engine, EngineOptions, Level};
+use plusx_model::containers::{Residual, Sequential};
+use plusx_model::executor::{Executor, Images, Sgd, StepResult, Targets};
+use plusx_model::graph::{Graph, NodeId, Op, Role, RunningVariance};
+use plusx_model::init::{Init, initialize};
+use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
+use plusx_model::params::Params;
+use plusx_model::random::{Philox, uniform24};
+use plusx_model::shape::ImageShape;
+use plusx_model::trace::{Names, trace};
+use serde_json::Value;
+
+/// Our error may be this many times that of PyTorch's fp32 ...
+const TIMES: f64 = 6.0;
+/// ... and this much more.
+const PLUS: f64 = 1e-6;
+
+fn read(file: &str) -> Vec<u8> {
+    let path = format!("{}/../../tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}; `cargo xtask golden` makes it"))
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn integer(value: &Value) -> usize {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no integer")) as usize
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap_or_else(|| panic!("{value} is no list"))
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    list(value).iter().map(number).collect()
+}
+
+/// Words 0.. of counters [first, second, 0, i / 4].
+fn words(stream: usize, length: usize, first: usize, second: u32) -> impl Iterator<Item = u32> {
+    let random = Philox::new(42, stream as u32);
+    (0..length).map(move |i| random.block([first as u32, second, 0, i as u32 / 4])[i % 4])
+}
+
+/// One of the golden files and the network it is about.
+struct Gold {
+    name: &'static str,
+    json: Value,
+    graph: Graph,
+}
+
+impl Gold {
+    fn load(name: &'static str) -> Self {
+        let json: Value = serde_json::from_slice(&read(&format!("{name}.json"))).unwrap();
+        let [c, h, w] = [0, 1, 2].map(|axis| integer(&json["input"][axis]));
+        let channels: Vec<usize> = list(&json["channels"]).iter().map(integer).collect();
+        let net = resnet18(&channels, integer(&json["classes"]));
+        let graph = trace(&net, ImageShape::new(c, h, w), &mut Names::new()).unwrap();
+        Self { name, json, graph }
+    }
+
+    fn batch(&self) -> usize {
+        integer(&self.json["batch"])
+    }
+
+    fn images(&self, batch: usize, n: usize) -> Vec<f32> {
+        let length = n * self.graph.input_shape().len();
+        words(integer(&self.json["stream"]), length, batch, 0).map(uniform24).collect()
+    }
+
+    fn labels(&self, batch: usize, n: usize) -> Vec<u32> {
+        let classes = integer(&self.json["classes"]) as u64;
+        let words = words(integer(&self.json["stream"]), n, batch, 1);
+        words.map(|word| ((u64::from(word) * classes) >> 32) as u32).collect()
+    }
+
+    fn params(&self) -> Params {
+        initialize(&self.graph, Init::Xavier, 42)
+    }
+
+    fn engine(&self, level: Level) -> Engine {
+        self.engine_for(self.graph.clone(), level)
+    }
+
+    fn engine_for(&self, graph: Graph, level: Level) -> Engine {
+        let mut engine = Engine::new(graph, EngineOptions { level, ..EngineOptions::default() }).unwrap();
+        engine.set_params(&self.params()).unwrap();
+        engine
+    }
+
+    fn step(&self, engine: &mut Engine, batch: usize, n: usize, update: Option<&Sgd>) -> StepResult {
+        let (images, labels) = (self.images(batch, n), self.labels(batch, n));
+        engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), update).unwrap()
+    }
+
+    fn on_every_level(&self, check: impl Fn(Level, &mut Report)) {
+        for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+            let mut report = Report { prefix: format!("{} on {level}", self.name), ..Report::default() };
+            check(level, &mut report);
+            report.finish();
+        }
+    }
+}
+
+/// The chapter's network with any channels, under torchvision's names.
+fn resnet18(channels: &[usize], classes: usize) -> Sequential {
+    let mut net = Sequential::new()
+        .add_named("conv1", Conv2d::new(channels[0], 7).strides(2).padding(3))
+        .add_named("bn1", BatchNorm::new())
+        .add_named("relu", Activation::Relu)
+        .add_named("maxpool", MaxPool2d::new(3).strides(2).padding(1));
+    for (stage, &width) in channels.iter().enumerate() {
+        let halve = stage > 0;
+        let first = Residual::new(width).use_1x1conv(halve).strides(if halve { 2 } else { 1 });
+        net.push_named(format!("layer{}", stage + 1), Sequential::new().add(first).add(Residual::new(width)));
+    }
+    net.add_named("avgpool", GlobalAvgPool2d::new()).add_named("fc", Dense::new(classes))
+}
+
+/// Collects what is outside its bound, and the largest part of a bound that was used.
+#[derive(Default)]
+struct Report {
+    prefix: String,
+    failures: Vec<String>,
+    checked: usize,
+    worst: (f64, String),
+}
+
+impl Report {
+    fn compare(&mut self, what: impl Fn() -> String, ours: f64, exact: f64, error: f64) {
+        let bound = TIMES * error + PLUS;
+        let share = (ours - exact).abs() / bound;
+        self.checked += 1;
+        if share > self.worst.0 {
+            self.worst = (share, what());
+        }
+        // NaN fails too
+        if !matches!(share.partial_cmp(&1.0), Some(order) if order.is_le()) {
+            let what = what();
+            self.failures.push(format!("{what}: {ours:e}, f64 {exact:e}, off by {:.2} bounds", share));
+        }
+    }
+
+    /// A tensor against its digest: length, norm, sum and the sampled entries.
+    fn digest(&mut self, what: &str, ours: &[f32], gold: &Value) {
+        assert_eq!(ours.len(), integer(&gold["len"]), "{}: length of {what}", self.prefix);
+        let (error, error_norm) = (number(&gold["error"]), number(&gold["error_norm"]));
+        let norm = ours.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        self.compare(|| format!("norm of {what}"), norm, number(&gold["norm"]), error_norm);
+        let sum: f64 = ours.iter().map(|&v| f64::from(v)).sum();
+        // |sum of errors| <= sqrt(n) |errors| (Cauchy-Schwarz); PLUS holds for each of the n entries
+        let root = (ours.len() as f64).sqrt();
+        let sum_error = root * error_norm + (ours.len() - 1) as f64 * PLUS / TIMES;
+        self.compare(|| format!("sum of {what}"), sum, number(&gold["sum"]), sum_error);
+        for (at, exact) in list(&gold["at"]).iter().map(integer).zip(numbers(&gold["values"])) {
+            self.compare(|| format!("{what}[{at}]"), f64::from(ours[at]), exact, error);
+        }
+    }
+
+    fn finish(self) {
+        let Report { prefix, failures, checked, worst } = self;
+        println!("{prefix}: {checked} numbers, nearest to its bound ({:.2} of it): {}", worst.0, worst.1);
+        assert!(checked > 0, "{prefix}: nothing was compared");
+        let count = failures.len();
+        let shown = failures.into_iter().take(20).collect::<Vec<_>>().join("\n  ");
+        assert!(count == 0, "{prefix}: {count} of {checked} numbers are outside their bounds:\n  {shown}");
+    }
+}
+
+fn op_name(op: &Op) -> &'static str {
+    match op {
+        Op::Input => "Input",
+        Op::Conv2d { .. } => "Conv2d",
+        Op::BatchNorm { .. } => "BatchNorm",
+        Op::Relu => "Relu",
+        Op::MaxPool2d { .. } => "MaxPool2d",
+        Op::GlobalAvgPool2d => "GlobalAvgPool2d",
+        Op::Dense { .. } => "Dense",
+        Op::Add => "Add",
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::ConvWeight => "conv_weight",
+        Role::DenseWeight => "dense_weight",
+        Role::Bias => "bias",
+        Role::Gamma => "gamma",
+        Role::Beta => "beta",
+        Role::RunningMean => "running_mean",
+        Role::RunningVar => "running_var",
+    }
+}
+
+/// Names of the convolution biases whose value a batch norm takes away again.
+fn biases_under_batch_norm(graph: &Graph) -> Vec<&str> {
+    let under_norm = |node: &&plusx_model::graph::Node| matches!(node.op, Op::BatchNorm { .. });
+    let inputs = graph.nodes.iter().filter(under_norm).map(|node| &graph.node(node.inputs[0]).op);
+    inputs
+        .filter_map(|op| match op {
+            Op::Conv2d { bias: Some(bias), .. } => Some(graph.param(*bias).name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Both sides name, shape and start the parameters alike.
+fn same_start(name: &'static str) {
+    let gold = Gold::load(name);
+    let table = list(&gold.json["params"]);
+    assert_eq!(gold.graph.params.len(), table.len());
+    let params = gold.params();
+    for ((spec, values), theirs) in params.iter().zip(table) {
+        assert_eq!(
+            (spec.name.as_str(), role_name(spec.role)),
+            (text(&theirs["name"]), text(&theirs["role"]))
+        );
+        let dims: Vec<usize> = list(&theirs["dims"]).iter().map(integer).collect();
+        assert_eq!(spec.dims, dims, "{}", spec.name);
+        if !spec.role.trainable() {
+            continue;
+        }
+        let start = &gold.json["initial"][&spec.name];
+        let norm = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        let sum: f64 = values.iter().map(|&v| f64::from(v)).sum();
+        // the values are equal bit for bit; only the order of these f64 sums differs
+        assert!((norm - number(&start["norm"])).abs() < 1e-9, "{}", spec.name);
+        assert!((sum - number(&start["sum"])).abs() < 1e-9, "{}", spec.name);
+    }
+}
+
+/// Values of all nodes with batch statistics, and the losses.
+fn forward(name: &'static str) {
+    let gold = Gold::load(name);
+    let nodes: Vec<NodeId> = (0..gold.graph.nodes.len() as u32).map(NodeId).collect();
+    let theirs = list(&gold.json["nodes"]);
+    assert_eq!(nodes.len(), theirs.len());
+    gold.on_every_level(|level, report| {
+        let mut engine = gold.engine(level);
+        let (images, n) = (gold.images(0, gold.batch()), gold.batch());
+        let values = engine.forward_training(Images { data: &images, n }, &nodes).unwrap();
+        for ((node, value), theirs) in gold.graph.nodes.iter().zip(&values).zip(theirs) {
+            let shape: Vec<usize> = list(&theirs["shape"]).iter().map(integer).collect();
+            assert_eq!(op_name(&node.op), text(&theirs["op"]), "{}", node.label);
+            assert_eq!([value.shape.c, value.shape.h, value.shape.w][..], shape, "{}", node.label);
+            report.digest(&node.label, &value.data, theirs);
+        }
+        assert_eq!(engine.params(), gold.params(), "forward_training moved a parameter");
+        let losses = gold.step(&mut engine, 0, n, None).losses;
+        let error = number(&gold.json["losses"]["error"]);
+        for (image, (ours, exact)) in losses.iter().zip(numbers(&gold.json["losses"]["values"])).enumerate() {
+            report.compare(|| format!("loss of image {image}"), f64::from(*ours), exact, error);
+        }
+    });
+}
+
+/// Gradients; of biases under a batch norm exactly 0.
+fn gradients(name: &'static str) {
+    let gold = Gold::load(name);
+    let zeros = biases_under_batch_norm(&gold.graph);
+    assert_eq!(zeros.len(), 17, "the stem and two convolutions in each of eight blocks");
+    gold.on_every_level(|level, report| {
+        let mut engine = gold.engine(level);
+        gold.step(&mut engine, 0, gold.batch(), None);
+        for (spec, values) in engine.gradients().iter().filter(|(spec, _)| spec.role.trainable()) {
+            let theirs = &gold.json["gradients"][&spec.name];
+            if zeros.contains(&spec.name.as_str()) {
+                assert!(values.iter().all(|&v| v == 0.0), "gradient of {} is not exactly 0", spec.name);
+                assert!(number(&theirs["norm"]) < 1e-12, "{} should have no gradient", spec.name);
+                continue;
+            }
+            report.digest(&spec.name, values, theirs);
+        }
+    });
+}
+
+/// Running statistics after one step, with either variance.
+fn running(name: &'static str) {
+    let gold = Gold::load(name);
+    for (key, which) in
+        [("running_biased", RunningVariance::Biased), ("running_unbiased", RunningVariance::Unbiased)]
+    {
+        let mut graph = gold.graph.clone();
+        for node in &mut graph.nodes {
+            if let Op::BatchNorm { spec, .. } = &mut node.op {
+                spec.running_variance = which;
+            }
+        }
+        gold.on_every_level(|level, report| {
+            let mut engine = gold.engine_for(graph.clone(), level);
+            gold.step(&mut engine, 0, gold.batch(), None);
+            for (spec, values) in engine.params().iter().filter(|(spec, _)| !spec.role.trainable()) {
+                report.digest(&format!("{} ({key})", spec.name), values, &gold.json[key][&spec.name]);
+            }
+        });
+    }
+}
+
+/// Losses of ten steps of one kind of descent, then the logits with running statistics.
+fn descent(name: &'static str, kind: &str) {
+    let gold = Gold::load(name);
+    let (sgd, run) = (&gold.json["sgd"], &gold.json["sgd"][kind]);
+    let n = integer(&sgd["batch"]);
+    let update = Sgd {
+        lr: number(&sgd["lr"]) as f32,
+        momentum: number(&run["momentum"]) as f32,
+        nesterov: run["nesterov"].as_bool().unwrap(),
+        weight_decay: number(&run["weight_decay"]) as f32,
+        decay_all: true,
+        scale: number(&sgd["scale"]) as f32,
+    };
+    gold.on_every_level(|level, report| {
+        let mut engine = gold.engine(level);
+        for (index, exact) in list(&run["losses"]).iter().enumerate() {
+            let losses = gold.step(&mut engine, index + 1, n, Some(&update)).losses;
+            for (image, (&ours, exact)) in losses.iter().zip(numbers(exact)).enumerate() {
+                let what = || format!("loss of image {image} in step {}", index + 1);
+                report.compare(what, f64::from(ours), exact, number(&run["error"][index]));
+            }
+        }
+        let images = gold.images(0, n);
+        let logits = engine.infer(Images { data: &images, n }, &[gold.graph.output()]).unwrap();
+        report.digest("logits after the steps", &logits[0].data, &run["logits"]);
+    });
+}
+
+#[test]
+fn narrow_starts_alike() {
+    same_start("narrow");
+}
+
+#[test]
+fn narrow_forward() {
+    forward("narrow");
+}
+
+#[test]
+fn narrow_gradients() {
+    gradients("narrow");
+}
+
+/// Not only the sampled entries: every gradient of every parameter.
+#[test]
+fn narrow_gradients_whole() {
+    let gold = Gold::load("narrow");
+    let bytes = read("narrow.gradients.f32");
+    let whole: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    gold.on_every_level(|level, report| {
+        let mut engine = gold.engine(level);
+        gold.step(&mut engine, 0, gold.batch(), None);
+        let mut rest = &whole[..];
+        for (spec, values) in engine.gradients().iter().filter(|(spec, _)| spec.role.trainable()) {
+            let (theirs, tail) = rest.split_at(spec.len());
+            rest = tail;
+            let error = number(&gold.json["gradients"][&spec.name]["error"]);
+            for (at, (&ours, &exact)) in values.iter().zip(theirs).enumerate() {
+                report.compare(|| format!("{}[{at}]", spec.name), ours.into(), exact.into(), error);
+            }
+        }
+        assert!(rest.is_empty(), "the file has more gradients than the network");
+    });
+}
+
+#[test]
+fn narrow_running_statistics() {
+    running("narrow");
+}
+
+#[test]
+fn narrow_descents() {
+    for kind in ["plain", "momentum", "nesterov"] {
+        descent("narrow", kind);
+    }
+}
+
+#[test]
+fn d2l_starts_alike() {
+    same_start("d2l");
+}
+
+#[test]
+fn d2l_forward() {
+    forward("d2l");
+}
+
+#[test]
+fn d2l_gradients() {
+    gradients("d2l");
+}
+
+#[test]
+fn d2l_running_statistics() {
+    running("d2l");
+}
+
+#[test]
+fn d2l_descent() {
+    descent("d2l", "plain");
+}
