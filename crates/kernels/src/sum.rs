@@ -2,19 +2,18 @@
 //! the segments (house rule "Arithmetic"), so that any number of threads, or machines owning aligned runs of
 //! segments, give the same bytes.
 //!
-//! The tree adds neighbours round by round, (0+1), (2+3), ..., an odd last one moving up unchanged. It is walked with
-//! a binary counter: after part `i` arrives, one pair is closed for every trailing one bit of `i`.
+//! The tree adds neighbours round by round, (0+1), (2+3), ..., an odd last one moving up unchanged: the same as splitting
+//! at the largest power of two below the number of parts, again and again.
 
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 
-use crate::LANES;
 use crate::view::RowsMut;
 
 /// Images in one segment: the sums of a segment are taken in image order.
 pub const SEGMENT: usize = 64;
 
-/// Levels of the tree: enough for 2^24 segments.
-const LEVELS: usize = 24;
+/// Columns added at a time: wide enough to hide the walk of the tree, and a whole number of cache lines.
+const CHUNK: usize = 64;
 
 /// Adds `count` parts, laid one after the other in `parts`, by the pairwise tree: `dst[i]` is the sum of the parts'
 /// value `range.start + i`. Only additions in `f32`: the bytes are the same on every level.
@@ -25,16 +24,9 @@ pub fn sum_tree(parts: &[f32], count: usize, range: Range<usize>, dst: &mut [f32
     assert!(count > 0 && parts.len().is_multiple_of(count), "{} values in {count} parts", parts.len());
     let len = parts.len() / count;
     assert!(range.end <= len && dst.len() == range.len(), "{range:?} of {len} into {}", dst.len());
-    for (chunk, dst) in dst.chunks_mut(LANES).enumerate() {
-        let start = range.start + chunk * LANES;
-        let mut tree = Tree::<f32>::new();
-        for part in 0..count {
-            let mut lanes = [0.0; LANES];
-            let offset = part * len + start;
-            lanes[..dst.len()].copy_from_slice(&parts[offset..offset + dst.len()]);
-            tree.push(part, lanes);
-        }
-        dst.copy_from_slice(&tree.finish(count)[..dst.len()]);
+    for (chunk, dst) in dst.chunks_mut(CHUNK).enumerate() {
+        let columns = Parts { values: parts, len, start: range.start + chunk * CHUNK, width: dst.len() };
+        dst.copy_from_slice(&tree(&columns, 0..count)[..dst.len()]);
     }
 }
 
@@ -54,21 +46,11 @@ pub fn reduce_sums(
     assert!(images > 0 && lanes.end <= pitch, "{lanes:?} of {pitch} channels, {images} images");
     assert!(out.rows() == 2 && out.width() == lanes.len(), "{} rows of {}", out.rows(), out.width());
     for row in 0..2 {
-        for (chunk, dst) in out.row(row).chunks_mut(LANES).enumerate() {
-            let start = lanes.start + chunk * LANES;
-            let mut tree = Tree::<f64>::new();
-            let segments = images.div_ceil(SEGMENT);
-            for segment in 0..segments {
-                let mut total = [0.0; LANES];
-                for image in segment * SEGMENT..images.min((segment + 1) * SEGMENT) {
-                    let offset = (image * 2 + row) * pitch + start;
-                    for (total, value) in total.iter_mut().zip(&partials[offset..offset + dst.len()]) {
-                        *total += value;
-                    }
-                }
-                tree.push(segment, total);
-            }
-            dst.copy_from_slice(&tree.finish(segments)[..dst.len()]);
+        for (chunk, dst) in out.row(row).chunks_mut(CHUNK).enumerate() {
+            let start = row * pitch + lanes.start + chunk * CHUNK;
+            let images = Parts { values: partials, len: 2 * pitch, start, width: dst.len() };
+            let segments = images.count().div_ceil(SEGMENT);
+            dst.copy_from_slice(&tree(&Segments(images), 0..segments)[..dst.len()]);
         }
     }
 }
@@ -81,40 +63,62 @@ pub fn bias_gradient(sums: &[f64], dst: &mut [f32]) {
     }
 }
 
-/// The partial sums of a pairwise tree that are still waiting for their right neighbour.
-struct Tree<T> {
-    waiting: [[T; LANES]; LEVELS],
-    depth: usize,
+/// What a tree adds: rows of at most [`CHUNK`] values.
+trait Leaves<T> {
+    /// Row `index`; values past its width are 0.
+    fn leaf(&self, index: usize) -> [T; CHUNK];
 }
 
-impl<T: Copy + Default + std::ops::Add<Output = T>> Tree<T> {
-    fn new() -> Self {
-        Self { waiting: [[T::default(); LANES]; LEVELS], depth: 0 }
+/// Columns `start..start + width` of parts of `len` values.
+struct Parts<'a, T> {
+    values: &'a [T],
+    len: usize,
+    start: usize,
+    width: usize,
+}
+
+impl<T> Parts<'_, T> {
+    fn count(&self) -> usize {
+        self.values.len() / self.len
     }
 
-    /// Part `index`, in order from 0.
-    fn push(&mut self, index: usize, mut part: [T; LANES]) {
-        for _ in 0..index.trailing_ones() {
-            self.depth -= 1;
-            part = add(&self.waiting[self.depth], &part);
-        }
-        self.waiting[self.depth] = part;
-        self.depth += 1;
+    fn row(&self, index: usize) -> &[T] {
+        &self.values[index * self.len + self.start..][..self.width]
     }
+}
 
-    /// The sum of all `count` parts pushed (at least one).
-    fn finish(mut self, count: usize) -> [T; LANES] {
-        debug_assert_eq!(self.depth, count.count_ones() as usize);
-        self.depth -= 1;
-        let mut total = self.waiting[self.depth];
-        while self.depth > 0 {
-            self.depth -= 1;
-            total = add(&self.waiting[self.depth], &total);
+impl Leaves<f32> for Parts<'_, f32> {
+    fn leaf(&self, index: usize) -> [f32; CHUNK] {
+        let mut leaf = [0.0; CHUNK];
+        leaf[..self.width].copy_from_slice(self.row(index));
+        leaf
+    }
+}
+
+/// Images, summed in order inside their segments.
+struct Segments<'a>(Parts<'a, f64>);
+
+impl Leaves<f64> for Segments<'_> {
+    fn leaf(&self, index: usize) -> [f64; CHUNK] {
+        let mut total = [0.0; CHUNK];
+        for image in index * SEGMENT..self.0.count().min((index + 1) * SEGMENT) {
+            for (total, value) in total.iter_mut().zip(self.0.row(image)) {
+                *total += value;
+            }
         }
         total
     }
 }
 
-fn add<T: Copy + std::ops::Add<Output = T>>(left: &[T; LANES], right: &[T; LANES]) -> [T; LANES] {
-    std::array::from_fn(|lane| left[lane] + right[lane])
+/// The sum of the leaves `range` (at least one): the left branch is the largest power of two below their number.
+fn tree<T: Copy + AddAssign>(leaves: &impl Leaves<T>, range: Range<usize>) -> [T; CHUNK] {
+    if range.len() == 1 {
+        return leaves.leaf(range.start);
+    }
+    let middle = range.start + (range.len().next_power_of_two() / 2);
+    let mut total = tree(leaves, range.start..middle);
+    for (total, right) in total.iter_mut().zip(&tree(leaves, middle..range.end)) {
+        *total += *right;
+    }
+    total
 }

@@ -10,7 +10,8 @@
 //! 1. The winner travels as an `f32` lane next to the value: positions up to 255 are exact, one select moves both, and
 //!    adding 2^23 leaves the position in the low bits for the one conversion at the end.
 //! 2. The windows of the 64 pixels of a run are found once, not once per block: divisions cost as much as the sums.
-//! 3. Backward gathers, so there is no pass that fills the gradient with zeros and no second pass for gate and sums.
+//! 3. Whether a gradient passes is a bit mask, never a branch: winners are as good as random.
+//! 4. Backward gathers, so there is no pass that fills the gradient with zeros and no second pass for gate and sums.
 //!
 //! Accepted: a source is evaluated once per window that sees it (2.25 times for 3x3 windows at stride 2), which costs
 //! less than storing it.
@@ -197,17 +198,10 @@ unsafe fn gather<I: Isa>(
             let kx = horizontal.position - (ox - horizontal.first) * shape.stride[1];
             let position = (ky * shape.kernel[1] + kx) as u8;
             let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch + channel;
-            let mut passed = [0.0f32; LANES];
             // SAFETY: promised by the caller.
             unsafe {
-                let winner = args.winner.as_ptr().add(index).cast::<[u8; LANES]>().read_unaligned();
-                let g = args.g.as_ptr().add(index).cast::<[f32; LANES]>().read_unaligned();
-                let mut lane = 0;
-                while lane < LANES {
-                    passed[lane] = if winner[lane] == position { g[lane] } else { 0.0 };
-                    lane += 1;
-                }
-                sum = isa.add(sum, isa.load(passed.as_ptr()));
+                let g = isa.load(args.g.as_ptr().add(index));
+                sum = isa.add(sum, isa.keep_where(g, args.winner.as_ptr().add(index), position));
             }
             ox += 1;
         }

@@ -1,8 +1,10 @@
 //! AVX2 with FMA: sixteen lanes are two registers.
 
 use std::arch::x86_64::{
-    __m256, _CMP_GT_OQ, _mm256_add_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, _CMP_GT_OQ, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_si128, _mm256_add_ps,
+    _mm256_and_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepi8_epi32,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -95,6 +97,17 @@ impl Isa for Avx2 {
                 _mm256_blendv_ps(y.0, x.0, _mm256_cmp_ps::<_CMP_GT_OQ>(a.0, b.0)),
                 _mm256_blendv_ps(y.1, x.1, _mm256_cmp_ps::<_CMP_GT_OQ>(a.1, b.1)),
             )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn keep_where(self, v: Pair, bytes: *const u8, byte: u8) -> Pair {
+        // SAFETY: the token proves AVX2; the caller promises sixteen bytes.
+        unsafe {
+            let equal = _mm_cmpeq_epi8(_mm_loadu_si128(bytes.cast()), _mm_set1_epi8(byte as i8));
+            let low = _mm256_castsi256_ps(_mm256_cvtepi8_epi32(equal));
+            let high = _mm256_castsi256_ps(_mm256_cvtepi8_epi32(_mm_srli_si128::<8>(equal)));
+            (_mm256_and_ps(v.0, low), _mm256_and_ps(v.1, high))
         }
     }
 }

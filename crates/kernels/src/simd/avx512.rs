@@ -1,9 +1,9 @@
 //! AVX-512: sixteen lanes are one register.
 
 use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
-    _mm512_sub_ps,
+    __m512, _CMP_GT_OQ, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_set1_epi8, _mm512_add_ps,
+    _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_maskz_mov_ps,
+    _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -82,5 +82,14 @@ impl Isa for Avx512 {
     fn select_gt(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512.
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn keep_where(self, v: __m512, bytes: *const u8, byte: u8) -> __m512 {
+        // SAFETY: the token proves AVX-512; the caller promises sixteen bytes.
+        unsafe {
+            let equal = _mm_cmpeq_epi8_mask(_mm_loadu_si128(bytes.cast()), _mm_set1_epi8(byte as i8));
+            _mm512_maskz_mov_ps(equal, v)
+        }
     }
 }

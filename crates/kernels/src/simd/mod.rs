@@ -65,6 +65,12 @@ pub trait Isa: Copy {
     /// Lanes of `x` where `a > b`, of `y` elsewhere (also where a or b is NaN).
     fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
 
+    /// Lanes of `v` whose byte at `bytes` is `byte`, 0 elsewhere.
+    ///
+    /// # Safety
+    /// `bytes` must be valid for reading sixteen bytes.
+    unsafe fn keep_where(self, v: Self::V, bytes: *const u8, byte: u8) -> Self::V;
+
     /// All lanes 0.
     #[inline(always)]
     fn zero(self) -> Self::V {

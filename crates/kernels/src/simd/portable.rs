@@ -73,4 +73,11 @@ impl Isa for Portable {
     fn select_gt(self, a: Lanes, b: Lanes, x: Lanes, y: Lanes) -> Lanes {
         lanewise!(i => if a.0[i] > b.0[i] { x.0[i] } else { y.0[i] })
     }
+
+    #[inline(always)]
+    unsafe fn keep_where(self, v: Lanes, bytes: *const u8, byte: u8) -> Lanes {
+        // SAFETY: promised by the caller.
+        let bytes = unsafe { bytes.cast::<[u8; LANES]>().read() };
+        lanewise!(i => f32::from_bits(v.0[i].to_bits() & u32::from(bytes[i] == byte).wrapping_neg()))
+    }
 }

@@ -95,3 +95,29 @@ fn lanes_widen_exactly() {
         }
     }
 }
+
+struct Keep;
+
+impl Kernel for Keep {
+    type Output = [f32; LANES];
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> Self::Output {
+        // SAFETY: both arrays hold sixteen values.
+        unsafe { isa.to_array(isa.keep_where(isa.load(A.as_ptr()), BYTES.as_ptr(), 200)) }
+    }
+}
+
+const BYTES: [u8; LANES] = [200, 0, 200, 200, 200, 1, 200, 255, 200, 199, 201, 200, 0, 0, 72, 200];
+
+#[test]
+fn lanes_are_kept_by_byte() {
+    for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+        for (lane, kept) in dispatch(level, Keep).into_iter().enumerate() {
+            assert!(
+                same(kept, if BYTES[lane] == 200 { A[lane] } else { 0.0 }),
+                "{level} lane {lane}: {kept}"
+            );
+        }
+    }
+}
