@@ -1,2 +1,43 @@
-//! placeholder
-fn main() {}
+//! The `plusx` command: each subcommand parses its options, calls a library, prints. Results go to stdout, everything
+//! else to stderr; exit codes are in [`exit`].
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod bench;
+mod data;
+mod doctor;
+mod environment;
+mod eval;
+mod exit;
+mod licenses;
+mod machine;
+mod plan;
+mod predict;
+mod profile;
+mod screen;
+mod signals;
+mod summary;
+mod train;
+mod watch;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use environment::Environment;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::read();
+    let result = match arguments.command {
+        Command::Train(options) => train::run(&options, &environment),
+        Command::Eval(options) => eval::run(&options, &environment),
+        Command::Predict(options) => predict::run(&options, &environment),
+        Command::Summary(options) => summary::run(&options),
+        Command::Plan(options) => plan::run(&options, &environment),
+        Command::Bench(options) => bench::run(&options, &environment),
+        Command::Doctor(options) => doctor::run(&options, &environment),
+        Command::Data(options) => data::run(&options, &environment),
+        Command::Licenses => licenses::run(),
+    };
+    exit::code(result)
+}

@@ -1,2 +1,46 @@
-//! placeholder
+//! Residual networks on ordinary computers: y = f(x) + x.
+//!
+//! The front door for programs that embed `plusx`. A network is a [`Block`](model::block::Block); a [`Model`] runs it on numbers:
+//!
+//! ```
+//! use plusx::prelude::*;
+//!
+//! let mut block = Model::new(Residual::new(3));
+//! block.initialize(Init::default(), 42)?;
+//! let x = Tensor::uniform([4, 3, 6, 6], 0.0, 1.0, 42)?;
+//! assert_eq!(block.forward(&x)?.shape().to_string(), "(4, 3, 6, 6)");
+//! # Ok::<(), plusx::Error>(())
+//! ```
+//!
+//! Shapes are deferred as in the chapter this project is built from: the first [`Model::forward`] tells the network how
+//! large its images are. The rooms behind the door are re-exported whole: [`model`] (what a network is), [`engine`]
+//! (how it becomes time on cores), [`data`], [`formats`] and [`train`].
 #![forbid(unsafe_code)]
+
+mod error;
+mod network;
+mod shape;
+mod tensor;
+
+pub use error::Error;
+pub use network::Model;
+pub use shape::Shape;
+pub use tensor::Tensor;
+
+pub use plusx_data as data;
+pub use plusx_engine as engine;
+pub use plusx_formats as formats;
+pub use plusx_model as model;
+pub use plusx_train as train;
+
+/// What a program that embeds `plusx` usually needs.
+pub mod prelude {
+    pub use crate::{Error, Model, Shape, Tensor};
+    pub use plusx_model::ModelError;
+    pub use plusx_model::block::{Block, Var};
+    pub use plusx_model::containers::{Residual, Sequential};
+    pub use plusx_model::executor::{Sgd, StepResult};
+    pub use plusx_model::init::Init;
+    pub use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
+    pub use plusx_model::trace::Names;
+}

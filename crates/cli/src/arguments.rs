@@ -1,0 +1,99 @@
+//! The commands and what their options share. Parsing does no work.
+
+use clap::{Parser, Subcommand};
+use plusx_engine::Level;
+
+/// Residual networks on ordinary computers.
+#[derive(Debug, Parser)]
+#[command(name = "plusx", version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a network; without options, the chapter's run: ResNet-18 on Fashion-MNIST, 5 epochs
+    Train(Box<crate::train::TrainArguments>),
+    /// Measure a trained network on the test images (JSON)
+    Eval(crate::eval::EvalArguments),
+    /// Tell what is on pictures (JSON lines)
+    Predict(crate::predict::PredictArguments),
+    /// Show a network layer by layer: output shape, parameters, multiply-adds
+    Summary(crate::summary::SummaryArguments),
+    /// Show the steps and buffers with which the engine runs a network
+    Plan(crate::plan::PlanArguments),
+    /// Measure the speed of training or inference on made-up images
+    Bench(crate::bench::BenchArguments),
+    /// Tell what plusx finds on this machine: instruction sets, cores, memory, data
+    Doctor(crate::doctor::DoctorArguments),
+    /// Fetch and find data sets
+    Data(crate::data::DataArguments),
+    /// Print the licences of plusx and of what is embedded in it
+    Licenses,
+}
+
+/// The data set of the chapter.
+pub(crate) const FASHION_MNIST: &str = plusx_data::fashion::NAME;
+
+/// The part of it that is embedded in this program.
+pub(crate) const SAMPLE: &str = "fashion-mnist-mini";
+
+/// The zoo's default: the chapter's network.
+pub(crate) const DEFAULT_MODEL: &str = "resnet18-d2l";
+
+/// Reads `--isa`; `None` is `auto`.
+pub(crate) fn isa(text: &str) -> Result<Isa, String> {
+    if text == "auto" {
+        return Ok(Isa(None));
+    }
+    let level = Level::ALL.into_iter().find(|level| level.name() == text);
+    match level {
+        None => Err("use auto, avx512, avx2 or portable".into()),
+        Some(level) if level.supported() => Ok(Isa(Some(level))),
+        Some(level) => {
+            let has: Vec<_> =
+                Level::ALL.into_iter().filter(|level| level.supported()).map(Level::name).collect();
+            Err(format!("this machine lacks {level}; it has: auto, {}", has.join(", ")))
+        }
+    }
+}
+
+/// A choice of instruction set; `None` is the best there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Isa(pub(crate) Option<Level>);
+
+impl Isa {
+    /// The level to run at.
+    pub(crate) fn level(self) -> Level {
+        self.0.unwrap_or_else(Level::detect)
+    }
+}
+
+/// Reads a count of at least 1.
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a whole number".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn levels_are_read_by_name() {
+        assert_eq!(isa("auto"), Ok(Isa(None)));
+        assert_eq!(isa("portable"), Ok(Isa(Some(Level::Portable))));
+        assert!(isa("sse").unwrap_err().contains("avx2"));
+    }
+}

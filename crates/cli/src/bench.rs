@@ -1,0 +1,186 @@
+//! `plusx bench train|infer`: how long a step takes, on made-up images.
+
+use crate::arguments::{DEFAULT_MODEL, Isa, at_least_one, isa};
+use crate::environment::Environment;
+use crate::screen::{note, result};
+use crate::{exit, machine, profile};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use plusx_engine::{Engine, EngineOptions};
+use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::init::{Init, initialize};
+use plusx_model::random::{Philox, uniform24};
+use plusx_model::shape::ImageShape;
+use serde::Serialize;
+use std::time::Instant;
+
+/// Steps before the clock is looked at: buffers get their pages, clocks their speed.
+const WARM_UPS: usize = 3;
+/// Number of classes of the made-up labels.
+const CLASSES: usize = 10;
+/// Of the made-up images.
+const SEED: u32 = 42;
+
+/// Options of `plusx bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    #[command(subcommand)]
+    command: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Forward, loss, backward and update
+    Train(StepArguments),
+    /// Forward with running statistics
+    Infer(StepArguments),
+}
+
+#[derive(Debug, Args)]
+struct StepArguments {
+    /// Network from the zoo
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_MODEL)]
+    model: String,
+    /// Shape of one image [default: the network's own]
+    #[arg(long, value_name = "CxHxW")]
+    input: Option<ImageShape>,
+    /// Images per step
+    #[arg(long, visible_alias = "batch", value_name = "N", default_value_t = 256, value_parser = at_least_one)]
+    batch_size: usize,
+    /// Steps to measure, after 3 that are not
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = at_least_one)]
+    steps: usize,
+    /// Threads to compute with
+    #[arg(long, value_name = "T", value_parser = at_least_one)]
+    threads: Option<usize>,
+    /// Instruction set: auto, avx512, avx2 or portable
+    #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
+    isa: Isa,
+    /// Show where the time goes, step by step of the plan
+    #[arg(long)]
+    profile: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Result<u8> {
+    let (arguments, trains) = match &arguments.command {
+        BenchCommand::Train(arguments) => (arguments, true),
+        BenchCommand::Infer(arguments) => (arguments, false),
+    };
+    let graph = crate::plan::graph(&arguments.model, arguments.input, CLASSES)?;
+    let (input, batch) = (graph.input_shape(), arguments.batch_size);
+    let params = initialize(&graph, Init::Xavier, SEED);
+    let images = made_up_images(input.len() * batch);
+    let labels: Vec<u32> = (0..batch as u32).map(|index| index % CLASSES as u32).collect();
+
+    let threads = environment.threads(arguments.threads);
+    let level = arguments.isa.level();
+    let mut engine = Engine::new(graph, EngineOptions { threads, level, profile: arguments.profile })?;
+    engine.set_params(&params)?;
+    let step = |engine: &mut Engine| -> Result<f64> {
+        let start = Instant::now();
+        let images = Images { data: &images, n: batch };
+        if trains {
+            engine.train_step(images, Targets::Classes(&labels), Some(&Sgd::plain(0.05, batch)))?;
+        } else {
+            let output = engine.graph().output();
+            engine.infer(images, &[output])?;
+        }
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    };
+    for _ in 0..WARM_UPS {
+        step(&mut engine)?;
+    }
+    engine.reset_profile();
+    let mut times = (0..arguments.steps).map(|_| step(&mut engine)).collect::<Result<Vec<_>>>()?;
+    times.sort_by(f64::total_cmp);
+
+    let table = arguments.profile.then(|| profile::table(&engine.profile(), arguments.steps, level, threads));
+    let report = Report {
+        model: &arguments.model,
+        input: input.to_string(),
+        batch,
+        threads,
+        isa: level.name(),
+        steps: arguments.steps,
+        step_ms_median: round(percentile(&times, 0.5)),
+        step_ms_p10: round(percentile(&times, 0.1)),
+        step_ms_p90: round(percentile(&times, 0.9)),
+        img_per_s: round(batch as f64 * 1e3 / percentile(&times, 0.5)),
+        peak_rss_mb: machine::peak_memory().map(|bytes| round(bytes as f64 / 1e6)),
+    };
+    if arguments.json {
+        table.iter().for_each(|table| note(table));
+        result(&serde_json::to_string(&report)?)?;
+    } else {
+        table.map_or(Ok(()), |table| result(&table))?;
+        result(&report.text(if trains { "train" } else { "infer" }))?;
+    }
+    Ok(exit::DONE)
+}
+
+/// What was measured: times in milliseconds, memory in megabytes of 10^6 bytes. Its JSON has these fields in this order.
+#[derive(Serialize)]
+struct Report<'r> {
+    model: &'r str,
+    input: String,
+    batch: usize,
+    threads: usize,
+    isa: &'r str,
+    steps: usize,
+    step_ms_median: f64,
+    step_ms_p10: f64,
+    step_ms_p90: f64,
+    img_per_s: f64,
+    peak_rss_mb: Option<f64>,
+}
+
+impl Report<'_> {
+    fn text(&self, what: &str) -> String {
+        let Self { model, input, batch, threads, isa, steps, .. } = self;
+        let memory = self.peak_rss_mb.map_or("unknown".into(), |megabytes| format!("{megabytes:.0} MB"));
+        format!(
+            "{what} {model} {input}, batch {batch}, {threads} threads, {isa}\n\
+             {steps} steps: median {:.1} ms, 10 % below {:.1} ms, 10 % above {:.1} ms\n\
+             {:.1} images/s, peak memory {memory}",
+            self.step_ms_median, self.step_ms_p10, self.step_ms_p90, self.img_per_s
+        )
+    }
+}
+
+/// Values in [0, 1), as pixels are.
+fn made_up_images(len: usize) -> Vec<f32> {
+    // a stream that no part of a training run draws from
+    const STREAM: u32 = 0x7e_be4c;
+    let generator = Philox::new(SEED, STREAM);
+    let blocks = (0..len.div_ceil(4)).flat_map(|index| generator.block([0, 0, 0, index as u32]));
+    blocks.take(len).map(uniform24).collect()
+}
+
+/// The value below which a `share` of `sorted` lies: the nearest rank.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+/// To thousandths: more digits are noise.
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let values: Vec<f64> = (1..=10).map(f64::from).collect();
+        assert_eq!(percentile(&values, 0.1), 1.0);
+        assert_eq!(percentile(&values, 0.5), 5.0);
+        assert_eq!(percentile(&values, 0.9), 9.0);
+        assert_eq!(percentile(&[7.0], 0.1), 7.0);
+    }
+}

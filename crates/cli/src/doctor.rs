@@ -1,0 +1,106 @@
+//! `plusx doctor`: what plusx finds on this machine.
+
+use crate::arguments::FASHION_MNIST;
+use crate::environment::Environment;
+use crate::exit;
+use crate::machine;
+use crate::screen::{bytes, result};
+use anyhow::Result;
+use clap::Args;
+use plusx_engine::Level;
+use serde_json::json;
+
+/// Options of `plusx doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &DoctorArguments, environment: &Environment) -> Result<u8> {
+    let findings = Findings::look(environment);
+    result(&if arguments.json { findings.json() } else { findings.text() })?;
+    Ok(exit::DONE)
+}
+
+/// What was found.
+struct Findings {
+    levels: Vec<Level>,
+    granted: usize,
+    threads: usize,
+    threads_from: Option<&'static str>,
+    data: Option<String>,
+    places: String,
+}
+
+impl Findings {
+    fn look(environment: &Environment) -> Self {
+        let find = environment.find(None);
+        let (data, places) = match crate::data::folder(FASHION_MNIST, &find) {
+            Ok(folder) => (Some(folder.display().to_string()), String::new()),
+            Err(error) => (None, error.to_string()),
+        };
+        Self {
+            levels: Level::ALL.into_iter().filter(|level| level.supported()).collect(),
+            granted: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: environment.threads(None),
+            threads_from: environment.threads.map(|(name, _)| name),
+            data,
+            places,
+        }
+    }
+
+    fn json(&self) -> String {
+        let (total, available) = machine::memory().unzip();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "platform": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            "processor": machine::processor(),
+            "isa": Level::detect().name(),
+            "isa_levels": self.levels.iter().map(|level| level.name()).collect::<Vec<_>>(),
+            "physical_cores": machine::physical_cores(),
+            "available_parallelism": self.granted,
+            "cgroup_cores": machine::cgroup_cores(),
+            "threads": self.threads,
+            "memory_bytes": total,
+            "memory_available_bytes": available,
+            "cgroup_memory_bytes": machine::cgroup_memory(),
+            "huge_pages": machine::huge_pages(),
+            "fashion_mnist": self.data,
+        })
+        .to_string()
+    }
+
+    fn text(&self) -> String {
+        let unknown = || "unknown".to_string();
+        let names: Vec<_> = self.levels.iter().rev().map(|level| level.name()).collect();
+        let cores = machine::physical_cores().map_or_else(unknown, |count| count.to_string());
+        let quota = machine::cgroup_cores()
+            .map_or("no limit".to_string(), |cores| format!("limited to {cores:.2} cores"));
+        let memory = machine::memory().map_or_else(unknown, |(total, available)| {
+            format!("{}, {} available", bytes(total), bytes(available))
+        });
+        let group_memory = machine::cgroup_memory()
+            .map_or("no limit".to_string(), |limit| format!("limited to {}", bytes(limit)));
+        let threads = match self.threads_from {
+            Some(name) => format!("{} (from {name})", self.threads),
+            None => self.threads.to_string(),
+        };
+        let rows = [
+            ("plusx", env!("CARGO_PKG_VERSION").to_string()),
+            ("platform", format!("{} {}", std::env::consts::ARCH, std::env::consts::OS)),
+            ("processor", machine::processor().unwrap_or_else(unknown)),
+            ("instruction sets", format!("{} (used: {})", names.join(", "), Level::detect())),
+            ("cores", format!("{cores} physical, {} granted by the system", self.granted)),
+            ("control group", format!("processor {quota}, memory {group_memory}")),
+            ("threads", threads),
+            ("memory", memory),
+            ("huge pages", machine::huge_pages().unwrap_or_else(unknown)),
+            ("fashion-mnist", self.data.clone().unwrap_or_else(|| self.places.clone())),
+            ("fashion-mnist-mini", "inside this program".to_string()),
+        ];
+        rows.map(|(name, value)| format!("{name:<20}{value}")).join("\n")
+    }
+}

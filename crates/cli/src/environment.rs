@@ -1,0 +1,67 @@
+//! The environment variables plusx honours, read once, here, and handed down.
+
+use plusx_data::{FindOptions, cache_dir};
+use std::path::{Path, PathBuf};
+
+/// What the environment says.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// `$PLUSX_DATA`: a folder with data sets.
+    pub(crate) data: Option<PathBuf>,
+    /// The user's cache folder for plusx.
+    pub(crate) cache: Option<PathBuf>,
+    /// `$RAYON_NUM_THREADS`, else `$OMP_NUM_THREADS`, with the variable's name.
+    pub(crate) threads: Option<(&'static str, usize)>,
+}
+
+impl Environment {
+    /// Reads it.
+    pub(crate) fn read() -> Self {
+        let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let threads = ["RAYON_NUM_THREADS", "OMP_NUM_THREADS"]
+            .into_iter()
+            .find_map(|name| Some((name, thread_count(value(name)?.to_str()?)?)));
+        Self { data: value("PLUSX_DATA").map(PathBuf::from), cache: cache_dir(value), threads }
+    }
+
+    /// How many threads to use: the option, else the environment, else what the system grants (cores, affinity,
+    /// cgroup quota).
+    pub(crate) fn threads(&self, option: Option<usize>) -> usize {
+        let granted = || std::thread::available_parallelism().map_or(1, usize::from);
+        option.or(self.threads.map(|(_, count)| count)).unwrap_or_else(granted)
+    }
+
+    /// Where to look for data.
+    pub(crate) fn find(&self, data_dir: Option<&Path>) -> FindOptions {
+        FindOptions {
+            data_dir: data_dir.map(Path::to_owned),
+            env_dir: self.data.clone(),
+            cache_dir: self.cache.clone(),
+        }
+    }
+}
+
+/// A count of threads; of OpenMP's list of nesting levels, the first. 0 means "choose yourself", as in rayon.
+fn thread_count(text: &str) -> Option<usize> {
+    text.split(',').next()?.trim().parse().ok().filter(|&count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_counts_of_other_programs_are_understood() {
+        assert_eq!(thread_count("4"), Some(4));
+        assert_eq!(thread_count(" 4,2"), Some(4));
+        assert_eq!(thread_count("0"), None);
+        assert_eq!(thread_count("many"), None);
+    }
+
+    #[test]
+    fn the_option_beats_the_environment() {
+        let environment = Environment { data: None, cache: None, threads: Some(("OMP_NUM_THREADS", 3)) };
+        assert_eq!(environment.threads(Some(5)), 5);
+        assert_eq!(environment.threads(None), 3);
+    }
+}

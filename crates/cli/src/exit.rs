@@ -1,0 +1,157 @@
+//! Exit codes, in one place.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | failed: diverged, disk full, cannot run |
+//! | 2 | bad usage |
+//! | 65 | a file is not what it should be |
+//! | 66 | a file or data set is not there |
+//! | 74 | the system refused to read or write |
+//! | 130, 143 | stopped by SIGINT, SIGTERM; the state is saved |
+
+use anyhow::{Error, Result};
+use plusx_data::DataError;
+use plusx_formats::FormatError;
+use plusx_model::ModelError;
+use plusx_train::TrainError;
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+/// All went well.
+pub(crate) const DONE: u8 = 0;
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const BAD_DATA: u8 = 65;
+const NO_INPUT: u8 = 66;
+const IO: u8 = 74;
+
+/// Options that cannot be meant; the text says what to do.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Prints the error, if there is one, and gives the process's exit code.
+pub(crate) fn code(result: Result<u8>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code.into(),
+        Err(error) => error,
+    };
+    if let Some(error) = error.downcast_ref::<io::Error>()
+        && error.kind() == ErrorKind::BrokenPipe
+    {
+        // the reader of our output has seen enough
+        return DONE.into();
+    }
+    report(&error);
+    of(&error).into()
+}
+
+/// Writes `error` and its causes to stderr.
+pub(crate) fn report(error: &Error) {
+    let (red, plain) = if crate::screen::can_colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    // typed errors name their causes themselves; a context of ours stands before them
+    let mut text = format!("{error}");
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(&format!(": {cause}"));
+        }
+    }
+    crate::screen::note(&format!("{red}error:{plain} {text}"));
+}
+
+/// The exit code for `error`.
+pub(crate) fn of(error: &Error) -> u8 {
+    error
+        .chain()
+        .find_map(|cause| {
+            if cause.is::<Usage>() {
+                Some(USAGE)
+            } else if let Some(error) = cause.downcast_ref::<ModelError>() {
+                of_model(error)
+            } else if let Some(error) = cause.downcast_ref::<TrainError>() {
+                of_train(error)
+            } else if let Some(error) = cause.downcast_ref::<DataError>() {
+                of_data(error)
+            } else if let Some(error) = cause.downcast_ref::<FormatError>() {
+                of_format(error)
+            } else {
+                cause.downcast_ref::<io::Error>().map(of_io)
+            }
+        })
+        .unwrap_or(FAILED)
+}
+
+fn of_train(error: &TrainError) -> Option<u8> {
+    match error {
+        TrainError::Option { .. } | TrainError::Exists { .. } | TrainError::ResumeChanged { .. } => {
+            Some(USAGE)
+        }
+        TrainError::Model(error) => of_model(error),
+        TrainError::NoRun { .. } => Some(NO_INPUT),
+        TrainError::BadRun { .. } | TrainError::Unfit { .. } => Some(BAD_DATA),
+        TrainError::Data(error) => of_data(error),
+        TrainError::Format(error) => of_format(error),
+        // a run that cannot save has failed, whatever the system's reason
+        _ => Some(FAILED),
+    }
+}
+
+fn of_model(error: &ModelError) -> Option<u8> {
+    match error {
+        ModelError::UnknownModel { .. } => Some(USAGE),
+        _ => Some(FAILED),
+    }
+}
+
+fn of_data(error: &DataError) -> Option<u8> {
+    match error {
+        DataError::NotFound { .. } => Some(NO_INPUT),
+        DataError::UnknownName { .. } | DataError::Mirror { .. } => Some(USAGE),
+        DataError::Io { source, .. } => Some(of_io(source)),
+        DataError::Malformed { .. }
+        | DataError::Truncated { .. }
+        | DataError::TooLarge { .. }
+        | DataError::WrongHash { .. }
+        | DataError::Picture { .. } => Some(BAD_DATA),
+        _ => Some(FAILED),
+    }
+}
+
+fn of_format(error: &FormatError) -> Option<u8> {
+    match error {
+        FormatError::Read { source, .. } | FormatError::Write { source, .. } => Some(of_io(source)),
+        _ => Some(BAD_DATA),
+    }
+}
+
+fn of_io(error: &io::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::NotFound => NO_INPUT,
+        _ => IO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_missing_file_and_a_bad_one_differ() {
+        let source = io::Error::from(ErrorKind::NotFound);
+        let missing = FormatError::Read { path: PathBuf::from("w"), source };
+        assert_eq!(of(&Error::from(missing)), NO_INPUT);
+        let foreign = FormatError::Foreign { path: PathBuf::from("w") };
+        assert_eq!(of(&Error::from(TrainError::Format(foreign))), BAD_DATA);
+        assert_eq!(of(&Error::from(Usage("no".into())).context("while reading options")), USAGE);
+        assert_eq!(of(&anyhow::anyhow!("whatever")), FAILED);
+    }
+}

@@ -1,0 +1,93 @@
+//! What the machine is, as far as the system tells: processor, cores, limits, memory. Linux tells most; elsewhere the
+//! answers are `None`.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+/// The processor's name.
+pub(crate) fn processor() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    field(&text, "model name").map(str::to_string)
+}
+
+/// Physical cores (hyper-threads of one core counted once).
+pub(crate) fn physical_cores() -> Option<usize> {
+    let folder = fs::read_dir("/sys/devices/system/cpu").ok()?;
+    let siblings = folder
+        .flatten()
+        .filter_map(|entry| fs::read_to_string(entry.path().join("topology/thread_siblings_list")).ok());
+    Some(siblings.collect::<BTreeSet<_>>().len()).filter(|&count| count > 0)
+}
+
+/// Memory of the machine and what is free for programs, in bytes.
+pub(crate) fn memory() -> Option<(u64, u64)> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    Some((kilobytes(&text, "MemTotal")?, kilobytes(&text, "MemAvailable")?))
+}
+
+/// The most memory this process ever held, in bytes.
+pub(crate) fn peak_memory() -> Option<u64> {
+    kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM")
+}
+
+/// Processor time this control group may use, in cores; `None` without a limit.
+pub(crate) fn cgroup_cores() -> Option<f64> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|&value| value > 0.0);
+    let v2 = || {
+        let text = fs::read_to_string("/sys/fs/cgroup/cpu.max").ok()?;
+        let (quota, period) = text.trim().split_once(' ')?;
+        Some(number(quota)? / number(period)?)
+    };
+    let v1 = || {
+        let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/cpu/cpu.cfs_{name}_us")).ok();
+        Some(number(&read("quota")?)? / number(&read("period")?)?)
+    };
+    v2().or_else(v1)
+}
+
+/// Memory this control group may use, in bytes; `None` without a limit.
+pub(crate) fn cgroup_memory() -> Option<u64> {
+    // version 1 writes "no limit" as a number near 2^63
+    const UNLIMITED: u64 = 1 << 60;
+    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .find_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok())
+        .filter(|&limit| limit < UNLIMITED)
+}
+
+/// Whether the kernel backs large buffers with huge pages: `always`, `madvise` or `never`.
+pub(crate) fn huge_pages() -> Option<String> {
+    let text = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok()?;
+    let (_, rest) = text.split_once('[')?;
+    Some(rest.split_once(']')?.0.to_string())
+}
+
+fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim())
+    })
+}
+
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    Some(field(text, name)?.strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_name() {
+        let text = "MemTotal:       100 kB\nMemFree:  7 kB\n";
+        assert_eq!(kilobytes(text, "MemTotal"), Some(102_400));
+        assert_eq!(kilobytes(text, "MemAvailable"), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn linux_tells() {
+        assert!(peak_memory().is_some_and(|bytes| bytes > 0));
+        assert!(memory().is_some_and(|(total, free)| total >= free));
+    }
+}

@@ -1,0 +1,189 @@
+//! What a run shows while it goes on: the chapter's lines or JSON on stdout, plan, progress and results on stderr.
+
+use crate::screen::{bytes, can_draw, duration, note, result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use plusx_model::summary::thousands;
+use plusx_train::{EpochReport, Event, Observer, PlanReport, Report, SaveReason, Started, StepEvent};
+use std::time::{Duration, Instant};
+
+/// Without a terminal, one line of progress is written at most this often.
+const SPARSE: Duration = Duration::from_secs(30);
+
+/// Prints what it hears.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    json: bool,
+    /// Hidden unless stderr is a terminal.
+    bar: ProgressBar,
+    draws: bool,
+    /// When the last sparse line was written.
+    spoke: Option<Instant>,
+    /// Nobody reads stdout any more.
+    deaf: bool,
+}
+
+impl Watcher {
+    /// `json`: one object a line on stdout instead of the chapter's lines.
+    pub(crate) fn new(json: bool) -> Self {
+        let draws = can_draw();
+        let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(1), target);
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+        Self { json, bar, draws, spoke: None, deaf: false }
+    }
+
+    /// What to tell when the first signal comes, from the thread that hears signals.
+    pub(crate) fn on_signal(&self) -> impl Fn(&str) + Send + 'static {
+        let bar = self.bar.clone();
+        move |signal| {
+            bar.suspend(|| {
+                note(&format!("{signal}: finishing the step, then saving (once more to leave at once)"));
+            });
+        }
+    }
+
+    /// Takes the bar off the screen.
+    pub(crate) fn close(&mut self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// A result. A closed stdout does not end a run: the numbers are in results.csv too.
+    fn result(&mut self, line: &str) {
+        if self.deaf {
+            return;
+        }
+        if self.bar.suspend(|| result(line)).is_err() {
+            self.deaf = true;
+            self.note("nobody reads the output any more; the run goes on, its results go to its folder");
+        }
+    }
+
+    fn note(&self, line: &str) {
+        self.bar.suspend(|| note(line));
+    }
+
+    fn started(&mut self, started: &Started) {
+        if let Some((epoch, steps)) = started.resumed {
+            self.note(&format!("continuing {} in epoch {epoch} after step {steps}", started.run.display()));
+        } else {
+            self.note(&format!("writing to {}", started.run.display()));
+        }
+        if !self.json {
+            self.result(&format!("training on {}", started.context));
+        }
+    }
+
+    fn step(&mut self, step: &StepEvent) {
+        let StepEvent { loss, accuracy, img_per_s, .. } = step;
+        let left = duration(step.eta);
+        if self.draws {
+            self.bar.set_prefix(format!("epoch {}/{}", step.epoch, step.epochs));
+            self.bar.set_length(step.steps);
+            let wait = if step.data_wait > 0.1 { ", waiting for data" } else { "" };
+            self.bar.set_message(format!(
+                "loss {loss:.4} acc {accuracy:.3} {img_per_s:.1} img/s{wait}, {left} left"
+            ));
+            self.bar.set_position(step.step);
+        } else if self.spoke.is_none_or(|time| time.elapsed() >= SPARSE) {
+            self.spoke = Some(Instant::now());
+            self.note(&format!(
+                "epoch {}/{} step {}/{}: loss {loss:.4}, acc {accuracy:.3}, {img_per_s:.1} img/s, \
+                 data wait {:.3} s, {left} left",
+                step.epoch, step.epochs, step.step, step.steps, step.data_wait
+            ));
+        }
+    }
+
+    fn evaluating(&mut self, epoch: u32, done: usize, total: usize) {
+        if self.draws {
+            self.bar.set_prefix(format!("epoch {epoch} test"));
+            self.bar.set_length(total as u64);
+            self.bar.set_message("images");
+            self.bar.set_position(done as u64);
+        }
+    }
+
+    fn epoch(&mut self, epoch: &EpochReport) {
+        if !self.json {
+            self.result(&epoch.line());
+        }
+        self.note(&format!(
+            "epoch {}: {:.1} img/s, waited {} for data{}",
+            epoch.epoch,
+            epoch.img_per_s,
+            duration(epoch.data_wait),
+            if epoch.best { ", best so far" } else { "" }
+        ));
+    }
+
+    fn finished(&mut self, report: &Report) {
+        let best = match report.best_acc {
+            Some((accuracy, epoch)) => format!(" (best: epoch {epoch}, test acc {accuracy:.3})"),
+            None => String::new(),
+        };
+        self.note(&format!("results in {}{best}, after {}", report.run.display(), duration(report.seconds)));
+        self.note(&format!(
+            "weights sha256 {} {} ({})",
+            report.weights_sha256,
+            report.last.display(),
+            report.data
+        ));
+    }
+}
+
+impl Observer for Watcher {
+    fn event(&mut self, event: &Event) {
+        if self.json
+            && let Ok(line) = serde_json::to_string(event)
+        {
+            self.result(&line);
+        }
+        match event {
+            Event::Plan(plan) => self.note(&plan_text(plan)),
+            Event::Estimate { seconds } => self.note(&format!("measured: {} to go", duration(*seconds))),
+            Event::Started(started) => self.started(started),
+            Event::Step(step) => self.step(step),
+            Event::Evaluating { epoch, done, total } => self.evaluating(*epoch, *done, *total),
+            Event::Epoch(epoch) => self.epoch(epoch),
+            Event::Saved {
+                path,
+                reason: SaveReason::Interval | SaveReason::Signal | SaveReason::MaxSteps,
+            } => {
+                self.note(&format!("saved {}", path.display()));
+            }
+            Event::Saved { .. } => {}
+            Event::Warning { message } => self.note(&format!("warning: {message}")),
+            Event::Finished(report) => {
+                self.bar.finish_and_clear();
+                self.finished(report);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The plan of a run for people, a few lines.
+pub(crate) fn plan_text(plan: &PlanReport) -> String {
+    format!(
+        "{model}: {parameters} parameters, {macs:.1} million multiply-adds an image of {input}\n\
+         {data} from {source}: {train} training and {test} test images\n\
+         {epochs} epochs of {steps} steps of {batch} images, {threads} threads, {isa}, {memory} of memory\n\
+         estimated time: {time}",
+        model = plan.model,
+        parameters = thousands(plan.parameters),
+        macs = plan.macs as f64 / 1e6,
+        input = plan.input,
+        data = plan.data,
+        source = plan.data_source,
+        train = thousands(plan.train_images as u64),
+        test = thousands(plan.test_images as u64),
+        epochs = plan.epochs,
+        steps = plan.steps_per_epoch,
+        batch = plan.batch_size,
+        threads = plan.threads,
+        isa = plan.isa,
+        memory = bytes(plan.memory_bytes),
+        time = duration(plan.estimate_seconds),
+    )
+}

@@ -1,0 +1,12 @@
+//! Runs the real `plusx` binary, as a user would.
+
+mod disk;
+mod files;
+mod folder;
+mod looking;
+mod program;
+mod resume;
+mod same_bytes;
+mod signals;
+mod train;
+mod usage;

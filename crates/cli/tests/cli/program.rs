@@ -1,0 +1,211 @@
+//! Starting `plusx` in a folder of its own, listening to it, and judging what it said.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// No single command of these tests takes longer, even on a slow and busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A folder to work in. Commands run in it with an empty cache and without the user's own variables.
+pub(crate) struct Place(TempDir);
+
+/// What a command left.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A command that still runs.
+pub(crate) struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    heard: String,
+    errors: Option<std::thread::JoinHandle<String>>,
+    started: Instant,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder for temporary files"))
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        String::from_utf8(self.read(name)).expect("text")
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).expect("a file to write");
+    }
+
+    /// `plusx` with `arguments` (words separated by blanks), not yet started.
+    pub(crate) fn command(&self, arguments: &str) -> Command {
+        let mut command = self.prepare(Command::new(env!("CARGO_BIN_EXE_plusx")));
+        command.args(arguments.split_whitespace());
+        command
+    }
+
+    /// A shell script in which `$PLUSX` is the program.
+    #[cfg(unix)]
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = self.prepare(Command::new("sh"));
+        command.args(["-c", script]).env("PLUSX", env!("CARGO_BIN_EXE_plusx"));
+        command
+    }
+
+    fn prepare(&self, mut command: Command) -> Command {
+        command.current_dir(self.0.path()).env("XDG_CACHE_HOME", self.path("cache"));
+        for name in
+            ["PLUSX_DATA", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"]
+        {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs `plusx` to its end.
+    pub(crate) fn plusx(&self, arguments: &str) -> Said {
+        start(self.command(arguments)).wait()
+    }
+
+    /// Runs `plusx`, which must succeed.
+    pub(crate) fn ok(&self, arguments: &str) -> Said {
+        let said = self.plusx(arguments);
+        assert_eq!(said.code, Some(0), "plusx {arguments}: {said:?}");
+        said
+    }
+}
+
+/// Starts a command and listens to it.
+pub(crate) fn start(mut command: Command) -> Running {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stdout = child.stdout.take().expect("a pipe");
+    let mut stderr = child.stderr.take().expect("a pipe");
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    let errors = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stderr.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    Running { child, lines, heard: String::new(), errors: Some(errors), started: Instant::now() }
+}
+
+impl Running {
+    /// Waits until `count` lines of stdout contain `text`; false if the command ended before.
+    pub(crate) fn hear(&mut self, text: &str, count: usize) -> bool {
+        for _ in 0..count {
+            loop {
+                match self.lines.recv_timeout(Duration::from_millis(100)) {
+                    Ok(line) => {
+                        let found = line.contains(text);
+                        self.heard.push_str(&line);
+                        self.heard.push('\n');
+                        if found {
+                            break;
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => self.check_patience(),
+                    Err(RecvTimeoutError::Disconnected) => return false,
+                }
+            }
+        }
+        true
+    }
+
+    /// Sends a signal by name: `INT`, `TERM`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let script = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &script]).status().expect("a shell");
+        assert!(status.success(), "{script}");
+    }
+
+    /// Ends the command at once, wherever it is (SIGKILL).
+    pub(crate) fn kill(mut self) -> Said {
+        let _ = self.child.kill();
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(mut self) -> Said {
+        let status = loop {
+            match self.child.try_wait().expect("a child process") {
+                Some(status) => break status,
+                None => self.check_patience(),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        while let Ok(line) = self.lines.recv() {
+            self.heard.push_str(&line);
+            self.heard.push('\n');
+        }
+        let stderr = self.errors.take().expect("not yet taken").join().expect("a reader");
+        Said { code: code(status), stdout: self.heard, stderr }
+    }
+
+    fn check_patience(&mut self) {
+        if self.started.elapsed() > PATIENCE {
+            let _ = self.child.kill();
+            panic!("still running after {PATIENCE:?}; it had said:\n{}", self.heard);
+        }
+    }
+}
+
+fn code(status: ExitStatus) -> Option<i32> {
+    status.code()
+}
+
+impl Said {
+    /// The hash after `weights sha256`.
+    pub(crate) fn weights_sha256(&self) -> String {
+        let (_, rest) =
+            self.stderr.split_once("weights sha256 ").unwrap_or_else(|| panic!("no hash: {self:?}"));
+        rest.split_whitespace().next().expect("a hash").to_string()
+    }
+
+    /// The epoch lines of stdout, times aside.
+    pub(crate) fn epochs(&self) -> Vec<String> {
+        let epochs = self.stdout.lines().filter(|line| line.starts_with("epoch "));
+        epochs.map(|line| line.split(", time ").next().unwrap_or(line).to_string()).collect()
+    }
+}
+
+/// A small and fast run of the embedded sample, as options.
+pub(crate) const SMALL: &str =
+    "--data fashion-mnist-mini --resize 16 --train-limit 160 --batch-size 32 --threads 2 --seed 7";
+
+/// `results.csv` without its columns of time and speed.
+pub(crate) fn results_without_times(text: &str) -> Vec<Vec<String>> {
+    let mut rows = text.lines().map(|line| line.split(',').map(str::to_string).collect::<Vec<_>>());
+    let head = rows.next().expect("a head line");
+    let keep: Vec<bool> =
+        head.iter().map(|name| !["time", "img_per_s", "data_wait"].contains(&name.as_str())).collect();
+    let filter = |row: Vec<String>| {
+        row.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(value, _)| value).collect::<Vec<_>>()
+    };
+    std::iter::once(filter(head.clone())).chain(rows.map(filter)).collect()
+}

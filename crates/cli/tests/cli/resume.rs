@@ -1,0 +1,142 @@
+//! A run that is cut off anywhere ends with the very bytes of one that was not.
+
+use crate::program::{Place, SMALL, Said, results_without_times, start};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The run that all others must equal: momentum on, so that the velocity has to survive too.
+fn options() -> String {
+    format!("{SMALL} --epochs 3 --momentum 0.9 --lr 0.01 --save-every 2steps")
+}
+
+const RESULTS: &str = "runs/train/exp/results.csv";
+const LAST: &str = "runs/train/exp/weights/last.safetensors";
+const BEST: &str = "runs/train/exp/weights/best.safetensors";
+
+fn assert_same(reference: &(Place, Said), place: &Place, said: &Said) {
+    assert_eq!(said.weights_sha256(), reference.1.weights_sha256());
+    assert_eq!(place.read(LAST), reference.0.read(LAST), "last.safetensors");
+    assert_eq!(place.read(BEST), reference.0.read(BEST), "best.safetensors");
+    assert_eq!(
+        results_without_times(&place.text(RESULTS)),
+        results_without_times(&reference.0.text(RESULTS)),
+        "results.csv"
+    );
+}
+
+fn reference() -> (Place, Said) {
+    let place = Place::new();
+    let said = place.ok(&format!("train {}", options()));
+    (place, said)
+}
+
+#[test]
+fn killed_at_random_moments_it_ends_with_the_same_bytes() {
+    let began = std::time::Instant::now();
+    let reference = reference();
+    let whole = began.elapsed();
+
+    let place = Place::new();
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos();
+    let mut random = seed | 1;
+    let mut arguments = format!("train {}", options());
+    let mut heard = Vec::new();
+    let mut kills = 0;
+    let last = loop {
+        // xorshift: moments differ from run to run of this test; the seed is printed if it fails
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        let running = start(place.command(&arguments));
+        let moment = if kills < 4 { whole.mul_f64(f64::from(random % 1000) / 1500.0) } else { Duration::MAX };
+        if moment < Duration::MAX {
+            std::thread::sleep(moment);
+            let said = running.kill();
+            heard.extend(said.epochs());
+            if said.code == Some(0) {
+                break said;
+            }
+            kills += 1;
+        } else {
+            let said = running.wait();
+            heard.extend(said.epochs());
+            assert_eq!(said.code, Some(0), "seed {seed}: {said:?}");
+            break said;
+        }
+        if place.exists("runs/train/exp/args.yaml") {
+            arguments = "train --resume".into();
+        }
+    };
+    println!("seed {seed}, {kills} kills");
+    assert_same(&reference, &place, &last);
+    // a line may be said twice (killed after saying, before saving) or never (killed after saving, before saying),
+    // but never differently
+    for line in heard {
+        assert!(reference.1.epochs().contains(&line), "seed {seed}: {line}");
+    }
+}
+
+#[test]
+fn interrupted_inside_an_epoch_it_says_the_same_lines() {
+    let reference = reference();
+    let place = Place::new();
+    let first = place.ok(&format!("train {} --max-steps 7", options()));
+    assert_eq!(first.epochs(), reference.1.epochs()[..1]);
+    let second = place.ok("train --resume runs/train/exp --max-steps 15");
+    assert_eq!(second.epochs(), reference.1.epochs()[1..]);
+    assert_same(&reference, &place, &second);
+}
+
+#[test]
+fn another_number_of_threads_may_finish_it() {
+    let reference = reference();
+    let place = Place::new();
+    place.ok(&format!("train {} --max-steps 4", options()));
+    let said = place.ok("train --resume --threads 3 --max-steps 15");
+    assert_same(&reference, &place, &said);
+}
+
+#[test]
+fn a_finished_run_can_be_extended() {
+    let reference = reference();
+    let place = Place::new();
+    place.ok(&format!("train {SMALL} --epochs 2 --momentum 0.9 --lr 0.01 --save-every 2steps"));
+    let said = place.ok("train --resume --epochs 3");
+    assert_eq!(said.epochs(), reference.1.epochs()[2..]);
+    assert_eq!(
+        results_without_times(&place.text(RESULTS)),
+        results_without_times(&reference.0.text(RESULTS))
+    );
+}
+
+#[test]
+fn what_decides_the_bytes_may_not_change() {
+    let place = Place::new();
+    place.ok(&format!("train {SMALL} --max-steps 1"));
+    for change in ["--lr 0.1", "--seed 8", "--batch-size 16", "--resize 24", "--data fashion-mnist"] {
+        let said = place.plusx(&format!("train --resume {change}"));
+        assert_eq!(said.code, Some(2), "{change}: {said:?}");
+        let option = change.split(' ').next().expect("an option");
+        assert!(said.stderr.contains(option), "{change}: {said:?}");
+    }
+}
+
+#[test]
+fn the_newest_run_is_meant_unless_one_is_named() {
+    let place = Place::new();
+    place.ok(&format!("train {SMALL} --max-steps 1"));
+    place.ok(&format!("train {SMALL} --max-steps 1"));
+    let said = place.ok("train --resume --max-steps 2");
+    assert!(said.stderr.contains("exp2"), "{said:?}");
+    let said = place.ok("train --resume runs/train/exp --max-steps 2");
+    assert!(!said.stderr.contains("exp2"), "{said:?}");
+}
+
+#[test]
+fn nothing_to_resume_is_said() {
+    let place = Place::new();
+    let said = place.plusx("train --resume");
+    assert_eq!(said.code, Some(66), "{said:?}");
+    let said = place.plusx("train --resume runs/train/nowhere");
+    assert_eq!(said.code, Some(66), "{said:?}");
+    assert!(said.stderr.contains("nowhere"), "{said:?}");
+}

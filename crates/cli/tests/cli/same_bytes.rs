@@ -1,0 +1,47 @@
+//! Thread counts and instruction sets leave no trace in the weights.
+
+use crate::program::{Place, SMALL};
+use serde_json::Value;
+
+/// The weights after a few steps with these options, by hash.
+fn weights(options: &str) -> String {
+    let place = Place::new();
+    // 80 images a step: more than one segment of images, and a last batch of another size
+    place
+        .ok(&format!("train {SMALL} --batch-size 80 --train-limit 200 --epochs 1 {options}"))
+        .weights_sha256()
+}
+
+fn levels() -> Vec<String> {
+    let said = Place::new().ok("doctor --json");
+    let found: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    let names = found["isa_levels"].as_array().expect("a list").iter();
+    names.map(|name| name.as_str().expect("a name").to_string()).collect()
+}
+
+#[test]
+fn thread_counts_leave_no_trace() {
+    let one = weights("--threads 1");
+    for threads in [2, 3, 4, 7] {
+        assert_eq!(weights(&format!("--threads {threads}")), one, "{threads} threads");
+    }
+}
+
+#[test]
+fn levels_with_fused_multiply_add_leave_no_trace() {
+    let fused: Vec<_> = levels().into_iter().filter(|level| level != "portable").collect();
+    if fused.len() < 2 {
+        println!("SKIPPED: this machine has {fused:?} only, nothing to compare");
+        return;
+    }
+    let first = weights(&format!("--isa {}", fused[0]));
+    for level in &fused[1..] {
+        assert_eq!(weights(&format!("--isa {level}")), first, "{level}");
+    }
+}
+
+#[test]
+fn the_portable_level_runs_and_agrees_with_itself() {
+    let one = weights("--isa portable --threads 1");
+    assert_eq!(weights("--isa portable --threads 3"), one);
+}

@@ -1,0 +1,120 @@
+//! `plusx train` from beginning to end: what goes to which stream, and what is in the folder.
+
+use crate::program::{Place, SMALL, results_without_times};
+use serde_json::Value;
+
+#[test]
+fn a_run_speaks_the_chapters_lines_and_fills_its_folder() {
+    let place = Place::new();
+    let said = place.ok(&format!("train {SMALL} --epochs 2"));
+
+    let lines: Vec<_> = said.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{said:?}");
+    assert_eq!(lines[0], "training on cpu(0)");
+    for (index, line) in lines[1..].iter().enumerate() {
+        assert_epoch_line(line, index + 1);
+    }
+    assert!(said.stderr.contains("11,178,378 parameters"), "{}", said.stderr);
+    assert!(said.stderr.contains("estimated time"), "{}", said.stderr);
+    assert!(said.stderr.lines().last().is_some_and(|line| line.contains("fashion-mnist-mini")), "{said:?}");
+    assert!(!said.stderr.contains('\x1b'), "no colours or cursor movements without a terminal");
+
+    let run = "runs/train/exp";
+    for name in ["args.yaml", "results.csv", "curves.svg", "curves.png"] {
+        assert!(place.exists(&format!("{run}/{name}")), "{name}");
+    }
+    for name in ["last", "best"] {
+        assert!(place.exists(&format!("{run}/weights/{name}.safetensors")), "{name}");
+    }
+    assert!(place.text(&format!("{run}/args.yaml")).contains("fashion-mnist-mini"));
+    assert!(place.text(&format!("{run}/results.csv")).contains("fashion-mnist-mini"));
+    assert_eq!(results_without_times(&place.text(&format!("{run}/results.csv"))).len(), 3);
+}
+
+/// `epoch 1, loss 0.1234, train acc 0.123, test acc 0.123, time 12.3 sec`
+fn assert_epoch_line(line: &str, epoch: usize) {
+    let parts: Vec<_> = line.split(", ").collect();
+    let number = |part: &str, before: &str, after: &str, digits: usize| {
+        let number = part.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let number = number.unwrap_or_else(|| panic!("{line}"));
+        assert!(number.parse::<f64>().is_ok(), "{line}");
+        assert_eq!(number.split_once('.').map(|(_, decimals)| decimals.len()), Some(digits), "{line}");
+    };
+    assert_eq!(parts.len(), 5, "{line}");
+    assert_eq!(parts[0], format!("epoch {epoch}"));
+    number(parts[1], "loss ", "", 4);
+    number(parts[2], "train acc ", "", 3);
+    number(parts[3], "test acc ", "", 3);
+    number(parts[4], "time ", " sec", 1);
+}
+
+#[test]
+fn json_is_one_object_a_line() {
+    let place = Place::new();
+    let said = place.ok(&format!("train {SMALL} --epochs 1 --json"));
+    let objects: Vec<Value> = said
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let of = |name: &str| objects.iter().filter(|object| object["event"] == name).count();
+    assert_eq!((of("plan"), of("started"), of("step"), of("epoch"), of("finished")), (1, 1, 5, 1, 1));
+    let last = objects.last().expect("an object");
+    assert_eq!(last["data"], "fashion-mnist-mini");
+    assert_eq!(last["weights_sha256"], said.weights_sha256());
+}
+
+#[test]
+fn dry_run_prints_the_plan_and_writes_nothing() {
+    let place = Place::new();
+    let said = place.ok(&format!("train {SMALL} --dry-run"));
+    assert!(said.stdout.contains("11,178,378 parameters"), "{said:?}");
+    assert!(!place.exists("runs"));
+    let said = place.ok(&format!("train {SMALL} --dry-run --json"));
+    let plan: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    assert_eq!(plan["parameters"], 11_178_378);
+    assert_eq!(plan["threads"], 2);
+}
+
+#[test]
+fn threads_come_from_the_option_then_rayon_then_openmp() {
+    let place = Place::new();
+    let threads = |arguments: &str, variables: &[(&str, &str)]| {
+        let mut command =
+            place.command(&format!("train --data fashion-mnist-mini --dry-run --json {arguments}"));
+        command.envs(variables.iter().copied());
+        let said = crate::program::start(command).wait();
+        serde_json::from_str::<Value>(&said.stdout).unwrap_or_else(|_| panic!("{said:?}"))["threads"].clone()
+    };
+    let both = [("RAYON_NUM_THREADS", "3"), ("OMP_NUM_THREADS", "5")];
+    assert_eq!(threads("--threads 4", &both), 4);
+    assert_eq!(threads("", &both), 3);
+    assert_eq!(threads("", &both[1..]), 5);
+}
+
+#[test]
+fn a_diverged_run_fails_and_keeps_its_checkpoint() {
+    let place = Place::new();
+    let said = place.plusx(&format!("train {SMALL} --lr 1e30 --save-every 1steps"));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.contains("--lr"), "{said:?}");
+    // whether a checkpoint was due before the first bad step or not: what is there can be read
+    if place.exists("runs/train/exp/weights/last.safetensors") {
+        let said = place.plusx("train --resume");
+        assert_eq!(said.code, Some(1), "it diverges again: {said:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_end_the_run() {
+    let place = Place::new();
+    let mut command = place.shell(&format!("\"$PLUSX\" train {SMALL} --epochs 2; echo code $? >&2"));
+    command.stderr(std::process::Stdio::piped());
+    let mut running = crate::program::start(
+        place.shell(&format!("{{ \"$PLUSX\" train {SMALL} --epochs 2; echo code $? >&2; }} | head -n 1")),
+    );
+    assert!(running.hear("training on cpu(0)", 1));
+    let said = running.wait();
+    assert!(said.stderr.contains("code 0"), "{said:?}");
+    assert_eq!(results_without_times(&place.text("runs/train/exp/results.csv")).len(), 3);
+}

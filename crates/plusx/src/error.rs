@@ -1,0 +1,64 @@
+//! What can go wrong behind the front door.
+
+use crate::Shape;
+use plusx_engine::EngineError;
+use plusx_model::ModelError;
+
+/// An error of [`Model`](crate::Model) or [`Tensor`](crate::Tensor); says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The network cannot be built for these images.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The network cannot be run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A weight file cannot be used.
+    #[error(transparent)]
+    Train(#[from] plusx_train::TrainError),
+    /// The number of values is not the product of the shape.
+    #[error("shape {shape} holds {expected} values, but {given} were given")]
+    Length {
+        /// The shape asked for.
+        shape: Shape,
+        /// Values it holds.
+        expected: usize,
+        /// Values given.
+        given: usize,
+    },
+    /// Images must be (images, channels, rows, columns).
+    #[error("a network reads images of shape (images, channels, rows, columns), none of them 0, not {shape}")]
+    NotImages {
+        /// The shape given.
+        shape: Shape,
+    },
+    /// A model was used before its parameters had values.
+    #[error(
+        "the parameters have no values yet: call initialize(Init::Xavier, 42), say, before the first forward"
+    )]
+    NotInitialized,
+    /// Another image size needs parameters of another shape.
+    #[error(
+        "parameter {name} was made as {had}, but images of shape {images} need {needs}: \
+         use a new Model for images of this shape"
+    )]
+    Reshaped {
+        /// The parameter, or "the network" if it has other parameters altogether.
+        name: String,
+        /// Shape of the images given.
+        images: Shape,
+        /// Dimensions it has.
+        had: Shape,
+        /// Dimensions it would need.
+        needs: Shape,
+    },
+    /// One label is needed for each image.
+    #[error("{images} images came with {labels} labels: give one class index for each image")]
+    Labels {
+        /// Number of images.
+        images: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+}
