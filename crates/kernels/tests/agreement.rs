@@ -1,0 +1,129 @@
+//! What a convolution does on the way out (statistics, gate, sums) gives the same bytes as the standalone steps, so that
+//! a plan may fuse or not without changing a result.
+
+mod support;
+
+use plusx_kernels::args::{Gate, Grad, Sink, Source, Sums, Term};
+use plusx_kernels::conv::{self, BackwardDataArgs, ForwardArgs};
+use plusx_kernels::elementwise::{SINK, SinkArgs};
+use plusx_kernels::norm::{STATS, StatsArgs};
+use plusx_kernels::shape::{ConvShape, MapShape};
+use plusx_kernels::view::RowsMut;
+use plusx_kernels::{LANES, Level, pitch, select};
+use support::Random;
+use support::sinks::{SinkData, SinkForm};
+
+fn square(c: usize, k: usize, h: usize, stride: usize) -> ConvShape {
+    let oh = (h - 1) / stride + 1;
+    ConvShape {
+        c,
+        k,
+        h,
+        w: h,
+        oh,
+        ow: oh,
+        kernel: [3, 3],
+        stride: [stride; 2],
+        padding: [1, 1],
+        dilation: [1, 1],
+        groups: 1,
+        c_pitch: pitch(c),
+    }
+}
+
+/// Shapes on both sides of the border between the walks by pixel and by image, and beyond one run of 64 pixels.
+fn shapes() -> Vec<ConvShape> {
+    vec![
+        square(3, 17, 1, 1),
+        square(16, 6, 4, 1),
+        square(17, 64, 7, 2),
+        square(6, 33, 9, 1),
+        square(16, 16, 12, 2),
+    ]
+}
+
+fn levels() -> impl Iterator<Item = Level> {
+    Level::ALL.into_iter().filter(|level| level.supported())
+}
+
+fn bits(sums: &[f64]) -> Vec<u64> {
+    sums.iter().map(|sum| sum.to_bits()).collect()
+}
+
+#[test]
+fn statistics_fused_or_not() {
+    let mut random = Random(61);
+    for (shape, level) in shapes().into_iter().flat_map(|shape| levels().map(move |level| (shape, level))) {
+        let (images, pixels, k) = (5, shape.oh * shape.ow, shape.k_pitch());
+        let data = random.map(images * shape.h * shape.w, shape.c, false);
+        let filters: Vec<f32> = (0..shape.k * shape.c * 9).map(|_| random.real()).collect();
+        let mut weights = vec![0.0; conv::packed_len(&shape)];
+        conv::pack(&shape, &filters, &mut weights);
+        let shift = random.map(1, shape.k, false);
+        let mut map = vec![f32::NAN; images * pixels * k];
+        let mut sums = vec![f64::NAN; images * 2 * k];
+        (select(conv::FORWARD, level, &shape).run)(ForwardArgs {
+            shape: &shape,
+            images,
+            src: Source { main: Term { data: &data, affine: None }, add: None, relu: false },
+            keep: None,
+            weights: &weights,
+            bias: None,
+            blocks: 0..k / LANES,
+            dst: RowsMut::new(&mut map, k, 0, k),
+            sums: Some(Sums { shift: &shift, out: RowsMut::new(&mut sums, k, 0, k) }),
+            scratch: &mut vec![0.0; conv::forward_scratch_len(&shape, images)],
+        });
+        let stored = MapShape { c: shape.k, pitch: k, pixels };
+        let mut apart = vec![f64::NAN; images * 2 * k];
+        let out = RowsMut::new(&mut apart, k, 0, k);
+        let run = select(STATS, level, &stored).run;
+        run(StatsArgs { shape: &stored, images, data: &map, sums: Sums { shift: &shift, out } });
+        assert_eq!(bits(&sums), bits(&apart), "{level} {shape:?}");
+    }
+}
+
+#[test]
+fn gates_and_sums_fused_or_not() {
+    let mut random = Random(62);
+    for (shape, level) in shapes().into_iter().flat_map(|shape| levels().map(move |level| (shape, level))) {
+        let (images, pixels, c) = (5, shape.h * shape.w, shape.c_pitch);
+        let g = random.map(images * shape.oh * shape.ow, shape.k, false);
+        let filters: Vec<f32> = (0..shape.k * shape.c * 9).map(|_| random.real()).collect();
+        let mut packed = vec![0.0; conv::packed_len(&shape)];
+        conv::pack(&shape, &filters, &mut packed);
+        let mut weights = vec![0.0; conv::backward_len(&shape)];
+        conv::pack_backward(&shape, &packed, 0..c / LANES, &mut weights);
+        let data = SinkData::new(&mut random, [shape.c, pixels, images], false);
+        let convolve = |sink: Sink<'_>| {
+            (select(conv::BACKWARD_DATA, level, &shape).run)(BackwardDataArgs {
+                shape: &shape,
+                images,
+                grad: Grad { g: &g, norm: None },
+                weights: &weights,
+                blocks: 0..c / LANES,
+                sink,
+                scratch: &mut vec![0.0; conv::backward_data_scratch_len(&shape, images)],
+            });
+        };
+        for form in SinkForm::all() {
+            let fused = data.fill(form, 0..images, convolve);
+            let apart = data.fill(form, 0..images, |mut sink| {
+                let plain = Sink {
+                    dst: sink.dst.reborrow(),
+                    accumulate: form.accumulate,
+                    gate: Gate::Open,
+                    sums: None,
+                };
+                convolve(plain);
+                sink.accumulate = true;
+                let shape = MapShape { c: shape.c, pitch: c, pixels };
+                (select(SINK, level, &shape).run)(SinkArgs { shape: &shape, images, g: None, sink });
+            });
+            let same =
+                fused.map.iter().zip(&apart.map).all(|(fused, apart)| fused.to_bits() == apart.to_bits());
+            assert!(same, "{level} {form:?} {shape:?}");
+            assert_eq!(bits(&fused.sums), bits(&apart.sums), "{level} {form:?} {shape:?}");
+        }
+    }
+}
