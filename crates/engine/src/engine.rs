@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
-use plusx_kernels::Level;
+use plusx_kernels::{LANES, Level};
 use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Targets};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::params::Params;
@@ -16,6 +16,9 @@ use crate::plan::{IMAGES, Mode, Plan};
 use crate::pool::Pool;
 use crate::profile::{Profile, StepProfile};
 use crate::run::{Batch, Machine, run};
+
+/// Values of all maps of a batch together, at most: 2^44 where addresses have 64 bits, 64 TiB.
+const MOST_VALUES: usize = usize::MAX >> 20;
 
 /// How an engine works; what it computes does not depend on it, except that levels of different arithmetic profiles
 /// round differently ([`Level::profile`]).
@@ -83,6 +86,12 @@ impl Engine {
         let shape = self.graph.input_shape();
         if batch == 0 {
             return Err(EngineError::Images { n: 0, shape, len: 0 });
+        }
+        // far above any machine's memory, far below what sizes can count
+        let image: usize = self.graph.nodes.iter().map(|node| node.shape.len() + LANES).sum();
+        if batch > MOST_VALUES / image {
+            let what = format!("the maps of {batch} images");
+            return Err(EngineError::Memory { mib: usize::MAX >> 20, what });
         }
         let key = (mode.clone(), batch);
         let (graph, layout, level) = (&self.graph, &self.store.layout, self.level);

@@ -42,7 +42,11 @@ pub enum EngineError {
     },
 
     /// A batch whose values are not whole images.
-    #[error("{n} images of {shape} need {} values, got {len}; pass [n][h][w][c] values of at least one image", n * shape.len())]
+    #[error(
+        "a batch of {n} images of {shape} came with {len} values; pass at least one image, and {} values for each, \
+         as [n][h][w][c]",
+        shape.len()
+    )]
     Images {
         /// How many images there should be.
         n: usize,

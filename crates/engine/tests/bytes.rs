@@ -1,0 +1,113 @@
+//! The same bytes whatever the machine does: threads, levels of one profile, batch sizes, what ran before.
+
+mod interpreter;
+
+use interpreter::networks;
+use plusx_engine::{Engine, EngineOptions, Level};
+use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::graph::Graph;
+use plusx_model::init::{Init, initialize};
+use plusx_model::random::{Philox, uniform24};
+use plusx_model::trace::{Names, trace};
+use plusx_model::zoo::{self, ZooOptions};
+
+fn images(len: usize) -> Vec<f32> {
+    let random = Philox::new(5, 9);
+    (0..len).map(|index| uniform24(random.block([index as u32, 0, 0, 0])[0])).collect()
+}
+
+fn engine(graph: &Graph, threads: usize, level: Level) -> Engine {
+    let mut engine = Engine::new(graph.clone(), EngineOptions { threads, level, profile: false }).unwrap();
+    engine.set_params(&initialize(graph, Init::Xavier, 3)).unwrap();
+    engine
+}
+
+fn resnet(size: &str) -> Graph {
+    let block = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
+    trace(block.as_ref(), size.parse().unwrap(), &mut Names::new()).unwrap()
+}
+
+/// Everything a few steps leave behind, as bits.
+fn trained(engine: &mut Engine, n: usize, steps: usize) -> Vec<u32> {
+    let data = images(n * engine.graph().input_shape().len());
+    let labels: Vec<u32> = (0..n as u32).map(|image| image % 4).collect();
+    let sgd = Sgd {
+        lr: 0.05,
+        momentum: 0.9,
+        nesterov: false,
+        weight_decay: 1e-4,
+        decay_all: false,
+        scale: 1.0 / n as f32,
+    };
+    let mut bits = Vec::new();
+    for _ in 0..steps {
+        let batch = Images { data: &data, n };
+        let result = engine.train_step(batch, Targets::Classes(&labels), Some(&sgd)).unwrap();
+        bits.extend(result.losses.iter().map(|loss| loss.to_bits()));
+        bits.extend(result.predictions);
+    }
+    for params in [engine.params(), engine.gradients(), engine.velocity().unwrap()] {
+        bits.extend(params.values().iter().map(|value| value.to_bits()));
+    }
+    bits
+}
+
+#[test]
+fn threads_change_no_byte() {
+    let networks = networks::all();
+    for (name, graph) in &networks {
+        let reference = trained(&mut engine(graph, 1, Level::detect()), 70, 1);
+        for threads in [2, 3, 4, 7] {
+            let bits = trained(&mut engine(graph, threads, Level::detect()), 70, 1);
+            assert!(bits == reference, "{name}: {threads} threads");
+        }
+    }
+    let graph = resnet("1x32x32");
+    let mut reused = engine(&graph, 1, Level::detect());
+    let reference = trained(&mut reused, 9, 2);
+    for threads in [2, 3, 4, 7] {
+        // the number may also change between steps, and what ran before leaves no trace
+        reused.set_threads(threads);
+        reused.set_params(&initialize(&graph, Init::Xavier, 3)).unwrap();
+        reused.set_velocity(None).unwrap();
+        reused.infer(Images { data: &images(12 * 1024), n: 12 }, &[graph.output()]).unwrap();
+        assert!(trained(&mut reused, 9, 2) == reference, "{threads} threads");
+    }
+}
+
+#[test]
+fn levels_of_one_profile_change_no_byte() {
+    let mut graphs = networks::all();
+    graphs.push(("resnet18-d2l", resnet("1x32x32")));
+    for (name, graph) in &graphs {
+        let mut references = std::collections::HashMap::new();
+        for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+            let bits = trained(&mut engine(graph, 2, level), 5, 1);
+            let reference = references.entry(level.profile()).or_insert_with(|| bits.clone());
+            assert!(bits == *reference, "{name}: {level}");
+        }
+    }
+}
+
+#[test]
+fn an_image_has_the_same_logits_in_any_batch() {
+    let mut graphs = networks::all();
+    graphs.push(("resnet18-d2l", resnet("1x32x32")));
+    for (name, graph) in &graphs {
+        let (len, n) = (graph.input_shape().len(), 7);
+        let data = images(n * len);
+        let mut engine = engine(graph, 2, Level::detect());
+        // running statistics away from their start
+        trained(&mut engine, 6, 1);
+        let mut logits = |range: std::ops::Range<usize>| {
+            let batch = Images { data: &data[range.start * len..range.end * len], n: range.len() };
+            engine.infer(batch, &[graph.output()]).unwrap().remove(0).data
+        };
+        let whole = logits(0..n);
+        for split in [1, 2, 5] {
+            let parts = [logits(0..split), logits(split..n)].concat();
+            let equal = parts.iter().zip(&whole).all(|(part, whole)| part.to_bits() == whole.to_bits());
+            assert!(equal, "{name}: split at {split}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Small networks that take the planner through all its cases, most of them unlike any ResNet.
+
+use plusx_model::ModelError;
+use plusx_model::block::{Block, Var};
+use plusx_model::containers::{Residual, Sequential};
+use plusx_model::graph::{Graph, RunningVariance};
+use plusx_model::layers::{BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
+use plusx_model::shape::ImageShape;
+use plusx_model::trace::{Names, trace};
+
+/// A network written as a function.
+struct Net<F>(F);
+
+impl<F: for<'g> Fn(Var<'g>) -> Result<Var<'g>, ModelError>> Block for Net<F> {
+    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+        (self.0)(x)
+    }
+
+    fn alias(&self) -> String {
+        "net".to_owned()
+    }
+}
+
+fn net(
+    input: (usize, usize, usize),
+    build: impl for<'g> Fn(Var<'g>) -> Result<Var<'g>, ModelError>,
+) -> Graph {
+    let (c, h, w) = input;
+    trace(&Net(build), ImageShape::new(c, h, w), &mut Names::new()).unwrap()
+}
+
+fn conv(channels: usize) -> Conv2d {
+    Conv2d::new(channels, 3).padding(1)
+}
+
+fn head<'g>(x: Var<'g>) -> Result<Var<'g>, ModelError> {
+    Dense::new(4).forward(GlobalAvgPool2d::new().forward(x)?)
+}
+
+/// All networks, with the name of what is special about them.
+pub(crate) fn all() -> Vec<(&'static str, Graph)> {
+    let mut all = plain();
+    all.extend(sums());
+    all.extend(shared());
+    all
+}
+
+fn plain() -> Vec<(&'static str, Graph)> {
+    vec![
+        ("dense only", net((2, 3, 3), |x| Dense::new(4).forward(x))),
+        ("conv, relu, head", net((1, 6, 5), |x| head(conv(5).forward(x)?.relu()))),
+        (
+            "conv, bn, relu, head",
+            net((3, 6, 6), |x| head(BatchNorm::new().forward(conv(17).forward(x)?)?.relu())),
+        ),
+        (
+            "conv with bn but no relu",
+            net((2, 5, 5), |x| head(BatchNorm::new().forward(conv(6).forward(x)?)?)),
+        ),
+        ("conv without bias", net((2, 5, 5), |x| head(conv(6).bias(false).forward(x)?.relu()))),
+        ("bn of the images", net((3, 6, 6), |x| head(conv(6).forward(BatchNorm::new().forward(x)?)?.relu()))),
+        ("relu of the images", net((3, 6, 6), |x| head(conv(6).forward(x.relu())?.relu()))),
+        (
+            "relu of relu",
+            net((2, 5, 5), |x| {
+                let y = conv(6).forward(x)?.relu().relu();
+                head((conv(6).forward(y.relu())? + y)?.relu().relu())
+            }),
+        ),
+        (
+            "bn after pool",
+            net((2, 8, 8), |x| {
+                let y = MaxPool2d::new(3).strides(2).padding(1).forward(conv(6).forward(x)?)?;
+                head(conv(5).forward(BatchNorm::new().forward(y)?.relu())?.relu())
+            }),
+        ),
+        (
+            "bn after average",
+            net((2, 4, 4), |x| {
+                let y = GlobalAvgPool2d::new().forward(conv(6).bias(false).forward(x)?)?;
+                Dense::new(4).forward(BatchNorm::new().forward(y)?.relu())
+            }),
+        ),
+        (
+            "pool of bn and relu",
+            net((2, 9, 8), |x| {
+                let y = BatchNorm::new().forward(conv(6).forward(x)?)?.relu();
+                head(conv(5).forward(MaxPool2d::new(3).strides(2).padding(1).forward(y)?)?.relu())
+            }),
+        ),
+        (
+            "pool of pool, images first",
+            net((2, 9, 9), |x| {
+                let y = MaxPool2d::new(2).forward(x)?;
+                let y = MaxPool2d::new(2).strides(1).forward(conv(6).forward(y)?)?;
+                head(MaxPool2d::new(2).strides(1).forward(y)?)
+            }),
+        ),
+        (
+            "dense in the middle",
+            net((2, 4, 4), |x| {
+                let y = Dense::new(20).forward(conv(6).forward(x)?.relu())?.relu();
+                Dense::new(4).forward(BatchNorm::new().forward(Dense::new(9).forward(y)?)?.relu())
+            }),
+        ),
+        (
+            "logits through bn",
+            net((2, 4, 4), |x| BatchNorm::new().forward(Dense::new(4).forward(conv(3).forward(x)?.relu())?)),
+        ),
+        ("logits through relu", net((2, 4, 4), |x| Ok(Dense::new(4).forward(x)?.relu()))),
+        ("average as logits", net((2, 4, 4), |x| GlobalAvgPool2d::new().forward(conv(4).forward(x)?))),
+        (
+            "strides, kernels, dilation, groups",
+            net((4, 11, 9), |x| {
+                let y = Conv2d::new(6, (5, 3)).strides((2, 1)).padding((2, 0)).forward(x)?.relu();
+                let y = Conv2d::new(8, 3).dilation(2).padding(2).forward(y)?.relu();
+                let y = Conv2d::new(6, 3).groups(2).padding(1).forward(BatchNorm::new().forward(y)?)?.relu();
+                head(Conv2d::new(5, 1).strides(2).forward(y)?)
+            }),
+        ),
+        (
+            "unbiased, other momentum",
+            net((2, 5, 5), |x| {
+                let bn =
+                    BatchNorm::new().momentum(0.7).epsilon(1e-3).running_variance(RunningVariance::Unbiased);
+                head(bn.forward(conv(6).forward(x)?)?.relu())
+            }),
+        ),
+    ]
+}
+
+fn sums() -> Vec<(&'static str, Graph)> {
+    vec![
+        ("residual on the images", net((3, 6, 6), |x| head(Residual::new(3).forward(x)?))),
+        (
+            "residual, strided shortcut",
+            net((3, 7, 7), |x| {
+                head(Residual::new(6).use_1x1conv(true).strides(2).forward(conv(3).forward(x)?)?)
+            }),
+        ),
+        (
+            "two residuals",
+            net((1, 8, 8), |x| {
+                let y = BatchNorm::new().forward(conv(6).forward(x)?)?.relu();
+                let y = Residual::new(6).forward(MaxPool2d::new(2).forward(y)?)?;
+                head(Residual::new(18).use_1x1conv(true).strides(2).forward(Residual::new(6).forward(y)?)?)
+            }),
+        ),
+        (
+            "bn on both branches",
+            net((3, 6, 6), |x| {
+                let a = BatchNorm::new().forward(conv(6).forward(x)?)?;
+                let b = BatchNorm::new().forward(Conv2d::new(6, 1).forward(x)?)?;
+                head((a + b)?.relu())
+            }),
+        ),
+        (
+            "x + x",
+            net((3, 4, 4), |x| {
+                let y = conv(6).forward(x)?;
+                head(((y + y)?.relu() + y)?)
+            }),
+        ),
+        (
+            "x + relu(x)",
+            net((3, 4, 4), |x| {
+                let y = BatchNorm::new().forward(conv(6).forward(x)?)?;
+                head((y + y.relu())?)
+            }),
+        ),
+        (
+            "add of three",
+            net((3, 5, 5), |x| {
+                let a = conv(6).forward(x)?;
+                let b = BatchNorm::new().forward(Conv2d::new(6, 1).forward(x)?)?;
+                let c = conv(6).forward(a.relu())?.relu();
+                head(((a + b)? + c)?.relu())
+            }),
+        ),
+        (
+            "add without relu",
+            net((3, 5, 5), |x| {
+                let a = conv(6).forward(x)?;
+                let b = conv(6).forward(a)?;
+                let s = (a + b)?;
+                head((conv(6).forward(s)? + s)?)
+            }),
+        ),
+        (
+            "one convolution and a skip",
+            net((3, 5, 5), |x| {
+                let y = conv(6).forward(x)?.relu();
+                head((conv(6).forward(y)? + y)?.relu())
+            }),
+        ),
+        (
+            "a skip read late",
+            net((3, 5, 5), |x| {
+                // the buffer of the sum's gradient is still needed when the skip's other reader writes
+                let y = conv(6).forward(x)?.relu();
+                let a = conv(6).forward(y)?;
+                let b = conv(6).forward(y)?;
+                head(((a + y)?.relu() + b)?.relu())
+            }),
+        ),
+        (
+            "pre-activation",
+            net((3, 6, 6), |x| {
+                let mut y = conv(6).forward(x)?;
+                for _ in 0..2 {
+                    let z = BatchNorm::new().forward(y)?.relu();
+                    let z = conv(6).forward(z)?;
+                    let z = BatchNorm::new().forward(z)?.relu();
+                    y = (conv(6).forward(z)? + y)?;
+                }
+                head(BatchNorm::new().forward(y)?.relu())
+            }),
+        ),
+        (
+            "nested skips",
+            net((3, 5, 5), |x| {
+                let y = conv(6).forward(x)?.relu();
+                let inner = (conv(6).forward(y)? + y)?;
+                let outer = (inner + y)?;
+                head(((outer + inner)? + y)?.relu())
+            }),
+        ),
+        (
+            "bn of bn, twice read",
+            net((3, 5, 5), |x| {
+                let y = conv(6).forward(x)?;
+                let a = BatchNorm::new().forward(y)?;
+                let b = BatchNorm::new().forward(a)?;
+                head((BatchNorm::new().forward(y)? + (a + b)?)?)
+            }),
+        ),
+        (
+            "images added",
+            net((3, 5, 5), |x| {
+                let y = (BatchNorm::new().forward(x)? + x)?;
+                head((conv(3).forward(y)? + x)?.relu())
+            }),
+        ),
+        (
+            "pools added",
+            net((3, 6, 6), |x| {
+                let y = conv(6).forward(x)?.relu();
+                let a = MaxPool2d::new(3).strides(1).padding(1).forward(y)?;
+                head(
+                    (BatchNorm::new().forward(a)? + MaxPool2d::new(3).strides(1).padding(1).forward(y)?)?
+                        .relu(),
+                )
+            }),
+        ),
+    ]
+}
+
+fn shared() -> Vec<(&'static str, Graph)> {
+    vec![
+        ("a convolution used twice", {
+            let twice = conv(3);
+            net((3, 5, 5), move |x| {
+                let y = twice.forward(x)?.relu();
+                head((twice.forward(y)? + y)?.relu())
+            })
+        }),
+        ("conv and bn used twice", {
+            let (twice, bn) = (conv(3), BatchNorm::new());
+            net((3, 5, 5), move |x| {
+                let y = bn.forward(twice.forward(x)?)?.relu();
+                let z = bn.forward(twice.forward(y)?)?;
+                head((z + twice.forward(x)?)?.relu())
+            })
+        }),
+        ("bn used twice, statistics first", {
+            let bn = BatchNorm::new();
+            net((3, 5, 5), move |x| {
+                let (a, b) = (conv(6).forward(x)?, conv(6).forward(x)?);
+                head((bn.forward(a)? + bn.forward(b)?)?.relu())
+            })
+        }),
+        ("sequential", {
+            let mut block = Sequential::new();
+            block.push(conv(6)).push(BatchNorm::new()).push(Residual::new(6));
+            net((1, 6, 6), move |x| head(block.forward(x)?))
+        }),
+    ]
+}
