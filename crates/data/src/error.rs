@@ -79,15 +79,14 @@ pub enum DataError {
         found: String,
     },
     /// No address gave the file.
-    #[error(
-        "cannot download {file}; tried:{}\nthe part received so far is kept; run the command again to go on",
-        bullets(tried)
-    )]
+    #[error("cannot download {file}; tried:{}\n{}", bullets(tried), after_download(*kept))]
     Download {
         /// Name of the file.
         file: String,
         /// Every address, with why it failed.
         tried: Vec<String>,
+        /// Whether some of it was received and kept.
+        kept: bool,
     },
     /// A base address that cannot be used.
     #[error("the mirror \"{mirror}\" is not usable: {reason}")]
@@ -174,4 +173,12 @@ impl DataError {
 
 fn bullets(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  - {line}")).collect()
+}
+
+fn after_download(kept: bool) -> &'static str {
+    if kept {
+        "what was received so far is kept; run the command again to go on from there"
+    } else {
+        "another server can be given with --mirror"
+    }
 }

@@ -3,6 +3,23 @@
 //!
 //! [`load`] gives a whole [`Dataset`], [`Loader`] turns one of its [`Split`]s into batches on its own thread.
 //! The network is used in [`download`] and nowhere else; nothing here calls it unasked.
+//!
+//! ```
+//! use plusx_data::{BatchPlan, FindOptions, Loader, load};
+//! use std::sync::Arc;
+//!
+//! let set = load("fashion-mnist-mini", &FindOptions::default())?;
+//! let plan = BatchPlan { order: (0..300).collect(), batch_size: 256, first: 0, resize: [96, 96] };
+//! let mut loader = Loader::new(Arc::new(set.test), plan);
+//! let mut sizes = Vec::new();
+//! while let Some(batch) = loader.next() {
+//!     let batch = batch?;
+//!     sizes.push(batch.n);
+//!     loader.recycle(batch);
+//! }
+//! assert_eq!(sizes, [256, 44]);
+//! # Ok::<(), plusx_data::DataError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod dataset;

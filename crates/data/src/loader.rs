@@ -222,6 +222,7 @@ pub(crate) fn to_tensor() -> [f32; 256] {
 mod tests {
     use super::*;
     use plusx_model::shape::ImageShape;
+    use proptest::prelude::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// `n` images of 2x2, image `i` all `i`, labelled `i % 10`.
@@ -258,6 +259,25 @@ mod tests {
         assert_eq!(labels_of(Loader::new(split(5), resumed)), [vec![4]]);
         let done = BatchPlan { first: 3, ..plan };
         assert!(labels_of(Loader::new(split(5), done)).is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// Every sample once, in order, whatever the batch size; a resumed epoch is the rest of the whole one.
+        #[test]
+        fn a_resumed_epoch_is_the_rest_of_it(
+            order in prop::collection::vec(0_u32..50, 0..70),
+            batch_size in 1_usize..20,
+            first in 0_usize..10,
+        ) {
+            let plan = plan(order.clone(), batch_size);
+            let all = labels_of(Loader::new(split(50), plan.clone()));
+            prop_assert_eq!(all.len(), plan.batches());
+            prop_assert_eq!(all.concat(), order.iter().map(|i| i % 10).collect::<Vec<_>>());
+            let rest = labels_of(Loader::new(split(50), BatchPlan { first, ..plan }));
+            prop_assert_eq!(&rest[..], &all[first.min(all.len())..]);
+        }
     }
 
     #[test]

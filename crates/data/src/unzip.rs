@@ -31,13 +31,17 @@ pub(crate) fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
-/// SHA-256 of the decompressed content of the file at `path`, in lower-case hexadecimal.
+/// SHA-256 of the decompressed content of the file at `path`, as [`sha256_of`].
+pub(crate) fn sha256(path: &Path, limit: u64) -> Result<String, DataError> {
+    sha256_of(File::open(path).map_err(DataError::io("open", path))?, path, limit)
+}
+
+/// SHA-256 of the decompressed content of `raw`, in lower-case hexadecimal; `path` is its name in errors.
 ///
 /// Reads `limit` decompressed bytes and one more at most, so an archive that unpacks to terabytes costs nothing: its
 /// hash is that of another file already.
-pub(crate) fn sha256(path: &Path, limit: u64) -> Result<String, DataError> {
-    let file = File::open(path).map_err(DataError::io("open", path))?;
-    let mut content = content(file).map_err(DataError::io("read", path))?.take(limit.saturating_add(1));
+pub(crate) fn sha256_of(raw: impl Read, path: &Path, limit: u64) -> Result<String, DataError> {
+    let mut content = content(raw).map_err(DataError::io("read", path))?.take(limit.saturating_add(1));
     let mut hash = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     loop {

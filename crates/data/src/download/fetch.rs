@@ -1,0 +1,334 @@
+//! One file from the first address that has it: resumed when cut, checked, then given its name.
+//!
+//! ```text
+//! for each address:
+//!     until the part is complete:
+//!         ask for what is missing (Range); append it, or start over if the server does not know Range
+//!     if its content is right: sync, rename, done
+//!     if it was begun earlier: it may be the rest of another file: start over, once
+//! ```
+
+use crate::fashion::SetFile;
+use crate::{DataError, unzip};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use ureq::http::{Response, StatusCode, header};
+use ureq::{Agent, Body};
+
+/// Attempts that may bring nothing new before the next address is tried.
+const FRUITLESS: u32 = 3;
+
+/// Time to reach a server. A firewall that swallows everything should not cost minutes.
+const CONNECT: Duration = Duration::from_secs(15);
+
+/// Longest silence of a server that is connected.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Fetches files of a set from several base addresses into a folder.
+pub(super) struct Fetcher<'a> {
+    /// Base addresses, each ending in a slash, best first.
+    pub(super) bases: &'a [String],
+    /// Where the files go.
+    pub(super) folder: &'a Path,
+    /// Pause before a cut transfer is taken up again.
+    pub(super) pause: Duration,
+    /// Hears the name, the bytes so far and the bytes expected.
+    pub(super) progress: &'a mut dyn FnMut(&str, u64, Option<u64>),
+}
+
+/// The file being received.
+struct Part<'a> {
+    file: &'a SetFile,
+    /// Its name on the server, and in the end.
+    name: String,
+    path: PathBuf,
+    handle: File,
+}
+
+/// Why an attempt failed.
+enum Failure {
+    /// Trying again may help.
+    Again(String),
+    /// This address will not give the file.
+    Never(String),
+    /// The file at this address is another one: its hash, or `None` for an archive that cannot be unpacked.
+    Foreign(Option<String>),
+    /// No address can help: the disk is full, say.
+    Fatal(DataError),
+}
+
+impl Fetcher<'_> {
+    /// Makes sure that `file` is in the folder with its official content.
+    pub(super) fn fetch(&mut self, file: &SetFile) -> Result<(), DataError> {
+        let name = format!("{}.gz", file.name);
+        let present = file.in_folder(self.folder);
+        if let Some(path) = &present {
+            match file.check(path) {
+                Ok(()) => {
+                    let len = path.metadata().map_err(DataError::io("read", path))?.len();
+                    (self.progress)(&name, len, Some(len));
+                    return Ok(());
+                }
+                Err(DataError::WrongHash { .. } | DataError::Malformed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut part = Part::open(file, self.folder, name)?;
+        self.any_address(&mut part)?;
+        let path = self.folder.join(&part.name);
+        part.keep(&path)?;
+        // a damaged file without `.gz` would be preferred to the good one
+        if let Some(damaged) = present.filter(|damaged| *damaged != path) {
+            fs::remove_file(&damaged).map_err(DataError::io("remove", &damaged))?;
+        }
+        Ok(())
+    }
+
+    fn any_address(&mut self, part: &mut Part<'_>) -> Result<(), DataError> {
+        let mut tried = Vec::new();
+        let mut foreign = None;
+        for base in self.bases {
+            let url = format!("{base}{}", part.name);
+            match self.one_address(&url, part) {
+                Ok(()) => return Ok(()),
+                Err(Failure::Fatal(error)) => return Err(error),
+                Err(Failure::Again(reason) | Failure::Never(reason)) => {
+                    tried.push(format!("{url}: {reason}"))
+                }
+                Err(Failure::Foreign(None)) => tried.push(format!("{url}: a damaged archive")),
+                Err(Failure::Foreign(Some(found))) => {
+                    tried.push(format!("{url}: another file (SHA-256 {found})"));
+                    foreign = Some((url, found));
+                }
+            }
+        }
+        let kept = part.len()? > 0;
+        if !kept {
+            fs::remove_file(&part.path).map_err(DataError::io("remove", &part.path))?;
+        }
+        Err(match foreign {
+            Some((url, found)) if self.bases.len() == 1 => {
+                DataError::WrongHash { path: url.into(), expected: part.file.sha256.to_owned(), found }
+            }
+            _ => DataError::Download { file: part.name.clone(), tried, kept },
+        })
+    }
+
+    /// Completes `part` from one address and checks its content.
+    fn one_address(&mut self, url: &str, part: &mut Part<'_>) -> Result<(), Failure> {
+        let agent = agent(url);
+        let mut most = part.len()?;
+        let mut begun_earlier = most > 0;
+        let mut fruitless = 0;
+        loop {
+            match self.attempt(&agent, url, part) {
+                Ok(()) => {
+                    let Err(failure) = part.check() else { return Ok(()) };
+                    if let Failure::Foreign(_) = failure {
+                        part.restart()?;
+                    }
+                    if !std::mem::take(&mut begun_earlier) {
+                        return Err(failure);
+                    }
+                    most = 0;
+                }
+                Err(Failure::Again(reason)) => {
+                    let len = part.len()?;
+                    fruitless = if len > most { 0 } else { fruitless + 1 };
+                    most = most.max(len);
+                    if fruitless == FRUITLESS {
+                        return Err(Failure::Never(reason));
+                    }
+                    std::thread::sleep(self.pause);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// One request for what is missing.
+    fn attempt(&mut self, agent: &Agent, url: &str, part: &mut Part<'_>) -> Result<(), Failure> {
+        let have = part.len()?;
+        let mut request = agent.get(url);
+        if have > 0 {
+            request = request.header(header::RANGE, format!("bytes={have}-"));
+        }
+        let response = request.call().map_err(|error| failure(&error))?;
+        let total = match response.status() {
+            StatusCode::OK => {
+                part.restart()?;
+                response.body().content_length()
+            }
+            StatusCode::PARTIAL_CONTENT if have > 0 => match content_range(&response) {
+                Some((Some(start), total)) if start == have => total,
+                _ => {
+                    part.restart()?;
+                    return Err(Failure::Again(
+                        "the server answered with another range than asked for".to_owned(),
+                    ));
+                }
+            },
+            StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => {
+                if let Some((None, Some(total))) = content_range(&response)
+                    && total == have
+                {
+                    return Ok(()); // only its name was missing
+                }
+                part.restart()?;
+                return Err(Failure::Again(
+                    "the part received earlier does not fit the server's file".to_owned(),
+                ));
+            }
+            status => {
+                let reason = format!("HTTP {status}");
+                let passing = status.is_server_error()
+                    || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+                return Err(if passing { Failure::Again(reason) } else { Failure::Never(reason) });
+            }
+        };
+        self.receive(response.into_body(), total, part)
+    }
+
+    /// Appends the body to the part until its end.
+    fn receive(&mut self, body: Body, total: Option<u64>, part: &mut Part<'_>) -> Result<(), Failure> {
+        // gzip grows what it cannot shrink by five bytes in 16 KiB (RFC 1951, section 3.2.4), and has a header
+        let limit = part.file.bytes + part.file.bytes / 1000 + 1024;
+        let mut len = part.len()?;
+        let mut body = body.into_reader();
+        let mut buffer = vec![0; 64 << 10];
+        part.handle.seek(SeekFrom::End(0)).map_err(DataError::io("write", &part.path))?;
+        loop {
+            (self.progress)(&part.name, len, total);
+            if len.max(total.unwrap_or(0)) > limit {
+                part.restart()?;
+                return Err(Failure::Never(format!("too long: at most {limit} bytes were expected")));
+            }
+            let n = match body.read(&mut buffer) {
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Failure::Again(format!("cut after {len} bytes ({error})"))),
+            };
+            if n == 0 {
+                break;
+            }
+            part.handle.write_all(&buffer[..n]).map_err(DataError::io("write", &part.path))?;
+            len += n as u64;
+        }
+        match total {
+            Some(total) if len != total => Err(Failure::Again(format!("cut after {len} of {total} bytes"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<'a> Part<'a> {
+    /// Opens or makes `NAME.part` and keeps other processes off it.
+    fn open(file: &'a SetFile, folder: &Path, name: String) -> Result<Self, DataError> {
+        let path = folder.join(format!("{name}.part"));
+        let handle = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(DataError::io("create", &path))?;
+        match handle.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(DataError::Busy { path }),
+            // some network file systems know no locks; the check of the content still holds
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { file, name, path, handle }),
+        }
+    }
+
+    fn len(&self) -> Result<u64, DataError> {
+        Ok(self.handle.metadata().map_err(DataError::io("read", &self.path))?.len())
+    }
+
+    fn restart(&mut self) -> Result<(), DataError> {
+        self.handle.set_len(0).map_err(DataError::io("write", &self.path))
+    }
+
+    /// Whether the content is the official one.
+    fn check(&mut self) -> Result<(), Failure> {
+        self.handle.rewind().map_err(DataError::io("read", &self.path))?;
+        match unzip::sha256_of(&self.handle, &self.path, self.file.bytes) {
+            Ok(found) if found == self.file.sha256 => Ok(()),
+            Ok(found) => Err(Failure::Foreign(Some(found))),
+            Err(DataError::Malformed { .. }) => Err(Failure::Foreign(None)),
+            Err(error) => Err(Failure::Fatal(error)),
+        }
+    }
+
+    /// Gives the complete file its name, so that it survives a crash right after.
+    fn keep(self, path: &Path) -> Result<(), DataError> {
+        self.handle.sync_all().map_err(DataError::io("write", &self.path))?;
+        fs::rename(&self.path, path).map_err(DataError::io("rename", &self.path))?;
+        #[cfg(unix)]
+        if let Some(folder) = path.parent() {
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(DataError::io("write", folder))?;
+        }
+        Ok(())
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+/// An agent for one address. A proxy is of no use, and mostly of none to be reached, for an address of this machine.
+fn agent(url: &str) -> Agent {
+    let mut config = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT))
+        .timeout_per_read(Some(SILENCE))
+        .user_agent(concat!("plusx/", env!("CARGO_PKG_VERSION")));
+    if is_local(url) {
+        config = config.proxy(None);
+    }
+    config.build().into()
+}
+
+pub(super) fn is_local(url: &str) -> bool {
+    let uri = url.parse::<ureq::http::Uri>().ok();
+    let Some(host) = uri.as_ref().and_then(ureq::http::Uri::host) else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The first byte (absent for an answer without content) and the total length of `Content-Range`
+/// (RFC 9110, section 14.4).
+fn content_range(response: &Response<Body>) -> Option<(Option<u64>, Option<u64>)> {
+    let text = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+    let (range, total) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
+    let start = match range {
+        "*" => None,
+        range => Some(range.split_once('-')?.0.parse().ok()?),
+    };
+    let total = match total {
+        "*" => None,
+        total => Some(total.parse().ok()?),
+    };
+    Some((start, total))
+}
+
+/// Whether a request that failed before its answer came is worth another attempt.
+fn failure(error: &ureq::Error) -> Failure {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    let passing = match error {
+        ureq::Error::Io(error) => {
+            matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof
+            )
+        }
+        _ => false,
+    };
+    let text = error.to_string();
+    let reason = text.strip_prefix("io: ").unwrap_or(&text).to_owned();
+    if passing { Failure::Again(reason) } else { Failure::Never(reason) }
+}
