@@ -1,2 +1,68 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask`: every habit of the house as one command.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod command;
+mod golden;
+mod machine;
+mod options;
+mod python;
+mod setup;
+mod stages;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test [--stage NAME]   what continuous integration runs: sets up what the tests need, then formatting, clippy,
+                        documentation, tests, the release build and tidy; --stage runs one of them
+  tidy                  rules of the house that reading the tree can check
+  bench train           a training step beside PyTorch, alternately; writes docs/benchmarks/<date>-<cpu>/
+      --rounds N (3) --steps K (5) --threads T (all) --batch-size B (256) --input CxHxW (1x96x96) --isa L (auto)
+      --venv DIR | --python FILE   an environment that has torch, instead of one made under target/
+      --out DIR
+  bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
+      --filter TEXT (part of the name of a kernel or layer) --out DIR
+  golden                makes tests/golden/ again (needs PyTorch: --venv or --python, else it is set up under target/)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let root = root();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", rest @ ..] => stages::run(&root, rest),
+        ["tidy"] => tidy::run(&root),
+        ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
+        ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
+        ["golden", rest @ ..] => golden::run(&root, rest),
+        [] | ["help" | "-h" | "--help"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("no command `{}`; there are:\n\n{HELP}", other.join(" ")),
+    }
+}
+
+/// The workspace: where cargo found this package when it started us, one folder up.
+fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let mut root = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    root.pop();
+    root
+}

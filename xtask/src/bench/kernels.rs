@@ -1,0 +1,79 @@
+//! `cargo xtask bench kernels`: every convolution kernel on the shapes of the d2l network, on one core.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::report;
+use crate::command::{capture, cargo};
+use crate::machine::{Machine, load};
+use crate::options::Options;
+
+const OPTIONS: [&str; 2] = ["filter", "out"];
+
+/// Builds and runs the bench of the kernels crate; writes kernels.csv and kernels.md.
+pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
+    let options = Options::parse(arguments, &OPTIONS)?;
+    let machine = Machine::look();
+    let before = load();
+    let filter = options.text("filter").unwrap_or_default();
+    let csv =
+        capture(cargo(root).args(["bench", "--package", "plusx-kernels", "--bench", "conv", "--", filter]))?;
+    let summary = summary(&machine, before, &csv)?;
+    let folder = super::folder(root, &options, &machine);
+    report::write(&folder, &[("kernels.csv", csv), ("kernels.md", summary.clone())])?;
+    println!("{summary}\nwritten to {}", folder.display());
+    Ok(())
+}
+
+/// A row a layer and pass, a column a level: GFLOP/s and the share of the level's peak.
+fn summary(machine: &Machine, load: f64, csv: &str) -> Result<String> {
+    let mut levels: Vec<String> = Vec::new();
+    let mut rows: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    for line in csv.lines().skip(1) {
+        let [layer, kernel, _, _, gflops, _, share] = line.split(',').collect::<Vec<_>>()[..] else {
+            bail!("the bench printed `{line}`");
+        };
+        let (pass, level) = kernel.rsplit_once('/').with_context(|| format!("kernel {kernel}"))?;
+        let share: f64 = share.parse().with_context(|| format!("share {share}"))?;
+        let (key, cell) = (format!("{layer} | {pass}"), format!("{gflops} ({:.0} %)", 100.0 * share));
+        if !levels.iter().any(|known| known == level) {
+            levels.push(level.to_owned());
+        }
+        match rows.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, cells)) => cells.push((level.to_owned(), cell)),
+            None => rows.push((key, vec![(level.to_owned(), cell)])),
+        }
+    }
+    let mut text = format!(
+        "# Convolution kernels on one core\n\n{}- load before: {load:.1}\n\nGFLOP/s in fp32 (a multiply-add is two), \
+         and the share of what this core reaches in independent multiply-adds of the same level. Source and gradient \
+         are plain maps, 12 images.\n\n| layer | pass | {} |\n|---|---|{}\n",
+        machine.describe(),
+        levels.join(" | "),
+        "---|".repeat(levels.len())
+    );
+    for (key, cells) in rows {
+        let cell = |level: &String| cells.iter().find(|(name, _)| name == level).map_or("", |(_, cell)| cell);
+        let cells: Vec<&str> = levels.iter().map(cell).collect();
+        // writing to a string cannot fail
+        let _ = writeln!(text, "| {key} | {} |", cells.join(" | "));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_a_layer_and_pass() {
+        let csv = "layer,kernel,images,ms,gflops,peak_gflops,share\n\
+                   fc,conv_forward/avx2,12,0.1,40.00,80.00,0.500\nfc,conv_forward/portable,12,0.1,5.00,20.00,0.250\n";
+        let text = summary(&Machine::look(), 0.0, csv).unwrap();
+        assert!(text.contains("| layer | pass | avx2 | portable |"), "{text}");
+        assert!(text.contains("| fc | conv_forward | 40.00 (50 %) | 5.00 (25 %) |"), "{text}");
+        assert!(summary(&Machine::look(), 0.0, "header\nnonsense\n").is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! What the tests need beyond Rust: rustfmt, clippy, and the full Fashion-MNIST set.
+//!
+//! Root on Debian gets the data set installed; everybody else is told what is missing and which tests then work on less.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::command::{cargo, exists, run, succeeds};
+
+/// Debian's package, and a file of it.
+const PACKAGE: &str = "dataset-fashion-mnist";
+const FOLDER: &str = "/usr/share/datasets/fashion-mnist";
+
+/// Sets everything up; an error names what cannot be done without.
+pub(crate) fn run_all(root: &Path) -> Result<()> {
+    component(root, "rustfmt", "fmt")?;
+    component(root, "clippy", "clippy")?;
+    data_set();
+    if !has_nextest(root) {
+        eprintln!(
+            "cargo-nextest is not installed: `cargo test` runs the tests instead, one crate after another"
+        );
+    }
+    Ok(())
+}
+
+/// Whether tests can run through cargo-nextest.
+pub(crate) fn has_nextest(root: &Path) -> bool {
+    succeeds(cargo(root).args(["nextest", "--version"]))
+}
+
+fn component(root: &Path, name: &str, subcommand: &str) -> Result<()> {
+    let mut check = cargo(root);
+    if succeeds(check.args([subcommand, "--version"])) {
+        return Ok(());
+    }
+    if exists("rustup") {
+        run(Command::new("rustup").args(["component", "add", name]))?;
+        return Ok(());
+    }
+    bail!("{name} is missing: `rustup component add {name}`, or the package of your distribution that has it")
+}
+
+fn data_set() {
+    if has_full_set() {
+        return;
+    }
+    if is_root() && exists("apt-get") {
+        // the lists of a fresh container are empty; a stale list still may do
+        let fetched = run(&mut apt(&["update"])).and_then(|()| run(&mut apt(&["install", "--yes", PACKAGE])));
+        if let Err(error) = fetched {
+            eprintln!("{error:#}");
+        }
+    }
+    if !has_full_set() {
+        eprintln!(
+            "the full Fashion-MNIST set is missing (on Debian: `apt-get install {PACKAGE}`; anywhere:\n\
+             `cargo run --release -- data get fashion-mnist`). The tests go on with the sample that is embedded in\n\
+             the program; only the ones that compare that sample, or resized pictures, with the full set skip, and\n\
+             say so."
+        );
+    }
+}
+
+fn has_full_set() -> bool {
+    std::fs::read_dir(FOLDER).is_ok_and(|mut files| files.next().is_some())
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn apt(arguments: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    // an unreachable mirror must not hold the tests up for minutes
+    command.args(["--quiet", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"]).args(arguments);
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
