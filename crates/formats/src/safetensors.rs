@@ -218,11 +218,8 @@ impl Loaded {
     ) -> Result<Params, FormatError> {
         let mut params = Params::zeros(graph);
         let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
-        let mut left: BTreeMap<_, _> = self
-            .tensors
-            .iter()
-            .filter(|(name, _)| name.starts_with(VELOCITY) == !prefix.is_empty())
-            .collect();
+        let mut left: BTreeMap<_, _> =
+            self.tensors.iter().filter(|(name, _)| name.starts_with(VELOCITY) != prefix.is_empty()).collect();
         for (index, spec) in graph.params.iter().enumerate().filter(|(_, spec)| wanted(spec.role)) {
             let name = format!("{prefix}{}", spec.name);
             match left.remove(&name) {

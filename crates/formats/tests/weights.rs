@@ -1,0 +1,172 @@
+//! Weight files: what goes in comes out, equal contents give equal bytes, and no file, however broken, does worse
+//! than an error that names it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use plusx_formats::safetensors::{Contents, decode, encode, read, write};
+use plusx_formats::{FormatError, ModelFile};
+use plusx_model::containers::Sequential;
+use plusx_model::graph::{Graph, ParamId};
+use plusx_model::layers::{BatchNorm, Conv2d, Dense};
+use plusx_model::params::Params;
+use plusx_model::preprocess::Preprocess;
+use plusx_model::shape::ImageShape;
+use plusx_model::trace::{Names, trace};
+use proptest::prelude::*;
+
+fn graph(channels: usize) -> Graph {
+    let net = Sequential::new()
+        .add_named("conv1", Conv2d::new(channels, 3))
+        .add_named("bn1", BatchNorm::new())
+        .add_named("fc", Dense::new(3));
+    trace(&net, ImageShape::new(1, 5, 5), &mut Names::new()).unwrap()
+}
+
+fn params(graph: &Graph, seed: f32) -> Params {
+    let mut params = Params::zeros(graph);
+    for (index, value) in params.values_mut().iter_mut().enumerate() {
+        *value = (index as f32).mul_add(0.37, seed).sin();
+    }
+    params
+}
+
+fn meta() -> ModelFile {
+    let mut preprocess = Preprocess::chapter(ImageShape::new(1, 5, 5));
+    preprocess.mean = vec![0.3];
+    ModelFile {
+        architecture: "tiny".into(),
+        classes: vec!["a".into(), "b \"c\"".into(), "上衣".into()],
+        preprocess,
+        metrics: BTreeMap::from([("top1".into(), 0.5.into()), ("loss".into(), (1.0 / 3.0).into())]),
+        training: Some(serde_json::json!({"step": 7, "loss_sum": 0.1 + 0.2})),
+    }
+}
+
+fn bytes() -> Vec<u8> {
+    let (graph, meta) = (graph(2), meta());
+    let (params, velocity) = (params(&graph, 0.0), params(&graph, 1.0));
+    encode(&Contents { params: &params, velocity: Some(&velocity), batches: 7, meta: &meta }).unwrap()
+}
+
+#[test]
+fn everything_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let (graph, meta) = (graph(2), meta());
+    let (params, velocity) = (params(&graph, 0.0), params(&graph, 1.0));
+    let contents = Contents { params: &params, velocity: Some(&velocity), batches: 7, meta: &meta };
+    let written = write(&path, &contents).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), written);
+    let loaded = read(&path).unwrap();
+    assert_eq!(loaded.meta, meta);
+    assert_eq!(loaded.params(&graph).unwrap(), params);
+    let back = loaded.velocity(&graph).unwrap().unwrap();
+    for (index, spec) in graph.params.iter().enumerate() {
+        let id = ParamId(index as u32);
+        match spec.role.trainable() {
+            true => assert_eq!(back.get(id), velocity.get(id), "{}", spec.name),
+            false => assert!(back.get(id).iter().all(|value| *value == 0.0), "{}", spec.name),
+        }
+    }
+}
+
+#[test]
+fn equal_contents_give_equal_bytes_and_the_names_are_torchvisions() {
+    assert_eq!(bytes(), bytes());
+    let bytes = bytes();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let header = header.as_object().unwrap();
+    for name in [
+        "conv1.weight",
+        "conv1.bias",
+        "bn1.weight",
+        "bn1.bias",
+        "bn1.running_mean",
+        "bn1.running_var",
+        "fc.weight",
+    ] {
+        assert!(header.contains_key(name), "{name}");
+    }
+    assert_eq!(header["bn1.num_batches_tracked"]["dtype"], "I64");
+    assert_eq!(header["bn1.num_batches_tracked"]["shape"], serde_json::json!([]));
+    assert!(!header.contains_key("velocity.bn1.running_mean"));
+    let metadata = header["__metadata__"].as_object().unwrap();
+    assert_eq!(metadata.keys().collect::<Vec<_>>(), ["plusx"]);
+    let text = metadata["plusx"].as_str().unwrap();
+    assert!(text.starts_with("{\"architecture\":\"tiny\",\"classes\":["), "{text}");
+    assert!(text.contains("\"mean\":[0.3]"), "{text}");
+}
+
+#[test]
+fn weights_of_another_network_are_listed_by_name_and_shape() {
+    let path = Path::new("some/file.safetensors");
+    let loaded = decode(&bytes(), path).unwrap();
+    let error = loaded.params(&graph(4)).unwrap_err();
+    let FormatError::Mismatch { misshapen, missing, extra, .. } = &error else { panic!("{error}") };
+    assert!(missing.is_empty() && extra.is_empty());
+    assert_eq!(misshapen[0].name, "conv1.weight");
+    assert_eq!((&misshapen[0].expected[..], &misshapen[0].found[..]), (&[4, 1, 3, 3][..], &[2, 1, 3, 3][..]));
+    let other = trace(&Dense::new(3).named("head"), ImageShape::new(1, 5, 5), &mut Names::new()).unwrap();
+    let text = loaded.params(&other).unwrap_err().to_string();
+    assert!(
+        text.contains("file.safetensors") && text.contains("missing ") && text.contains("unknown bn1.bias"),
+        "{text}"
+    );
+}
+
+#[test]
+fn foreign_and_missing_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.safetensors");
+    assert!(matches!(read(&missing), Err(FormatError::Read { .. })));
+    let path = Path::new("x.safetensors");
+    assert!(matches!(decode(b"", path), Err(FormatError::NotSafetensors { .. })));
+    assert!(matches!(decode(b"PK\x03\x04 a zip file, say", path), Err(FormatError::NotSafetensors { .. })));
+    let mut empty = 2_u64.to_le_bytes().to_vec();
+    empty.extend(b"{}");
+    assert!(matches!(decode(&empty, path), Err(FormatError::Foreign { .. })));
+    let other = br#"{"__metadata__":{"format":"pt"}}"#;
+    let mut other_file = (other.len() as u64).to_le_bytes().to_vec();
+    other_file.extend(other);
+    assert!(matches!(decode(&other_file, path), Err(FormatError::Foreign { .. })));
+    for entry in ["", "[]", "{}", r#"{"layout":99}"#, r#"{"layout":1,"preprocess":3}"#] {
+        let header = serde_json::json!({"__metadata__": {"plusx": entry}}).to_string();
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend(header.as_bytes());
+        let error = decode(&file, path).unwrap_err();
+        assert!(matches!(error, FormatError::Metadata { .. }), "{entry}: {error}");
+        assert!(error.to_string().contains("x.safetensors"));
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_an_error() {
+    let bytes = bytes();
+    for length in 0..bytes.len() {
+        assert!(decode(&bytes[..length], Path::new("cut")).is_err(), "{length}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn damage_never_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let mut damaged = bytes();
+        for (place, value) in changes {
+            let place = place.index(damaged.len());
+            damaged[place] = value;
+        }
+        if let Ok(loaded) = decode(&damaged, Path::new("damaged")) {
+            let _ = loaded.params(&graph(2));
+            let _ = loaded.velocity(&graph(2));
+        }
+    }
+
+    #[test]
+    fn noise_never_panics(noise in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(decode(&noise, Path::new("noise")).is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! The loop does what d2l's does: running sums per sample, the full batch size as divisor, one line an epoch.
+
+mod fake;
+
+use std::fs;
+use std::path::Path;
+
+use fake::{Fake, Trouble, dataset};
+use plusx_train::{Event, Outcome, SaveEvery, SaveReason, Silent, Stop, TrainError, TrainOptions, run_on};
+
+fn options(output: &Path) -> TrainOptions {
+    TrainOptions {
+        model: "softmax".into(),
+        data: "stripes".into(),
+        resize: fake::SIDE,
+        epochs: 4,
+        batch_size: 16,
+        lr: 1.0,
+        output: output.into(),
+        ..TrainOptions::default()
+    }
+}
+
+fn events(fake: &mut Fake, options: &TrainOptions) -> (Result<Outcome, TrainError>, Vec<Event>) {
+    let mut events = Vec::new();
+    let mut keep = |event: &Event| events.push(event.clone());
+    let result = run_on(fake, options, dataset(100, 30), &Stop::new(), &mut keep);
+    (result, events)
+}
+
+#[test]
+fn it_learns_and_tells_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (result, events) = events(&mut Fake::new(), &options(folder.path()));
+    let Ok(Outcome::Done(report)) = result else { panic!("{result:?}") };
+    assert_eq!(report.run, folder.path().join("exp"));
+    let epochs: Vec<_> =
+        events.iter().filter_map(|event| if let Event::Epoch(e) = event { Some(e) } else { None }).collect();
+    assert_eq!(epochs.len(), 4);
+    assert!(epochs[3].loss < epochs[0].loss && epochs[3].test_acc > 0.5, "{epochs:?}");
+    let line = epochs[0].line();
+    let shape: String = line.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    assert_eq!(shape, "epoch 0, loss 0.0000, train acc 0.000, test acc 0.000, time 0.0 sec");
+    // the running loss and accuracy of an epoch's last step are the epoch's
+    let last = events.iter().rev().find_map(|event| if let Event::Step(s) = event { Some(s) } else { None });
+    let last = last.unwrap();
+    assert_eq!(
+        (last.step, last.steps, last.loss, last.accuracy),
+        (7, 7, epochs[3].loss, epochs[3].train_acc)
+    );
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Estimate { .. })).count(), 1);
+    assert!(matches!(events[0], Event::Started(_)));
+    assert!(matches!(events.last(), Some(Event::Finished(_))));
+    let best = epochs.iter().map(|epoch| epoch.test_acc).fold(0.0, f64::max);
+    assert_eq!(report.best_acc.unwrap().0, best);
+    for file in
+        ["args.yaml", "env.json", "results.csv", "curves.svg", "curves.png", "weights/best.safetensors"]
+    {
+        assert!(report.run.join(file).is_file(), "{file}");
+    }
+    let csv = fs::read_to_string(report.run.join("results.csv")).unwrap();
+    assert!(csv.starts_with("epoch,step,data,time,train_loss,train_top1,val_loss,val_top1,val_top5,lr,img_per_s,data_wait\n1,7,stripes,"), "{csv}");
+}
+
+#[test]
+fn the_smaller_last_batch_is_divided_by_the_full_batch_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fake = Fake::new();
+    events(&mut fake, &options(folder.path())).0.unwrap();
+    let sizes: Vec<usize> = fake.updates.iter().map(|(_, n)| *n).collect();
+    assert_eq!(sizes[..8], [16, 16, 16, 16, 16, 16, 4, 16]);
+    assert!(fake.updates.iter().all(|(sgd, _)| sgd.scale == 1.0 / 16.0 && sgd.decay_all && sgd.lr == 1.0));
+}
+
+#[test]
+fn divergence_stops_the_run_and_keeps_the_last_good_checkpoint() {
+    for (trouble, what) in [
+        (Trouble { nan_at: Some(9), ..Trouble::default() }, "the loss"),
+        // the weights are spoilt before any loss shows it: the save must notice
+        (Trouble { spoil_at: Some(9), ..Trouble::default() }, "a weight"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(folder.path());
+        options.save_every = SaveEvery::Steps(2);
+        let mut fake = Fake::with(trouble);
+        let (result, events) = events(&mut fake, &options);
+        let Err(TrainError::NotFinite { what: found, epoch: 2, kept, .. }) = result else {
+            panic!("{result:?}")
+        };
+        assert_eq!(found, what);
+        let kept = kept.0.unwrap();
+        let loaded = plusx_formats::safetensors::read(&kept).unwrap();
+        let state = &loaded.meta.training.unwrap()["state"];
+        assert_eq!(state["step"], 8);
+        let saves =
+            events.iter().filter(|event| matches!(event, Event::Saved { reason: SaveReason::Interval, .. }));
+        assert_eq!(saves.count(), 4);
+    }
+}
+
+#[test]
+fn a_limited_run_sees_the_same_few_images_of_every_class() {
+    let seen = |limit| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(folder.path());
+        options.train_limit = limit;
+        let mut fake = Fake::new();
+        let (result, _) = events(&mut fake, &options);
+        result.unwrap();
+        (
+            fake.updates.iter().map(|(_, n)| n).sum::<usize>(),
+            fs::read(folder.path().join("exp/weights/last.safetensors")).unwrap(),
+        )
+    };
+    let (images, bytes) = seen(Some(30));
+    assert_eq!(images, 4 * 30);
+    assert_eq!(bytes, seen(Some(30)).1);
+    assert_eq!(seen(Some(1000)), seen(None));
+}
+
+#[test]
+fn data_that_do_not_fit_are_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path());
+    let refused = |change: &dyn Fn(&mut plusx_data::Dataset)| {
+        let mut data = dataset(20, 20);
+        change(&mut data);
+        let result = run_on(&mut Fake::new(), &options, data, &Stop::new(), &mut Silent);
+        let error = result.unwrap_err();
+        assert!(matches!(error, TrainError::Unfit { .. }), "{error}");
+        error.to_string()
+    };
+    assert!(refused(&|data| data.train.labels[3] = 6).contains("label 6"));
+    assert!(refused(&|data| data.classes.push("more".into())).contains("7 classes"));
+    assert!(refused(&|data| data.test.labels.clear()).contains("no test images"));
+    assert!(refused(&|data| data.train.images.truncate(9)).contains("pixels"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

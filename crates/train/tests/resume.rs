@@ -1,0 +1,250 @@
+//! A run that was stopped, killed or cut short and then resumed ends with the same files as one that was not.
+
+mod fake;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fake::{Fake, Trouble, dataset};
+use plusx_train::{
+    Event, Outcome, Overrides, SaveEvery, Signal, Stop, TrainError, TrainOptions, open, resume_on, run_on,
+};
+
+/// 50 images in batches of 8: seven steps an epoch, the last of two images.
+const TRAIN: usize = 50;
+const STEPS: u64 = 7;
+
+fn options(output: &Path) -> TrainOptions {
+    TrainOptions {
+        model: "softmax".into(),
+        data: "stripes".into(),
+        resize: fake::SIDE,
+        epochs: 3,
+        batch_size: 8,
+        lr: 0.5,
+        momentum: 0.9,
+        weight_decay: 1e-3,
+        output: output.into(),
+        name: Some("run".into()),
+        save_every: SaveEvery::Epoch,
+        ..TrainOptions::default()
+    }
+}
+
+/// What must be the same, times aside.
+#[derive(PartialEq, Debug)]
+struct Ending {
+    last: Vec<u8>,
+    best: Vec<u8>,
+    results: Vec<String>,
+    lines: Vec<String>,
+}
+
+/// Collects the chapter's lines (without the time; a repeated epoch replaces its line) and asks for a stop.
+struct Watch<'a> {
+    lines: Vec<String>,
+    steps: u64,
+    stop_after: Option<u64>,
+    stop: &'a Stop,
+}
+
+fn watch<'a>(stop: &'a Stop, stop_after: Option<u64>) -> Watch<'a> {
+    Watch { lines: Vec::new(), steps: 0, stop_after, stop }
+}
+
+impl plusx_train::Observer for Watch<'_> {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Step(_) => {
+                self.steps += 1;
+                if self.stop_after == Some(self.steps) {
+                    self.stop.request(Signal::Interrupt);
+                }
+            }
+            Event::Epoch(epoch) => {
+                let line = epoch.line();
+                self.lines.truncate(epoch.epoch as usize - 1);
+                self.lines.push(line.rsplit_once(", time").unwrap().0.into());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn ending(run: &Path, lines: Vec<String>) -> Ending {
+    let untimed = |line: &str| {
+        let fields: Vec<_> = line.split(',').collect();
+        let kept = fields.iter().enumerate().filter(|(index, _)| ![3, 10, 11].contains(index));
+        kept.map(|(_, field)| *field).collect::<Vec<_>>().join(",")
+    };
+    Ending {
+        last: fs::read(run.join("weights/last.safetensors")).unwrap(),
+        best: fs::read(run.join("weights/best.safetensors")).unwrap(),
+        results: fs::read_to_string(run.join("results.csv")).unwrap().lines().map(untimed).collect(),
+        lines,
+    }
+}
+
+fn undisturbed(options: &TrainOptions) -> Ending {
+    let stop = Stop::new();
+    let mut watch = watch(&stop, None);
+    let outcome = run_on(&mut Fake::new(), options, dataset(TRAIN, 30), &stop, &mut watch).unwrap();
+    let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(report.weights_sha256.len(), 64);
+    ending(&report.run, watch.lines)
+}
+
+fn go_on(run: &Path, overrides: &Overrides, lines: Vec<String>) -> Ending {
+    let stop = Stop::new();
+    let mut watch = Watch { lines, ..watch(&stop, None) };
+    let saved = open(Some(run), Path::new("nowhere"), overrides).unwrap();
+    let outcome = resume_on(&mut Fake::new(), saved, dataset(TRAIN, 30), &stop, &mut watch).unwrap();
+    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+    ending(run, watch.lines)
+}
+
+#[test]
+fn stopped_after_any_step_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = undisturbed(&options(&folder.path().join("whole")));
+    assert_eq!(expected.lines.len(), 3);
+    assert_eq!(expected.results.len(), 4);
+    for after in 1..3 * STEPS {
+        let output = folder.path().join(format!("stop{after}"));
+        let stop = Stop::new();
+        let mut watch = watch(&stop, Some(after));
+        let outcome =
+            run_on(&mut Fake::new(), &options(&output), dataset(TRAIN, 30), &stop, &mut watch).unwrap();
+        let Outcome::Interrupted { signal, run, at } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(signal.exit_code(), 130);
+        // a stop after an epoch's last step comes before its test pass, which the resumed run makes up for
+        assert_eq!(at, ((after as u32 - 1) / STEPS as u32 + 1, (after - 1) % STEPS + 1));
+        assert_eq!(go_on(&run, &Overrides::default(), watch.lines), expected, "stopped after {after}");
+    }
+}
+
+#[test]
+fn killed_at_any_step_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    for save_every in [SaveEvery::Epoch, SaveEvery::Steps(3)] {
+        let mut options = options(&folder.path().join(format!("whole{save_every}")));
+        options.save_every = save_every;
+        let expected = undisturbed(&options);
+        for at in 0..3 * STEPS {
+            options.output = folder.path().join(format!("kill{at}{save_every}"));
+            let stop = Stop::new();
+            let mut watch = watch(&stop, None);
+            let mut fake = Fake::with(Trouble { fail_at: Some(at), ..Trouble::default() });
+            let error = run_on(&mut fake, &options, dataset(TRAIN, 30), &stop, &mut watch).unwrap_err();
+            assert!(matches!(error, TrainError::Executor(_)), "{error}");
+            let run = options.output.join("run");
+            assert_eq!(go_on(&run, &Overrides::default(), watch.lines), expected, "killed at {at}");
+        }
+    }
+}
+
+#[test]
+fn killed_between_the_files_of_an_epochs_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = undisturbed(&options(&folder.path().join("whole")));
+    let mut short = options(&folder.path().join("short"));
+    short.epochs = 1;
+    undisturbed(&short);
+    let run = short.output.join("run");
+    let last = fs::read(run.join("weights/last.safetensors")).unwrap();
+    let more = Overrides { epochs: Some(2), ..Overrides::default() };
+    let so_far = go_on(&run, &more, Vec::from(&expected.lines[..1]));
+    // best weights and results of epoch 2 are there, its checkpoint is not
+    fs::write(run.join("weights/last.safetensors"), last).unwrap();
+    let more = Overrides { epochs: Some(3), ..Overrides::default() };
+    assert_eq!(go_on(&run, &more, so_far.lines), expected);
+}
+
+#[test]
+fn extended_and_resumed_again_when_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = undisturbed(&options(&folder.path().join("whole")));
+    let mut short = options(&folder.path().join("short"));
+    short.epochs = 2;
+    let lines = undisturbed(&short).lines;
+    let run = short.output.join("run");
+    let more = Overrides { epochs: Some(3), ..Overrides::default() };
+    let lines = go_on(&run, &more, lines).lines;
+    // the extension is remembered, and a finished run has nothing left to do
+    assert_eq!(go_on(&run, &Overrides::default(), lines), expected);
+}
+
+#[test]
+fn cut_short_by_max_steps_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = undisturbed(&options(&folder.path().join("whole")));
+    for steps in [1, 3, STEPS, STEPS + 2, 2 * STEPS + 1] {
+        let mut short = options(&folder.path().join(format!("max{steps}")));
+        short.max_steps = Some(steps);
+        let cut = undisturbed(&short);
+        assert_eq!(cut.lines.len() as u64, steps.div_ceil(STEPS));
+        let run = short.output.join("run");
+        let more = Overrides { max_steps: Some(1000), ..Overrides::default() };
+        assert_eq!(go_on(&run, &more, cut.lines), expected, "cut after {steps}");
+    }
+}
+
+#[test]
+fn what_decides_the_bytes_may_not_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path());
+    undisturbed(&options);
+    let run = folder.path().join("run");
+    let error =
+        open(Some(&run), folder.path(), &Overrides { seed: Some(1), ..Overrides::default() }).unwrap_err();
+    assert!(matches!(error, TrainError::ResumeChanged { .. }), "{error}");
+    // nor behind the program's back
+    let args = run.join("args.yaml");
+    let text = fs::read_to_string(&args).unwrap().replace("lr: 0.5", "lr: 0.25");
+    fs::write(&args, text).unwrap();
+    let saved = open(Some(&run), folder.path(), &Overrides::default()).unwrap();
+    let result =
+        resume_on(&mut Fake::new(), saved, dataset(TRAIN, 30), &Stop::new(), &mut plusx_train::Silent);
+    let error = result.unwrap_err();
+    assert!(error.to_string().contains("last.safetensors"), "{error}");
+}
+
+#[test]
+fn broken_checkpoints_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    undisturbed(&options(folder.path()));
+    let last = folder.path().join("run/weights/last.safetensors");
+    let bytes = fs::read(&last).unwrap();
+    let best = fs::read(folder.path().join("run/weights/best.safetensors")).unwrap();
+    for (damage, word) in [(bytes[..bytes.len() / 2].to_vec(), "truncated"), (best, "no state of a training")]
+    {
+        fs::write(&last, damage).unwrap();
+        let saved = open(None, folder.path(), &Overrides::default()).unwrap();
+        let result =
+            resume_on(&mut Fake::new(), saved, dataset(TRAIN, 30), &Stop::new(), &mut plusx_train::Silent);
+        let text = result.unwrap_err().to_string();
+        assert!(text.contains("last.safetensors") && text.contains(word), "{text}");
+    }
+}
+
+#[test]
+fn a_failed_save_keeps_the_last_good_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path());
+    let weights: PathBuf = folder.path().join("run/weights");
+    let stop = Stop::new();
+    // a folder in the way of the second save's temporary file stands for a full disk
+    let mut block = |event: &Event| {
+        if matches!(event, Event::Saved { reason: plusx_train::SaveReason::Epoch, .. }) {
+            fs::create_dir_all(weights.join(".last.safetensors.tmp")).unwrap();
+        }
+    };
+    let error = run_on(&mut Fake::new(), &options, dataset(TRAIN, 30), &stop, &mut block).unwrap_err();
+    assert!(matches!(error, TrainError::Save { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("cannot write") && text.contains("checkpoint is kept"), "{text}");
+    fs::remove_dir(weights.join(".last.safetensors.tmp")).unwrap();
+    let expected = undisturbed(&TrainOptions { name: Some("whole".into()), ..options });
+    let resumed = go_on(&folder.path().join("run"), &Overrides::default(), expected.lines.clone());
+    assert_eq!(resumed, expected);
+}
