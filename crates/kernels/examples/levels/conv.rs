@@ -1,0 +1,216 @@
+//! The convolution in all three directions, over the shapes where its code takes another path.
+
+use std::ops::Range;
+
+use plusx_kernels::args::{Grad, GradNorm, Sums};
+use plusx_kernels::conv::{
+    BACKWARD_DATA, BACKWARD_WEIGHTS, BackwardData, BackwardDataArgs, BackwardWeights, BackwardWeightsArgs,
+    FORWARD, Forward, ForwardArgs, backward_data_images, backward_data_scratch_len, backward_len,
+    backward_weights_scratch_len, forward_images, forward_scratch_len, pack, pack_backward, packed_block_len,
+    packed_len,
+};
+use plusx_kernels::shape::ConvShape;
+use plusx_kernels::view::RowsMut;
+use plusx_kernels::{LANES, pitch};
+
+use crate::Report;
+use crate::data::{Hash, Maps, Random};
+
+fn conv(c: usize, k: usize, size: [usize; 2], kernel: usize, stride: usize, padding: usize) -> ConvShape {
+    let out = |x: usize| (x + 2 * padding - kernel) / stride + 1;
+    ConvShape {
+        c,
+        k,
+        h: size[0],
+        w: size[1],
+        oh: out(size[0]),
+        ow: out(size[1]),
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        dilation: [1; 2],
+        groups: 1,
+        c_pitch: pitch(c),
+    }
+}
+
+/// Shapes and numbers of images. An AVX-512 tile is 6 positions by 64 channels: tails of both, one and several tiles.
+fn shapes() -> Vec<(ConvShape, usize)> {
+    let thin = |shape: ConvShape| ConvShape { c_pitch: shape.c, ..shape };
+    let dilated = ConvShape { dilation: [2; 2], oh: 8, ow: 8, ..conv(6, 70, [8, 8], 3, 1, 2) };
+    vec![
+        // small maps: tiles over images
+        (conv(1, 1, [1, 1], 3, 1, 1), 5),
+        (conv(3, 6, [2, 3], 3, 2, 1), 13),
+        (conv(6, 17, [7, 7], 3, 1, 1), 7),
+        (conv(17, 64, [6, 6], 1, 2, 0), 5),
+        (conv(64, 64, [3, 3], 3, 1, 1), 13),
+        (conv(16, 144, [5, 5], 3, 1, 1), 6),
+        (conv(40, 80, [6, 6], 3, 2, 1), 11),
+        // big maps: tiles over pixels
+        (conv(16, 16, [8, 8], 3, 1, 1), 2),
+        (conv(33, 80, [9, 9], 3, 1, 1), 2),
+        (conv(20, 96, [17, 15], 3, 2, 1), 2),
+        (conv(5, 70, [11, 13], 5, 3, 2), 2),
+        (conv(4, 65, [9, 9], 2, 2, 0), 3),
+        (conv(16, 80, [12, 40], 3, 1, 1), 1),
+        (dilated, 2),
+        // too big to be loaded at once: bands
+        (conv(80, 68, [40, 40], 1, 1, 0), 1),
+        // the network's input: unpadded pixels
+        (thin(conv(1, 64, [28, 28], 7, 2, 3)), 2),
+        (thin(conv(3, 70, [9, 9], 7, 2, 3)), 2),
+        (thin(conv(2, 8, [8, 8], 8, 1, 0)), 7),
+        // dense layers
+        (conv(130, 10, [1, 1], 1, 1, 0), 13),
+        (conv(20, 100, [4, 4], 4, 1, 0), 7),
+    ]
+}
+
+pub(crate) fn all(report: &mut Report) {
+    for (shape, images) in shapes() {
+        let case = Case::new(shape, images);
+        // form 0: nothing but the convolution; form 15: everything around it
+        for form in [0, 15] {
+            let name = format!(
+                "c={} k={} {}x{} kernel={} stride={} dilation={} pitch={} n={images} form={form}",
+                shape.c,
+                shape.k,
+                shape.h,
+                shape.w,
+                shape.kernel[0],
+                shape.stride[0],
+                shape.dilation[0],
+                shape.c_pitch
+            );
+            report.check(FORWARD, &shape, &name, |run, pieces| case.forward(*run, form, pieces));
+            report.check(BACKWARD_DATA, &shape, &name, |run, pieces| case.backward_data(*run, form, pieces));
+            report.check(BACKWARD_WEIGHTS, &shape, &name, |run, pieces| {
+                case.backward_weights(*run, form, pieces)
+            });
+        }
+    }
+}
+
+struct Case {
+    shape: ConvShape,
+    images: usize,
+    x: Maps,
+    y: Maps,
+    weights: Vec<f32>,
+    transposed: Vec<f32>,
+    coefficients: [Vec<f32>; 5],
+}
+
+impl Case {
+    fn new(shape: ConvShape, images: usize) -> Self {
+        let mut random = Random(shape.macs() as u64);
+        let oihw = random.values(shape.k * shape.c * shape.kernel[0] * shape.kernel[1]);
+        let mut weights = vec![f32::NAN; packed_len(&shape)];
+        pack(&shape, &oihw, &mut weights);
+        let mut transposed = vec![f32::NAN; backward_len(&shape)];
+        pack_backward(&shape, &weights, 0..shape.c.div_ceil(LANES), &mut transposed);
+        let k = shape.k_pitch();
+        Self {
+            shape,
+            images,
+            x: Maps::at_pitch(&mut random, [shape.c, shape.h * shape.w, images], shape.c_pitch),
+            y: Maps::at_pitch(&mut random, [shape.k, shape.oh * shape.ow, images], k),
+            weights,
+            transposed,
+            coefficients: std::array::from_fn(|_| random.map(1, shape.k, k)),
+        }
+    }
+
+    fn grad(&self, form: usize, images: &Range<usize>) -> Grad<'_> {
+        let part = self.y.part(images);
+        let [a, b, c, ..] = &self.coefficients;
+        let norm = (form != 0).then(|| GradNorm { y: &self.y.u[part.clone()], a, b, c });
+        Grad { g: &self.y.x[part], norm }
+    }
+
+    /// Pieces of the batch and of `all` blocks: everything at once, or a thread's share at a time, three blocks wide.
+    fn pieces(&self, pieces: bool, images: usize, all: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let (images, width) = if pieces { (images, 3) } else { (self.images, all) };
+        let cut = |len: usize, step: usize| {
+            (0..len).step_by(step).map(move |start| start..len.min(start + step)).collect::<Vec<_>>()
+        };
+        let blocks = cut(all, width);
+        cut(self.images, images)
+            .into_iter()
+            .flat_map(|part| blocks.iter().map(move |range| (part.clone(), range.clone())))
+            .collect()
+    }
+
+    fn forward(&self, run: Forward, form: usize, pieces: bool) -> Hash {
+        let (shape, k) = (&self.shape, self.shape.k_pitch());
+        let mut values = vec![f32::NAN; self.y.x.len()];
+        let mut kept = vec![0.0; self.x.x.len()];
+        let mut sums = vec![0.0; self.images * 2 * k];
+        let mut scratch = vec![f32::NAN; forward_scratch_len(shape, self.images)];
+        for (part, blocks) in self.pieces(pieces, forward_images(shape), k / LANES) {
+            let (start, width) = (blocks.start * LANES, blocks.len() * LANES);
+            let kept = &mut kept[self.x.part(&part)];
+            let sums_of = &mut sums[part.start * 2 * k..part.end * 2 * k];
+            run(ForwardArgs {
+                shape,
+                images: part.len(),
+                src: self.x.source(form, &part),
+                keep: (form != 0 && start == 0).then(|| RowsMut::new(kept, shape.c_pitch, 0, shape.c_pitch)),
+                weights: &self.weights,
+                bias: (form != 0).then_some(&self.coefficients[3]),
+                blocks,
+                dst: RowsMut::new(&mut values[self.y.part(&part)], k, start, width),
+                sums: (form != 0).then(|| Sums {
+                    shift: &self.coefficients[4],
+                    out: RowsMut::new(sums_of, k, start, width),
+                }),
+                scratch: &mut scratch,
+            });
+        }
+        Hash::new().singles(&values).singles(&kept).doubles(&sums)
+    }
+
+    fn backward_data(&self, run: BackwardData, form: usize, pieces: bool) -> Hash {
+        let (shape, c) = (&self.shape, self.shape.c_pitch);
+        let mut values = self.x.u.clone();
+        let mut sums = vec![0.0; self.images * 2 * c];
+        let mut scratch = vec![f32::NAN; backward_data_scratch_len(shape, self.images)];
+        // accumulate, sums, affine gate
+        let sink = if form == 0 { 0 } else { 11 };
+        for (part, blocks) in self.pieces(pieces, backward_data_images(shape), c / LANES) {
+            let columns = blocks.start * LANES..blocks.end * LANES;
+            let own = &mut values[self.x.part(&part)];
+            let sums_of = &mut sums[part.start * 2 * c..part.end * 2 * c];
+            run(BackwardDataArgs {
+                shape,
+                images: part.len(),
+                grad: self.grad(form, &part),
+                weights: &self.transposed,
+                blocks,
+                sink: self.x.sink(sink, &part, columns, (own, sums_of)),
+                scratch: &mut scratch,
+            });
+        }
+        Hash::new().singles(&values).doubles(&sums)
+    }
+
+    fn backward_weights(&self, run: BackwardWeights, form: usize, pieces: bool) -> Hash {
+        let (shape, len) = (&self.shape, packed_block_len(&self.shape));
+        let mut values = vec![f32::NAN; packed_len(shape)];
+        // a segment is summed as a whole: only the blocks are cut
+        for (part, blocks) in self.pieces(pieces, self.images, shape.k_pitch() / LANES) {
+            let mut scratch = vec![f32::NAN; backward_weights_scratch_len(shape, blocks.len())];
+            run(BackwardWeightsArgs {
+                shape,
+                images: part.len(),
+                src: self.x.source(form, &part),
+                grad: self.grad(form, &part),
+                blocks: blocks.clone(),
+                dst: &mut values[blocks.start * len..blocks.end * len],
+                scratch: &mut scratch,
+            });
+        }
+        Hash::new().singles(&values)
+    }
+}

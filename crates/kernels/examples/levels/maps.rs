@@ -1,0 +1,174 @@
+//! Everything that works pixel by pixel, and the update: elementwise, statistics, pools, SGD.
+
+use plusx_kernels::args::Sums;
+use plusx_kernels::elementwise::{EVALUATE, EvaluateArgs, SINK, SinkArgs};
+use plusx_kernels::norm::{STATS, StatsArgs};
+use plusx_kernels::pool::{
+    AVG_BACKWARD, AVG_FORWARD, AvgBackwardArgs, AvgForwardArgs, MAX_BACKWARD, MAX_FORWARD, MaxBackwardArgs,
+    MaxForwardArgs,
+};
+use plusx_kernels::sgd::{SgdArgs, SgdStep, UPDATE};
+use plusx_kernels::shape::{MapShape, PoolShape};
+use plusx_kernels::view::RowsMut;
+use plusx_kernels::{pitch, select};
+
+use crate::Report;
+use crate::data::{Hash, Maps, Random, cut};
+
+/// Channels around one and several vectors, and maps that end inside, on and behind a 64-pixel run.
+const SIZES: [[usize; 3]; 5] = [[1, 1, 3], [16, 64, 1], [17, 81, 2], [64, 130, 2], [70, 6, 5]];
+
+pub(crate) fn all(report: &mut Report) {
+    for [c, pixels, images] in SIZES {
+        let mut random = Random((c * pixels * images) as u64);
+        let shape = MapShape { c, pitch: pitch(c), pixels };
+        let maps = Maps::new(&mut random, [c, pixels, images]);
+        let g = Maps::new(&mut random, [c, pixels, images]);
+        let case = format!("c={c} pixels={pixels} n={images}");
+        map_ops(report, &shape, &maps, &g, &case);
+        map_ops(report, &shape, &maps.with_specials(c), &g.with_specials(c), &format!("{case} specials"));
+    }
+    for (c, size, kernel, stride, padding) in
+        [(1, [4, 4], 2, 2, 0), (17, [9, 9], 3, 2, 1), (64, [7, 5], 3, 1, 1), (6, [6, 11], 3, 3, 0)]
+    {
+        let out = |x: usize| (x + 2 * padding - kernel) / stride + 1;
+        let (kernel, stride, padding) = ([kernel; 2], [stride; 2], [padding; 2]);
+        let [h, w] = size;
+        max_pool(report, &PoolShape { c, h, w, oh: out(h), ow: out(w), kernel, stride, padding });
+    }
+    update(report);
+}
+
+/// Evaluate, sink, statistics, average pool.
+fn map_ops(report: &mut Report, shape: &MapShape, maps: &Maps, g: &Maps, case: &str) {
+    let (pitch, size) = (shape.pitch, shape.pixels * shape.pitch);
+    let images = maps.x.len() / size;
+    for form in 0..16 {
+        let case = format!("{case} form={form}");
+        report.check(EVALUATE, shape, &case, |run, pieces| {
+            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+                let mut dst = vec![f32::NAN; part.len() * size];
+                let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
+                run(EvaluateArgs { shape, images: part.len(), src: maps.source(form, part), dst: rows });
+                hash.singles(&dst)
+            })
+        });
+        report.check(AVG_FORWARD, shape, &case, |run, pieces| {
+            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+                let mut dst = vec![f32::NAN; part.len() * pitch];
+                let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
+                run(AvgForwardArgs { shape, images: part.len(), src: maps.source(form, part), dst: rows });
+                hash.singles(&dst)
+            })
+        });
+        if form >= 12 {
+            continue;
+        }
+        for contribution in [true, false] {
+            let case = format!("{case} g={contribution}");
+            let form = if contribution { form } else { form | 1 };
+            report.check(SINK, shape, &case, |run, pieces| {
+                into_sink(maps, (form, images, pieces), |part, sink| {
+                    let g = contribution.then(|| &g.x[maps.part(part)]);
+                    run(SinkArgs { shape, images: part.len(), g, sink });
+                })
+            });
+        }
+        report.check(AVG_BACKWARD, shape, &case, |run, pieces| {
+            into_sink(maps, (form, images, pieces), |part, sink| {
+                let g = &g.x[part.start * pitch..part.end * pitch];
+                run(AvgBackwardArgs { shape, images: part.len(), g, sink });
+            })
+        });
+    }
+    report.check(STATS, shape, case, |run, pieces| {
+        cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+            let mut sums = vec![f64::NAN; part.len() * 2 * pitch];
+            let sums_of = Sums { shift: &g.x[..pitch], out: RowsMut::new(&mut sums, pitch, 0, pitch) };
+            run(StatsArgs { shape, images: part.len(), data: &maps.x[maps.part(part)], sums: sums_of });
+            hash.doubles(&sums)
+        })
+    });
+}
+
+/// Runs `kernel` for every piece with a sink that already holds something; the hash of maps and sums.
+fn into_sink(
+    maps: &Maps,
+    (form, images, pieces): (usize, usize, bool),
+    kernel: impl Fn(&std::ops::Range<usize>, plusx_kernels::args::Sink<'_>),
+) -> Hash {
+    cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+        let mut dst = maps.u[maps.part(part)].to_vec();
+        let mut sums = vec![0.0; part.len() * 2 * maps.pitch];
+        kernel(part, maps.sink(form, part, 0..maps.pitch, (&mut dst, &mut sums)));
+        part.clone().fold(hash, |hash, image| {
+            let (image, size, row) = (image - part.start, maps.pixels * maps.pitch, 2 * maps.pitch);
+            hash.singles(&dst[image * size..][..size]).doubles(&sums[image * row..][..row])
+        })
+    })
+}
+
+fn max_pool(report: &mut Report, shape: &PoolShape) {
+    let (mut random, images, pitch) = (Random(shape.c as u64), 3, pitch(shape.c));
+    let plain = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let special = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]).with_specials(shape.c);
+    let (size, [kernel, _], [stride, _]) = (shape.oh * shape.ow * pitch, shape.kernel, shape.stride);
+    let case = format!("c={} {}x{} kernel={kernel} stride={stride} n={images}", shape.c, shape.h, shape.w);
+    for (maps, form, note) in [(&plain, 0, ""), (&plain, 15, " source"), (&special, 8, " specials")] {
+        report.check(MAX_FORWARD, shape, &format!("{case}{note}"), |run, pieces| {
+            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+                let mut dst = vec![f32::NAN; part.len() * size];
+                let mut winner = vec![255; part.len() * size];
+                run(MaxForwardArgs {
+                    shape,
+                    images: part.len(),
+                    src: maps.source(form, part),
+                    dst: RowsMut::new(&mut dst, pitch, 0, pitch),
+                    winner: Some(RowsMut::new(&mut winner, pitch, 0, pitch)),
+                });
+                part.clone().fold(hash, |hash, image| {
+                    let at = (image - part.start) * size;
+                    hash.singles(&dst[at..at + size]).bytes(&winner[at..at + size])
+                })
+            })
+        });
+    }
+    let (mut dst, mut winner) = (vec![0.0; images * size], vec![0; images * size]);
+    (select(MAX_FORWARD, plusx_kernels::Level::Portable, shape).run)(MaxForwardArgs {
+        shape,
+        images,
+        src: plain.source(0, &(0..images)),
+        dst: RowsMut::new(&mut dst, pitch, 0, pitch),
+        winner: Some(RowsMut::new(&mut winner, pitch, 0, pitch)),
+    });
+    let g = random.map(images * shape.oh * shape.ow, shape.c, pitch);
+    for form in 0..12 {
+        report.check(MAX_BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
+            into_sink(&plain, (form, images, pieces), |part, sink| {
+                let own = part.start * size..part.end * size;
+                let (g, winner) = (&g[own.clone()], &winner[own]);
+                run(MaxBackwardArgs { shape, images: part.len(), g, winner, sink });
+            })
+        });
+    }
+}
+
+fn update(report: &mut Report) {
+    for len in [1usize, 15, 16, 17, 100, 1000] {
+        let mut random = Random(len as u64);
+        let [w, g, v] = [random.values(len), random.values(len), random.values(len)];
+        for form in 0..8 {
+            let (momentum, nesterov) = (if form & 1 != 0 { 0.9 } else { 0.0 }, form & 2 != 0);
+            let weight_decay = if form & 4 != 0 { 5e-4 } else { 0.0 };
+            let step = SgdStep { lr: 0.05, momentum, nesterov, weight_decay, scale: 1.0 / 96.0 };
+            report.check(UPDATE, &len, &format!("len={len} form={form}"), |run, pieces| {
+                let [mut w, mut v] = [w.clone(), v.clone()];
+                for part in cut(len, pieces) {
+                    let (w, v) = (&mut w[part.clone()], &mut v[part.clone()]);
+                    run(SgdArgs { w, g: &g[part], v: (form & 3 != 0).then_some(v), step });
+                }
+                Hash::new().singles(&w).singles(&v)
+            });
+        }
+    }
+}
