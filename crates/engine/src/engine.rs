@@ -292,3 +292,37 @@ impl Executor for Engine {
         self.forward(images, &Mode::forward_training(nodes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plusx_model::init::{Init, initialize};
+
+    use super::*;
+    use crate::networks;
+
+    /// No step may read what no step before it has written: whatever is in the arena must not matter.
+    #[test]
+    fn old_memory_is_never_read() {
+        for (name, graph) in networks::all() {
+            let options = EngineOptions { threads: 1, ..EngineOptions::default() };
+            let mut engine = Engine::new(graph.clone(), options).unwrap();
+            let n = 5;
+            let data = vec![0.25; n * graph.input_shape().len()];
+            let images = Images { data: &data, n };
+            let params = initialize(&graph, Init::Xavier, 1);
+            let mut results = Vec::new();
+            for poison in [0, 0xff] {
+                let len = engine.arena.len();
+                engine.arena.lend().write::<u8>(0, len).fill(poison);
+                engine.set_params(&params).unwrap();
+                let step = engine.train_step(images, Targets::Classes(&[0, 1, 2, 3, 0]), None).unwrap();
+                let len = engine.arena.len();
+                engine.arena.lend().write::<u8>(0, len).fill(poison);
+                let logits = engine.infer(images, &[graph.output()]).unwrap();
+                results.push((step, logits, engine.gradients(), engine.params()));
+            }
+            assert!(results[0].2.values().iter().all(|value| value.is_finite()), "{name}");
+            assert!(results[0] == results[1], "{name}");
+        }
+    }
+}

@@ -15,6 +15,9 @@ mod check;
 mod engine;
 mod error;
 mod lower;
+#[cfg(test)]
+#[path = "../tests/interpreter/networks.rs"]
+mod networks;
 mod params;
 mod plan;
 #[allow(unsafe_code)]

@@ -340,7 +340,7 @@ impl Backward<'_, '_> {
         }
         let place = parts.buffer.map(|buffer| (buffer, parts.next, parts.count));
         parts.next += segments;
-        let pieces = Pieces::grid(build.batch, SEGMENT, blocks(filter.shape.k));
+        let pieces = Pieces::segments(build.batch, blocks(filter.shape.k));
         let source = build.source(src);
         build.push(Step {
             label: format!("{label} backward weights"),

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use plusx_kernels::sum::SEGMENT;
+
 /// Pieces a step should have at least, where its sizes allow: enough for a few threads to share evenly, few enough to
-/// keep register tiles wide.
-const ENOUGH: usize = 8;
+/// keep register tiles wide (a filter gradient of 64 channels at batch 256 has four segments).
+const ENOUGH: usize = 4;
 
 /// Values in one piece of an elementwise step: some tens of microseconds of memory traffic.
 const PIECE_VALUES: usize = 1 << 16;
@@ -47,13 +49,19 @@ impl Pieces {
     /// Pieces of `step` images, and of as many blocks as leaves enough pieces: all, else quads, pairs, singles (a
     /// convolution's widest register tile spans four blocks).
     pub(crate) fn grid(images: usize, step: usize, blocks: usize) -> Self {
+        Self::widest(images, step, blocks, &[blocks, 4, 2, 1])
+    }
+
+    /// Segments of images, and at most four blocks: a filter's gradient of more would not stay in the cache.
+    pub(crate) fn segments(images: usize, blocks: usize) -> Self {
+        Self::widest(images, SEGMENT, blocks, &[4, 2, 1])
+    }
+
+    fn widest(images: usize, step: usize, blocks: usize, widths: &[usize]) -> Self {
         let step = step.clamp(1, images.max(1));
         let rows = images.div_ceil(step);
-        let width = [blocks, 4, 2, 1]
-            .into_iter()
-            .filter(|width| *width <= blocks)
-            .find(|width| rows * blocks.div_ceil(*width) >= ENOUGH)
-            .unwrap_or(1);
+        let enough = |width: &&usize| rows * blocks.div_ceil(**width) >= ENOUGH;
+        let width = widths.iter().filter(|width| **width <= blocks).find(enough).copied().unwrap_or(1);
         Self { images: [images, step], blocks: [blocks, width] }
     }
 
@@ -108,6 +116,7 @@ mod tests {
             assert!(seen.iter().all(|count| *count == 1), "{pieces:?}");
         }
         assert_eq!(Pieces::grid(1, 8, 32).count(), 8);
+        assert_eq!(Pieces::segments(256, 4).count(), 4);
         assert_eq!(Pieces::by_values(256, 147_456).count(), 256);
         assert_eq!(Pieces::single().count(), 1);
     }
