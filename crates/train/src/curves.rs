@@ -60,3 +60,38 @@ fn figure(title: &str, rows: &[Row]) -> Figure {
         .with_cell_size(460.0, 340.0)
         .with_shared_legend_bottom()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(epochs: &[(f64, f64, f64, f64)]) -> Vec<Row> {
+        let row = |(index, &(train_loss, train_top1, val_loss, val_top1)): (usize, &(f64, f64, f64, f64))| {
+            Row::of_curves(index as u32 + 1, [train_loss, train_top1, val_loss, val_top1])
+        };
+        epochs.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn both_files_show_the_run() {
+        let output = tempfile::tempdir().unwrap();
+        let mut options = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
+        let folder = Folder::create(&mut options).unwrap();
+        let chapter = rows(&[
+            (0.4790, 0.832, 0.32, 0.884),
+            (0.2526, 0.907, 0.28, 0.900),
+            (0.1894, 0.931, 0.25, 0.911),
+            (0.1457, 0.947, 0.36, 0.881),
+            (0.1123, 0.960, 0.26, 0.917),
+        ]);
+        for epochs in [0, 1, 5] {
+            draw(&folder, &options, &chapter[..epochs]).unwrap();
+            let svg = std::fs::read_to_string(folder.file("curves.svg")).unwrap();
+            for text in ["resnet18-d2l on fashion-mnist", "epoch", "loss", "accuracy"] {
+                assert!(svg.contains(text), "{text}");
+            }
+            let png = std::fs::read(folder.file("curves.png")).unwrap();
+            assert!(png.starts_with(b"\x89PNG") && png.len() > 5000, "{}", png.len());
+        }
+    }
+}

@@ -54,6 +54,12 @@ impl Row {
         }
     }
 
+    /// A row that is only good for drawing: train loss, train accuracy, test loss, test accuracy.
+    #[cfg(test)]
+    pub(crate) fn of_curves(epoch: u32, [train_loss, train_top1, val_loss, val_top1]: [f64; 4]) -> Self {
+        Self { epoch, time: 0.0, train_loss, train_top1, val_loss, val_top1, text: String::new() }
+    }
+
     /// Reads a row; the name of the data set may be quoted.
     fn parse(text: &str) -> Option<Self> {
         let columns = split(text)?;

@@ -111,8 +111,8 @@ impl Executor for Fake {
             losses.push(sum.ln() - logits[*label as usize]);
             let best = (0..CLASSES).rev().max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
             predictions.push(best as u32);
-            for class in 0..CLASSES {
-                let g = logits[class].exp() / sum - f32::from(u8::from(class == *label as usize));
+            for (class, logit) in logits.iter().enumerate() {
+                let g = logit.exp() / sum - f32::from(u8::from(class == *label as usize));
                 let row = &mut gradients.get_mut(ParamId(0))[class * pixels..][..pixels];
                 row.iter_mut().zip(image).for_each(|(dw, x)| *dw += g * x);
                 gradients.get_mut(ParamId(1))[class] += g;
