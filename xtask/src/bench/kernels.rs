@@ -49,7 +49,7 @@ fn summary(machine: &Machine, load: f64, csv: &str) -> Result<String> {
     let mut text = format!(
         "# Convolution kernels on one core\n\n{}- load before: {load:.1}\n\nGFLOP/s in fp32 (a multiply-add is two), \
          and the share of what this core reaches in independent multiply-adds of the same level. Source and gradient \
-         are plain maps, 12 images.\n\n| layer | pass | {} |\n|---|---|{}\n",
+         are plain maps, 12 images; the quickest of many runs.\n\n| layer | pass | {} |\n|---|---|{}\n",
         machine.describe(),
         levels.join(" | "),
         "---|".repeat(levels.len())

@@ -1,0 +1,219 @@
+//! Times every convolution kernel of this machine on the shapes of the d2l ResNet-18 at 1x96x96, one thread.
+//!
+//! `cargo xtask bench kernels` runs it and keeps the result; by hand: `cargo bench -p plusx-kernels --bench conv -- avx2`
+//! prints CSV lines of the kernels and layers whose name contains the text. The reference (f64 loops) is left out. The
+//! source is a plain map, without batch norm and ReLU on the way: arithmetic is what is measured.
+
+use std::time::Instant;
+
+use plusx_kernels::args::{Gate, Grad, Sink, Source, Term};
+use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
+use plusx_kernels::shape::ConvShape;
+use plusx_kernels::simd::peak_gflops;
+use plusx_kernels::view::RowsMut;
+use plusx_kernels::{Entry, LANES, Level, pitch};
+
+/// Images of a run: a whole number of the groups that kernels take together, and few enough to be quick.
+const IMAGES: usize = 12;
+/// Blocks of filters in one piece of their gradient: the widest register tile spans four.
+const WEIGHT_BLOCKS: usize = 4;
+/// A measurement ends after this many seconds, but has at least [`LEAST`] runs.
+const SECONDS: f64 = 0.2;
+const LEAST: usize = 3;
+
+/// (name, input channels, filters, input size, output size, kernel, stride, padding)
+const LAYERS: &[(&str, [usize; 7])] = &[
+    ("conv1", [1, 64, 96, 48, 7, 2, 3]),
+    ("layer1 3x3", [64, 64, 24, 24, 3, 1, 1]),
+    ("layer2 3x3/2", [64, 128, 24, 12, 3, 2, 1]),
+    ("layer2 1x1/2", [64, 128, 24, 12, 1, 2, 0]),
+    ("layer2 3x3", [128, 128, 12, 12, 3, 1, 1]),
+    ("layer3 3x3/2", [128, 256, 12, 6, 3, 2, 1]),
+    ("layer3 1x1/2", [128, 256, 12, 6, 1, 2, 0]),
+    ("layer3 3x3", [256, 256, 6, 6, 3, 1, 1]),
+    ("layer4 3x3/2", [256, 512, 6, 3, 3, 2, 1]),
+    ("layer4 1x1/2", [256, 512, 6, 3, 1, 2, 0]),
+    ("layer4 3x3", [512, 512, 3, 3, 3, 1, 1]),
+    ("fc", [512, 10, 1, 1, 1, 1, 0]),
+];
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    println!("layer,kernel,images,ms,gflops,peak_gflops,share");
+    for &(layer, [c, k, size, output, kernel, stride, padding]) in LAYERS {
+        // the network's input is not padded to whole vectors
+        let c_pitch = if layer == "conv1" { c } else { pitch(c) };
+        let shape = ConvShape {
+            c,
+            k,
+            h: size,
+            w: size,
+            oh: output,
+            ow: output,
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [padding; 2],
+            dilation: [1; 2],
+            groups: 1,
+            c_pitch,
+        };
+        let mut bench = Bench::new(layer, shape, &filter);
+        each(conv::FORWARD, &mut bench, |bench, run| bench.forward(run));
+        if layer != "conv1" {
+            each(conv::BACKWARD_DATA, &mut bench, |bench, run| bench.backward_data(run));
+        }
+        each(conv::BACKWARD_WEIGHTS, &mut bench, |bench, run| bench.backward_weights(run));
+    }
+}
+
+/// Measures the entries of a table that this machine supports and the filter names.
+fn each<Run: Copy>(
+    table: &[Entry<ConvShape, Run>],
+    bench: &mut Bench<'_>,
+    mut pass: impl FnMut(&mut Bench<'_>, Run),
+) {
+    for entry in table.iter().filter(|entry| entry.level.supported() && !entry.name.ends_with("/reference")) {
+        let named = entry.name.contains(bench.filter) || bench.layer.contains(bench.filter);
+        if named && (entry.fits)(&bench.shape) {
+            let seconds = best_seconds(|| pass(bench, entry.run));
+            bench.report(entry.name, entry.level, seconds);
+        }
+    }
+}
+
+/// The quickest of many runs, after one to warm up: what the kernel can do, whatever else the machine does.
+fn best_seconds(mut run: impl FnMut()) -> f64 {
+    run();
+    let (begin, mut best, mut runs) = (Instant::now(), f64::INFINITY, 0);
+    while runs < LEAST || begin.elapsed().as_secs_f64() < SECONDS {
+        let start = Instant::now();
+        run();
+        best = best.min(start.elapsed().as_secs_f64());
+        runs += 1;
+    }
+    best
+}
+
+/// One layer with its maps and filters.
+struct Bench<'a> {
+    layer: &'a str,
+    filter: &'a str,
+    shape: ConvShape,
+    x: Vec<f32>,
+    y: Vec<f32>,
+    dx: Vec<f32>,
+    weights: Vec<f32>,
+    transposed: Vec<f32>,
+    gradient: Vec<f32>,
+    scratch: Vec<f32>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(layer: &'a str, shape: ConvShape, filter: &'a str) -> Self {
+        let source = IMAGES * shape.h * shape.w * shape.c_pitch;
+        let output = IMAGES * shape.oh * shape.ow * shape.k_pitch();
+        let filters = values(shape.k * shape.c * shape.kernel[0] * shape.kernel[1]);
+        let mut weights = vec![0.0; conv::packed_len(&shape)];
+        conv::pack(&shape, &filters, &mut weights);
+        let c_blocks = shape.c.div_ceil(LANES);
+        let mut transposed = vec![0.0; conv::backward_len(&shape)];
+        conv::pack_backward(&shape, &weights, 0..c_blocks, &mut transposed);
+        let scratch = conv::forward_scratch_len(&shape, IMAGES)
+            .max(conv::backward_data_scratch_len(&shape, IMAGES))
+            .max(conv::backward_weights_scratch_len(&shape, WEIGHT_BLOCKS));
+        Self {
+            layer,
+            filter,
+            x: values(source),
+            y: values(output),
+            dx: vec![0.0; source],
+            gradient: vec![0.0; weights.len()],
+            weights,
+            transposed,
+            scratch: vec![0.0; scratch],
+            shape,
+        }
+    }
+
+    fn report(&self, kernel: &str, level: Level, seconds: f64) {
+        let gflops = 2.0 * (self.shape.macs() * IMAGES) as f64 / seconds / 1e9;
+        let (peak, ms) = (peak_gflops(level), seconds * 1e3);
+        println!("{},{kernel},{IMAGES},{ms:.3},{gflops:.2},{peak:.2},{:.3}", self.layer, gflops / peak);
+    }
+
+    fn forward(&mut self, run: conv::Forward) {
+        let (shape, pitch) = (&self.shape, self.shape.k_pitch());
+        let (source_len, output_len) = (shape.h * shape.w * shape.c_pitch, shape.oh * shape.ow * pitch);
+        for first in (0..IMAGES).step_by(conv::forward_images(shape)) {
+            let images = conv::forward_images(shape).min(IMAGES - first);
+            let output = &mut self.y[first * output_len..(first + images) * output_len];
+            let scratch_len = conv::forward_scratch_len(shape, images);
+            run(ForwardArgs {
+                shape,
+                images,
+                src: plain(&self.x[first * source_len..(first + images) * source_len]),
+                keep: None,
+                weights: &self.weights,
+                bias: None,
+                blocks: 0..shape.k.div_ceil(LANES),
+                dst: RowsMut::new(output, pitch, 0, pitch),
+                sums: None,
+                scratch: &mut self.scratch[..scratch_len],
+            });
+        }
+    }
+
+    fn backward_data(&mut self, run: conv::BackwardData) {
+        let (shape, pitch) = (&self.shape, self.shape.c_pitch);
+        let (source_len, output_len) =
+            (shape.h * shape.w * pitch, shape.oh * shape.ow * self.shape.k_pitch());
+        for first in (0..IMAGES).step_by(conv::backward_data_images(shape)) {
+            let images = conv::backward_data_images(shape).min(IMAGES - first);
+            let dx = &mut self.dx[first * source_len..(first + images) * source_len];
+            let scratch_len = conv::backward_data_scratch_len(shape, images);
+            run(BackwardDataArgs {
+                shape,
+                images,
+                grad: Grad { g: &self.y[first * output_len..(first + images) * output_len], norm: None },
+                weights: &self.transposed,
+                blocks: 0..shape.c.div_ceil(LANES),
+                sink: Sink {
+                    dst: RowsMut::new(dx, pitch, 0, pitch),
+                    accumulate: false,
+                    gate: Gate::Open,
+                    sums: None,
+                },
+                scratch: &mut self.scratch[..scratch_len],
+            });
+        }
+    }
+
+    fn backward_weights(&mut self, run: conv::BackwardWeights) {
+        let shape = &self.shape;
+        let all = shape.k.div_ceil(LANES);
+        for first in (0..all).step_by(WEIGHT_BLOCKS) {
+            let blocks = first..all.min(first + WEIGHT_BLOCKS);
+            let len = conv::packed_block_len(shape);
+            let scratch_len = conv::backward_weights_scratch_len(shape, blocks.len());
+            run(BackwardWeightsArgs {
+                shape,
+                images: IMAGES,
+                src: plain(&self.x),
+                grad: Grad { g: &self.y, norm: None },
+                dst: &mut self.gradient[blocks.start * len..blocks.end * len],
+                blocks,
+                scratch: &mut self.scratch[..scratch_len],
+            });
+        }
+    }
+}
+
+fn plain(data: &[f32]) -> Source<'_> {
+    Source { main: Term { data, affine: None }, add: None, relu: false }
+}
+
+/// Numbers between -0.5 and 0.5, far from denormals.
+fn values(len: usize) -> Vec<f32> {
+    // multiples of an irrational number, modulo 1, are spread evenly (Weyl)
+    (0..len).map(|i| (i as f64 * 0.618_033_988_749_895).fract() as f32 - 0.5).collect()
+}
