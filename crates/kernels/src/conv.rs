@@ -9,6 +9,8 @@
 //!
 //! A dense layer is a convolution whose kernel covers the whole map.
 
+#![allow(clippy::needless_range_loop, reason = "register tiles index several arrays by the same constants")]
+
 use std::ops::Range;
 
 use crate::args::{Grad, Sink, Source, Sums};
@@ -21,7 +23,6 @@ mod backward_data;
 mod backward_weights;
 mod forward;
 mod geometry;
-mod lanes;
 mod layout;
 mod load;
 mod micro;

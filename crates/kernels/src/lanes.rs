@@ -1,4 +1,4 @@
-//! Sixteen channels of a source or a sink: the vector forms of [`crate::args`], with everything that does not change
+//! Sixteen channels of a source, a gradient or a sink: the vector forms of [`crate::args`], with everything that does not change
 //! from pixel to pixel held in registers.
 //!
 //! Kernels walk a map as
@@ -9,7 +9,7 @@
 //! block by block from cache, and it is exactly one `f32` chain of the sum rule, so a chain never leaves its registers.
 
 use crate::LANES;
-use crate::args::{Gate, SUM_RUN, Sink, Source, Sums, Term};
+use crate::args::{Gate, Grad, SUM_RUN, Sink, Source, Sums, Term};
 use crate::simd::Isa;
 
 /// Sixteen channels of a [`Source`].
@@ -93,6 +93,62 @@ impl<I: Isa> TermLanes<I> {
     }
 }
 
+/// Sixteen channels of a [`Grad`].
+pub(crate) struct GradLanes<I: Isa> {
+    isa: I,
+    g: *const f32,
+    norm: Option<NormLanes<I>>,
+}
+
+struct NormLanes<I: Isa> {
+    y: *const f32,
+    a: I::V,
+    b: I::V,
+    c: I::V,
+}
+
+impl<I: Isa> GradLanes<I> {
+    /// The channels from `channel` on.
+    ///
+    /// # Safety
+    /// Every per-channel slice must have `channel + 16` values.
+    #[inline(always)]
+    pub(crate) unsafe fn new(isa: I, grad: &Grad<'_>, channel: usize) -> Self {
+        let norm = match &grad.norm {
+            // SAFETY: promised by the caller.
+            Some(norm) => unsafe {
+                Some(NormLanes {
+                    y: norm.y.as_ptr().wrapping_add(channel),
+                    a: isa.load(norm.a.as_ptr().add(channel)),
+                    b: isa.load(norm.b.as_ptr().add(channel)),
+                    c: isa.load(norm.c.as_ptr().add(channel)),
+                })
+            },
+            None => None,
+        };
+        Self { isa, g: grad.g.as_ptr().wrapping_add(channel), norm }
+    }
+
+    /// Their values at the pixel that starts at `pixel` (its index times the pitch).
+    ///
+    /// # Safety
+    /// Every map must have `pixel + channel + 16` values.
+    #[inline(always)]
+    pub(crate) unsafe fn at(&self, pixel: usize) -> I::V {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let g = self.isa.load(self.g.add(pixel));
+            match &self.norm {
+                Some(norm) => {
+                    let y = self.isa.load(norm.y.add(pixel));
+                    self.isa.mul_add(norm.a, g, self.isa.mul_add(norm.b, y, norm.c))
+                }
+                None => g,
+            }
+        }
+    }
+}
+
 /// One `f32` chain of the sum rule of [`Sums`] for sixteen channels: at most [`SUM_RUN`] pixels.
 pub(crate) struct Chain<I: Isa> {
     first: I::V,
@@ -154,12 +210,12 @@ struct SinkSums<I: Isa> {
 }
 
 impl<I: Isa> SinkLanes<I> {
-    /// The channels from `channel` on of a sink of all channels.
+    /// The channels from `channel` on, which are the columns from `column` on of the sink's destination and sums.
     ///
     /// # Safety
-    /// Every per-channel slice must have `channel + 16` values.
+    /// Every per-channel slice must have `channel + 16` values, every row of the destination `column + 16`.
     #[inline(always)]
-    pub(crate) unsafe fn new(isa: I, sink: &mut Sink<'_>, channel: usize) -> Self {
+    pub(crate) unsafe fn new(isa: I, sink: &mut Sink<'_>, [channel, column]: [usize; 2]) -> Self {
         let gate = match &sink.gate {
             Gate::Open => GateLanes::Open,
             Gate::Stored(z) => GateLanes::Stored(z.as_ptr().wrapping_add(channel)),
@@ -184,7 +240,7 @@ impl<I: Isa> SinkLanes<I> {
             None => None,
         };
         let dst_pitch = sink.dst.pitch();
-        let dst = sink.dst.as_mut_ptr().wrapping_add(channel);
+        let dst = sink.dst.as_mut_ptr().wrapping_add(column);
         Self { isa, dst, dst_pitch, accumulate: sink.accumulate, gate, sums }
     }
 
@@ -222,11 +278,11 @@ impl<I: Isa> SinkLanes<I> {
         }
     }
 
-    /// Ends the run: its sums are added to those of `image`, from column `channel` on.
+    /// Ends the run: its sums are added to those of `image`, from column `column` on.
     #[inline(always)]
-    pub(crate) fn finish(self, sink: &mut Sink<'_>, [image, channel]: [usize; 2]) {
+    pub(crate) fn finish(self, sink: &mut Sink<'_>, [image, column]: [usize; 2]) {
         if let (Some(own), Some((_, sums))) = (self.sums, &mut sink.sums) {
-            own.chain.flush(self.isa, sums, [image, channel]);
+            own.chain.flush(self.isa, sums, [image, column]);
         }
     }
 }

@@ -7,13 +7,13 @@
 //! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
 
 use super::geometry::{backward_border, group_images, image_major};
-use super::lanes;
 use super::layout::{backward_block_len, backward_len};
 use super::load::{self, Window};
 use super::micro::Walk;
 use super::positions::{self, Positions, Target};
 use super::{BackwardDataArgs, backward_data_scratch_len};
 use crate::args::{Gate, Grad, Sink};
+use crate::lanes::{SinkLanes, clear, run_end};
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 use crate::{LANES, pitch};
@@ -84,14 +84,48 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
             } else {
                 by_pixel::<I, MR, NR>(isa, &mut args, first);
             }
+            if matches!(args.sink.gate, Gate::Open) && args.sink.sums.is_none() {
+                continue;
+            }
             for image in first..first + images {
+                if let Some((_, sums)) = &mut args.sink.sums {
+                    clear(sums, image);
+                }
                 for (index, block) in args.blocks.clone().enumerate() {
-                    let at = (index * LANES, block * LANES, shape.c_pitch);
+                    let at = [block * LANES, index * LANES];
                     // SAFETY: `check` established the sizes of the sink.
-                    unsafe { lanes::gate_and_sum(isa, &mut args.sink, image, pixels, at) };
+                    unsafe { gate_and_sum(isa, &mut args.sink, [image, pixels], shape.c_pitch, at) };
                 }
             }
         }
+    }
+}
+
+/// Gates and sums what one block of channels of one image (of `pixels` pixels) holds; `at`: its first channel in maps
+/// at `pitch`, and its column in the sink.
+///
+/// # Safety
+/// The sink and its maps must have that image, with sixteen values from `at` on.
+#[inline(always)]
+unsafe fn gate_and_sum<I: Isa>(
+    isa: I,
+    sink: &mut Sink<'_>,
+    [image, pixels]: [usize; 2],
+    pitch: usize,
+    at: [usize; 2],
+) {
+    let mut start = 0;
+    while start < pixels {
+        let end = run_end(start, pixels);
+        // SAFETY: promised by the caller.
+        unsafe {
+            let mut lanes = SinkLanes::new(isa, sink, at);
+            for pixel in start..end {
+                lanes.put([image * pixels + pixel, pitch], None);
+            }
+            lanes.finish(sink, [image, at[1]]);
+        }
+        start = end;
     }
 }
 

@@ -14,13 +14,13 @@
 //! their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
 
 use super::geometry::{band_rows, group_images, image_major, source_window, thin};
-use super::lanes;
 use super::layout::{filter_channels, packed_block_len, packed_len};
 use super::load::{self, Window};
 use super::micro::Walk;
 use super::positions::{self, Positions, Target};
 use super::{ForwardArgs, forward_scratch_len};
-use crate::args::{Source, Term};
+use crate::args::{Source, Sums, Term};
+use crate::lanes::{Chain, clear, run_end};
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 use crate::{LANES, check, pitch};
@@ -73,18 +73,46 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         } else {
             by_pixel::<I, MR, NR>(isa, &mut args, &src);
         }
-        let (pixels, dst_pitch, images) = (shape.oh * shape.ow, args.dst.pitch(), args.images);
         if let Some(sums) = &mut args.sums {
-            for image in 0..images {
+            let dst = (args.dst.as_mut_ptr().cast_const(), args.dst.pitch());
+            for image in 0..args.images {
+                clear(sums, image);
                 for (index, block) in args.blocks.clone().enumerate() {
                     // SAFETY: `check` established the sizes.
-                    unsafe {
-                        let first = args.dst.as_mut_ptr().add(image * pixels * dst_pitch + index * LANES);
-                        let from = (first.cast_const(), dst_pitch, pixels);
-                        lanes::sum_stored(isa, from, sums, image, (index * LANES, block * LANES));
-                    }
+                    unsafe { sum_stored(isa, dst, sums, [image, shape.oh * shape.ow], [block, index]) };
                 }
             }
+        }
+    }
+}
+
+/// Statistics of one block of channels of one image (of `pixels` pixels): block `block` of the map, number `index` of
+/// the piece.
+///
+/// # Safety
+/// The image's rows must have that block, `sums.shift` its channels.
+#[inline(always)]
+unsafe fn sum_stored<I: Isa>(
+    isa: I,
+    (dst, pitch): (*const f32, usize),
+    sums: &mut Sums<'_>,
+    [image, pixels]: [usize; 2],
+    [block, index]: [usize; 2],
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let first = dst.add(image * pixels * pitch + index * LANES);
+        let shift = isa.load(sums.shift.as_ptr().add(block * LANES));
+        let mut start = 0;
+        while start < pixels {
+            let end = run_end(start, pixels);
+            let mut chain = Chain::new(isa);
+            for pixel in start..end {
+                let v = isa.sub(isa.load(first.add(pixel * pitch)), shift);
+                chain.add(isa, v, v);
+            }
+            chain.flush(isa, sums, [image, index * LANES]);
+            start = end;
         }
     }
 }

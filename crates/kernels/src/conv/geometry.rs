@@ -17,6 +17,10 @@ const LOAD_VALUES: usize = 64 * 1024;
 /// both operands in L1 and the chain's error small.
 const WEIGHT_CHAIN: usize = 144;
 
+/// Images in one chain at most; a power of two, so that it divides a segment.
+const WEIGHT_IMAGES: usize = 16;
+const _: () = assert!(SEGMENT.is_multiple_of(WEIGHT_IMAGES));
+
 /// Whether the vector kernels can do this shape at all; the reference does the others. The taps of a row of unpadded
 /// pixels form one run only while all channels share a block and the taps are neighbours.
 pub(crate) fn fits(shape: &ConvShape) -> bool {
@@ -126,7 +130,7 @@ pub(crate) struct WeightBlock {
 pub(crate) fn weight_block(shape: &ConvShape) -> WeightBlock {
     let pixels = shape.oh * shape.ow;
     let mut images = 1;
-    while images < 16 && images < SEGMENT && 2 * images * pixels <= WEIGHT_CHAIN {
+    while images < WEIGHT_IMAGES && 2 * images * pixels <= WEIGHT_CHAIN {
         images *= 2;
     }
     let rows = if pixels <= WEIGHT_CHAIN { shape.oh } else { (WEIGHT_CHAIN / shape.ow).clamp(1, shape.oh) };

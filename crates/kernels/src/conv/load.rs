@@ -1,33 +1,65 @@
 //! Filling scratch: a map is evaluated once per piece, channel-blocked (`[c / 16][row][column][16]`) and with its zero
 //! border, so that the register tile reads neighbouring positions from neighbouring cache lines and never tests a border.
 
-use super::lanes;
 use crate::LANES;
 use crate::args::{Grad, Source};
+use crate::lanes::{GradLanes, SourceLanes};
 use crate::simd::Isa;
 
-/// Something with sixteen channels at every pixel.
-pub(crate) trait Lanes {
-    /// Channels `channel..channel + 16` of the pixel that starts at value `pixel`.
+/// A map that is computed where it is read.
+pub(crate) trait Computed {
+    /// Sixteen of its channels.
+    type Lanes<I: Isa>: At<I>;
+
+    /// Channels `channel..channel + 16`.
     ///
     /// # Safety
-    /// They must lie inside the maps.
-    unsafe fn at<I: Isa>(&self, isa: I, pixel: usize, channel: usize) -> I::V;
+    /// They must lie inside every per-channel slice.
+    unsafe fn lanes<I: Isa>(&self, isa: I, channel: usize) -> Self::Lanes<I>;
 }
 
-impl Lanes for Source<'_> {
+/// Sixteen channels of a map.
+pub(crate) trait At<I: Isa> {
+    /// Their values at the pixel that starts at value `pixel`.
+    ///
+    /// # Safety
+    /// It must lie inside the maps.
+    unsafe fn at(&self, pixel: usize) -> I::V;
+}
+
+impl Computed for Source<'_> {
+    type Lanes<I: Isa> = SourceLanes<I>;
+
     #[inline(always)]
-    unsafe fn at<I: Isa>(&self, isa: I, pixel: usize, channel: usize) -> I::V {
+    unsafe fn lanes<I: Isa>(&self, isa: I, channel: usize) -> SourceLanes<I> {
         // SAFETY: promised by the caller.
-        unsafe { lanes::source(isa, self, pixel, channel) }
+        unsafe { SourceLanes::new(isa, self, channel) }
     }
 }
 
-impl Lanes for Grad<'_> {
+impl<I: Isa> At<I> for SourceLanes<I> {
     #[inline(always)]
-    unsafe fn at<I: Isa>(&self, isa: I, pixel: usize, channel: usize) -> I::V {
+    unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
-        unsafe { lanes::gradient(isa, self, pixel, channel) }
+        unsafe { SourceLanes::at(self, pixel) }
+    }
+}
+
+impl Computed for Grad<'_> {
+    type Lanes<I: Isa> = GradLanes<I>;
+
+    #[inline(always)]
+    unsafe fn lanes<I: Isa>(&self, isa: I, channel: usize) -> GradLanes<I> {
+        // SAFETY: promised by the caller.
+        unsafe { GradLanes::new(isa, self, channel) }
+    }
+}
+
+impl<I: Isa> At<I> for GradLanes<I> {
+    #[inline(always)]
+    unsafe fn at(&self, pixel: usize) -> I::V {
+        // SAFETY: promised by the caller.
+        unsafe { GradLanes::at(self, pixel) }
     }
 }
 
@@ -61,9 +93,9 @@ impl Window {
 /// # Safety
 /// The map must hold the window's image with whole vectors of those blocks; `dst` must have room.
 #[inline(always)]
-pub(crate) unsafe fn blocked<I: Isa, L: Lanes>(
+pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
     isa: I,
-    values: &L,
+    values: &C,
     window: &Window,
     blocks: (usize, usize),
     dst: (*mut f32, usize),
@@ -88,9 +120,9 @@ pub(crate) unsafe fn blocked<I: Isa, L: Lanes>(
                 let line = line.add(block * block_step);
                 let channel = (blocks.0 + block) * LANES;
                 zero(isa, line, left);
+                let lanes = values.lanes(isa, channel);
                 for column in 0..inside {
-                    let v = values.at(isa, pixel + column * window.pitch, channel);
-                    isa.store(line.add((left + column) * LANES), v);
+                    isa.store(line.add((left + column) * LANES), lanes.at(pixel + column * window.pitch));
                 }
                 zero(isa, line.add((left + inside) * LANES), columns - left - inside);
             }
@@ -167,9 +199,10 @@ pub(crate) unsafe fn evaluate<I: Isa>(isa: I, src: &Source<'_>, values: usize, p
     // SAFETY: promised by the caller.
     unsafe {
         if pitch.is_multiple_of(LANES) {
-            for pixel in (0..values).step_by(pitch) {
-                for channel in (0..pitch).step_by(LANES) {
-                    isa.store(dst.add(pixel + channel), lanes::source(isa, src, pixel, channel));
+            for channel in (0..pitch).step_by(LANES) {
+                let lanes = SourceLanes::new(isa, src, channel);
+                for pixel in (0..values).step_by(pitch) {
+                    isa.store(dst.add(pixel + channel), lanes.at(pixel));
                 }
             }
         } else {

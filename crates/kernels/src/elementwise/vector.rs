@@ -61,7 +61,7 @@ impl Kernel for SinkKernel<'_> {
                 while channel < pitch {
                     // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                     unsafe {
-                        let mut lanes = SinkLanes::new(isa, &mut args.sink, channel);
+                        let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                         let mut row = image * pixels + start;
                         while row < image * pixels + end {
                             match args.g {

@@ -161,7 +161,7 @@ impl Kernel for MaxBackwardKernel<'_> {
                 while channel < pitch {
                     // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                     unsafe {
-                        let mut lanes = SinkLanes::new(isa, &mut args.sink, channel);
+                        let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                         for pixel in start..end {
                             let sum = gather(isa, &args, [image, channel], &windows[pixel - start]);
                             lanes.put([image * pixels + pixel, pitch], Some(sum));
@@ -280,7 +280,7 @@ impl Kernel for AvgBackwardKernel<'_> {
                     // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                     unsafe {
                         let share = isa.load(share.as_ptr());
-                        let mut lanes = SinkLanes::new(isa, &mut args.sink, channel);
+                        let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                         let mut pixel = start;
                         while pixel < end {
                             lanes.put([image * pixels + pixel, pitch], Some(share));
