@@ -2,13 +2,14 @@
 //! inputs.
 //!
 //! A plan is built from a graph, a mode, a batch size and an instruction level by pure functions: [`forward`] and
-//! [`backward`] emit steps over buffers, [`memory`] gives the buffers their place. Thread count and timing have no
+//! [`backward`] (with [`gradient`]) emit steps over buffers, [`memory`] gives the buffers their place. Thread count and timing have no
 //! part in it.
 
 mod backward;
 mod build;
 mod display;
 mod forward;
+mod gradient;
 mod memory;
 pub(crate) mod pieces;
 pub(crate) mod step;

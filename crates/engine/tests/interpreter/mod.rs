@@ -58,6 +58,8 @@ pub(crate) struct Outcome<R> {
     pub(crate) running: Vec<Vec<R>>,
 }
 
+type Maps<'a, R> = &'a mut [Vec<R>];
+
 /// Which statistics batch norms use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Norms {
@@ -195,7 +197,7 @@ impl<R: Real> Interpreter<'_, R> {
         &self,
         id: NodeId,
         dy: &[R],
-        (values, maps, gradients): (&[Vec<R>], &mut [Vec<R>], &mut [Vec<R>]),
+        (values, maps, gradients): (&[Vec<R>], Maps<'_, R>, Maps<'_, R>),
     ) {
         let node = self.graph.node(id);
         let x = &values[node.inputs[0].index()];

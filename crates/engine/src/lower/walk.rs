@@ -1,0 +1,243 @@
+//! The walk over a graph's nodes that turns them into values and units.
+
+use plusx_kernels::pitch;
+use plusx_kernels::shape::PoolShape;
+use plusx_model::graph::{Graph, NodeId, Op};
+
+use super::{Lowered, Norm, NormId, Term, Unit, Value, ValueId, View, filter};
+
+/// Lowers what `roots` need. In `training`, everything that the backward pass reads again is stored.
+pub(crate) fn lower(graph: &Graph, roots: &[NodeId], training: bool) -> Lowered {
+    let mut lowering = Lowering::new(graph, roots, training);
+    for index in 0..graph.nodes.len() {
+        if lowering.live[index] {
+            lowering.node(NodeId(index as u32));
+        }
+    }
+    lowering.done
+}
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    training: bool,
+    live: Vec<bool>,
+    /// How often each node's value is read, roots included; of equal values, at the first.
+    uses: Vec<usize>,
+    /// The first node with the same value: a ReLU of a ReLU is that ReLU.
+    same: Vec<usize>,
+    /// Views without a value yet.
+    pending: Vec<Option<View>>,
+    done: Lowered,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(graph: &'a Graph, roots: &[NodeId], training: bool) -> Self {
+        let count = graph.nodes.len();
+        let mut live = vec![false; count];
+        for root in roots {
+            live[root.index()] = true;
+        }
+        for index in (0..count).rev().filter(|index| *index > 0) {
+            if live[index] {
+                graph.nodes[index].inputs.iter().for_each(|input| live[input.index()] = true);
+            }
+        }
+        live[0] = true;
+        let mut same: Vec<usize> = (0..count).collect();
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if node.op == Op::Relu && graph.node(node.inputs[0]).op == Op::Relu {
+                same[index] = same[node.inputs[0].index()];
+            }
+        }
+        let mut uses = vec![0; count];
+        for root in roots {
+            uses[same[root.index()]] += 1;
+        }
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if live[index] && same[index] == index {
+                node.inputs.iter().for_each(|input| uses[same[input.index()]] += 1);
+            }
+        }
+        // a root is stored even if nothing else reads it
+        for root in roots {
+            uses[same[root.index()]] += 1;
+        }
+        let done =
+            Lowered { values: Vec::new(), norms: Vec::new(), units: Vec::new(), of_node: vec![None; count] };
+        Self { graph, training, live, uses, same, pending: vec![None; count], done }
+    }
+
+    fn node(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let index = id.index();
+        if self.same[index] != index {
+            // all its readers read the first ReLU; a root needs the name too
+            self.done.of_node[index] = self.done.of_node[self.same[index]];
+            return;
+        }
+        match node.op {
+            Op::Input => {
+                let value = self.images(id);
+                self.done.of_node[index] = Some(value);
+            }
+            Op::Conv2d { .. } | Op::Dense { .. } => {
+                let src = self.source(node.inputs[0]);
+                let Some(mut filter) = filter(&node.op, self.done.value(src).shape, node.shape) else {
+                    unreachable!("{} is a convolution", node.label);
+                };
+                filter.shape.c_pitch = self.done.value(src).pitch;
+                self.output(id, src, true, |src, dst| Unit::Conv { src, dst, filter });
+            }
+            Op::MaxPool2d { spec } => {
+                let src = self.source(node.inputs[0]);
+                let input = self.done.value(src).shape;
+                let shape = PoolShape {
+                    c: input.c,
+                    h: input.h,
+                    w: input.w,
+                    oh: node.shape.h,
+                    ow: node.shape.w,
+                    kernel: spec.kernel,
+                    stride: spec.stride,
+                    padding: spec.padding,
+                };
+                self.output(id, src, false, |src, dst| Unit::MaxPool { src, dst, shape });
+            }
+            Op::GlobalAvgPool2d => {
+                let src = self.source(node.inputs[0]);
+                self.output(id, src, false, |src, dst| Unit::Average { src, dst });
+            }
+            Op::BatchNorm { spec, gamma, beta, mean, var } => {
+                let input = self.stored(node.inputs[0]);
+                let norm = NormId(self.done.norms.len());
+                self.done.norms.push(Norm { node: id, input, spec, gamma, beta, mean, var });
+                // its readers are counted where the view that holds the norm is made
+                self.done.units.push(Unit::Norm(norm));
+                let main = Term { value: input, norm: Some(norm) };
+                self.view(id, View { main, add: None, relu: false });
+            }
+            Op::Relu => {
+                let input = self.same[node.inputs[0].index()];
+                let view = match self.pending[input].take() {
+                    Some(view) => view,
+                    None => View::plain(self.stored(node.inputs[0])),
+                };
+                self.view(id, View { relu: true, ..view });
+            }
+            Op::Add => {
+                let main = self.term(node.inputs[0]);
+                let add = Some(self.term(node.inputs[1]));
+                self.view(id, View { main, add, relu: false });
+            }
+        }
+    }
+
+    fn images(&mut self, id: NodeId) -> ValueId {
+        let shape = self.graph.node(id).shape;
+        let only_convolutions = self.graph.nodes.iter().enumerate().all(|(index, node)| {
+            let conv = matches!(node.op, Op::Conv2d { .. } | Op::Dense { .. });
+            !self.live[index] || conv || !node.inputs.contains(&id)
+        });
+        let value = self.push(id, None, true);
+        if only_convolutions {
+            self.done.values[value.0].pitch = shape.c;
+        }
+        self.done.units.push(Unit::Images(value));
+        value
+    }
+
+    /// Decides about the view that node `id` is: several readers share a stored value, a single one takes the view.
+    fn view(&mut self, id: NodeId, view: View) {
+        if self.uses[id.index()] > 1 {
+            self.make(id, view, true);
+        } else {
+            self.pending[id.index()] = Some(view);
+        }
+    }
+
+    fn make(&mut self, id: NodeId, view: View, stored: bool) -> ValueId {
+        let value = self.push(id, Some(view), stored);
+        let unit = self.done.units.len();
+        self.done.units.push(Unit::View(value));
+        let mut learns = false;
+        for term in view.terms() {
+            self.done.values[term.value.0].readers.push(unit);
+            learns |= term.norm.is_some() || self.done.value(term.value).learns;
+        }
+        self.done.values[value.0].learns = learns;
+        self.done.of_node[id.index()] = Some(value);
+        value
+    }
+
+    fn push(&mut self, node: NodeId, view: Option<View>, stored: bool) -> ValueId {
+        let shape = self.graph.node(node).shape;
+        let unit = self.done.units.len();
+        self.done.values.push(Value {
+            node,
+            shape,
+            pitch: pitch(shape.c),
+            view,
+            stored,
+            unit,
+            readers: Vec::new(),
+            learns: false,
+        });
+        ValueId(self.done.values.len() - 1)
+    }
+
+    /// The value of `node`, for a reader that can compute a view on load.
+    fn source(&mut self, node: NodeId) -> ValueId {
+        let index = self.same[node.index()];
+        match self.pending[index].take() {
+            Some(view) => {
+                let stored = self.training && view.add.is_some();
+                self.make(NodeId(index as u32), view, stored)
+            }
+            None => self.known(index),
+        }
+    }
+
+    /// The value of `node`, for a reader that needs it in memory.
+    fn stored(&mut self, node: NodeId) -> ValueId {
+        let index = self.same[node.index()];
+        match self.pending[index].take() {
+            Some(view) => self.make(NodeId(index as u32), view, true),
+            None => self.known(index),
+        }
+    }
+
+    /// The value of `node` as one term of a sum.
+    fn term(&mut self, node: NodeId) -> Term {
+        let index = self.same[node.index()];
+        match self.pending[index] {
+            Some(View { main, add: None, relu: false }) => {
+                self.pending[index] = None;
+                main
+            }
+            _ => Term { value: self.stored(node), norm: None },
+        }
+    }
+
+    fn known(&self, index: usize) -> ValueId {
+        match self.done.of_node[index] {
+            Some(value) => value,
+            None => unreachable!("{} is computed before it is read", self.graph.nodes[index].label),
+        }
+    }
+
+    /// A unit that reads `src` and stores the value of `node`.
+    fn output(
+        &mut self,
+        node: NodeId,
+        src: ValueId,
+        learns: bool,
+        unit: impl FnOnce(ValueId, ValueId) -> Unit,
+    ) {
+        let dst = self.push(node, None, true);
+        let index = self.done.units.len();
+        self.done.values[src.0].readers.push(index);
+        self.done.values[dst.0].learns = learns || self.done.value(src).learns;
+        self.done.units.push(unit(src, dst));
+        self.done.of_node[node.index()] = Some(dst);
+    }
+}
