@@ -15,7 +15,7 @@ use crate::json;
 const LAYOUT: u64 = 1;
 
 /// Larger inputs are refused: a size from a foreign file must not decide how much memory is asked for.
-const LARGEST_SIDE: usize = 65_536;
+const LARGEST_SIDE: usize = 4096;
 
 /// Everything a weight file says besides the numbers.
 #[derive(Clone, PartialEq, Debug)]
@@ -99,7 +99,7 @@ fn preprocess(fields: &Fields<'_>) -> Result<Preprocess, FormatError> {
     };
     preprocess.check().map_err(|error| FormatError::metadata(fields.path, error))?;
     if [c, h, w].iter().any(|size| *size > LARGEST_SIDE) {
-        return Err(fields.bad("input", "sizes of at most 65536"));
+        return Err(fields.bad("input", "sizes of at most 4096"));
     }
     Ok(preprocess)
 }

@@ -216,10 +216,10 @@ impl Loaded {
         prefix: &str,
         wanted: impl Fn(Role) -> bool,
     ) -> Result<Params, FormatError> {
-        let mut params = Params::zeros(graph);
         let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
         let mut left: BTreeMap<_, _> =
             self.tensors.iter().filter(|(name, _)| name.starts_with(VELOCITY) != prefix.is_empty()).collect();
+        let mut found = Vec::new();
         for (index, spec) in graph.params.iter().enumerate().filter(|(_, spec)| wanted(spec.role)) {
             let name = format!("{prefix}{}", spec.name);
             match left.remove(&name) {
@@ -229,13 +229,18 @@ impl Loaded {
                     expected: spec.dims.clone(),
                     found: tensor.dims.clone(),
                 }),
-                Some(tensor) => params.get_mut(ParamId(index as u32)).copy_from_slice(&tensor.values),
+                Some(tensor) => found.push((ParamId(index as u32), tensor)),
             }
         }
         let extra: Vec<String> = left.into_keys().cloned().collect();
-        match missing.is_empty() && extra.is_empty() && misshapen.is_empty() {
-            true => Ok(params),
-            false => Err(FormatError::Mismatch { path: self.path.clone(), missing, extra, misshapen }),
+        if !(missing.is_empty() && extra.is_empty() && misshapen.is_empty()) {
+            return Err(FormatError::Mismatch { path: self.path.clone(), missing, extra, misshapen });
         }
+        // memory is asked for only now, when the network is known to be no larger than the file
+        let mut params = Params::zeros(graph);
+        for (id, tensor) in found {
+            params.get_mut(id).copy_from_slice(&tensor.values);
+        }
+        Ok(params)
     }
 }

@@ -10,8 +10,12 @@ use serde::Serialize;
 use crate::error::TrainError;
 use crate::predict::{Machine, load_model};
 
-/// Images per batch of [`evaluate`]; the result does not depend on it.
+/// Images per batch of [`evaluate`], at most; the result does not depend on it.
 const BATCH: usize = 256;
+
+/// Input values per batch of [`evaluate`], at most (256 MB): a weight file must not decide how much memory is asked
+/// for.
+const BATCH_VALUES: usize = 1 << 26;
 
 /// What an evaluation finds.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -58,7 +62,8 @@ pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<Ev
         )));
     }
     check_split(&dataset.name, "test", &dataset.test, dataset.classes.len())?;
-    let pass = Pass { split: Arc::new(dataset.test), resize: preprocess.resize, batch_size: BATCH };
+    let batch_size = (BATCH_VALUES / preprocess.input.len()).clamp(1, BATCH);
+    let pass = Pass { split: Arc::new(dataset.test), resize: preprocess.resize, batch_size };
     let mut executor = machine.engine(&model)?;
     match pass.over(&mut executor, &mut |_| true)? {
         Some(report) => Ok(report),

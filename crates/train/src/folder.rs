@@ -162,11 +162,9 @@ impl SavedRun {
             .map_err(|error| TrainError::bad_run(&args, format!("not the options of a run: {error}")))?;
         let options = overrides.resume(&saved)?;
         if options.epochs < saved.epochs {
-            return Err(TrainError::ResumeChanged {
-                option: "epochs".into(),
-                saved: saved.epochs.to_string(),
-                given: options.epochs.to_string(),
-            });
+            let (given, wanted) =
+                (options.epochs.to_string(), "a resumed run can be extended, not shortened");
+            return Err(TrainError::option("epochs", &given, wanted));
         }
         Ok(Self { options, folder })
     }
@@ -262,7 +260,7 @@ mod tests {
         assert!(open(Some("b"), &none).unwrap().path().ends_with("b"));
         assert!(matches!(open(Some("c"), &none), Err(TrainError::NoRun { .. })));
         let fewer = Overrides { epochs: Some(1), ..Overrides::default() };
-        assert!(matches!(open(Some("b"), &fewer), Err(TrainError::ResumeChanged { .. })));
+        assert!(matches!(open(Some("b"), &fewer), Err(TrainError::Option { .. })));
         let more = Overrides { epochs: Some(7), ..Overrides::default() };
         assert_eq!(open(Some("b"), &more).unwrap().options.epochs, 7);
         fs::write(output.path().join("b/args.yaml"), "lr: [").unwrap();

@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod clock;
 mod curves;
 mod error;
 mod estimate;
 mod evaluate;
 mod event;
 mod folder;
+mod job;
 mod options;
 mod predict;
 mod results;

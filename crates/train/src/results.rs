@@ -107,9 +107,8 @@ impl Results {
         Self { path, rows: Vec::new() }
     }
 
-    /// Reads the rows of the first `epochs` epochs; later ones were written before the checkpoint that would
-    /// have confirmed them, and come again.
-    pub(crate) fn open(path: &Path, epochs: u32) -> Result<Self, TrainError> {
+    /// Reads the rows; no file is no row.
+    pub(crate) fn open(path: &Path) -> Result<Self, TrainError> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             text => text.map_err(|error| TrainError::io("cannot read", path, error))?,
@@ -118,15 +117,19 @@ impl Results {
         for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
             let row = Row::parse(line)
                 .ok_or_else(|| TrainError::bad_run(path, format!("cannot understand the row `{line}`")))?;
-            if row.epoch <= epochs {
-                rows.push(row);
-            }
+            rows.push(row);
         }
         Ok(Self { path: path.into(), rows })
     }
 
-    /// Adds a row.
+    /// Drops the rows after the first `epochs` epochs.
+    pub(crate) fn keep(&mut self, epochs: u32) {
+        self.rows.retain(|row| row.epoch <= epochs);
+    }
+
+    /// Adds a row, in place of one of the same epoch.
     pub(crate) fn push(&mut self, row: Row) {
+        self.rows.retain(|old| old.epoch < row.epoch);
         self.rows.push(row);
     }
 
@@ -180,10 +183,11 @@ mod tests {
         assert!(text.contains(
             "\n1,3,\"odd, \"\"name\"\"\",12.3,0.500000,0.750000,0.600000,0.700000,0.990000,0.05,100.0,0.10\n"
         ));
-        let back = Results::open(&path, 2).unwrap();
+        let mut back = Results::open(&path).unwrap();
+        back.keep(2);
         assert_eq!(back.rows().len(), 2);
         assert_eq!(back.rows()[1].text, results.rows()[1].text);
-        assert!(Results::open(&folder.path().join("none.csv"), 9).unwrap().rows().is_empty());
+        assert!(Results::open(&folder.path().join("none.csv")).unwrap().rows().is_empty());
     }
 
     #[test]
@@ -191,6 +195,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.csv");
         fs::write(&path, "a,b\n1,2\n").unwrap();
-        assert!(Results::open(&path, 1).unwrap_err().to_string().contains("results.csv"));
+        assert!(Results::open(&path).unwrap_err().to_string().contains("results.csv"));
     }
 }

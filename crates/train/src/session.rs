@@ -6,86 +6,27 @@
 //! The order of files at the end of an epoch: best weights, results, then the checkpoint that confirms them; a
 //! process killed in between repeats the epoch's end and writes the same bytes.
 
-use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plusx_data::{Batch, BatchPlan, Loader, Split};
-use plusx_formats::atomic;
+use plusx_data::{Batch, BatchPlan, Loader};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
-use plusx_model::random::shuffle;
-use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{self, Header, Refusal};
+use crate::checkpoint::{self, Refusal};
+use crate::clock::Clock;
 use crate::curves;
 use crate::error::{Kept, TrainError};
-use crate::estimate::{Pace, Work};
+use crate::estimate::Pace;
 use crate::evaluate::{EvalReport, Pass};
 use crate::event::{EpochReport, Event, Observer, Outcome, Report, SaveReason, Started, StepEvent};
-use crate::folder::Folder;
-use crate::options::{SaveEvery, TrainOptions};
+use crate::job::Job;
+use crate::options::SaveEvery;
 use crate::results::{Results, Row};
 use crate::state::{Best, State};
 use crate::stop::{Signal, Stop};
 
 /// How often the test pass tells how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(200);
-
-/// What does not change while the run goes on.
-pub(crate) struct Job {
-    pub(crate) options: TrainOptions,
-    pub(crate) train: Arc<Split>,
-    pub(crate) test: Arc<Split>,
-    /// The training images used, a subset with `train_limit`.
-    pub(crate) samples: Vec<u32>,
-    pub(crate) header: Header,
-    pub(crate) folder: Folder,
-}
-
-impl Job {
-    /// Steps of one epoch; the last batch may be smaller.
-    pub(crate) fn steps(&self) -> u64 {
-        self.samples.len().div_ceil(self.options.batch_size) as u64
-    }
-
-    /// The samples of an epoch (counted from 0) in the order they are learnt from.
-    fn order(&self, epoch: u32) -> Vec<u32> {
-        let order = shuffle(self.samples.len(), self.options.seed, epoch);
-        order.into_iter().map(|place| self.samples[place as usize]).collect()
-    }
-
-    /// What is left to do from `state` on.
-    pub(crate) fn left(&self, state: &State) -> Work {
-        let n = self.samples.len() as u64;
-        let epochs = u64::from(self.options.epochs.saturating_sub(state.epoch));
-        let all = epochs * n - if epochs > 0 { state.seen.min(n) } else { 0 };
-        let test = self.test.len() as u64;
-        match self.options.max_steps {
-            None => Work { train: all, test: epochs * test },
-            Some(max) => {
-                let train = all.min(max.saturating_sub(state.step) * self.options.batch_size as u64);
-                let passes = (state.seen + train).div_ceil(n.max(1)).min(epochs);
-                Work { train, test: passes * test }
-            }
-        }
-    }
-}
-
-/// Times of the epoch under way. They live in a file of their own, because a checkpoint's bytes must not depend on
-/// the clock.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-struct Clock {
-    /// Steps of the run when the times were taken.
-    step: u64,
-    /// Seconds of the epoch so far.
-    epoch: f64,
-    /// Seconds of the epoch spent in steps.
-    steps: f64,
-    /// Seconds of the epoch spent waiting for images.
-    wait: f64,
-    /// Seconds of all finished epochs.
-    before: f64,
-}
 
 /// How a part of the loop ended.
 enum End {
@@ -107,8 +48,7 @@ pub(crate) struct Session<'a, E> {
     results: Results,
     pace: Pace,
     clock: Clock,
-    /// When `clock.epoch` was last brought up to date.
-    ticked: Instant,
+    /// When the last checkpoint was written, or the run began.
     saved: Instant,
 }
 
@@ -122,18 +62,16 @@ impl<'a, E: Executor> Session<'a, E> {
         state: State,
     ) -> Result<Self, TrainError> {
         let path = job.folder.results();
-        let results = match state.step {
+        let mut results = match state.step {
             0 => Results::new(path),
-            _ => Results::open(&path, state.epoch)?,
+            _ => Results::open(&path)?,
         };
-        let clock = fs::read(job.folder.clock()).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let clock =
-            clock.filter(|clock: &Clock| clock.step == state.step && state.step > 0).unwrap_or_else(|| {
-                Clock { before: results.rows().iter().map(|row| row.time).sum(), ..Clock::default() }
-            });
-        let now = Instant::now();
-        let pace = Pace::default();
-        Ok(Self { job, executor, stop, observer, state, results, pace, clock, ticked: now, saved: now })
+        // rows the checkpoint does not confirm come again; but a run that `max_steps` ended is as it should be
+        let ended = state.epoch_step > 0 && job.options.max_steps.is_some_and(|max| state.step >= max);
+        results.keep(state.epoch + u32::from(ended));
+        let clock = Clock::open(&job.folder, &state, results.rows());
+        let (pace, saved) = (Pace::default(), Instant::now());
+        Ok(Self { job, executor, stop, observer, state, results, pace, clock, saved })
     }
 
     /// Trains to the end, or until a signal comes.
@@ -141,9 +79,8 @@ impl<'a, E: Executor> Session<'a, E> {
         let resumed = (self.state.step > 0).then_some((self.state.epoch + 1, self.state.epoch_step));
         let run = self.job.folder.path().to_owned();
         self.tell(&Event::Started(Started { context: "cpu(0)".into(), run: run.clone(), resumed }));
-        self.results.write()?;
-        self.ticked = Instant::now();
-        while self.state.epoch < self.job.options.epochs && !self.enough() {
+        self.results.write().map_err(|error| self.keeping(error))?;
+        while !self.done() {
             match self.epoch()? {
                 End::Epoch => {}
                 End::MaxSteps => break,
@@ -161,7 +98,7 @@ impl<'a, E: Executor> Session<'a, E> {
             last: self.job.folder.last(),
             best: best.is_file().then_some(best),
             best_acc: self.state.best.map(|best| (best.top1, best.epoch)),
-            seconds: self.clock.before + self.clock.epoch,
+            seconds: self.clock.total(),
             run,
         };
         self.tell(&Event::Finished(report.clone()));
@@ -170,6 +107,12 @@ impl<'a, E: Executor> Session<'a, E> {
 
     fn tell(&mut self, event: &Event) {
         self.observer.event(event);
+    }
+
+    /// Whether nothing is left: all epochs, or all of `max_steps` and the test pass after the last of them.
+    fn done(&self) -> bool {
+        let told = self.results.rows().len() as u64 > u64::from(self.state.epoch);
+        self.state.epoch >= self.job.options.epochs || (self.enough() && (self.state.epoch_step == 0 || told))
     }
 
     /// Whether `max_steps` is reached.
@@ -187,7 +130,6 @@ impl<'a, E: Executor> Session<'a, E> {
             resize: [job.options.resize; 2],
         };
         let mut loader = Loader::new(Arc::clone(&job.train), plan);
-        let waited_before = self.clock.wait;
         while self.state.epoch_step < steps {
             if let Some(signal) = self.stop.requested() {
                 return Ok(End::Stopped(signal));
@@ -208,8 +150,7 @@ impl<'a, E: Executor> Session<'a, E> {
             let wait = (loader.waited() - waited).as_secs_f64();
             self.step(&batch)?;
             let seconds = started.elapsed().as_secs_f64();
-            self.clock.steps += seconds;
-            self.clock.wait = waited_before + loader.waited().as_secs_f64();
+            self.clock.step(seconds, wait);
             self.pace.step(batch.n as u64, seconds);
             loader.recycle(batch);
             self.tell_step(wait);
@@ -302,7 +243,7 @@ impl<'a, E: Executor> Session<'a, E> {
     /// Writes down what the epoch gave. An epoch cut short by `max_steps` leaves the state inside the epoch, and its
     /// row goes when the run is resumed.
     fn end(&mut self, report: EvalReport, whole: bool) -> Result<End, TrainError> {
-        self.tick();
+        self.clock.tick();
         let best = self.state.best.is_none_or(|best| best.beaten_by(&report));
         let line = EpochReport {
             epoch: self.state.epoch + 1,
@@ -312,9 +253,9 @@ impl<'a, E: Executor> Session<'a, E> {
             test_acc: report.top1,
             test_loss: report.loss,
             test_top5: report.top5,
-            seconds: self.clock.epoch,
-            img_per_s: self.state.seen as f64 / self.clock.steps.max(1e-9),
-            data_wait: self.clock.wait,
+            seconds: self.clock.epoch(),
+            img_per_s: self.state.seen as f64 / self.clock.steps().max(1e-9),
+            data_wait: self.clock.wait(),
             best,
         };
         // inside an epoch `best` is only filled where there is nothing better to keep
@@ -332,7 +273,7 @@ impl<'a, E: Executor> Session<'a, E> {
             let found = Best { epoch: self.state.epoch + 1, top1: report.top1, loss: report.loss };
             self.state.best = if best { Some(found) } else { self.state.best };
             self.state.end_epoch();
-            self.clock = Clock { before: self.clock.before + self.clock.epoch, ..Clock::default() };
+            self.clock.end_epoch();
             self.save(SaveReason::Epoch)?;
         }
         if let Err(message) = curves::draw(&self.job.folder, &self.job.options, self.results.rows()) {
@@ -352,23 +293,14 @@ impl<'a, E: Executor> Session<'a, E> {
 
     /// Writes the checkpoint.
     fn save(&mut self, reason: SaveReason) -> Result<(), TrainError> {
-        self.tick();
-        self.clock.step = self.state.step;
-        let clock = serde_json::to_vec(&self.clock).unwrap_or_default();
-        atomic::write(&self.job.folder.clock(), &clock).map_err(|error| self.keeping(error.into()))?;
+        let kept = self.clock.save(&self.job.folder, &self.state);
+        kept.map_err(|error| self.keeping(error.into()))?;
         let path = self.job.folder.last();
         let saved = self.job.header.save_last(&path, self.executor, &self.state);
         saved.map_err(|refusal| self.refused(refusal))?;
         self.saved = Instant::now();
         self.tell(&Event::Saved { path, reason });
         Ok(())
-    }
-
-    /// Brings the epoch's clock up to date.
-    fn tick(&mut self) {
-        let now = Instant::now();
-        self.clock.epoch += (now - self.ticked).as_secs_f64();
-        self.ticked = now;
     }
 
     /// The last checkpoint on disk.

@@ -23,9 +23,10 @@ use crate::estimate::{self, Work};
 use crate::evaluate::check_split;
 use crate::event::{Event, Observer, Outcome, PlanReport};
 use crate::folder::{Folder, SavedRun};
+use crate::job::Job;
 use crate::options::{Overrides, TrainOptions};
 use crate::predict::Machine;
-use crate::session::{Job, Session};
+use crate::session::Session;
 use crate::state::{Identity, State, Training};
 use crate::stop::Stop;
 

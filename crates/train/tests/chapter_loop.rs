@@ -1,18 +1,20 @@
 //! The loop does what d2l's does: running sums per sample, the full batch size as divisor, one line an epoch.
 
 mod fake;
+mod stripes;
 
 use std::fs;
 use std::path::Path;
 
-use fake::{Fake, Trouble, dataset};
+use fake::{Fake, Trouble};
 use plusx_train::{Event, Outcome, SaveEvery, SaveReason, Silent, Stop, TrainError, TrainOptions, run_on};
+use stripes::dataset;
 
 fn options(output: &Path) -> TrainOptions {
     TrainOptions {
         model: "softmax".into(),
         data: "stripes".into(),
-        resize: fake::SIDE,
+        resize: stripes::SIDE,
         epochs: 4,
         batch_size: 16,
         lr: 1.0,

@@ -1,14 +1,16 @@
 //! A run that was stopped, killed or cut short and then resumed ends with the same files as one that was not.
 
 mod fake;
+mod stripes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fake::{Fake, Trouble, dataset};
+use fake::{Fake, Trouble};
 use plusx_train::{
     Event, Outcome, Overrides, SaveEvery, Signal, Stop, TrainError, TrainOptions, open, resume_on, run_on,
 };
+use stripes::dataset;
 
 /// 50 images in batches of 8: seven steps an epoch, the last of two images.
 const TRAIN: usize = 50;
@@ -18,7 +20,7 @@ fn options(output: &Path) -> TrainOptions {
     TrainOptions {
         model: "softmax".into(),
         data: "stripes".into(),
-        resize: fake::SIDE,
+        resize: stripes::SIDE,
         epochs: 3,
         batch_size: 8,
         lr: 0.5,
@@ -184,6 +186,8 @@ fn cut_short_by_max_steps_and_resumed() {
         let cut = undisturbed(&short);
         assert_eq!(cut.lines.len() as u64, steps.div_ceil(STEPS));
         let run = short.output.join("run");
+        // nothing is left to do, so nothing changes
+        assert_eq!(go_on(&run, &Overrides::default(), cut.lines.clone()), cut);
         let more = Overrides { max_steps: Some(1000), ..Overrides::default() };
         assert_eq!(go_on(&run, &more, cut.lines), expected, "cut after {steps}");
     }

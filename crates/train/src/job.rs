@@ -1,0 +1,52 @@
+//! What a run works on: its options, its images and its folder. Nothing here changes while it goes on.
+
+use std::sync::Arc;
+
+use plusx_data::Split;
+use plusx_model::random::shuffle;
+
+use crate::checkpoint::Header;
+use crate::estimate::Work;
+use crate::folder::Folder;
+use crate::options::TrainOptions;
+use crate::state::State;
+
+/// What does not change while the run goes on.
+pub(crate) struct Job {
+    pub(crate) options: TrainOptions,
+    pub(crate) train: Arc<Split>,
+    pub(crate) test: Arc<Split>,
+    /// The training images used, a subset with `train_limit`.
+    pub(crate) samples: Vec<u32>,
+    pub(crate) header: Header,
+    pub(crate) folder: Folder,
+}
+
+impl Job {
+    /// Steps of one epoch; the last batch may be smaller.
+    pub(crate) fn steps(&self) -> u64 {
+        self.samples.len().div_ceil(self.options.batch_size) as u64
+    }
+
+    /// The samples of an epoch (counted from 0) in the order they are learnt from.
+    pub(crate) fn order(&self, epoch: u32) -> Vec<u32> {
+        let order = shuffle(self.samples.len(), self.options.seed, epoch);
+        order.into_iter().map(|place| self.samples[place as usize]).collect()
+    }
+
+    /// What is left to do from `state` on.
+    pub(crate) fn left(&self, state: &State) -> Work {
+        let n = self.samples.len() as u64;
+        let epochs = u64::from(self.options.epochs.saturating_sub(state.epoch));
+        let all = epochs * n - if epochs > 0 { state.seen.min(n) } else { 0 };
+        let test = self.test.len() as u64;
+        match self.options.max_steps {
+            None => Work { train: all, test: epochs * test },
+            Some(max) => {
+                let train = all.min(max.saturating_sub(state.step) * self.options.batch_size as u64);
+                let passes = (state.seen + train).div_ceil(n.max(1)).min(epochs);
+                Work { train, test: passes * test }
+            }
+        }
+    }
+}
