@@ -1,7 +1,7 @@
 //! The walk over a graph's nodes that turns them into values and units.
 
-use plusx_kernels::pitch;
 use plusx_kernels::shape::PoolShape;
+use plusx_kernels::{LANES, pitch};
 use plusx_model::graph::{Graph, NodeId, Op};
 
 use super::{Lowered, Norm, NormId, Term, Unit, Value, ValueId, View, filter};
@@ -139,7 +139,8 @@ impl<'a> Lowering<'a> {
             !self.live[index] || conv || !node.inputs.contains(&id)
         });
         let value = self.push(id, None, true);
-        if only_convolutions {
+        // More channels than a vector has lanes gain nothing from unpadded pixels.
+        if only_convolutions && shape.c <= LANES {
             self.done.values[value.0].pitch = shape.c;
         }
         self.done.units.push(Unit::Images(value));

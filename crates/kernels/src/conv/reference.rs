@@ -3,7 +3,7 @@
 
 use super::layout::{filter_channels, packed_block_len, panel_offset};
 use super::{BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
-use crate::args::{Gate, Grad, SUM_RUN, Sums};
+use crate::args::{Gate, Grad, SUM_RUN, Source, Sums};
 use crate::elementwise;
 use crate::shape::ConvShape;
 use crate::view::RowsMut;
@@ -36,6 +36,11 @@ fn for_taps(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
 fn weight_at(shape: &ConvShape, k: usize, c: usize, tap: usize) -> usize {
     let taps = shape.kernel[0] * shape.kernel[1];
     k / LANES * packed_block_len(shape) + panel_offset(taps, filter_channels(shape), tap, c) + k % LANES
+}
+
+/// Source value `index`, rounded as if it had been stored: whether a plan keeps it cannot matter.
+fn source(src: &Source<'_>, index: usize, channel: usize) -> f64 {
+    f64::from(elementwise::evaluate(src, index, channel) as f32)
 }
 
 /// Gradient at output value `index` (pixel times pitch plus channel).
@@ -87,7 +92,7 @@ pub(crate) fn forward(mut args: ForwardArgs<'_>) {
                 for c in 0..channels {
                     let channel = first_channel + c;
                     let index = (image * shape.h * shape.w + input) * shape.c_pitch + channel;
-                    sum += elementwise::evaluate(&args.src, index, channel)
+                    sum += source(&args.src, index, channel)
                         * f64::from(args.weights[weight_at(&shape, k, c, tap)]);
                 }
             });
@@ -243,7 +248,7 @@ pub(crate) fn backward_weights(args: BackwardWeightsArgs<'_>) {
                         };
                         let index = (image * shape.h * shape.w + y * shape.w + x) * shape.c_pitch + channel;
                         let g = (image * shape.oh * shape.ow + out) * shape.k_pitch() + k;
-                        sum += gradient(&args.grad, g, k) * elementwise::evaluate(&args.src, index, channel);
+                        sum += gradient(&args.grad, g, k) * source(&args.src, index, channel);
                     }
                 }
                 args.dst[weight_at(&shape, k, c, tap) - first] = sum as f32;
