@@ -13,7 +13,7 @@
 #   --keep DIR  works in DIR and leaves everything there; default: a temporary directory
 #
 # Exit status: 0 equal bytes; 1 not equal, or a test failed; 2 something is missing or the emulator did not finish.
-# About three minutes on a free core, half of it the emulated machine unpacking its kernel.
+# Takes about four minutes of a core, half of them the emulated machine unpacking its kernel.
 #
 # Debian packages: bochs bochs-term bochsbios isolinux syslinux-common xorriso busybox-static cpio, and a kernel:
 # linux-image-amd64 is downloaded and unpacked, never installed (or set KERNEL=/boot/vmlinuz-...).
