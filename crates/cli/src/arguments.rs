@@ -5,7 +5,7 @@ use plusx_engine::Level;
 
 /// Residual networks on ordinary computers.
 #[derive(Debug, Parser)]
-#[command(name = "plusx", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "plusx", version, propagate_version = true, args_override_self = true, max_term_width = 110)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -98,8 +98,9 @@ fn of_train(error: &TrainError) -> Option<u8> {
         TrainError::NoRun { .. } => Some(NO_INPUT),
         TrainError::BadRun { .. } | TrainError::Unfit { .. } => Some(BAD_DATA),
         TrainError::Data(error) => of_data(error),
-        TrainError::Format(error) => of_format(error),
         // a run that cannot save has failed, whatever the system's reason
+        TrainError::Format(FormatError::Write { .. }) => Some(FAILED),
+        TrainError::Format(error) => of_format(error),
         _ => Some(FAILED),
     }
 }

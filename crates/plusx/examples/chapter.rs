@@ -54,24 +54,30 @@ fn resnet_block(channels: usize, residuals: usize, first_block: bool) -> Sequent
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    chapter(&mut std::io::stdout().lock())?;
+    let small = Tensor::uniform([4, 3, 6, 6], 0.0, 1.0, 42)?;
+    let large = Tensor::uniform([1, 1, 224, 224], 0.0, 1.0, 42)?;
+    chapter(&mut std::io::stdout().lock(), &small, &large)?;
     eprintln!("Cell 9 trains this network on Fashion-MNIST: cargo run --release -- train");
     Ok(())
 }
 
-/// Cells 2 to 8 on `page`; gives back every value whose shape was printed.
-fn chapter(page: &mut dyn Write) -> Result<Vec<(String, Tensor)>, Box<dyn std::error::Error>> {
+/// Cells 2 to 8 on `page`, for images `small` (of cells 2 and 3) and `large` (of cell 8). Gives back every value whose
+/// shape it printed.
+pub(crate) fn chapter(
+    page: &mut dyn Write,
+    small: &Tensor,
+    large: &Tensor,
+) -> Result<Vec<(String, Tensor)>, Box<dyn std::error::Error>> {
     // Cell 2: input and output have one shape.
     let mut block = Model::new(Residual::new(3, false, 1));
     block.initialize(Init::default(), 42)?;
-    let x = Tensor::uniform([4, 3, 6, 6], 0.0, 1.0, 42)?;
-    let same = block.forward(&x)?;
+    let same = block.forward(small)?;
     writeln!(page, "{}", same.shape())?;
 
     // Cell 3: half the size, twice the channels.
     let mut wider = Model::with_names(Residual::new(6, true, 2), block.names().clone());
     wider.initialize(Init::default(), 42)?;
-    let half = wider.forward(&x)?;
+    let half = wider.forward(small)?;
     writeln!(page, "{}", half.shape())?;
 
     // Cell 4: the stem.
@@ -94,8 +100,7 @@ fn chapter(page: &mut dyn Write) -> Result<Vec<(String, Tensor)>, Box<dyn std::e
     // Cell 8: the shape after every layer.
     let mut net = Model::with_names(net, wider.names().clone());
     net.initialize(Init::default(), 42)?;
-    let x = Tensor::uniform([1, 1, 224, 224], 0.0, 1.0, 42)?;
-    let layers = net.forward_each(&x)?;
+    let layers = net.forward_each(large)?;
     for (name, value) in &layers {
         writeln!(page, "{name} output shape:\t {}", value.shape())?;
     }

@@ -3,6 +3,7 @@
 use crate::Shape;
 use plusx_engine::EngineError;
 use plusx_model::ModelError;
+use plusx_train::TrainError;
 
 /// An error of [`Model`](crate::Model) or [`Tensor`](crate::Tensor); says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -10,13 +11,13 @@ use plusx_model::ModelError;
 pub enum Error {
     /// The network cannot be built for these images.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(Box<ModelError>),
     /// The network cannot be run.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(Box<EngineError>),
     /// A weight file cannot be used.
     #[error(transparent)]
-    Train(#[from] plusx_train::TrainError),
+    File(Box<TrainError>),
     /// The number of values is not the product of the shape.
     #[error("shape {shape} holds {expected} values, but {given} were given")]
     Length {
@@ -61,4 +62,24 @@ pub enum Error {
         /// Number of labels.
         labels: usize,
     },
+}
+
+// the boxes keep the error small: it travels in every result
+
+impl From<ModelError> for Error {
+    fn from(error: ModelError) -> Self {
+        Self::Model(Box::new(error))
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Box::new(error))
+    }
+}
+
+impl From<TrainError> for Error {
+    fn from(error: TrainError) -> Self {
+        Self::File(Box::new(error))
+    }
 }

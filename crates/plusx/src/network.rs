@@ -165,7 +165,7 @@ impl Model {
             (None, Some((init, seed))) => (initialize(&graph, init, seed), None),
             (None, None) => return Err(Error::NotInitialized),
         };
-        let mut engine = Engine::new(graph, self.options.clone())?;
+        let mut engine = Engine::new(graph, self.options)?;
         engine.set_params(&params)?;
         engine.set_velocity(velocity.as_ref())?;
         Ok(Bound { engine, names })

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 pub(crate) struct Place(TempDir);
 
 /// What a command left.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -164,7 +164,7 @@ impl Running {
             self.heard.push('\n');
         }
         let stderr = self.errors.take().expect("not yet taken").join().expect("a reader");
-        Said { code: code(status), stdout: self.heard, stderr }
+        Said { code: status.code(), stdout: self.heard, stderr }
     }
 
     fn check_patience(&mut self) {
@@ -173,10 +173,6 @@ impl Running {
             panic!("still running after {PATIENCE:?}; it had said:\n{}", self.heard);
         }
     }
-}
-
-fn code(status: ExitStatus) -> Option<i32> {
-    status.code()
 }
 
 impl Said {

@@ -1,0 +1,44 @@
+//! A weight file becomes a model that answers.
+
+use plusx::formats::{ModelFile, safetensors};
+use plusx::model::init::initialize;
+use plusx::model::preprocess::Preprocess;
+use plusx::model::shape::ImageShape;
+use plusx::model::trace::trace;
+use plusx::model::zoo::{self, ZooOptions};
+use plusx::prelude::*;
+
+#[test]
+fn a_weight_file_becomes_a_model() {
+    let name = "resnet18-d2l";
+    let input = ImageShape::new(1, 16, 16);
+    let build = || zoo::build(name, ZooOptions { classes: 10 }).unwrap();
+    let graph = trace(build().as_ref(), input, &mut Names::new()).unwrap();
+    let params = initialize(&graph, Init::Xavier, 5);
+    let meta = ModelFile {
+        architecture: name.into(),
+        classes: (0..10).map(|index| format!("class {index}")).collect(),
+        preprocess: Preprocess::chapter(input),
+        metrics: Default::default(),
+        training: None,
+    };
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("best.safetensors");
+    let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: &meta };
+    safetensors::write(&path, &contents).unwrap();
+
+    let mut loaded = Model::load(&path).unwrap();
+    assert_eq!(loaded.params().unwrap(), params);
+    let mut fresh = Model::new(build());
+    fresh.initialize(Init::Xavier, 5).unwrap();
+    for shape in [[2, 1, 16, 16], [1, 1, 20, 24]] {
+        let x = Tensor::uniform(shape, 0.0, 1.0, 1).unwrap();
+        assert_eq!(loaded.forward(&x).unwrap(), fresh.forward(&x).unwrap());
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Model::load("nowhere.safetensors").unwrap_err().to_string();
+    assert!(error.contains("nowhere.safetensors"), "{error}");
+}
