@@ -49,9 +49,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         bail!("no such stage; there are: {}", names.join(", "));
     }
     let outcomes: Vec<Outcome> = chosen.into_iter().map(|stage| observe(root, stage)).collect();
-    eprintln!();
-    for outcome in &outcomes {
-        eprintln!("{}", line(outcome));
+    if outcomes.len() > 1 {
+        eprintln!("\n== summary ==");
+        outcomes.iter().for_each(|outcome| eprintln!("{}", line(outcome)));
     }
     let failed: Vec<&str> = outcomes.iter().filter(|one| one.error.is_some()).map(|one| one.name).collect();
     let total: Duration = outcomes.iter().map(|one| one.took).sum();

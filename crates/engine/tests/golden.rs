@@ -70,14 +70,22 @@ impl Gold {
         integer(&self.json["batch"])
     }
 
-    fn images(&self, batch: usize, n: usize) -> Vec<f32> {
-        let length = n * self.graph.input_shape().len();
-        words(integer(&self.json["stream"]), length, batch, 0).map(uniform24).collect()
+    /// A batch as `images` of tools/philox.py draws it: (3 coarse + fine) / 4, coarse numbers for cells of 8x8.
+    fn images(&self, stream: usize, batch: usize, n: usize) -> Vec<f32> {
+        let ImageShape { c, h, w } = self.graph.input_shape();
+        let (rows, columns) = (h.div_ceil(8), w.div_ceil(8));
+        let coarse: Vec<f32> = words(stream, n * rows * columns * c, batch, 2).map(uniform24).collect();
+        let fine = words(stream, n * h * w * c, batch, 0).map(uniform24);
+        let mixed = fine.enumerate().map(|(index, fine)| {
+            let (image, y, x, channel) = (index / (h * w * c), index / (w * c) % h, index / c % w, index % c);
+            (3.0 * coarse[((image * rows + y / 8) * columns + x / 8) * c + channel] + fine) * 0.25
+        });
+        mixed.collect()
     }
 
-    fn labels(&self, batch: usize, n: usize) -> Vec<u32> {
+    fn labels(&self, stream: usize, batch: usize, n: usize) -> Vec<u32> {
         let classes = integer(&self.json["classes"]) as u64;
-        let words = words(integer(&self.json["stream"]), n, batch, 1);
+        let words = words(stream, n, batch, 1);
         words.map(|word| ((u64::from(word) * classes) >> 32) as u32).collect()
     }
 
@@ -95,9 +103,11 @@ impl Gold {
         engine
     }
 
-    fn step(&self, engine: &mut Engine, batch: usize, n: usize, update: Option<&Sgd>) -> StepResult {
-        let (images, labels) = (self.images(batch, n), self.labels(batch, n));
-        engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), update).unwrap()
+    /// Forward and backward on batch 0, without an update.
+    fn step(&self, engine: &mut Engine) -> StepResult {
+        let (stream, n) = (integer(&self.json["stream"]), self.batch());
+        let (images, labels) = (self.images(stream, 0, n), self.labels(stream, 0, n));
+        engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), None).unwrap()
     }
 
     fn on_every_level(&self, check: impl Fn(Level, &mut Report)) {
@@ -244,7 +254,8 @@ fn forward(name: &'static str) {
     assert_eq!(nodes.len(), theirs.len());
     gold.on_every_level(|level, report| {
         let mut engine = gold.engine(level);
-        let (images, n) = (gold.images(0, gold.batch()), gold.batch());
+        let n = gold.batch();
+        let images = gold.images(integer(&gold.json["stream"]), 0, n);
         let values = engine.forward_training(Images { data: &images, n }, &nodes).unwrap();
         for ((node, value), theirs) in gold.graph.nodes.iter().zip(&values).zip(theirs) {
             let shape: Vec<usize> = list(&theirs["shape"]).iter().map(integer).collect();
@@ -253,7 +264,7 @@ fn forward(name: &'static str) {
             report.digest(&node.label, &value.data, theirs);
         }
         assert_eq!(engine.params(), gold.params(), "forward_training moved a parameter");
-        let losses = gold.step(&mut engine, 0, n, None).losses;
+        let losses = gold.step(&mut engine).losses;
         let error = number(&gold.json["losses"]["error"]);
         for (image, (ours, exact)) in losses.iter().zip(numbers(&gold.json["losses"]["values"])).enumerate() {
             report.compare(|| format!("loss of image {image}"), f64::from(*ours), exact, error);
@@ -268,7 +279,7 @@ fn gradients(name: &'static str) {
     assert_eq!(zeros.len(), 17, "the stem and two convolutions in each of eight blocks");
     gold.on_every_level(|level, report| {
         let mut engine = gold.engine(level);
-        gold.step(&mut engine, 0, gold.batch(), None);
+        gold.step(&mut engine);
         for (spec, values) in engine.gradients().iter().filter(|(spec, _)| spec.role.trainable()) {
             let theirs = &gold.json["gradients"][&spec.name];
             if zeros.contains(&spec.name.as_str()) {
@@ -295,7 +306,7 @@ fn running(name: &'static str) {
         }
         gold.on_every_level(|level, report| {
             let mut engine = gold.engine_for(graph.clone(), level);
-            gold.step(&mut engine, 0, gold.batch(), None);
+            gold.step(&mut engine);
             for (spec, values) in engine.params().iter().filter(|(spec, _)| !spec.role.trainable()) {
                 report.digest(&format!("{} ({key})", spec.name), values, &gold.json[key][&spec.name]);
             }
@@ -307,25 +318,27 @@ fn running(name: &'static str) {
 fn descent(name: &'static str, kind: &str) {
     let gold = Gold::load(name);
     let (sgd, run) = (&gold.json["sgd"], &gold.json["sgd"][kind]);
-    let n = integer(&sgd["batch"]);
+    let (n, stream) = (integer(&gold.json["step_batch"]), integer(&run["stream"]));
     let update = Sgd {
         lr: number(&sgd["lr"]) as f32,
         momentum: number(&run["momentum"]) as f32,
         nesterov: run["nesterov"].as_bool().unwrap(),
         weight_decay: number(&run["weight_decay"]) as f32,
         decay_all: true,
-        scale: number(&sgd["scale"]) as f32,
+        scale: number(&gold.json["scale"]) as f32,
     };
     gold.on_every_level(|level, report| {
         let mut engine = gold.engine(level);
         for (index, exact) in list(&run["losses"]).iter().enumerate() {
-            let losses = gold.step(&mut engine, index + 1, n, Some(&update)).losses;
+            let (images, labels) = (gold.images(stream, index + 1, n), gold.labels(stream, index + 1, n));
+            let (images, targets) = (Images { data: &images, n }, Targets::Classes(&labels));
+            let losses = engine.train_step(images, targets, Some(&update)).unwrap().losses;
             for (image, (&ours, exact)) in losses.iter().zip(numbers(exact)).enumerate() {
                 let what = || format!("loss of image {image} in step {}", index + 1);
                 report.compare(what, f64::from(ours), exact, number(&run["error"][index]));
             }
         }
-        let images = gold.images(0, n);
+        let images = gold.images(stream, 0, n);
         let logits = engine.infer(Images { data: &images, n }, &[gold.graph.output()]).unwrap();
         report.digest("logits after the steps", &logits[0].data, &run["logits"]);
     });
@@ -354,7 +367,7 @@ fn narrow_gradients_whole() {
     let whole: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
     gold.on_every_level(|level, report| {
         let mut engine = gold.engine(level);
-        gold.step(&mut engine, 0, gold.batch(), None);
+        gold.step(&mut engine);
         let mut rest = &whole[..];
         for (spec, values) in engine.gradients().iter().filter(|(spec, _)| spec.role.trainable()) {
             let (theirs, tail) = rest.split_at(spec.len());
