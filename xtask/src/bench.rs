@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::machine::Machine;
 use crate::options::Options;
 
-/// Where results go: `--out`, else docs/benchmarks/<date>-<cpu>.
+/// Where results go: `--out`, else `docs/benchmarks/<date>-<cpu>`.
 fn folder(root: &Path, options: &Options, machine: &Machine) -> PathBuf {
     options.text("out").map_or_else(|| root.join("docs/benchmarks").join(machine.folder()), PathBuf::from)
 }
