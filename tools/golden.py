@@ -50,8 +50,7 @@ DESCENTS = {
     "plain": {"momentum": 0.0, "weight_decay": 0.0},
     "momentum": {"momentum": 0.5, "weight_decay": 0.03125},
 }
-# where the search for clear streams starts: the first clear ones, found from FIRST_INPUT_STREAM on in half an hour
-FOUND = {"plain": 190, "momentum": 161}
+FOUND = {"plain": 190, "momentum": 161}  # the first clear streams: searching from FIRST_INPUT_STREAM takes half an hour
 # odd sizes on purpose: maps of 17x16, 9x8, 5x4, 3x2, 2x1
 NARROW = {"channels": (8, 16, 24, 32), "input": (1, 33, 31), "batch": 5, "step_batch": 16, "scale": 2.0**-10}
 D2L = {"channels": (64, 128, 256, 512), "input": (1, 48, 48), "batch": 4, "step_batch": 8, "scale": 2.0**-15}
