@@ -47,9 +47,10 @@ fn summary(machine: &Machine, load: f64, csv: &str) -> Result<String> {
         }
     }
     let mut text = format!(
-        "# Convolution kernels on one core\n\n{}- load before: {load:.1}\n\nGFLOP/s in fp32 (a multiply-add is two), \
-         and the share of what this core reaches in independent multiply-adds of the same level. Source and gradient \
-         are plain maps, 12 images; the quickest of many runs.\n\n| layer | pass | {} |\n|---|---|{}\n",
+        "# Convolution kernels on one core\n\n{}- load before: {load:.1}\n\nGFLOP/s in fp32, and the share of what this \
+         core reaches in independent multiply-adds of the same level. A multiply-add is two operations, and counts if \
+         its tap lies inside the map. Source and gradient are plain maps, 12 images; the quickest of many runs.\n\n\
+         | layer | pass | {} |\n|---|---|{}\n",
         machine.describe(),
         levels.join(" | "),
         "---|".repeat(levels.len())
