@@ -16,7 +16,8 @@ pub struct StepProfile {
     pub calls: u64,
     /// Wall-clock time of all runs together.
     pub seconds: f64,
-    /// Floating-point operations of all runs together; counted for convolutions and dense layers only.
+    /// Floating-point operations of all runs together; counted for convolutions and dense layers only, and only for taps
+    /// inside the map.
     pub flops: u64,
     /// Bytes of the buffers it read and wrote, each once per run.
     pub bytes: u64,

@@ -38,9 +38,15 @@ fn the_chapters_run_fits() {
     let mut engine = engine(resnet(), 1);
     let train = engine.plan(Mode::train(), 256).unwrap();
     assert!(train.memory_bytes() < 1_100_000_000, "{} bytes", train.memory_bytes());
-    // every multiply-accumulate forward, and twice backward except for the images' own gradient
-    let stem = 48 * 48 * 64 * 49;
-    assert_eq!(train.flops(), 2 * 256 * (3 * 318_657_536 - stem));
+    // Every multiply-accumulate inside the map forward, and twice backward except for the images' own gradient. Taps
+    // inside along one axis: 3 n - 2 of a 3-tap filter over n pixels, 3 n - 1 at stride 2 to n outputs; the stem's 7 taps
+    // miss 3 + 1 at the start and 2 at the end of 48 outputs.
+    let stem = 64 * 330 * 330;
+    let same = 4 * 64 * 64 * 70 * 70 + 3 * (128 * 128 * 34 * 34 + 256 * 256 * 16 * 16 + 512 * 512 * 7 * 7);
+    let strided = 64 * 128 * 35 * 35 + 128 * 256 * 17 * 17 + 256 * 512 * 8 * 8;
+    let shortcuts = 64 * 128 * 12 * 12 + 128 * 256 * 6 * 6 + 256 * 512 * 3 * 3;
+    let all = stem + same + strided + shortcuts + 512 * 10;
+    assert_eq!(train.flops(), 2 * 256 * (3 * all - stem));
     let (bytes, text) = (train.memory_bytes(), train.to_string());
     assert!(text.contains("conv0 forward") && text.contains("conv_backward_weights/"), "{text}");
     assert!(text.lines().count() < 400);

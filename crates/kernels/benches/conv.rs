@@ -136,7 +136,7 @@ impl<'a> Bench<'a> {
     }
 
     fn report(&self, kernel: &str, level: Level, seconds: f64) {
-        let gflops = 2.0 * (useful_macs(&self.shape) * IMAGES) as f64 / seconds / 1e9;
+        let gflops = 2.0 * (self.shape.macs_inside() * IMAGES) as f64 / seconds / 1e9;
         let (peak, ms) = (peak_gflops(level), seconds * 1e3);
         println!("{},{kernel},{IMAGES},{ms:.3},{gflops:.2},{peak:.2},{:.3}", self.layer, gflops / peak);
     }
@@ -206,18 +206,6 @@ impl<'a> Bench<'a> {
             });
         }
     }
-}
-
-/// Multiply-adds of one image whose tap lies inside the map. Kernels of small maps skip the others; those of large maps
-/// multiply them with zeros, which is no use to anybody.
-fn useful_macs(shape: &ConvShape) -> usize {
-    let inside = |axis: usize| {
-        let (input, output) = if axis == 0 { (shape.h, shape.oh) } else { (shape.w, shape.ow) };
-        let taps = (0..output).flat_map(|o| (0..shape.kernel[axis]).map(move |tap| (o, tap)));
-        let at = |(o, tap): (usize, usize)| o * shape.stride[axis] + tap * shape.dilation[axis];
-        taps.map(at).filter(|at| (shape.padding[axis]..shape.padding[axis] + input).contains(at)).count()
-    };
-    shape.k * (shape.c / shape.groups) * inside(0) * inside(1)
 }
 
 fn plain(data: &[f32]) -> Source<'_> {

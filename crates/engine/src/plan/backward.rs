@@ -169,7 +169,7 @@ impl Backward<'_, '_> {
     fn conv(&mut self, src: ValueId, dst: ValueId, filter: &Filter) {
         let grad = self.gradient(dst);
         let label = self.build.value_label(dst);
-        let flops = 2 * (filter.shape.macs() * self.build.batch) as u64;
+        let flops = 2 * (filter.shape.macs_inside() * self.build.batch) as u64;
         self.backward_weights(src, filter, (label, grad));
         if !self.build.value(src).learns {
             return;
@@ -217,7 +217,7 @@ impl Backward<'_, '_> {
             kernel: pick(conv::BACKWARD_WEIGHTS, build.level, &filter.shape),
             pieces,
             scratch: conv::backward_weights_scratch_len(&filter.shape, pieces.block_step()),
-            flops: 2 * (filter.shape.macs() * build.batch) as u64,
+            flops: 2 * (filter.shape.macs_inside() * build.batch) as u64,
             work: Work::ConvBackwardWeights {
                 shape: filter.shape,
                 src: source,

@@ -111,7 +111,7 @@ impl Builder<'_> {
             kernel: pick(conv::FORWARD, self.level, &filter.shape),
             pieces,
             scratch: conv::forward_scratch_len(&filter.shape, pieces.image_step()),
-            flops: 2 * (filter.shape.macs() * self.batch) as u64,
+            flops: 2 * (filter.shape.macs_inside() * self.batch) as u64,
             work: Work::ConvForward {
                 shape: filter.shape,
                 src: source,
