@@ -2,6 +2,7 @@
 
 pub(crate) mod kernels;
 mod report;
+pub(crate) mod start;
 pub(crate) mod train;
 
 use std::path::{Path, PathBuf};

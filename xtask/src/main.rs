@@ -28,6 +28,8 @@ cargo xtask COMMAND
       --out DIR
   bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
       --filter TEXT (part of the name of a kernel or layer) --out DIR
+  bench start           from the start of `plusx train` to the end of its first step; writes there too
+      --rounds N (5) --data NAME (fashion-mnist-mini) --out DIR
   golden                makes tests/golden/ again (needs PyTorch: --venv or --python, else it is set up under target/)
 ";
 
@@ -49,6 +51,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["test", rest @ ..] => stages::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
+        ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
         ["golden", rest @ ..] => golden::run(&root, rest),
         [] | ["help" | "-h" | "--help"] => {

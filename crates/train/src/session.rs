@@ -97,12 +97,18 @@ impl<'a, E: Executor> Session<'a, E> {
             weights_sha256: checkpoint::sha256(&self.job.folder.last())?,
             last: self.job.folder.last(),
             best: best.is_file().then_some(best),
-            best_acc: self.state.best.map(|best| (best.top1, best.epoch)),
+            best_acc: self.best_acc(),
             seconds: self.clock.total(),
             run,
         };
         self.tell(&Event::Finished(report.clone()));
         Ok(Outcome::Done(report))
+    }
+
+    /// Of the epochs that ended; of the test pass after the last step where `max_steps` let none end.
+    fn best_acc(&self) -> Option<(f64, u32)> {
+        let best = self.state.best.map(|best| (best.top1, best.epoch));
+        best.or_else(|| self.results.rows().last().map(|row| (row.val_top1, row.epoch)))
     }
 
     fn tell(&mut self, event: &Event) {
