@@ -292,3 +292,45 @@ impl<I: Isa> SinkLanes<I> {
 pub(crate) fn run_end(start: usize, pixels: usize) -> usize {
     pixels.min(start + SUM_RUN)
 }
+
+/// The two outer loops of a kernel's walk over one map: runs of pixels, and in each the blocks of channels.
+pub(crate) struct Pieces {
+    pixels: usize,
+    pitch: usize,
+    start: usize,
+    channel: usize,
+}
+
+/// One block of channels of one run of pixels.
+pub(crate) struct Piece {
+    /// First pixel of the run.
+    pub(crate) start: usize,
+    /// Behind its last.
+    pub(crate) end: usize,
+    /// First of the sixteen channels.
+    pub(crate) channel: usize,
+}
+
+impl Pieces {
+    /// Over `pixels` pixels of `pitch` channels.
+    #[inline(always)]
+    pub(crate) fn new(pixels: usize, pitch: usize) -> Self {
+        assert!(pitch.is_multiple_of(LANES), "whole vectors");
+        Self { pixels, pitch, start: 0, channel: 0 }
+    }
+
+    /// The next piece. No `Iterator`: its adapters would be closures, which do not inherit the target features.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<Piece> {
+        if self.channel == self.pitch {
+            self.channel = 0;
+            self.start = run_end(self.start, self.pixels);
+        }
+        if self.start == self.pixels || self.pitch == 0 {
+            return None;
+        }
+        let piece = Piece { start: self.start, end: run_end(self.start, self.pixels), channel: self.channel };
+        self.channel += LANES;
+        Some(piece)
+    }
+}

@@ -10,7 +10,7 @@ use super::geometry::{backward_border, group_images, image_major};
 use super::layout::{backward_block_len, backward_len};
 use super::load::{self, Window};
 use super::micro::Walk;
-use super::positions::{self, Positions, Target};
+use super::positions::{Blocks, Positions};
 use super::{BackwardDataArgs, backward_data_scratch_len};
 use crate::args::{Gate, Grad, Sink};
 use crate::lanes::{SinkLanes, clear, run_end};
@@ -171,16 +171,16 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Backwar
         first: [-(top as isize), -(left as isize)],
         size,
     };
+    // one pointer for those who write and those who read
+    let scratch = args.scratch.as_mut_ptr();
     let block_step = size[0] * size[1] * LANES;
     // SAFETY: `check` established that the gradient and scratch hold the window.
     unsafe {
-        let scratch = (args.scratch.as_mut_ptr(), block_step);
-        load::blocked(isa, &args.grad, &window, (0, shape.k_pitch() / LANES), scratch);
+        load::blocked(isa, &args.grad, &window, (0, shape.k_pitch() / LANES), (scratch, block_step));
     }
+    let blocks = blocks(args, scratch);
     let mut block = 0;
-    let total = args.blocks.len();
-    while block < total {
-        let width = if total - block >= NR { NR } else { 1 };
+    while block < blocks.count() {
         for row in 0..shape.stride[0].min(shape.h) {
             for column in 0..shape.stride[1].min(shape.w) {
                 let classes = [class(&shape, 0, row), class(&shape, 1, column)];
@@ -197,14 +197,11 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Backwar
                 };
                 let start = (rows.output + top as isize) * size[1] as isize + columns.output + left as isize;
                 let walk = walk(&shape, &classes, start * LANES as isize, (size[1], block_step));
-                if width == NR {
-                    block_group::<I, MR, NR>(isa, args, &positions, &walk, block);
-                } else {
-                    block_group::<I, MR, 1>(isa, args, &positions, &walk, block);
-                }
+                // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
+                unsafe { blocks.run::<I, MR, NR>(isa, &positions, &walk, block) };
             }
         }
-        block += width;
+        block += blocks.width::<NR>(block);
     }
 }
 
@@ -217,6 +214,8 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(
 ) {
     let shape = *args.shape;
     let map = shape.oh * shape.ow;
+    // one pointer for those who write and those who read
+    let scratch = args.scratch.as_mut_ptr();
     let block_step = images * map * LANES;
     for image in 0..images {
         let window = Window {
@@ -228,14 +227,13 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(
         };
         // SAFETY: `check` established that the gradient and scratch hold the group.
         unsafe {
-            let scratch = (args.scratch.as_mut_ptr().add(image * map * LANES), block_step);
-            load::blocked(isa, &args.grad, &window, (0, shape.k_pitch() / LANES), scratch);
+            let scratch = scratch.add(image * map * LANES);
+            load::blocked(isa, &args.grad, &window, (0, shape.k_pitch() / LANES), (scratch, block_step));
         }
     }
+    let blocks = blocks(args, scratch);
     let mut block = 0;
-    let total = args.blocks.len();
-    while block < total {
-        let width = if total - block >= NR { NR } else { 1 };
+    while block < blocks.count() {
         for position in 0..shape.h * shape.w {
             let at = [position / shape.w, position % shape.w];
             let classes = [inside(&shape, 0, at[0]), inside(&shape, 1, at[1])];
@@ -247,13 +245,10 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(
                 a: [0, map * LANES, 0],
                 d: [first * shape.h * shape.w + position, shape.h * shape.w, 0],
             };
-            if width == NR {
-                block_group::<I, MR, NR>(isa, args, &positions, &walk, block);
-            } else {
-                block_group::<I, MR, 1>(isa, args, &positions, &walk, block);
-            }
+            // SAFETY: `check` established sizes; positions and walk stay inside the loaded maps by construction.
+            unsafe { blocks.run::<I, MR, NR>(isa, &positions, &walk, block) };
         }
-        block += width;
+        block += blocks.width::<NR>(block);
     }
 }
 
@@ -302,31 +297,18 @@ fn walk(
     }
 }
 
-/// `NR` blocks of input channels, the first being number `block` of the piece.
+/// The piece's filters and destination; they are applied to what is loaded into `scratch`.
 #[inline(always)]
-fn block_group<I: Isa, const MR: usize, const NR: usize>(
-    isa: I,
-    args: &mut BackwardDataArgs<'_>,
-    positions: &Positions,
-    walk: &Walk,
-    block: usize,
-) {
-    let len = backward_block_len(args.shape);
-    let first = args.blocks.start + block;
-    let mut panels = [args.weights.as_ptr(); NR];
-    for (n, panel) in panels.iter_mut().enumerate() {
-        // SAFETY: `check` established that the filters hold every block of the piece.
-        *panel = unsafe { panel.add((first + n) * len) };
-    }
-    // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
-    unsafe {
-        let dst = &mut args.sink.dst;
-        let target = Target {
-            ptr: dst.as_mut_ptr().add(block * LANES),
-            pitch: dst.pitch(),
-            bias: std::ptr::null(),
-            accumulate: args.sink.accumulate,
-        };
-        positions::run::<I, MR, NR>(isa, positions, walk, (args.scratch.as_ptr(), panels), &target);
+fn blocks<'a>(args: &mut BackwardDataArgs<'a>, scratch: *const f32) -> Blocks<'a> {
+    let (block_len, range) = (backward_block_len(args.shape), args.blocks.clone());
+    let dst = &mut args.sink.dst;
+    Blocks {
+        src: scratch,
+        panels: &args.weights[range.start * block_len..range.end * block_len],
+        block_len,
+        bias: None,
+        dst: dst.as_mut_ptr(),
+        pitch: dst.pitch(),
+        accumulate: args.sink.accumulate,
     }
 }

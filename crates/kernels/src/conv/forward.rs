@@ -17,7 +17,7 @@ use super::geometry::{band_rows, group_images, image_major, source_window, thin}
 use super::layout::{filter_channels, packed_block_len, packed_len};
 use super::load::{self, Window};
 use super::micro::Walk;
-use super::positions::{self, Positions, Target};
+use super::positions::{Blocks, Positions};
 use super::{ForwardArgs, forward_scratch_len};
 use crate::args::{Source, Sums, Term};
 use crate::lanes::{Chain, clear, run_end};
@@ -122,6 +122,9 @@ unsafe fn sum_stored<I: Isa>(
 fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>) {
     let shape = *args.shape;
     let (is_thin, band) = (thin(&shape), band_rows(&shape));
+    // one pointer for those who write and those who read
+    let scratch = args.scratch.as_mut_ptr();
+    let blocks = blocks(args, scratch);
     for image in 0..args.images {
         for first in (0..shape.oh).step_by(band) {
             let rows = band.min(shape.oh - first);
@@ -136,7 +139,6 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
                 ],
                 size,
             };
-            let scratch = args.scratch.as_mut_ptr();
             let block_step = size[0] * size[1] * LANES;
             // SAFETY: `check` established that source and scratch hold the window.
             unsafe {
@@ -154,7 +156,12 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
                 a: [0, shape.stride[0] * size[1] * pixel, shape.stride[1] * pixel],
                 d: [(image * shape.oh + first) * shape.ow, shape.ow, 1],
             };
-            blocks::<I, MR, NR>(isa, args, &positions, &walk);
+            let mut block = 0;
+            while block < blocks.count() {
+                // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
+                unsafe { blocks.run::<I, MR, NR>(isa, &positions, &walk, block) };
+                block += blocks.width::<NR>(block);
+            }
         }
     }
 }
@@ -165,6 +172,9 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
     let shape = *args.shape;
     let (map, pixels) = (shape.h * shape.w, shape.oh * shape.ow);
     let group = group_images(pixels);
+    // one pointer for those who write and those who read
+    let scratch = args.scratch.as_mut_ptr();
+    let blocks = blocks(args, scratch);
     for first in (0..args.images).step_by(group) {
         let images = group.min(args.images - first);
         let block_step = images * map * LANES;
@@ -178,14 +188,12 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
             };
             // SAFETY: `check` established that source and scratch hold the group.
             unsafe {
-                let scratch = args.scratch.as_mut_ptr().add(image * map * LANES);
+                let scratch = scratch.add(image * map * LANES);
                 load::blocked(isa, src, &window, (0, pitch(shape.c) / LANES), (scratch, block_step));
             }
         }
         let mut block = 0;
-        let total = args.blocks.len();
-        while block < total {
-            let width = if total - block >= NR { NR } else { 1 };
+        while block < blocks.count() {
             for position in 0..pixels {
                 let walk = window_walk(&shape, position, block_step);
                 let positions = Positions {
@@ -194,59 +202,30 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
                     a: [0, map * LANES, 0],
                     d: [first * pixels + position, pixels, 0],
                 };
-                if width == NR {
-                    block_group::<I, MR, NR>(isa, args, &positions, &walk, block);
-                } else {
-                    block_group::<I, MR, 1>(isa, args, &positions, &walk, block);
-                }
+                // SAFETY: `check` established sizes; positions and walk stay inside the loaded maps by construction.
+                unsafe { blocks.run::<I, MR, NR>(isa, &positions, &walk, block) };
             }
-            block += width;
+            block += blocks.width::<NR>(block);
         }
     }
 }
 
-/// All blocks of the piece over one set of positions.
+/// The piece's filters and destination; they are applied to what is loaded into `scratch`.
 #[inline(always)]
-fn blocks<I: Isa, const MR: usize, const NR: usize>(
-    isa: I,
-    args: &mut ForwardArgs<'_>,
-    positions: &Positions,
-    walk: &Walk,
-) {
-    let total = args.blocks.len();
-    let mut block = 0;
-    while block + NR <= total {
-        block_group::<I, MR, NR>(isa, args, positions, walk, block);
-        block += NR;
-    }
-    while block < total {
-        block_group::<I, MR, 1>(isa, args, positions, walk, block);
-        block += 1;
-    }
-}
-
-/// `NR` blocks, the first being number `block` of the piece.
-#[inline(always)]
-fn block_group<I: Isa, const MR: usize, const NR: usize>(
-    isa: I,
-    args: &mut ForwardArgs<'_>,
-    positions: &Positions,
-    walk: &Walk,
-    block: usize,
-) {
-    let len = packed_block_len(args.shape);
-    let first = args.blocks.start + block;
-    let mut panels = [args.weights.as_ptr(); NR];
-    for (n, panel) in panels.iter_mut().enumerate() {
-        // SAFETY: `check` established that the filters hold every block of the piece.
-        *panel = unsafe { panel.add((first + n) * len) };
-    }
-    let bias = args.bias.map_or(std::ptr::null(), |bias| bias[first * LANES..].as_ptr());
-    // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
-    unsafe {
-        let ptr = args.dst.as_mut_ptr().add(block * LANES);
-        let target = Target { ptr, pitch: args.dst.pitch(), bias, accumulate: false };
-        positions::run::<I, MR, NR>(isa, positions, walk, (args.scratch.as_ptr(), panels), &target);
+fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32) -> Blocks<'a> {
+    let (block_len, range) = (packed_block_len(args.shape), args.blocks.clone());
+    let bias = args.bias;
+    Blocks {
+        src: scratch,
+        panels: &args.weights[range.start * block_len..range.end * block_len],
+        block_len,
+        bias: match bias {
+            Some(bias) => Some(&bias[range.start * LANES..]),
+            None => None,
+        },
+        dst: args.dst.as_mut_ptr(),
+        pitch: args.dst.pitch(),
+        accumulate: false,
     }
 }
 

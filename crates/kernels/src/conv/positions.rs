@@ -17,17 +17,99 @@ pub(crate) struct Positions {
     pub(crate) d: [usize; 3],
 }
 
-/// Where tiles are written.
+/// Blocks of output channels: the filters of one piece of work, what they are applied to and where the results go.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Target {
-    /// Pixel 0, first channel of the block.
-    pub(crate) ptr: *mut f32,
+pub(crate) struct Blocks<'a> {
+    /// Loaded source.
+    pub(crate) src: *const f32,
+    /// Packed filters, the piece's first block first.
+    pub(crate) panels: &'a [f32],
+    /// Values of a block of them.
+    pub(crate) block_len: usize,
+    /// Added to every position: a vector a block.
+    pub(crate) bias: Option<&'a [f32]>,
+    /// Pixel 0, first channel of the piece.
+    pub(crate) dst: *mut f32,
     /// Distance between pixels.
     pub(crate) pitch: usize,
-    /// Added to every position, if not null.
-    pub(crate) bias: *const f32,
     /// Whether to add to what is there.
     pub(crate) accumulate: bool,
+}
+
+impl Blocks<'_> {
+    /// How many.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.panels.len() / self.block_len
+    }
+
+    /// How many blocks to take together from `block` on: `NR` while there are as many, then one at a time.
+    #[inline(always)]
+    pub(crate) fn width<const NR: usize>(&self, block: usize) -> usize {
+        if self.count() - block >= NR { NR } else { 1 }
+    }
+
+    /// The blocks that [`Blocks::width`] gives, over all positions.
+    ///
+    /// # Safety
+    /// Every offset that the positions and the walk produce must be readable from `src` and the panels, and every
+    /// destination pixel writable.
+    #[inline(always)]
+    pub(crate) unsafe fn run<I: Isa, const MR: usize, const NR: usize>(
+        &self,
+        isa: I,
+        positions: &Positions,
+        walk: &Walk,
+        block: usize,
+    ) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            if self.width::<NR>(block) == NR {
+                self.group::<I, MR, NR>(isa, positions, walk, block);
+            } else {
+                self.group::<I, MR, 1>(isa, positions, walk, block);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Blocks::run`]; `NR` blocks from `block` on exist.
+    #[inline(always)]
+    unsafe fn group<I: Isa, const MR: usize, const NR: usize>(
+        &self,
+        isa: I,
+        positions: &Positions,
+        walk: &Walk,
+        block: usize,
+    ) {
+        let mut panels = [self.panels.as_ptr(); NR];
+        for (n, panel) in panels.iter_mut().enumerate() {
+            *panel = self.panels[(block + n) * self.block_len..].as_ptr();
+        }
+        let bias = match self.bias {
+            Some(bias) => bias[block * LANES..].as_ptr(),
+            None => std::ptr::null(),
+        };
+        // SAFETY: promised by the caller.
+        unsafe {
+            let ptr = self.dst.add(block * LANES);
+            let target = Target { ptr, pitch: self.pitch, bias, accumulate: self.accumulate };
+            tiles::<I, MR, NR>(isa, positions, walk, (self.src, panels), &target);
+        }
+    }
+}
+
+/// Where tiles are written.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    /// Pixel 0, first channel of the block.
+    ptr: *mut f32,
+    /// Distance between pixels.
+    pitch: usize,
+    /// Added to every position, if not null.
+    bias: *const f32,
+    /// Whether to add to what is there.
+    accumulate: bool,
 }
 
 /// Computes `NR` blocks of channels of all positions.
@@ -36,7 +118,7 @@ pub(crate) struct Target {
 /// Every offset that the positions and the walk produce must be readable from `a` and the panels, and every
 /// destination pixel writable.
 #[inline(always)]
-pub(crate) unsafe fn run<I: Isa, const MR: usize, const NR: usize>(
+unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
     positions: &Positions,
     walk: &Walk,
@@ -62,7 +144,7 @@ pub(crate) unsafe fn run<I: Isa, const MR: usize, const NR: usize>(
 }
 
 /// # Safety
-/// As [`run`]; `M` positions from `q` on exist.
+/// As [`tiles`]; `M` positions from `q` on exist.
 #[inline(always)]
 unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     isa: I,

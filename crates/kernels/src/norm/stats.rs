@@ -1,8 +1,7 @@
 //! Statistics of a stored map, in vectors and as reference loops.
 
 use super::StatsArgs;
-use crate::LANES;
-use crate::lanes::{Chain, clear, run_end};
+use crate::lanes::{Chain, Piece, Pieces, clear};
 use crate::simd::{Isa, Kernel};
 
 pub(super) struct StatsKernel<'a>(pub(super) StatsArgs<'a>);
@@ -15,30 +14,23 @@ impl Kernel for StatsKernel<'_> {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
-        assert!(pitch.is_multiple_of(LANES), "whole vectors");
         for image in 0..args.images {
             clear(&mut args.sums, image);
-            let mut start = 0;
-            while start < pixels {
-                let end = run_end(start, pixels);
-                let mut channel = 0;
-                while channel < pitch {
-                    let mut chain = Chain::new(isa);
-                    // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-                    unsafe {
-                        let shift = isa.load(args.sums.shift.as_ptr().add(channel));
-                        let data = args.data.as_ptr().add(channel);
-                        let mut row = image * pixels + start;
-                        while row < image * pixels + end {
-                            let value = isa.sub(isa.load(data.add(row * pitch)), shift);
-                            chain.add(isa, value, value);
-                            row += 1;
-                        }
+            let mut pieces = Pieces::new(pixels, pitch);
+            while let Some(Piece { start, end, channel }) = pieces.next() {
+                let mut chain = Chain::new(isa);
+                // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
+                unsafe {
+                    let shift = isa.load(args.sums.shift.as_ptr().add(channel));
+                    let data = args.data.as_ptr().add(channel);
+                    let mut row = image * pixels + start;
+                    while row < image * pixels + end {
+                        let value = isa.sub(isa.load(data.add(row * pitch)), shift);
+                        chain.add(isa, value, value);
+                        row += 1;
                     }
-                    chain.flush(isa, &mut args.sums, [image, channel]);
-                    channel += LANES;
                 }
-                start = end;
+                chain.flush(isa, &mut args.sums, [image, channel]);
             }
         }
     }

@@ -18,7 +18,7 @@
 
 use super::{AvgBackwardArgs, AvgForwardArgs, MaxBackwardArgs, MaxForwardArgs};
 use crate::args::SUM_RUN;
-use crate::lanes::{SinkLanes, SourceLanes, clear, run_end};
+use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear, run_end};
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::{LANES, pitch};
@@ -150,27 +150,25 @@ impl Kernel for MaxBackwardKernel<'_> {
             if let Some((_, sums)) = &mut args.sink.sums {
                 clear(sums, image);
             }
-            let mut start = 0;
-            while start < pixels {
-                let end = run_end(start, pixels);
-                for pixel in start..end {
-                    windows[pixel - start] =
-                        [Windows::of(pixel / shape.w, &shape, 0), Windows::of(pixel % shape.w, &shape, 1)];
-                }
-                let mut channel = 0;
-                while channel < pitch {
-                    // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-                    unsafe {
-                        let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
-                        for pixel in start..end {
-                            let sum = gather(isa, &args, [image, channel], &windows[pixel - start]);
-                            lanes.put([image * pixels + pixel, pitch], Some(sum));
-                        }
-                        lanes.finish(&mut args.sink, [image, channel]);
+            let mut pieces = Pieces::new(pixels, pitch);
+            while let Some(Piece { start, end, channel }) = pieces.next() {
+                if channel == 0 {
+                    for pixel in start..end {
+                        windows[pixel - start] = [
+                            Windows::of(pixel / shape.w, &shape, 0),
+                            Windows::of(pixel % shape.w, &shape, 1),
+                        ];
                     }
-                    channel += LANES;
                 }
-                start = end;
+                // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
+                unsafe {
+                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    for pixel in start..end {
+                        let sum = gather(isa, &args, [image, channel], &windows[pixel - start]);
+                        lanes.put([image * pixels + pixel, pitch], Some(sum));
+                    }
+                    lanes.finish(&mut args.sink, [image, channel]);
+                }
             }
         }
     }
@@ -263,34 +261,27 @@ impl Kernel for AvgBackwardKernel<'_> {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
-        assert!(pitch.is_multiple_of(LANES), "whole vectors");
         for image in 0..args.images {
             if let Some((_, sums)) = &mut args.sink.sums {
                 clear(sums, image);
             }
-            let mut start = 0;
-            while start < pixels {
-                let end = run_end(start, pixels);
-                let mut channel = 0;
-                while channel < pitch {
-                    let mut share = [0.0f32; LANES];
-                    for (share, g) in share.iter_mut().zip(&args.g[image * pitch + channel..]) {
-                        *share = *g / pixels as f32;
-                    }
-                    // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-                    unsafe {
-                        let share = isa.load(share.as_ptr());
-                        let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
-                        let mut pixel = start;
-                        while pixel < end {
-                            lanes.put([image * pixels + pixel, pitch], Some(share));
-                            pixel += 1;
-                        }
-                        lanes.finish(&mut args.sink, [image, channel]);
-                    }
-                    channel += LANES;
+            let mut pieces = Pieces::new(pixels, pitch);
+            while let Some(Piece { start, end, channel }) = pieces.next() {
+                let mut share = [0.0f32; LANES];
+                for (share, g) in share.iter_mut().zip(&args.g[image * pitch + channel..]) {
+                    *share = *g / pixels as f32;
                 }
-                start = end;
+                // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
+                unsafe {
+                    let share = isa.load(share.as_ptr());
+                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    let mut pixel = start;
+                    while pixel < end {
+                        lanes.put([image * pixels + pixel, pitch], Some(share));
+                        pixel += 1;
+                    }
+                    lanes.finish(&mut args.sink, [image, channel]);
+                }
             }
         }
     }
