@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use plusx_kernels::args::{Gate, Grad, Sink, Source, Term};
+use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use plusx_kernels::shape::ConvShape;
 use plusx_kernels::simd::peak_gflops;
@@ -14,7 +15,7 @@ use plusx_kernels::view::RowsMut;
 use plusx_kernels::{Entry, LANES, Level, pitch};
 
 /// Images of a run: a whole number of the groups that kernels take together, and few enough to be quick.
-const IMAGES: usize = 12;
+const IMAGES: usize = 36;
 /// Blocks of filters in one piece of their gradient: the widest register tile spans four.
 const WEIGHT_BLOCKS: usize = 4;
 /// A measurement ends after this many seconds, but has at least [`LEAST`] runs.
@@ -63,6 +64,14 @@ fn main() {
             each(conv::BACKWARD_DATA, &mut bench, |bench, run| bench.backward_data(run));
         }
         each(conv::BACKWARD_WEIGHTS, &mut bench, |bench, run| bench.backward_weights(run));
+        if winograd::fits(&shape) {
+            let mut bench = bench.winograd();
+            each(winograd::TRANSFORM, &mut bench, |bench, run| bench.transform(run));
+            each(winograd::FORWARD, &mut bench, |bench, run| bench.forward(run));
+            each(winograd::TRANSFORM_BACKWARD, &mut bench, |bench, run| bench.transform_backward(run));
+            each(winograd::BACKWARD_DATA, &mut bench, |bench, run| bench.backward_data(run));
+            each(winograd::BACKWARD_WEIGHTS, &mut bench, |bench, run| bench.backward_weights(run));
+        }
     }
 }
 
@@ -102,10 +111,13 @@ struct Bench<'a> {
     x: Vec<f32>,
     y: Vec<f32>,
     dx: Vec<f32>,
+    packed: Vec<f32>,
     weights: Vec<f32>,
     transposed: Vec<f32>,
     gradient: Vec<f32>,
     scratch: Vec<f32>,
+    /// Images in a piece: of forward, of backward data.
+    piece: [usize; 2],
 }
 
 impl<'a> Bench<'a> {
@@ -128,11 +140,54 @@ impl<'a> Bench<'a> {
             y: values(output),
             dx: vec![0.0; source],
             gradient: vec![0.0; weights.len()],
+            packed: Vec::new(),
             weights,
             transposed,
             scratch: vec![0.0; scratch],
+            piece: [conv::forward_images(&shape), conv::backward_data_images(&shape)],
             shape,
         }
+    }
+
+    /// The same layer with transformed filters.
+    fn winograd(self) -> Self {
+        let shape = self.shape;
+        let [k, c] = [shape.k, shape.c].map(|channels| channels.div_ceil(LANES));
+        let scratch = winograd::forward_scratch_len(&shape, k)
+            .max(winograd::backward_data_scratch_len(&shape, c))
+            .max(winograd::backward_weights_scratch_len(&shape, WEIGHT_BLOCKS))
+            .max(conv::backward_block_len(&shape));
+        let mut bench = Self {
+            packed: self.weights,
+            weights: vec![0.0; winograd::filters_len(&shape)],
+            transposed: vec![0.0; winograd::backward_filters_len(&shape)],
+            scratch: vec![0.0; scratch],
+            piece: [winograd::images(&shape); 2],
+            ..self
+        };
+        bench.transform(plusx_kernels::select(winograd::TRANSFORM, Level::Portable, &shape).run);
+        bench
+    }
+
+    fn transform(&mut self, run: winograd::Transform) {
+        let blocks = 0..self.shape.k.div_ceil(LANES);
+        run(TransformArgs {
+            shape: &self.shape,
+            packed: &self.packed,
+            blocks,
+            dst: &mut self.weights,
+            scratch: &mut [],
+        });
+    }
+
+    fn transform_backward(&mut self, run: winograd::Transform) {
+        run(TransformArgs {
+            shape: &self.shape,
+            packed: &self.packed,
+            blocks: 0..self.shape.c.div_ceil(LANES),
+            dst: &mut self.transposed,
+            scratch: &mut self.scratch,
+        });
     }
 
     fn report(&self, kernel: &str, level: Level, seconds: f64) {
@@ -144,10 +199,9 @@ impl<'a> Bench<'a> {
     fn forward(&mut self, run: conv::Forward) {
         let (shape, pitch) = (&self.shape, self.shape.k_pitch());
         let (source_len, output_len) = (shape.h * shape.w * shape.c_pitch, shape.oh * shape.ow * pitch);
-        for first in (0..IMAGES).step_by(conv::forward_images(shape)) {
-            let images = conv::forward_images(shape).min(IMAGES - first);
+        for first in (0..IMAGES).step_by(self.piece[0]) {
+            let images = self.piece[0].min(IMAGES - first);
             let output = &mut self.y[first * output_len..(first + images) * output_len];
-            let scratch_len = conv::forward_scratch_len(shape, images);
             run(ForwardArgs {
                 shape,
                 images,
@@ -158,7 +212,7 @@ impl<'a> Bench<'a> {
                 blocks: 0..shape.k.div_ceil(LANES),
                 dst: RowsMut::new(output, pitch, 0, pitch),
                 sums: None,
-                scratch: &mut self.scratch[..scratch_len],
+                scratch: &mut self.scratch,
             });
         }
     }
@@ -167,10 +221,9 @@ impl<'a> Bench<'a> {
         let (shape, pitch) = (&self.shape, self.shape.c_pitch);
         let (source_len, output_len) =
             (shape.h * shape.w * pitch, shape.oh * shape.ow * self.shape.k_pitch());
-        for first in (0..IMAGES).step_by(conv::backward_data_images(shape)) {
-            let images = conv::backward_data_images(shape).min(IMAGES - first);
+        for first in (0..IMAGES).step_by(self.piece[1]) {
+            let images = self.piece[1].min(IMAGES - first);
             let dx = &mut self.dx[first * source_len..(first + images) * source_len];
-            let scratch_len = conv::backward_data_scratch_len(shape, images);
             run(BackwardDataArgs {
                 shape,
                 images,
@@ -183,7 +236,7 @@ impl<'a> Bench<'a> {
                     gate: Gate::Open,
                     sums: None,
                 },
-                scratch: &mut self.scratch[..scratch_len],
+                scratch: &mut self.scratch,
             });
         }
     }
@@ -194,7 +247,6 @@ impl<'a> Bench<'a> {
         for first in (0..all).step_by(WEIGHT_BLOCKS) {
             let blocks = first..all.min(first + WEIGHT_BLOCKS);
             let len = conv::packed_block_len(shape);
-            let scratch_len = conv::backward_weights_scratch_len(shape, blocks.len());
             run(BackwardWeightsArgs {
                 shape,
                 images: IMAGES,
@@ -202,7 +254,7 @@ impl<'a> Bench<'a> {
                 grad: Grad { g: &self.y, norm: None },
                 dst: &mut self.gradient[blocks.start * len..blocks.end * len],
                 blocks,
-                scratch: &mut self.scratch[..scratch_len],
+                scratch: &mut self.scratch,
             });
         }
     }

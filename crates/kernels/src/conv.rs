@@ -30,6 +30,7 @@ mod positions;
 mod reference;
 #[cfg(test)]
 mod tests;
+pub mod winograd;
 
 use backward_data::BackwardDataKernel;
 use backward_weights::BackwardWeightsKernel;

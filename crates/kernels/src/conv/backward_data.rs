@@ -84,19 +84,26 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
             } else {
                 by_pixel::<I, MR, NR>(isa, &mut args, first);
             }
-            if matches!(args.sink.gate, Gate::Open) && args.sink.sums.is_none() {
-                continue;
-            }
-            for image in first..first + images {
-                if let Some((_, sums)) = &mut args.sink.sums {
-                    clear(sums, image);
-                }
-                for (index, block) in args.blocks.clone().enumerate() {
-                    let at = [block * LANES, index * LANES];
-                    // SAFETY: `check` established the sizes of the sink.
-                    unsafe { gate_and_sum(isa, &mut args.sink, [image, pixels], shape.c_pitch, at) };
-                }
-            }
+            finish(isa, &mut args, (first, images));
+        }
+    }
+}
+
+/// Gates and sums what was stored of `images` images from `first` on. The arguments must have been checked.
+#[inline(always)]
+pub(super) fn finish<I: Isa>(isa: I, args: &mut BackwardDataArgs<'_>, (first, images): (usize, usize)) {
+    if matches!(args.sink.gate, Gate::Open) && args.sink.sums.is_none() {
+        return;
+    }
+    let pixels = args.shape.h * args.shape.w;
+    for image in first..first + images {
+        if let Some((_, sums)) = &mut args.sink.sums {
+            clear(sums, image);
+        }
+        for (index, block) in args.blocks.clone().enumerate() {
+            let at = [block * LANES, index * LANES];
+            // SAFETY: `check` established the sizes of the sink.
+            unsafe { gate_and_sum(isa, &mut args.sink, [image, pixels], args.shape.c_pitch, at) };
         }
     }
 }

@@ -31,13 +31,20 @@ pub(crate) struct ForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate)
 impl ForwardArgs<'_> {
     #[track_caller]
     pub(crate) fn check(&self) {
+        self.check_maps();
+        assert_eq!(self.weights.len(), packed_len(self.shape), "packed filters");
+        assert!(self.scratch.len() >= forward_scratch_len(self.shape, self.images), "scratch");
+    }
+
+    /// As [`ForwardArgs::check`], for kernels with filters and scratch of their own.
+    #[track_caller]
+    pub(crate) fn check_maps(&self) {
         let shape = self.shape;
         check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
         if let Some(keep) = &self.keep {
             let rows = self.images * shape.h * shape.w;
             assert!(keep.rows() == rows && keep.width() == shape.c_pitch && keep.pitch() == shape.c_pitch);
         }
-        assert_eq!(self.weights.len(), packed_len(shape), "packed filters");
         assert!(self.bias.is_none_or(|bias| bias.len() == shape.k_pitch()), "bias length");
         let width = self.blocks.len() * LANES;
         assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
@@ -46,7 +53,6 @@ impl ForwardArgs<'_> {
             assert!(sums.shift.len() == shape.k_pitch(), "shift of the sums");
             assert!(sums.out.rows() == 2 * self.images && sums.out.width() == width, "sums");
         }
-        assert!(self.scratch.len() >= forward_scratch_len(shape, self.images), "scratch");
     }
 }
 
@@ -58,30 +64,40 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         let mut args = self.0;
         args.check();
         let shape = *args.shape;
-        let mut src = args.src;
-        if let Some(keep) = &mut args.keep {
-            let values = keep.rows() * keep.pitch();
-            // SAFETY: `check` established that both hold `values` values; nothing else writes `keep` while we read it.
-            unsafe {
-                load::evaluate(isa, &src, values, shape.c_pitch, keep.as_mut_ptr());
-                let data = std::slice::from_raw_parts(keep.as_mut_ptr(), values);
-                src = Source { main: Term { data, affine: None }, add: None, relu: false };
-            }
-        }
+        let src = kept(isa, &mut args);
         if image_major(shape.oh * shape.ow, thin(&shape)) {
             by_image::<I, MR, NR>(isa, &mut args, &src);
         } else {
             by_pixel::<I, MR, NR>(isa, &mut args, &src);
         }
-        if let Some(sums) = &mut args.sums {
-            let dst = (args.dst.as_mut_ptr().cast_const(), args.dst.pitch());
-            for image in 0..args.images {
-                clear(sums, image);
-                for (index, block) in args.blocks.clone().enumerate() {
-                    // SAFETY: `check` established the sizes.
-                    unsafe { sum_stored(isa, dst, sums, [image, shape.oh * shape.ow], [block, index]) };
-                }
-            }
+        sum(isa, &mut args);
+    }
+}
+
+/// The source to read: as it is, or, if it is to be kept, where it was just stored. The maps must have been checked.
+#[inline(always)]
+pub(super) fn kept<'a, I: Isa>(isa: I, args: &mut ForwardArgs<'a>) -> Source<'a> {
+    let Some(keep) = &mut args.keep else { return args.src };
+    let values = keep.rows() * keep.pitch();
+    // SAFETY: `check_maps` established that both hold `values` values; nothing writes `keep` while the source is read.
+    unsafe {
+        load::evaluate(isa, &args.src, values, args.shape.c_pitch, keep.as_mut_ptr());
+        let data = std::slice::from_raw_parts(keep.as_mut_ptr(), values);
+        Source { main: Term { data, affine: None }, add: None, relu: false }
+    }
+}
+
+/// Statistics of what was stored. The maps must have been checked.
+#[inline(always)]
+pub(super) fn sum<I: Isa>(isa: I, args: &mut ForwardArgs<'_>) {
+    let pixels = args.shape.oh * args.shape.ow;
+    let Some(sums) = &mut args.sums else { return };
+    let dst = (args.dst.as_mut_ptr().cast_const(), args.dst.pitch());
+    for image in 0..args.images {
+        clear(sums, image);
+        for (index, block) in args.blocks.clone().enumerate() {
+            // SAFETY: `check_maps` established the sizes.
+            unsafe { sum_stored(isa, dst, sums, [image, pixels], [block, index]) };
         }
     }
 }

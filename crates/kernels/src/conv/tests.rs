@@ -43,6 +43,10 @@ struct Case {
     held: Vec<f32>,
 }
 
+fn is_winograd<Run>(entry: &Entry<ConvShape, Run>) -> bool {
+    entry.name.starts_with("winograd")
+}
+
 /// What a kernel produced.
 #[derive(Clone, PartialEq, Debug)]
 struct Produced {
@@ -102,14 +106,44 @@ impl Case {
         Grad { g: &self.g[part.clone()], norm: Some(GradNorm { y: &self.y[part], a, b, c }) }
     }
 
-    /// Forward in pieces of `images` images and `blocks` blocks.
-    fn forward(&self, run: Forward, images: usize, blocks: usize) -> Produced {
+    /// The filters and the scratch (of a direct kernel: `scratch`) of an entry of a pass over `blocks` blocks.
+    fn prepared<Run>(
+        &self,
+        entry: &Entry<ConvShape, Run>,
+        (backward, blocks): (bool, usize),
+        scratch: usize,
+    ) -> (Vec<f32>, Vec<f32>) {
         let shape = &self.shape;
+        if !is_winograd(entry) {
+            let filters = if backward { &self.transposed } else { &self.weights };
+            return (filters.clone(), vec![f32::NAN; scratch]);
+        }
+        let (table, len, scratch) = if backward {
+            let scratch = winograd::backward_data_scratch_len(shape, blocks);
+            (winograd::TRANSFORM_BACKWARD, winograd::backward_filters_len(shape), scratch)
+        } else {
+            (winograd::TRANSFORM, winograd::filters_len(shape), winograd::forward_scratch_len(shape, blocks))
+        };
+        let mut filters = vec![f32::NAN; len];
+        (crate::select(table, entry.level, shape).run)(winograd::TransformArgs {
+            shape,
+            packed: &self.weights,
+            blocks: 0..if backward { shape.c } else { shape.k }.div_ceil(LANES),
+            dst: &mut filters,
+            scratch: &mut vec![f32::NAN; backward_block_len(shape)],
+        });
+        (filters, vec![f32::NAN; scratch])
+    }
+
+    /// Forward in pieces of `images` images and `blocks` blocks.
+    fn forward(&self, entry: &Entry<ConvShape, Forward>, images: usize, blocks: usize) -> Produced {
+        let (shape, run) = (&self.shape, entry.run);
+        let (weights, mut scratch) =
+            self.prepared(entry, (false, blocks), forward_scratch_len(shape, images));
         let (map, k) = (shape.oh * shape.ow, shape.k_pitch());
         let mut values = vec![f32::NAN; self.images * map * k];
         let mut keep = vec![f32::NAN; self.x.len()];
         let mut sums = vec![f64::NAN; self.images * 2 * k];
-        let mut scratch = vec![f32::NAN; forward_scratch_len(shape, images)];
         let kept = shape.h * shape.w * shape.c_pitch;
         for first in (0..self.images).step_by(images) {
             let part = first..self.images.min(first + images);
@@ -122,7 +156,7 @@ impl Case {
                     images: part.len(),
                     src: self.source(part.clone()),
                     keep: (block == 0).then(|| RowsMut::new(keep, shape.c_pitch, 0, shape.c_pitch)),
-                    weights: &self.weights,
+                    weights: &weights,
                     bias: Some(&self.bias),
                     blocks: range,
                     dst: RowsMut::new(&mut values[part.start * map * k..part.end * map * k], k, start, width),
@@ -137,12 +171,18 @@ impl Case {
         Produced { values, keep, sums }
     }
 
-    fn backward_data(&self, run: BackwardData, images: usize, blocks: usize) -> Produced {
-        let shape = &self.shape;
+    fn backward_data(
+        &self,
+        entry: &Entry<ConvShape, BackwardData>,
+        images: usize,
+        blocks: usize,
+    ) -> Produced {
+        let (shape, run) = (&self.shape, entry.run);
+        let (weights, mut scratch) =
+            self.prepared(entry, (true, blocks), backward_data_scratch_len(shape, images));
         let (map, c) = (shape.h * shape.w, shape.c_pitch);
         let mut values = self.held.clone();
         let mut sums = vec![f64::NAN; self.images * 2 * c];
-        let mut scratch = vec![f32::NAN; backward_data_scratch_len(shape, images)];
         for first in (0..self.images).step_by(images) {
             let part = first..self.images.min(first + images);
             let own = part.start * map * c..part.end * map * c;
@@ -154,7 +194,7 @@ impl Case {
                     shape,
                     images: part.len(),
                     grad: self.grad(part.clone()),
-                    weights: &self.transposed,
+                    weights: &weights,
                     blocks: range,
                     sink: Sink {
                         dst: RowsMut::new(&mut values[own.clone()], c, start, width),
@@ -180,11 +220,16 @@ impl Case {
         Produced { values, keep: Vec::new(), sums }
     }
 
-    fn backward_weights(&self, run: BackwardWeights, blocks: usize) -> Produced {
-        let shape = &self.shape;
+    fn backward_weights(&self, entry: &Entry<ConvShape, BackwardWeights>, blocks: usize) -> Produced {
+        let (shape, run) = (&self.shape, entry.run);
         let len = packed_block_len(shape);
         let mut values = vec![f32::NAN; packed_len(shape)];
-        let mut scratch = vec![f32::NAN; backward_weights_scratch_len(shape, blocks)];
+        let scratch = if is_winograd(entry) {
+            winograd::backward_weights_scratch_len(shape, blocks)
+        } else {
+            backward_weights_scratch_len(shape, blocks)
+        };
+        let mut scratch = vec![f32::NAN; scratch];
         let all = shape.k_pitch() / LANES;
         for block in (0..all).step_by(blocks) {
             let range = block..all.min(block + blocks);
@@ -232,6 +277,10 @@ fn shapes() -> Vec<ConvShape> {
         }
     }
     shapes.push(conv(5, 7, [11, 13], 5, 3, 2));
+    // several chains and chunks of channels; a map of several groups of tiles, with cut tiles at both edges
+    shapes.push(conv(150, 20, [6, 5], 3, 1, 1));
+    shapes.push(conv(20, 150, [13, 13], 3, 1, 1));
+    shapes.push(conv(16, 33, [30, 42], 3, 1, 1));
     shapes.push(conv(4, 4, [9, 9], 2, 2, 0));
     shapes.push(conv(16, 16, [12, 40], 3, 1, 1));
     shapes.push(conv(16, 32, [20, 20], 4, 2, 3));
@@ -275,27 +324,40 @@ fn close_sums(got: &[f64], want: &[f64], (terms, pixels): (usize, usize), what: 
     }
 }
 
-/// Runs every supported entry that fits, and the reference; checks values, splits and equality inside a profile.
+/// Runs every supported entry of both tables that fits, and the reference; checks values, splits and equality inside a
+/// profile.
 fn check<Run: Copy>(
-    table: &[Entry<ConvShape, Run>],
+    [table, winograd]: [&[Entry<ConvShape, Run>]; 2],
     shape: &ConvShape,
     splits: &[[usize; 2]],
-    run: impl Fn(Run, [usize; 2]) -> Produced,
+    run: impl Fn(&Entry<ConvShape, Run>, [usize; 2]) -> Produced,
     terms: usize,
 ) {
-    let want = run(table.last().expect("a reference").run, splits[0]);
+    let want = run(table.last().expect("a reference"), splits[0]);
+    for entries in [&table[..table.len() - 1], winograd] {
+        check_entries(entries, shape, splits, &run, (&want, terms));
+    }
+}
+
+fn check_entries<Run: Copy>(
+    entries: &[Entry<ConvShape, Run>],
+    shape: &ConvShape,
+    splits: &[[usize; 2]],
+    run: impl Fn(&Entry<ConvShape, Run>, [usize; 2]) -> Produced,
+    (want, terms): (&Produced, usize),
+) {
     let mut of_profile: Vec<(&str, Produced)> = Vec::new();
-    for entry in &table[..table.len() - 1] {
+    for entry in entries {
         if !entry.level.supported() || !(entry.fits)(shape) {
             continue;
         }
         let what = format!("{} on {shape:?}", entry.name);
-        let got = run(entry.run, splits[0]);
+        let got = run(entry, splits[0]);
         close(&got.values, &want.values, terms, &what);
         close(&got.keep, &want.keep, 2, &what);
         close_sums(&got.sums, &want.sums, (terms, shape.h * shape.w), &what);
         for split in &splits[1..] {
-            assert!(run(entry.run, *split) == got, "{what}: pieces of {split:?} give other bytes");
+            assert!(run(entry, *split) == got, "{what}: pieces of {split:?} give other bytes");
         }
         if let Some((_, first)) = of_profile.iter().find(|(profile, _)| *profile == entry.level.profile()) {
             assert!(*first == got, "{what}: other bytes than another level of {}", entry.level.profile());
@@ -312,7 +374,13 @@ fn forward_agrees_with_the_reference() {
             let terms = shape.c / shape.groups * shape.kernel[0] * shape.kernel[1] + 1;
             let all = shape.k_pitch() / LANES;
             let splits = [[images, all], [1, 1], [2, 3]];
-            check(FORWARD, &shape, &splits, |run, [i, b]| case.forward(run, i, b), terms);
+            check(
+                [FORWARD, winograd::FORWARD],
+                &shape,
+                &splits,
+                |run, [i, b]| case.forward(run, i, b),
+                terms,
+            );
         }
     }
 }
@@ -325,7 +393,13 @@ fn backward_data_agrees_with_the_reference() {
             let terms = shape.k / shape.groups * shape.kernel[0] * shape.kernel[1] + 1;
             let all = shape.c_pitch / LANES;
             let splits = [[images, all], [1, 1], [2, 3]];
-            check(BACKWARD_DATA, &shape, &splits, |run, [i, b]| case.backward_data(run, i, b), terms);
+            check(
+                [BACKWARD_DATA, winograd::BACKWARD_DATA],
+                &shape,
+                &splits,
+                |run, [i, b]| case.backward_data(run, i, b),
+                terms,
+            );
         }
     }
 }
@@ -338,7 +412,13 @@ fn backward_weights_agrees_with_the_reference() {
             let terms = images * shape.oh * shape.ow;
             let all = shape.k_pitch() / LANES;
             let splits = [[images, all], [images, 1], [images, 3]];
-            check(BACKWARD_WEIGHTS, &shape, &splits, |run, [_, b]| case.backward_weights(run, b), terms);
+            check(
+                [BACKWARD_WEIGHTS, winograd::BACKWARD_WEIGHTS],
+                &shape,
+                &splits,
+                |run, [_, b]| case.backward_weights(run, b),
+                terms,
+            );
         }
     }
 }

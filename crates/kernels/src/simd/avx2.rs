@@ -110,4 +110,50 @@ impl Isa for Avx2 {
             (_mm256_and_ps(v.0, low), _mm256_and_ps(v.1, high))
         }
     }
+
+    type R = __m256;
+
+    const WIDTH: usize = 8;
+
+    #[inline(always)]
+    fn register_splat(self, x: f32) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn register_load(self, src: *const f32) -> __m256 {
+        // SAFETY: the token proves AVX2; the caller promises eight values.
+        unsafe { _mm256_loadu_ps(src) }
+    }
+
+    #[inline(always)]
+    unsafe fn register_store(self, dst: *mut f32, v: __m256) {
+        // SAFETY: the token proves AVX2; the caller promises eight values.
+        unsafe { _mm256_storeu_ps(dst, v) };
+    }
+
+    #[inline(always)]
+    fn register_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: the token proves FMA.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn register_add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn register_sub(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn register_mul(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
 }

@@ -92,4 +92,45 @@ impl Isa for Avx512 {
             _mm512_maskz_mov_ps(equal, v)
         }
     }
+
+    type R = __m512;
+
+    const WIDTH: usize = 16;
+
+    #[inline(always)]
+    fn register_splat(self, x: f32) -> __m512 {
+        self.splat(x)
+    }
+
+    #[inline(always)]
+    unsafe fn register_load(self, src: *const f32) -> __m512 {
+        // SAFETY: promised by the caller.
+        unsafe { self.load(src) }
+    }
+
+    #[inline(always)]
+    unsafe fn register_store(self, dst: *mut f32, v: __m512) {
+        // SAFETY: promised by the caller.
+        unsafe { self.store(dst, v) };
+    }
+
+    #[inline(always)]
+    fn register_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        self.mul_add(a, b, c)
+    }
+
+    #[inline(always)]
+    fn register_add(self, a: __m512, b: __m512) -> __m512 {
+        self.add(a, b)
+    }
+
+    #[inline(always)]
+    fn register_sub(self, a: __m512, b: __m512) -> __m512 {
+        self.sub(a, b)
+    }
+
+    #[inline(always)]
+    fn register_mul(self, a: __m512, b: __m512) -> __m512 {
+        self.mul(a, b)
+    }
 }

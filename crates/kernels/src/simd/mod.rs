@@ -71,6 +71,40 @@ pub trait Isa: Copy {
     /// `bytes` must be valid for reading sixteen bytes.
     unsafe fn keep_where(self, v: Self::V, bytes: *const u8, byte: u8) -> Self::V;
 
+    /// One register: `WIDTH` of the sixteen lanes. Code that holds dozens of values at a time (a Winograd transform has
+    /// 36) works on these, or it would hold twice as many registers as there are.
+    type R: Copy;
+
+    /// Lanes of a register; divides [`LANES`].
+    const WIDTH: usize;
+
+    /// All lanes `x`.
+    fn register_splat(self, x: f32) -> Self::R;
+
+    /// Reads `WIDTH` values.
+    ///
+    /// # Safety
+    /// `src` must be valid for reading them.
+    unsafe fn register_load(self, src: *const f32) -> Self::R;
+
+    /// Writes `WIDTH` values.
+    ///
+    /// # Safety
+    /// `dst` must be valid for writing them.
+    unsafe fn register_store(self, dst: *mut f32, v: Self::R);
+
+    /// `a * b + c`, rounded as in [`Isa::mul_add`].
+    fn register_mul_add(self, a: Self::R, b: Self::R, c: Self::R) -> Self::R;
+
+    /// `a + b`.
+    fn register_add(self, a: Self::R, b: Self::R) -> Self::R;
+
+    /// `a - b`.
+    fn register_sub(self, a: Self::R, b: Self::R) -> Self::R;
+
+    /// `a * b`.
+    fn register_mul(self, a: Self::R, b: Self::R) -> Self::R;
+
     /// All lanes 0.
     #[inline(always)]
     fn zero(self) -> Self::V {

@@ -12,16 +12,25 @@ pub struct Portable;
 #[repr(align(64))]
 pub struct Lanes([f32; LANES]);
 
-macro_rules! lanewise {
-    ($lane:ident => $value:expr) => {{
-        let mut out = [0.0f32; LANES];
+/// Lanes of a "register": what the least x86-64 and aarch64 machines have.
+const WIDTH: usize = 4;
+
+macro_rules! each {
+    ($count:ident, $lane:ident => $value:expr) => {{
+        let mut out = [0.0f32; $count];
         let mut $lane = 0;
-        while $lane < LANES {
+        while $lane < $count {
             out[$lane] = $value;
             $lane += 1;
         }
-        Lanes(out)
+        out
     }};
+}
+
+macro_rules! lanewise {
+    ($lane:ident => $value:expr) => {
+        Lanes(each!(LANES, $lane => $value))
+    };
 }
 
 impl Isa for Portable {
@@ -79,5 +88,46 @@ impl Isa for Portable {
         // SAFETY: promised by the caller.
         let bytes = unsafe { bytes.cast::<[u8; LANES]>().read() };
         lanewise!(i => f32::from_bits(v.0[i].to_bits() & u32::from(bytes[i] == byte).wrapping_neg()))
+    }
+
+    type R = [f32; WIDTH];
+
+    const WIDTH: usize = WIDTH;
+
+    #[inline(always)]
+    fn register_splat(self, x: f32) -> [f32; WIDTH] {
+        [x; WIDTH]
+    }
+
+    #[inline(always)]
+    unsafe fn register_load(self, src: *const f32) -> [f32; WIDTH] {
+        // SAFETY: promised by the caller; `read_unaligned` asks for no alignment.
+        unsafe { src.cast::<[f32; WIDTH]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn register_store(self, dst: *mut f32, v: [f32; WIDTH]) {
+        // SAFETY: promised by the caller; `write_unaligned` asks for no alignment.
+        unsafe { dst.cast::<[f32; WIDTH]>().write_unaligned(v) };
+    }
+
+    #[inline(always)]
+    fn register_mul_add(self, a: [f32; WIDTH], b: [f32; WIDTH], c: [f32; WIDTH]) -> [f32; WIDTH] {
+        each!(WIDTH, i => a[i] * b[i] + c[i])
+    }
+
+    #[inline(always)]
+    fn register_add(self, a: [f32; WIDTH], b: [f32; WIDTH]) -> [f32; WIDTH] {
+        each!(WIDTH, i => a[i] + b[i])
+    }
+
+    #[inline(always)]
+    fn register_sub(self, a: [f32; WIDTH], b: [f32; WIDTH]) -> [f32; WIDTH] {
+        each!(WIDTH, i => a[i] - b[i])
+    }
+
+    #[inline(always)]
+    fn register_mul(self, a: [f32; WIDTH], b: [f32; WIDTH]) -> [f32; WIDTH] {
+        each!(WIDTH, i => a[i] * b[i])
     }
 }

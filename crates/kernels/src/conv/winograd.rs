@@ -1,0 +1,195 @@
+//! Convolution with fewer products than it has taps times outputs: Winograd's minimal filtering (Lavin & Gray 2016).
+//!
+//! Where it applies ([`fits`]: 3x3 taps, stride 1, padding 1), maps are cut into tiles, tiles and filters transformed, and
+//! the convolution becomes one matrix product for each of 36 (or 25) points: a quarter (or a third) of the products, plus
+//! the transforms. [`points`] has the algebra, [`tiling`] the rules, [`forward`] and [`backward_weights`] the schedules.
+//!
+//! **Numerics**: products of a point are added in `f32` chains of 64 channels, the chains in order; a filter's gradient in
+//! chains of one group of tiles (about 36), the groups in order. The rms error is about that of one sequential `f32` chain
+//! of a direct convolution.
+//! **Kernels**: as the direct tables, with transformed filters as weights. Their reference is that of the direct tables.
+
+mod backward_weights;
+mod filters;
+mod forward;
+mod gemm;
+mod points;
+mod sizes;
+mod tiles;
+mod tiling;
+mod transform;
+
+use self::backward_weights::BackwardWeightsKernel;
+pub use self::filters::TransformArgs;
+use self::filters::{TransformBackwardKernel, TransformKernel};
+use self::forward::{BackwardDataKernel, ForwardKernel};
+use self::sizes::Pass;
+use super::{BackwardData, BackwardWeights, Forward};
+use crate::shape::ConvShape;
+use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
+use crate::{Entry, Level};
+
+/// Makes the transformed filters of a pass.
+pub type Transform = fn(TransformArgs<'_>);
+
+/// Whether a shape has a Winograd algorithm: a committed rule on sizes.
+pub fn fits(shape: &ConvShape) -> bool {
+    tiling::algorithm(shape).is_some()
+}
+
+/// Multiply-adds of the matrix products of one image, the transforms not counted. The shape must fit.
+pub fn macs(shape: &ConvShape) -> usize {
+    let pass = Pass::forward(shape);
+    let [rows, columns] = pass.tiling.tiles;
+    rows * columns * pass.algorithm.n() * pass.algorithm.n() * shape.c * shape.k
+}
+
+/// Images of one piece of [`FORWARD`] and [`BACKWARD_DATA`]: one group of tiles. The shape must fit.
+pub fn images(shape: &ConvShape) -> usize {
+    Pass::forward(shape).tiling.images
+}
+
+/// Values of the transformed filters of [`FORWARD`].
+pub fn filters_len(shape: &ConvShape) -> usize {
+    Pass::forward(shape).filters_len()
+}
+
+/// Values of those of one block of output channels.
+pub fn filters_block_len(shape: &ConvShape) -> usize {
+    Pass::forward(shape).filters_block_len()
+}
+
+/// Values of the transformed filters of [`BACKWARD_DATA`].
+pub fn backward_filters_len(shape: &ConvShape) -> usize {
+    Pass::backward(shape).filters_len()
+}
+
+/// Values of those of one block of input channels.
+pub fn backward_filters_block_len(shape: &ConvShape) -> usize {
+    Pass::backward(shape).filters_block_len()
+}
+
+/// Values of scratch that [`FORWARD`] needs for a piece of `blocks` blocks of output channels.
+pub fn forward_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
+    Pass::forward(shape).scratch_len(blocks)
+}
+
+/// Values of scratch that [`BACKWARD_DATA`] needs for a piece of `blocks` blocks of input channels.
+pub fn backward_data_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
+    Pass::backward(shape).scratch_len(blocks)
+}
+
+/// Values of scratch that [`BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels.
+pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
+    backward_weights::Sizes::new(shape, blocks).scratch_len()
+}
+
+/// Filters for [`FORWARD`].
+pub const TRANSFORM: &[Entry<ConvShape, Transform>] = &[
+    Entry {
+        name: "winograd_filters/avx512",
+        level: Level::Avx512,
+        fits,
+        run: |args| dispatch_avx512(TransformKernel(args)),
+    },
+    Entry {
+        name: "winograd_filters/avx2",
+        level: Level::Avx2,
+        fits,
+        run: |args| dispatch_avx2(TransformKernel(args)),
+    },
+    Entry {
+        name: "winograd_filters/portable",
+        level: Level::Portable,
+        fits,
+        run: |args| dispatch_portable(TransformKernel(args)),
+    },
+];
+
+/// Filters for [`BACKWARD_DATA`].
+pub const TRANSFORM_BACKWARD: &[Entry<ConvShape, Transform>] = &[
+    Entry {
+        name: "winograd_filters_backward/avx512",
+        level: Level::Avx512,
+        fits,
+        run: |args| dispatch_avx512(TransformBackwardKernel(args)),
+    },
+    Entry {
+        name: "winograd_filters_backward/avx2",
+        level: Level::Avx2,
+        fits,
+        run: |args| dispatch_avx2(TransformBackwardKernel(args)),
+    },
+    Entry {
+        name: "winograd_filters_backward/portable",
+        level: Level::Portable,
+        fits,
+        run: |args| dispatch_portable(TransformBackwardKernel(args)),
+    },
+];
+
+/// Forward kernels.
+pub const FORWARD: &[Entry<ConvShape, Forward>] = &[
+    Entry {
+        name: "winograd_forward/avx512",
+        level: Level::Avx512,
+        fits,
+        run: |args| dispatch_avx512(ForwardKernel::<6, 4>(args)),
+    },
+    Entry {
+        name: "winograd_forward/avx2",
+        level: Level::Avx2,
+        fits,
+        run: |args| dispatch_avx2(ForwardKernel::<6, 1>(args)),
+    },
+    Entry {
+        name: "winograd_forward/portable",
+        level: Level::Portable,
+        fits,
+        run: |args| dispatch_portable(ForwardKernel::<2, 1>(args)),
+    },
+];
+
+/// Kernels for the gradient of the input.
+pub const BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
+    Entry {
+        name: "winograd_backward_data/avx512",
+        level: Level::Avx512,
+        fits,
+        run: |args| dispatch_avx512(BackwardDataKernel::<6, 4>(args)),
+    },
+    Entry {
+        name: "winograd_backward_data/avx2",
+        level: Level::Avx2,
+        fits,
+        run: |args| dispatch_avx2(BackwardDataKernel::<6, 1>(args)),
+    },
+    Entry {
+        name: "winograd_backward_data/portable",
+        level: Level::Portable,
+        fits,
+        run: |args| dispatch_portable(BackwardDataKernel::<2, 1>(args)),
+    },
+];
+
+/// Kernels for the gradient of the filter.
+pub const BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
+    Entry {
+        name: "winograd_backward_weights/avx512",
+        level: Level::Avx512,
+        fits,
+        run: |args| dispatch_avx512(BackwardWeightsKernel::<6, 4>(args)),
+    },
+    Entry {
+        name: "winograd_backward_weights/avx2",
+        level: Level::Avx2,
+        fits,
+        run: |args| dispatch_avx2(BackwardWeightsKernel::<6, 1>(args)),
+    },
+    Entry {
+        name: "winograd_backward_weights/portable",
+        level: Level::Portable,
+        fits,
+        run: |args| dispatch_portable(BackwardWeightsKernel::<2, 1>(args)),
+    },
+];

@@ -1,0 +1,280 @@
+//! Gradient of the filter: dg = G^T \[sum over tiles of (A dy A^T) o (B^T d B)\] G.
+//!
+//! ```text
+//! for chunks of 64 input channels:
+//!     for groups of tiles (a chain each):
+//!         V = B^T d B of the chunk; D = A dy A^T of the piece's blocks of filters
+//!         for each of the N x N points, for tiles of MR channels by NR blocks: acc = 0
+//!             for the group's tiles: acc[m] += broadcast(V[tile][m]) * D[tile][..]
+//!             dU += acc
+//!     dg = G^T dU G
+//! ```
+//! 1. dU of a chunk is N x N x 64 values for each filter: 0.6 MB for four blocks at F(4,3), which is read and written once
+//!    per group; V and D of a group are 0.3 MB each.
+//! 2. G^T is applied once per piece (a segment of images), so what is added over segments has nine taps, not 36 points.
+//!
+//! Accepted: D is transformed again for each chunk (5 % of the products' time).
+
+use super::points::{F33, F43, Points};
+use super::sizes::Pass;
+use super::tiles::Tiles;
+use super::tiling::{Algorithm, CHAIN};
+use super::transform::{self, step};
+use crate::LANES;
+use crate::conv::BackwardWeightsArgs;
+use crate::conv::layout::panel_offset;
+use crate::shape::ConvShape;
+use crate::simd::{Isa, Kernel};
+
+/// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of filters.
+pub(crate) struct BackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) BackwardWeightsArgs<'a>,
+);
+
+/// How the scratch of a piece is divided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pass: Pass,
+    blocks: usize,
+    /// Distance between points of V, of D (all blocks), and of dU (one block of filters).
+    v_step: usize,
+    d_step: usize,
+    u_step: usize,
+}
+
+impl Sizes {
+    pub(super) fn new(shape: &ConvShape, blocks: usize) -> Self {
+        let pass = Pass::forward(shape);
+        let (tiles, chunk) = (pass.tiling.group_tiles(), CHAIN.min(pass.channel_blocks() * LANES));
+        Self {
+            pass,
+            blocks,
+            v_step: step(tiles * chunk),
+            d_step: step(tiles * blocks * LANES),
+            u_step: chunk * LANES,
+        }
+    }
+
+    fn points(&self) -> usize {
+        self.pass.algorithm.n() * self.pass.algorithm.n()
+    }
+
+    pub(super) fn scratch_len(&self) -> usize {
+        let u = self.blocks * self.u_step;
+        self.pass.tiling.window_len() + self.points() * (self.v_step + self.d_step + u)
+    }
+}
+
+impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, NR> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let sizes = Sizes::new(args.shape, args.blocks.len());
+        assert!(args.scratch.len() >= sizes.scratch_len(), "scratch");
+        match sizes.pass.algorithm {
+            Algorithm::F43 => run::<I, F43, MR, NR, 6, 4>(isa, &sizes, &mut args),
+            Algorithm::F33 => run::<I, F33, MR, NR, 5, 3>(isa, &sizes, &mut args),
+        }
+    }
+}
+
+/// Places in the scratch.
+#[derive(Clone, Copy)]
+struct Scratch {
+    window: *mut f32,
+    v: *mut f32,
+    d: *mut f32,
+    /// `[block of filters][point][channel][16]`.
+    u: *mut f32,
+}
+
+#[inline(always)]
+fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize, const M: usize>(
+    isa: I,
+    sizes: &Sizes,
+    args: &mut BackwardWeightsArgs<'_>,
+) {
+    let (pass, points) = (&sizes.pass, N * N);
+    let window = args.scratch.as_mut_ptr();
+    // SAFETY: the scratch was found to be as long as the sum of these.
+    let scratch = unsafe {
+        let v = window.add(pass.tiling.window_len());
+        let d = v.add(points * sizes.v_step);
+        Scratch { window, v, d, u: d.add(points * sizes.d_step) }
+    };
+    let all = pass.channel_blocks();
+    for first in (0..all).step_by(CHAIN / LANES) {
+        let count = (CHAIN / LANES).min(all - first);
+        let mut index = 0;
+        while let Some(group) = pass.tiling.group(index, args.images) {
+            let tiles = pass.tiling.count(&group);
+            let x = Tiles { map: pass.map, pitch: pass.pitch, tiling: &pass.tiling };
+            let dy = Tiles { pitch: args.shape.k_pitch(), ..x };
+            // SAFETY: the maps were checked, the scratch has room for a group.
+            unsafe {
+                for block in 0..count {
+                    let to = (scratch.v.add(block * tiles * LANES), sizes.v_step);
+                    x.input::<I, _, P, N, M>(isa, &args.src, (&group, first + block), (scratch.window, to));
+                }
+                for (block, filters) in args.blocks.clone().enumerate() {
+                    let to = (scratch.d.add(block * tiles * LANES), sizes.d_step);
+                    dy.gradient::<I, _, P, N, M>(isa, &args.grad, (&group, filters), (scratch.window, to));
+                }
+                for point in 0..points {
+                    accumulate::<I, MR, NR>(isa, sizes, &scratch, (point, count, tiles, index > 0));
+                }
+            }
+            index += 1;
+        }
+        finish::<I, P, N, M>(isa, sizes, args, (&scratch, first, count));
+    }
+}
+
+/// One point of one group: `count` blocks of channels, `tiles` tiles.
+///
+/// # Safety
+/// The scratch must hold the group.
+#[inline(always)]
+unsafe fn accumulate<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    sizes: &Sizes,
+    scratch: &Scratch,
+    (point, count, tiles, add): (usize, usize, usize, bool),
+) {
+    let u_block = sizes.points() * sizes.u_step;
+    let mut block = 0;
+    while block < sizes.blocks {
+        let width = if sizes.blocks - block >= NR { NR } else { 1 };
+        for channels in 0..count {
+            // SAFETY: promised by the caller.
+            unsafe {
+                let chain = Chain {
+                    v: scratch.v.add(point * sizes.v_step + channels * tiles * LANES),
+                    d: scratch.d.add(point * sizes.d_step + block * tiles * LANES),
+                    d_block: tiles * LANES,
+                    tiles,
+                    u: scratch.u.add(block * u_block + point * sizes.u_step + channels * LANES * LANES),
+                    u_block,
+                    add,
+                };
+                if width == NR {
+                    chain.run::<I, MR, NR>(isa);
+                } else {
+                    chain.run::<I, MR, 1>(isa);
+                }
+            }
+        }
+        block += width;
+    }
+}
+
+/// Sixteen channels and some blocks of filters of one point.
+struct Chain {
+    v: *const f32,
+    d: *const f32,
+    /// Distance between blocks of filters of D.
+    d_block: usize,
+    tiles: usize,
+    u: *mut f32,
+    /// Distance between blocks of filters of dU.
+    u_block: usize,
+    /// Whether to add to what is there.
+    add: bool,
+}
+
+impl Chain {
+    /// # Safety
+    /// The matrices must have `tiles` rows, `NR` blocks of filters must exist.
+    #[inline(always)]
+    unsafe fn run<I: Isa, const MR: usize, const NR: usize>(&self, isa: I) {
+        let rows = LANES.div_ceil(LANES.div_ceil(MR));
+        let mut row = 0;
+        while row < LANES {
+            let count = rows.min(LANES - row);
+            // SAFETY: promised by the caller.
+            unsafe {
+                match count {
+                    1 => self.rows::<I, 1, NR>(isa, row),
+                    2 => self.rows::<I, 2, NR>(isa, row),
+                    3 => self.rows::<I, 3, NR>(isa, row),
+                    4 => self.rows::<I, 4, NR>(isa, row),
+                    5 => self.rows::<I, 5, NR>(isa, row),
+                    _ => self.rows::<I, 6, NR>(isa, row),
+                }
+            }
+            row += count;
+        }
+    }
+
+    /// # Safety
+    /// As [`Chain::run`]; `MR` channels from `row` on exist.
+    #[inline(always)]
+    unsafe fn rows<I: Isa, const MR: usize, const NR: usize>(&self, isa: I, row: usize) {
+        let mut acc = [[isa.zero(); NR]; MR];
+        let (mut v, mut d) = (self.v.wrapping_add(row), self.d);
+        let mut tile = 0;
+        // SAFETY: promised by the caller; the pointers behind the last tile are not read.
+        unsafe {
+            while tile < self.tiles {
+                let mut b = [isa.zero(); NR];
+                let mut n = 0;
+                while n < NR {
+                    b[n] = isa.load(d.add(n * self.d_block));
+                    n += 1;
+                }
+                let mut m = 0;
+                while m < MR {
+                    let a = isa.broadcast(v.add(m));
+                    let mut n = 0;
+                    while n < NR {
+                        acc[m][n] = isa.mul_add(a, b[n], acc[m][n]);
+                        n += 1;
+                    }
+                    m += 1;
+                }
+                v = v.wrapping_add(LANES);
+                d = d.wrapping_add(LANES);
+                tile += 1;
+            }
+            let mut m = 0;
+            while m < MR {
+                let mut n = 0;
+                while n < NR {
+                    let to = self.u.add(n * self.u_block + (row + m) * LANES);
+                    let value = if self.add { isa.add(isa.load(to), acc[m][n]) } else { acc[m][n] };
+                    isa.store(to, value);
+                    n += 1;
+                }
+                m += 1;
+            }
+        }
+    }
+}
+
+/// The packed gradient of a chunk of channels, from dU.
+#[inline(always)]
+fn finish<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+    isa: I,
+    sizes: &Sizes,
+    args: &mut BackwardWeightsArgs<'_>,
+    (scratch, first, count): (&Scratch, usize, usize),
+) {
+    let c = args.shape.c;
+    let len = args.dst.len() / sizes.blocks;
+    for (block, panel) in args.dst.chunks_exact_mut(len).enumerate() {
+        for channel in first * LANES..c.min((first + count) * LANES) {
+            let to = panel_offset(9, c, 0, channel);
+            let tap = panel_offset(9, c, 1, channel) - to;
+            assert!(to + 8 * tap + LANES <= panel.len(), "nine taps of a channel");
+            // SAFETY: dU holds every channel of the chunk; the taps were just found to be inside the panel.
+            unsafe {
+                let at = block * N * N * sizes.u_step + (channel - first * LANES) * LANES;
+                let from = (scratch.u.add(at).cast_const(), sizes.u_step);
+                transform::filter_gradient::<I, P, N, M>(isa, from, (panel.as_mut_ptr().add(to), tap));
+            }
+        }
+    }
+}

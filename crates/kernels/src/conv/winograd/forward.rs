@@ -1,0 +1,296 @@
+//! Forward, and the gradient of the input: which is the same with other filters.
+//!
+//! ```text
+//! for groups of tiles:
+//!     for chunks of channels:
+//!         for block of 16 channels: load its inputs (batch norm, ReLU, join applied), transform each tile     -> V
+//!         for sets of blocks of filters:
+//!             for each of the N x N points: M += V U                                              (a matrix product)
+//!             last chunk: transform each tile back, add the bias, store
+//! per image and block: statistics, or gate and sums, of what was stored
+//! ```
+//! 1. V of one chunk stays in the second-level cache while the filters U go by; U is read once per group.
+//! 2. Inside a set, V of one point stays in the first-level cache.
+//! 3. With several chunks the products of all blocks wait in M for the last one.
+//!
+//! The gradient of the input is the correlation of the output's gradient with the filters turned by half a turn, their
+//! channels exchanged ([`super::transform_backward`]); at padding 1 the border is the same. The adjoint form
+//! (A dy A^T, then B and an overlapping addition) needs 80 + 156 operations a tile and channel instead of 144 + 120, and
+//! a second pass over what it scatters; its one gain, sharing A dy A^T with the gradient of the filters, would cost
+//! storing that map, 2.25 times dy.
+
+use super::gemm::Product;
+use super::points::{F33, F43, Points};
+use super::sizes::Pass;
+use super::tiles::Tiles;
+use super::tiling::{Algorithm, Group};
+use super::transform::{self, Out};
+use crate::LANES;
+use crate::conv::load::Computed;
+use crate::conv::{BackwardDataArgs, ForwardArgs, backward_data, forward};
+use crate::simd::{Isa, Kernel};
+
+/// Forward with register tiles of `MR` tiles by `NR` vectors of filters.
+pub(crate) struct ForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ForwardArgs<'a>);
+
+/// Gradient of the input, likewise.
+pub(crate) struct BackwardDataKernel<'a, const MR: usize, const NR: usize>(pub(crate) BackwardDataArgs<'a>);
+
+impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check_maps();
+        let src = forward::kept(isa, &mut args);
+        let job = Job {
+            pass: Pass::forward(args.shape),
+            images: args.images,
+            first_block: args.blocks.start,
+            blocks: args.blocks.len(),
+            u: args.weights,
+            bias: args.bias,
+            dst: args.dst.as_mut_ptr(),
+            pitch: args.dst.pitch(),
+            accumulate: false,
+        };
+        job.run::<I, _, MR, NR>(isa, &src, args.scratch);
+        forward::sum(isa, &mut args);
+    }
+}
+
+impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let job = Job {
+            pass: Pass::backward(args.shape),
+            images: args.images,
+            first_block: args.blocks.start,
+            blocks: args.blocks.len(),
+            u: args.weights,
+            bias: None,
+            dst: args.sink.dst.as_mut_ptr(),
+            pitch: args.sink.dst.pitch(),
+            accumulate: args.sink.accumulate,
+        };
+        job.run::<I, _, MR, NR>(isa, &args.grad, args.scratch);
+        let images = args.images;
+        backward_data::finish(isa, &mut args, (0, images));
+    }
+}
+
+/// One piece of work. Maps and destination must have been checked.
+struct Job<'a> {
+    pass: Pass,
+    images: usize,
+    /// Blocks of filters.
+    first_block: usize,
+    blocks: usize,
+    /// All transformed filters.
+    u: &'a [f32],
+    bias: Option<&'a [f32]>,
+    /// First pixel, first channel of the piece.
+    dst: *mut f32,
+    pitch: usize,
+    accumulate: bool,
+}
+
+impl Job<'_> {
+    #[inline(always)]
+    fn run<I: Isa, C: Computed, const MR: usize, const NR: usize>(
+        self,
+        isa: I,
+        src: &C,
+        scratch: &mut [f32],
+    ) {
+        assert_eq!(self.u.len(), self.pass.filters_len(), "transformed filters");
+        assert!(scratch.len() >= self.pass.scratch_len(self.blocks), "scratch");
+        match self.pass.algorithm {
+            Algorithm::F43 => self.groups::<I, C, F43, MR, NR, 6, 4>(isa, src, scratch),
+            Algorithm::F33 => self.groups::<I, C, F33, MR, NR, 5, 3>(isa, src, scratch),
+        }
+    }
+
+    #[inline(always)]
+    fn groups<
+        I: Isa,
+        C: Computed,
+        P: Points<N, M>,
+        const MR: usize,
+        const NR: usize,
+        const N: usize,
+        const M: usize,
+    >(
+        &self,
+        isa: I,
+        src: &C,
+        scratch: &mut [f32],
+    ) {
+        let pass = &self.pass;
+        let (window, rest) = scratch.split_at_mut(pass.tiling.window_len());
+        let (v, m) = rest.split_at_mut(pass.v_len());
+        let (chunk, all) = (pass.chunk, pass.channel_blocks());
+        let mut index = 0;
+        while let Some(group) = pass.tiling.group(index, self.images) {
+            let tiles = pass.tiling.count(&group);
+            let mut first = 0;
+            while first < all {
+                let chunk = (first, chunk.min(all - first));
+                let v = Transformed { data: v.as_mut_ptr(), step: pass.v_step, tiles };
+                // SAFETY: `run` established the sizes of scratch, the maker of the job those of the maps.
+                unsafe { self.load::<I, C, P, N, M>(isa, src, (&group, chunk), (window.as_mut_ptr(), &v)) };
+                let last = chunk.0 + chunk.1 == all;
+                let mut block = 0;
+                while block < self.blocks {
+                    let set = pass.set.min(self.blocks - block);
+                    // with one chunk the products of a set are done with before the next needs the room
+                    let at = if chunk.1 == all { 0 } else { block };
+                    let m = Transformed { data: m[at * pass.m_len..].as_mut_ptr(), step: pass.m_step, tiles };
+                    // SAFETY: as above.
+                    unsafe {
+                        self.multiply::<I, MR, NR>(isa, (&v, &m), chunk, (block, set));
+                        if last {
+                            self.store::<I, P, N, M>(isa, &m, &group, (block, set));
+                        }
+                    }
+                    block += set;
+                }
+                first += chunk.1;
+            }
+            index += 1;
+        }
+    }
+
+    /// V of the blocks of channels `first..first + count`.
+    ///
+    /// # Safety
+    /// The maps must hold the group, `window` and `v` have room for it.
+    #[inline(always)]
+    unsafe fn load<I: Isa, C: Computed, P: Points<N, M>, const N: usize, const M: usize>(
+        &self,
+        isa: I,
+        src: &C,
+        (group, (first, count)): (&Group, (usize, usize)),
+        (window, v): (*mut f32, &Transformed),
+    ) {
+        let tiles = Tiles { map: self.pass.map, pitch: self.pass.pitch, tiling: &self.pass.tiling };
+        for block in 0..count {
+            // SAFETY: promised by the caller.
+            unsafe {
+                let to = (v.data.add(block * v.tiles * LANES), v.step);
+                tiles.input::<I, C, P, N, M>(isa, src, (group, first + block), (window, to));
+            }
+        }
+    }
+
+    /// Adds the products of the channels `first..first + count` to those of the set of blocks.
+    ///
+    /// # Safety
+    /// `v` must hold the channels, `m` have room for the set.
+    #[inline(always)]
+    unsafe fn multiply<I: Isa, const MR: usize, const NR: usize>(
+        &self,
+        isa: I,
+        (v, m): (&Transformed, &Transformed),
+        (first, count): (usize, usize),
+        (block, set): (usize, usize),
+    ) {
+        let pass = &self.pass;
+        let points = pass.algorithm.n() * pass.algorithm.n();
+        let matrix = pass.channel_blocks() * LANES * LANES;
+        for point in 0..points {
+            let mut n = 0;
+            while n < set {
+                let width = if set - n >= NR { NR } else { 1 };
+                let at = (self.first_block + block + n) * points + point;
+                let u = self.u[at * matrix + first * LANES * LANES..].as_ptr();
+                // SAFETY: promised by the caller; the filters were found to be whole.
+                unsafe {
+                    let to = m.data.add(point * m.step + n * pass.m_len);
+                    let from = v.data.add(point * v.step).cast_const();
+                    if width == NR {
+                        let mut product = Product::<NR> {
+                            v: from,
+                            tiles: v.tiles,
+                            blocks: count,
+                            u: [u; NR],
+                            m: [to; NR],
+                            add: first > 0,
+                        };
+                        for i in 1..NR {
+                            product.u[i] = u.add(i * points * matrix);
+                            product.m[i] = to.add(i * pass.m_len);
+                        }
+                        product.run::<I, MR>(isa);
+                    } else {
+                        let product = Product::<1> {
+                            v: from,
+                            tiles: v.tiles,
+                            blocks: count,
+                            u: [u],
+                            m: [to],
+                            add: first > 0,
+                        };
+                        product.run::<I, MR>(isa);
+                    }
+                }
+                n += width;
+            }
+        }
+    }
+
+    /// The outputs of a set of blocks.
+    ///
+    /// # Safety
+    /// `m` must hold the set's products, the destination the group's maps.
+    #[inline(always)]
+    unsafe fn store<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+        &self,
+        isa: I,
+        m: &Transformed,
+        group: &Group,
+        (block, set): (usize, usize),
+    ) {
+        let [height, width] = self.pass.map;
+        let columns = self.pass.tiling.tiles[1];
+        for n in block..block + set {
+            let bias = match self.bias {
+                Some(bias) => bias[(self.first_block + n) * LANES..].as_ptr(),
+                None => std::ptr::null(),
+            };
+            let mut tile = 0;
+            for image in group.first..group.first + group.images {
+                for row in group.rows.0..group.rows.1 {
+                    for column in 0..columns {
+                        let pixel = (image * height + row * M) * width + column * M;
+                        // SAFETY: promised by the caller.
+                        unsafe {
+                            let out = Out {
+                                dst: self.dst.add(pixel * self.pitch + n * LANES),
+                                step: [width * self.pitch, self.pitch],
+                                size: [M.min(height - row * M), M.min(width - column * M)],
+                                bias,
+                                accumulate: self.accumulate,
+                            };
+                            let from = m.data.add((n - block) * self.pass.m_len + tile * LANES);
+                            transform::output::<I, P, N, M>(isa, (from.cast_const(), m.step), &out);
+                        }
+                        tile += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Matrices of points, `step` values apart, of `tiles` tiles.
+struct Transformed {
+    data: *mut f32,
+    step: usize,
+    tiles: usize,
+}
