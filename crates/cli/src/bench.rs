@@ -56,6 +56,9 @@ struct StepArguments {
     /// Instruction set: auto, avx512, avx2 or portable
     #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
     isa: Isa,
+    /// Direct convolutions only, no Winograd algorithms
+    #[arg(long)]
+    exact: bool,
     /// Show where the time goes, step by step of the plan
     #[arg(long)]
     profile: bool,
@@ -78,7 +81,10 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
 
     let threads = environment.threads(arguments.threads);
     let level = arguments.isa.level();
-    let mut engine = Engine::new(graph, EngineOptions { threads, level, profile: arguments.profile })?;
+    let mut engine = Engine::new(
+        graph,
+        EngineOptions { threads, level, exact: arguments.exact, profile: arguments.profile },
+    )?;
     engine.set_params(&params)?;
     let step = |engine: &mut Engine| -> Result<f64> {
         let start = Instant::now();

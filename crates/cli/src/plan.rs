@@ -34,6 +34,9 @@ pub(crate) struct PlanArguments {
     /// Instruction set: auto, avx512, avx2 or portable
     #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
     isa: Isa,
+    /// Direct convolutions only, no Winograd algorithms
+    #[arg(long)]
+    exact: bool,
 }
 
 /// What a network is run for.
@@ -51,6 +54,7 @@ pub(crate) fn run(arguments: &PlanArguments, environment: &Environment) -> Resul
     let options = EngineOptions {
         threads: environment.threads(arguments.threads),
         level: arguments.isa.level(),
+        exact: arguments.exact,
         ..EngineOptions::default()
     };
     let mut engine = Engine::new(graph, options)?;

@@ -12,7 +12,7 @@ pub(crate) fn graph(graph: &Graph) -> Result<(), EngineError> {
     graph.check()?;
     for node in &graph.nodes {
         if let Op::MaxPool2d { spec } = node.op
-            && spec.kernel[0] * spec.kernel[1] > WINDOW
+            && spec.kernel[0].checked_mul(spec.kernel[1]).is_none_or(|window| window > WINDOW)
         {
             return Err(EngineError::Window { layer: node.label.clone(), window: spec.kernel });
         }

@@ -12,7 +12,7 @@ use crate::arena::Block;
 use crate::check;
 use crate::error::EngineError;
 use crate::params::{Layout, Store, Which, same_table};
-use crate::plan::{IMAGES, Mode, Plan};
+use crate::plan::{IMAGES, Kernels, Mode, Plan};
 use crate::pool::Pool;
 use crate::profile::{Profile, StepProfile};
 use crate::run::{Batch, Machine, run};
@@ -20,8 +20,12 @@ use crate::run::{Batch, Machine, run};
 /// Values of all maps of a batch together, at most: 2^44 where addresses have 64 bits, 64 TiB.
 const MOST_VALUES: usize = usize::MAX >> 20;
 
-/// How an engine works; what it computes does not depend on it, except that levels of different arithmetic profiles
-/// round differently ([`Level::profile`]).
+/// Plans kept: a run needs four (training and evaluation, of a full and of a last batch); a caller of ever new batch sizes
+/// must not fill the memory with them.
+const MOST_PLANS: usize = 64;
+
+/// How an engine works. Threads and profile change no byte of what it computes; `exact` and the arithmetic profile of the
+/// level ([`Level::profile`]) decide how it is rounded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EngineOptions {
     /// Threads that compute, the caller's among them; 0 counts as 1. If the system refuses to start some, there are
@@ -29,6 +33,8 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Instructions to use.
     pub level: Level,
+    /// Whether every convolution is a direct one: no Winograd algorithms. Slower, and another rounding of every result.
+    pub exact: bool,
     /// Whether the time of every step is kept.
     pub profile: bool,
 }
@@ -37,7 +43,7 @@ impl Default for EngineOptions {
     /// One thread for each core that the process may use, the best level of the machine, no profile.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, level: Level::detect(), profile: false }
+        Self { threads, level: Level::detect(), exact: false, profile: false }
     }
 }
 
@@ -45,7 +51,7 @@ impl Default for EngineOptions {
 #[derive(Debug)]
 pub struct Engine {
     graph: Graph,
-    level: Level,
+    kernels: Kernels,
     pool: Pool,
     store: Store,
     arena: Block,
@@ -67,7 +73,7 @@ impl Engine {
         let store = Store::new(Layout::new(&graph)?)?;
         Ok(Self {
             graph,
-            level,
+            kernels: Kernels { level, exact: options.exact },
             pool: Pool::new(options.threads),
             store,
             arena: Block::empty(),
@@ -79,7 +85,8 @@ impl Engine {
     /// The plan for a mode and a number of images; made once.
     ///
     /// # Errors
-    /// If a node does not exist, the batch is empty, or training ends in a map.
+    /// If a node does not exist, the batch is empty, its maps are more than an address space holds, or training ends in
+    /// a map.
     pub fn plan(&mut self, mode: impl Borrow<Mode>, batch: usize) -> Result<&Plan, EngineError> {
         let mode = mode.borrow();
         self.check_mode(mode)?;
@@ -94,8 +101,11 @@ impl Engine {
             return Err(EngineError::Memory { mib: usize::MAX >> 20, what });
         }
         let key = (mode.clone(), batch);
-        let (graph, layout, level) = (&self.graph, &self.store.layout, self.level);
-        Ok(self.plans.entry(key).or_insert_with(|| Plan::new(graph, layout, mode, batch, level)))
+        let (graph, layout, kernels) = (&self.graph, &self.store.layout, self.kernels);
+        if self.plans.len() >= MOST_PLANS && !self.plans.contains_key(&key) {
+            self.plans.clear();
+        }
+        Ok(self.plans.entry(key).or_insert_with(|| Plan::new(graph, layout, mode, batch, kernels)))
     }
 
     /// How many threads compute.
@@ -113,7 +123,12 @@ impl Engine {
 
     /// The instructions it uses.
     pub fn level(&self) -> Level {
-        self.level
+        self.kernels.level
+    }
+
+    /// Whether it does without Winograd algorithms.
+    pub fn exact(&self) -> bool {
+        self.kernels.exact
     }
 
     /// The time of every step since the start or [`Engine::reset_profile`]; empty unless asked for in the options.
@@ -162,7 +177,12 @@ impl Engine {
     /// Runs a plan made before, in memory that is large enough.
     fn run(&mut self, mode: &Mode, batch: &mut Batch<'_>) -> Result<(), EngineError> {
         let n = batch.images.len() / self.graph.input_shape().len();
-        let bytes = self.plan(mode, n)?.arena_bytes;
+        let plan = self.plan(mode, n)?;
+        let (bytes, scratch) = (plan.arena_bytes, plan.scratch());
+        if !self.pool.reserve(scratch) {
+            let mib = (scratch * size_of::<f32>() * self.threads()) >> 20;
+            return Err(EngineError::Memory { mib, what: "the scratch of all threads".to_owned() });
+        }
         if self.arena.len() < bytes {
             // give the old one back first
             self.arena = Block::empty();

@@ -137,8 +137,8 @@ impl Store {
                 (Which::Parameters, true) => &mut self.weights,
                 (Which::Parameters, false) => &mut self.running,
                 (Which::Velocity, true) => &mut self.velocity,
-                (Which::Gradients, true) => &mut self.gradients,
-                (Which::Velocity | Which::Gradients, false) => continue,
+                // gradients are made here, never brought
+                (Which::Velocity, false) | (Which::Gradients, _) => continue,
             };
             let values = params.get(ParamId(index as u32));
             let dst = &mut flat[place.range.clone()];

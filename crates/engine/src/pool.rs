@@ -51,6 +51,8 @@ struct Shared {
     next: AtomicUsize,
     /// Set when a piece has panicked: the remaining pieces are skipped.
     broken: AtomicBool,
+    /// Every thread's own, the caller's first.
+    scratch: Vec<Mutex<Floats>>,
 }
 
 impl Shared {
@@ -64,7 +66,6 @@ impl Shared {
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    scratch: Scratch,
 }
 
 impl std::fmt::Debug for Pool {
@@ -83,12 +84,13 @@ impl Pool {
             generation: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
+            scratch: (0..threads.max(1)).map(|_| Mutex::new(Floats::empty())).collect(),
         });
-        let mut pool = Self { shared, workers: Vec::new(), scratch: Scratch(Floats::empty()) };
+        let mut pool = Self { shared, workers: Vec::new() };
         for index in 1..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
             let builder = std::thread::Builder::new().name(format!("plusx-{index}"));
-            match builder.spawn(move || work_until_stopped(&shared)) {
+            match builder.spawn(move || work_until_stopped(&shared, index)) {
                 Ok(worker) => pool.workers.push(worker),
                 Err(_) => break,
             }
@@ -101,15 +103,28 @@ impl Pool {
         self.workers.len() + 1
     }
 
+    /// Makes room for `len` values of scratch on every thread; whether the memory was there.
+    pub(crate) fn reserve(&mut self, len: usize) -> bool {
+        self.shared.scratch[..self.threads()].iter().all(|scratch| {
+            let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
+            if scratch.len() >= len {
+                return true;
+            }
+            // give the old one back first
+            *scratch = Floats::empty();
+            Floats::zeros(len).map(|floats| *scratch = floats).is_some()
+        })
+    }
+
     /// Calls `work` once with each of `0..pieces`, on all threads; each call gets `scratch` values of its thread's
     /// own, holding anything.
     ///
     /// # Panics
-    /// With the panic of a piece, after all threads have stopped.
+    /// With the panic of a piece, after all threads have stopped; if [`Pool::reserve`] was not asked for the scratch.
     pub(crate) fn run(&mut self, pieces: usize, scratch: usize, work: Work<'_>) {
         if pieces <= 1 || self.workers.is_empty() {
-            let scratch = self.scratch.get(scratch);
-            (0..pieces).for_each(|piece| work(piece, scratch));
+            let mut own = self.shared.scratch[0].lock().unwrap_or_else(PoisonError::into_inner);
+            (0..pieces).for_each(|piece| work(piece, &mut own[..scratch]));
             return;
         }
         // SAFETY: only the lifetime is erased. Workers reach the closure through `state.job` alone, counting
@@ -125,7 +140,7 @@ impl Pool {
             self.shared.generation.fetch_add(1, Ordering::Release);
         }
         self.shared.wake.notify_all();
-        let mine = take_pieces(&self.shared, job, &mut self.scratch);
+        let mine = take_pieces(&self.shared, job, 0);
         let mut state = self.shared.lock();
         state.job = None;
         while state.inside > 0 {
@@ -152,8 +167,8 @@ impl Drop for Pool {
     }
 }
 
-fn work_until_stopped(shared: &Shared) {
-    let mut scratch = Scratch(Floats::empty());
+/// The life of worker `index`.
+fn work_until_stopped(shared: &Shared, index: usize) {
     let mut seen = 0;
     loop {
         for _ in 0..SPIN {
@@ -179,7 +194,7 @@ fn work_until_stopped(shared: &Shared) {
             state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         };
         drop(state);
-        let result = take_pieces(shared, job, &mut scratch);
+        let result = take_pieces(shared, job, index);
         let mut state = shared.lock();
         state.inside -= 1;
         if let Err(panic) = result {
@@ -191,10 +206,12 @@ fn work_until_stopped(shared: &Shared) {
     }
 }
 
-/// Works on pieces until none is left.
-fn take_pieces(shared: &Shared, job: Job, scratch: &mut Scratch) -> Result<(), Box<dyn Any + Send>> {
+/// Works on pieces until none is left, as thread `index`.
+fn take_pieces(shared: &Shared, job: Job, index: usize) -> Result<(), Box<dyn Any + Send>> {
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let scratch = scratch.get(job.scratch);
+        // nobody else takes this one; after a panic it holds anything, as always
+        let mut own = shared.scratch[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let scratch = &mut own[..job.scratch];
         // SAFETY: the job is held, so `Pool::run` is still waiting and the closure is alive.
         let work = unsafe { &*job.work };
         while !shared.broken.load(Ordering::Relaxed) {
@@ -211,20 +228,6 @@ fn take_pieces(shared: &Shared, job: Job, scratch: &mut Scratch) -> Result<(), B
     result
 }
 
-/// One thread's scratch, grown to the largest asked for.
-struct Scratch(Floats);
-
-impl Scratch {
-    fn get(&mut self, len: usize) -> &mut [f32] {
-        if self.0.len() < len {
-            self.0 = Floats::empty();
-            // a few MiB at most; the allocator's own answer to a lack of memory, aborting, is all that is left here
-            self.0 = Floats::zeros(len).unwrap_or_else(|| panic!("no memory for {len} values of scratch"));
-        }
-        &mut self.0[..len]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU32;
@@ -238,6 +241,7 @@ mod tests {
             assert_eq!(pool.threads(), threads);
             for pieces in [0, 1, 2, 5, 100] {
                 let counts: Vec<AtomicU32> = (0..pieces).map(|_| AtomicU32::new(0)).collect();
+                assert!(pool.reserve(3));
                 pool.run(pieces, 3, &|piece, scratch| {
                     assert_eq!(scratch.len(), 3);
                     counts[piece].fetch_add(1, Ordering::Relaxed);

@@ -1,11 +1,11 @@
-//! Where the time goes: one row for each step of a plan.
+//! Where the time goes: one row for each kind of step, of whatever plans ran (steps of one name and kernel share a row).
 
 use std::time::Duration;
 
 use crate::plan::Plan;
 use crate::plan::step::Step;
 
-/// Time of one step, over all runs since the profile was cleared.
+/// Time of the steps of one name and kernel, over all runs since the profile was cleared.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StepProfile {
     /// Layer and direction ("conv5 forward").
@@ -16,9 +16,11 @@ pub struct StepProfile {
     pub calls: u64,
     /// Wall-clock time of all runs together.
     pub seconds: f64,
-    /// Floating-point operations of all runs together; counted for convolutions and dense layers only, and only for taps
-    /// inside the map.
+    /// Floating-point operations of all runs together, as really done; counted for convolutions and dense layers only,
+    /// and only for taps inside the map (of a Winograd algorithm: its products, without the transforms).
     pub flops: u64,
+    /// What a direct convolution would have done.
+    pub direct_flops: u64,
     /// Bytes of the buffers it read and wrote, each once per run.
     pub bytes: u64,
 }
@@ -31,8 +33,13 @@ pub(crate) struct Profile {
 
 impl Profile {
     pub(crate) fn add(&mut self, plan: &Plan, step: &Step, time: Duration) {
-        let mut bytes = 0;
-        step.work.buffers(&mut |id, _| bytes += plan.buffers[id.0].bytes() as u64);
+        let mut touched = Vec::new();
+        step.work.buffers(&mut |id, _| {
+            if !touched.contains(&id) {
+                touched.push(id);
+            }
+        });
+        let bytes: u64 = touched.iter().map(|id| plan.buffers[id.0].bytes() as u64).sum();
         let known = self.rows.iter().position(|row| row.name == step.label && row.kernel == step.kernel.name);
         let index = known.unwrap_or_else(|| {
             self.rows.push(StepProfile {
@@ -41,6 +48,7 @@ impl Profile {
                 calls: 0,
                 seconds: 0.0,
                 flops: 0,
+                direct_flops: 0,
                 bytes: 0,
             });
             self.rows.len() - 1
@@ -48,7 +56,8 @@ impl Profile {
         let row = &mut self.rows[index];
         row.calls += 1;
         row.seconds += time.as_secs_f64();
-        row.flops += step.flops;
+        row.flops += step.flops.real;
+        row.direct_flops += step.flops.direct;
         row.bytes += bytes;
     }
 }

@@ -17,7 +17,8 @@ fn images(len: usize) -> Vec<f32> {
 }
 
 fn engine(graph: &Graph, threads: usize, level: Level) -> Engine {
-    let mut engine = Engine::new(graph.clone(), EngineOptions { threads, level, profile: false }).unwrap();
+    let mut engine =
+        Engine::new(graph.clone(), EngineOptions { threads, level, exact: false, profile: false }).unwrap();
     engine.set_params(&initialize(graph, Init::Xavier, 3)).unwrap();
     engine
 }

@@ -5,7 +5,7 @@ mod interpreter;
 use interpreter::networks;
 use plusx_engine::{Engine, EngineError, EngineOptions, Level, Mode};
 use plusx_model::executor::{Executor, Images, Targets};
-use plusx_model::graph::{Graph, NodeId, ParamId};
+use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::trace::{Names, trace};
@@ -17,7 +17,8 @@ fn resnet() -> Graph {
 }
 
 fn engine(graph: Graph, threads: usize) -> Engine {
-    Engine::new(graph, EngineOptions { threads, level: Level::detect(), profile: false }).unwrap()
+    Engine::new(graph, EngineOptions { threads, level: Level::detect(), exact: false, profile: false })
+        .unwrap()
 }
 
 #[test]
@@ -49,7 +50,8 @@ fn the_chapters_run_fits() {
     assert_eq!(train.flops(), 2 * 256 * (3 * all - stem));
     let (bytes, text) = (train.memory_bytes(), train.to_string());
     assert!(text.contains("conv0 forward") && text.contains("conv_backward_weights/"), "{text}");
-    assert!(text.lines().count() < 400);
+    assert!(text.contains("winograd_forward/") && text.contains("conv1.transformed"), "{text}");
+    assert!(text.lines().count() < 500);
     let infer = engine.plan(Mode::infer(&[NodeId(0)]), 256).unwrap();
     assert!(infer.memory_bytes() < 100_000_000);
     let output = engine.graph().output();
@@ -126,7 +128,7 @@ fn networks_that_cannot_be_trained_say_so() {
 #[test]
 fn a_profile_names_every_step() {
     let graph = networks::all().remove(2).1;
-    let options = EngineOptions { threads: 2, level: Level::detect(), profile: true };
+    let options = EngineOptions { threads: 2, level: Level::detect(), exact: false, profile: true };
     let mut engine = Engine::new(graph.clone(), options).unwrap();
     engine.set_params(&initialize(&graph, Init::default(), 0)).unwrap();
     let data = vec![0.5; 2 * graph.input_shape().len()];
@@ -136,10 +138,10 @@ fn a_profile_names_every_step() {
     }
     let rows = engine.profile();
     assert_eq!(rows.len(), engine.plan(Mode::train(), 2).unwrap().len());
-    let flops: u64 = rows.iter().map(|row| row.flops).sum();
+    let flops: u64 = rows.iter().map(|row| row.direct_flops).sum();
     assert_eq!(flops, 3 * engine.plan(Mode::train(), 2).unwrap().flops());
+    assert!(rows.iter().all(|row| row.flops <= row.direct_flops));
     assert!(rows.iter().all(|row| row.calls == 3 && row.seconds > 0.0 && !row.kernel.is_empty()));
     engine.reset_profile();
     assert!(engine.profile().is_empty());
-    assert_eq!(graph.param(ParamId(0)).name, graph.params[0].name);
 }

@@ -6,6 +6,7 @@
 //! **Numerics**: one `f32` chain per output over (channel block, tap, channel); chains of about 144 outputs, added in
 //! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load, statistics and gates on the way out.
 //! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), `reference` (`f64` loops; groups, strides with dilation).
+//! Where [`winograd`] fits, a planner may take its tables instead: fewer products, other rounding.
 //!
 //! A dense layer is a convolution whose kernel covers the whole map.
 
@@ -54,7 +55,7 @@ pub struct ForwardArgs<'a> {
     pub src: Source<'a>,
     /// If set, the evaluated source is stored here too (all channels; `images * h * w` rows).
     pub keep: Option<RowsMut<'a, f32>>,
-    /// All packed filters, see [`packed_len`].
+    /// All packed filters, see [`packed_len`]; for [`winograd::FORWARD`] those that [`winograd::TRANSFORM`] made.
     pub weights: &'a [f32],
     /// Added to every output, `pitch(k)` long.
     pub bias: Option<&'a [f32]>,
@@ -64,7 +65,7 @@ pub struct ForwardArgs<'a> {
     pub dst: RowsMut<'a, f32>,
     /// Statistics of the output.
     pub sums: Option<Sums<'a>>,
-    /// [`forward_scratch_len`] values.
+    /// [`forward_scratch_len`] values ([`winograd::forward_scratch_len`]).
     pub scratch: &'a mut [f32],
 }
 
@@ -77,13 +78,14 @@ pub struct BackwardDataArgs<'a> {
     pub images: usize,
     /// Gradient at the output.
     pub grad: Grad<'a>,
-    /// All filters: packed by [`pack_backward`] if `groups == 1`, else the forward panels.
+    /// All filters: packed by [`pack_backward`] if `groups == 1`, else the forward panels; for
+    /// [`winograd::BACKWARD_DATA`] those that [`winograd::TRANSFORM_BACKWARD`] made.
     pub weights: &'a [f32],
     /// The piece's input channels, in blocks of [`crate::LANES`].
     pub blocks: Range<usize>,
     /// Where the gradient of the input goes.
     pub sink: Sink<'a>,
-    /// [`backward_data_scratch_len`] values.
+    /// [`backward_data_scratch_len`] values ([`winograd::backward_data_scratch_len`]).
     pub scratch: &'a mut [f32],
 }
 
@@ -103,7 +105,7 @@ pub struct BackwardWeightsArgs<'a> {
     pub blocks: Range<usize>,
     /// Packed gradient of those blocks (`blocks.len() * packed_block_len(shape)` values); overwritten.
     pub dst: &'a mut [f32],
-    /// [`backward_weights_scratch_len`] values.
+    /// [`backward_weights_scratch_len`] values ([`winograd::backward_weights_scratch_len`]).
     pub scratch: &'a mut [f32],
 }
 

@@ -17,7 +17,7 @@ use crate::{Entry, check};
 mod reference;
 mod vector;
 
-pub(crate) use reference::{SinkWriter, evaluate};
+pub(crate) use reference::{SinkWriter, evaluate, open};
 
 /// Arguments of [`Evaluate`].
 #[derive(Debug)]

@@ -21,8 +21,13 @@ impl<'a, T> RowsMut<'a, T> {
     /// # Panics
     /// If the columns do not lie inside a row or the buffer is not whole rows.
     pub fn new(data: &'a mut [T], pitch: usize, start: usize, width: usize) -> Self {
-        assert!(pitch > 0 && start + width <= pitch && data.len().is_multiple_of(pitch), "rows do not fit");
+        let fits = pitch > 0 && start <= pitch && width <= pitch - start;
+        assert!(fits && data.len().is_multiple_of(pitch), "rows do not fit");
         let rows = data.len() / pitch;
+        if rows == 0 {
+            // SAFETY: there is nothing to be valid.
+            return unsafe { Self::from_raw(data.as_mut_ptr(), 0, width, pitch) };
+        }
         // SAFETY: the columns lie inside every row of the exclusively borrowed slice.
         unsafe { Self::from_raw(data.as_mut_ptr().add(start), rows, width, pitch) }
     }
@@ -69,15 +74,5 @@ impl<'a, T> RowsMut<'a, T> {
     /// The same window for a shorter time.
     pub fn reborrow(&mut self) -> RowsMut<'_, T> {
         RowsMut { ptr: self.ptr, rows: self.rows, width: self.width, pitch: self.pitch, life: PhantomData }
-    }
-
-    /// Rows `start..start + rows`.
-    ///
-    /// # Panics
-    /// If there are not that many.
-    pub fn slice_rows(&mut self, start: usize, rows: usize) -> RowsMut<'_, T> {
-        assert!(start + rows <= self.rows, "rows {start}+{rows} of {}", self.rows);
-        // SAFETY: a sub-range of our rows, borrowed through `&mut self`.
-        unsafe { RowsMut::from_raw(self.ptr.add(start * self.pitch), rows, self.width, self.pitch) }
     }
 }

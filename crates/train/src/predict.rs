@@ -36,7 +36,8 @@ impl Machine {
 
     /// An engine for `graph`.
     pub(crate) fn engine_for(&self, graph: Graph) -> Result<Engine, TrainError> {
-        let options = EngineOptions { threads: self.threads(), level: self.level(), profile: false };
+        let options =
+            EngineOptions { threads: self.threads(), level: self.level(), exact: false, profile: false };
         Engine::new(graph, options).map_err(TrainError::executor)
     }
 

@@ -31,7 +31,7 @@ fn graph() -> Graph {
 }
 
 fn engine(threads: usize, level: Level) -> Engine {
-    Engine::new(graph(), EngineOptions { threads, level, profile: false }).unwrap()
+    Engine::new(graph(), EngineOptions { threads, level, exact: false, profile: false }).unwrap()
 }
 
 /// Batches larger than a segment of 64 images, and a smaller last one.

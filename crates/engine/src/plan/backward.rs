@@ -10,17 +10,19 @@
 
 use std::collections::{HashMap, HashSet};
 
+use plusx_kernels::conv;
 use plusx_kernels::sum::SEGMENT;
-use plusx_kernels::{conv, elementwise, pool};
+use plusx_kernels::{elementwise, pool};
 use plusx_model::graph::ParamId;
 
-use super::build::{Builder, blocks, only, pick};
+use super::build::{Builder, only, pick};
+use super::convolution::Choice;
 use super::pieces::Pieces;
 use super::step::{BufferId, GateRef, GradRef, SinkRef, Step, Work};
 use crate::lower::{Filter, NormId, Unit, ValueId};
 use crate::params::Layout;
 
-/// Values that one piece of a sum over segments or of an update has.
+/// Values that one piece of a sum over segments has.
 const CHUNK: usize = 1 << 16;
 
 /// The gradient of one value in the making.
@@ -150,7 +152,7 @@ impl Backward<'_, '_> {
 
     pub(super) fn push_sink(&mut self, id: ValueId, g: Option<BufferId>, sink: SinkRef) {
         let shape = self.build.value(id).map_shape();
-        let kernel = pick(elementwise::SINK, self.build.level, &shape);
+        let kernel = pick(elementwise::SINK, self.build.kernels.level, &shape);
         let label = format!("{} gradient", self.build.value_label(id));
         let pieces = self.build.by_values(id);
         self.build.push_plain(label, kernel, pieces, Work::Sink { shape, g, sink });
@@ -169,30 +171,21 @@ impl Backward<'_, '_> {
     fn conv(&mut self, src: ValueId, dst: ValueId, filter: &Filter) {
         let grad = self.gradient(dst);
         let label = self.build.value_label(dst);
-        let flops = 2 * (filter.shape.macs_inside() * self.build.batch) as u64;
         self.backward_weights(src, filter, (label, grad));
         if !self.build.value(src).learns {
             return;
         }
-        // a grouped filter is read as it is
-        let packed = (filter.shape.groups == 1).then(|| {
-            let len = conv::backward_len(&filter.shape);
-            let dst = self.build.buffer(format!("{label}.transposed"), super::Kind::F32, len, len);
-            let work = Work::PackBackward { shape: filter.shape, weight: filter.weight, dst };
-            let pieces = Pieces::chunks(blocks(filter.shape.c));
-            self.build.push_plain(format!("{label} transpose"), only("pack_backward"), pieces, work);
-            dst
-        });
+        let Choice { kernel, pieces, scratch, flops, filters } =
+            self.build.choose_backward_data(label, filter);
         let sink = self.sink(src);
-        let images = conv::backward_data_images(&filter.shape);
-        let pieces = Pieces::grid(self.build.batch, images, blocks(filter.shape.c));
+        let (shape, weight) = (filter.shape, filter.weight);
         self.build.push(Step {
             label: format!("{label} backward data"),
-            kernel: pick(conv::BACKWARD_DATA, self.build.level, &filter.shape),
+            kernel,
             pieces,
-            scratch: conv::backward_data_scratch_len(&filter.shape, pieces.image_step()),
+            scratch,
             flops,
-            work: Work::ConvBackwardData { shape: filter.shape, grad, weight: filter.weight, packed, sink },
+            work: Work::ConvBackwardData { shape, grad, weight, filters, sink },
         });
         self.contributed(src);
     }
@@ -210,25 +203,27 @@ impl Backward<'_, '_> {
         }
         let place = parts.buffer.map(|buffer| (buffer, parts.next, parts.count));
         parts.next += segments;
-        let pieces = Pieces::segments(build.batch, blocks(filter.shape.k));
+        let (Choice { kernel, pieces, scratch, flops, .. }, winograd) = build.choose_backward_weights(filter);
         let source = build.source(src);
         build.push(Step {
             label: format!("{label} backward weights"),
-            kernel: pick(conv::BACKWARD_WEIGHTS, build.level, &filter.shape),
+            kernel,
             pieces,
-            scratch: conv::backward_weights_scratch_len(&filter.shape, pieces.block_step()),
-            flops: 2 * (filter.shape.macs_inside() * build.batch) as u64,
+            scratch,
+            flops,
             work: Work::ConvBackwardWeights {
                 shape: filter.shape,
                 src: source,
                 grad,
                 weight: filter.weight,
+                winograd,
                 parts: place,
             },
         });
         if let (Some(buffer), true) = (parts.buffer, parts.next == parts.count) {
             let pieces = Pieces::chunks(len.div_ceil(CHUNK));
-            let work = Work::SumTree { parts: buffer, count: parts.count, len, weight: filter.weight };
+            let work =
+                Work::SumTree { parts: buffer, count: parts.count, len, chunk: CHUNK, weight: filter.weight };
             build.push_plain(format!("{label} sum weights"), only("sum_tree"), pieces, work);
         }
     }
@@ -243,7 +238,7 @@ impl Backward<'_, '_> {
         }
         let g = self.gradient(dst).g;
         let sink = self.sink(src);
-        let level = self.build.level;
+        let level = self.build.kernels.level;
         let (kernel, work) = match (&self.build.lowered.units[index], self.build.winners[index]) {
             (Unit::MaxPool { shape, .. }, Some(winner)) => {
                 (pick(pool::MAX_BACKWARD, level, shape), Work::MaxBackward { shape: *shape, g, winner, sink })

@@ -4,8 +4,8 @@ use plusx_kernels::{Entry, LANES, Level, pitch, select};
 use plusx_model::graph::{Graph, NodeId};
 
 use super::pieces::Pieces;
-use super::step::{BufferId, Kernel, NormRef, PairRef, SourceRef, Step, SumsRef, TermRef, Work};
-use super::{Buffer, IMAGES, Kind, Mode, Plan, Tap, memory};
+use super::step::{BufferId, Flops, Kernel, NormRef, PairRef, SourceRef, Step, SumsRef, TermRef, Work};
+use super::{Buffer, IMAGES, Kernels, Kind, Mode, Plan, Tap, memory};
 use crate::lower::{Lowered, NormId, Term, Value, ValueId};
 use crate::params::Layout;
 
@@ -26,7 +26,7 @@ pub(super) struct Builder<'a> {
     pub(super) lowered: &'a Lowered,
     pub(super) mode: &'a Mode,
     pub(super) batch: usize,
-    pub(super) level: Level,
+    pub(super) kernels: Kernels,
     pub(super) buffers: Vec<Buffer>,
     pub(super) steps: Vec<Step>,
     /// Where each stored value is.
@@ -48,7 +48,7 @@ impl<'a> Builder<'a> {
         lowered: &'a Lowered,
         mode: &'a Mode,
         batch: usize,
-        level: Level,
+        kernels: Kernels,
     ) -> Self {
         let input = graph.input_shape();
         let images = Buffer {
@@ -64,7 +64,7 @@ impl<'a> Builder<'a> {
             lowered,
             mode,
             batch,
-            level,
+            kernels,
             buffers: vec![images],
             steps: Vec::new(),
             stored: vec![None; lowered.values.len()],
@@ -121,7 +121,7 @@ impl<'a> Builder<'a> {
 
     /// A step of one piece or elementwise pieces, without scratch.
     pub(super) fn push_plain(&mut self, label: String, kernel: Kernel, pieces: Pieces, work: Work) {
-        self.push(Step { label, kernel, pieces, scratch: 0, flops: 0, work });
+        self.push(Step { label, kernel, pieces, scratch: 0, flops: Flops::default(), work });
     }
 
     /// Pieces of an elementwise step over value `id`.
@@ -189,7 +189,7 @@ impl<'a> Builder<'a> {
         Plan {
             mode: self.mode.clone(),
             batch: self.batch,
-            level: self.level,
+            kernels: self.kernels,
             buffers: self.buffers,
             steps: self.steps,
             taps,

@@ -14,9 +14,10 @@ impl fmt::Display for Plan {
         };
         writeln!(
             f,
-            "plan: {mode}, batch {}, {}, {:.1} MiB",
+            "plan: {mode}, batch {}, {}{}, {:.1} MiB",
             self.batch,
-            self.level,
+            self.kernels.level,
+            if self.kernels.exact { ", exact" } else { "" },
             mib(self.memory_bytes())
         )?;
         writeln!(f, "steps:")?;

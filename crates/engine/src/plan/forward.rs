@@ -1,9 +1,10 @@
 //! The forward half of a plan: one unit after the other, statistics made where the values are, views written by their
 //! first reader.
 
-use plusx_kernels::{conv, elementwise, norm, pool};
+use plusx_kernels::{elementwise, norm, pool};
 
-use super::build::{Builder, NormBuffers, blocks, only, pick};
+use super::build::{Builder, NormBuffers, only, pick};
+use super::convolution::Choice;
 use super::pieces::Pieces;
 use super::step::{Step, SumsRef, Work};
 use super::{Kind, Statistics};
@@ -26,7 +27,7 @@ impl Builder<'_> {
                         self.buffer(name, Kind::U8, self.batch * value.len(), value.pitch)
                     });
                     self.winners[index] = winner;
-                    let kernel = pick(pool::MAX_FORWARD, self.level, shape);
+                    let kernel = pick(pool::MAX_FORWARD, self.kernels.level, shape);
                     let label = format!("{} forward", self.value_label(*dst));
                     let work = Work::MaxForward { shape: *shape, src: source, dst: out, winner };
                     self.push_plain(label, kernel, self.by_values(*src), work);
@@ -35,7 +36,7 @@ impl Builder<'_> {
                     let shape = self.value(*src).map_shape();
                     let source = self.source(*src);
                     let out = self.store(*dst);
-                    let kernel = pick(pool::AVG_FORWARD, self.level, &shape);
+                    let kernel = pick(pool::AVG_FORWARD, self.kernels.level, &shape);
                     let label = format!("{} forward", self.value_label(*dst));
                     let work = Work::AvgForward { shape, src: source, dst: out };
                     self.push_plain(label, kernel, self.by_values(*src), work);
@@ -105,18 +106,20 @@ impl Builder<'_> {
         if let (Some(norm), Some(sums)) = (norm, sums) {
             self.norm_sums[norm.0] = Some(sums);
         }
-        let pieces = Pieces::grid(self.batch, conv::forward_images(&filter.shape), blocks(filter.shape.k));
+        let label = self.value_label(dst);
+        let Choice { kernel, pieces, scratch, flops, filters } = self.choose_forward(label, filter);
         self.push(Step {
-            label: format!("{} forward", self.value_label(dst)),
-            kernel: pick(conv::FORWARD, self.level, &filter.shape),
+            label: format!("{label} forward"),
+            kernel,
             pieces,
-            scratch: conv::forward_scratch_len(&filter.shape, pieces.image_step()),
-            flops: 2 * (filter.shape.macs_inside() * self.batch) as u64,
+            scratch,
+            flops,
             work: Work::ConvForward {
                 shape: filter.shape,
                 src: source,
                 keep,
                 weight: filter.weight,
+                filters,
                 bias: filter.bias,
                 dst: out,
                 sums,
@@ -144,7 +147,7 @@ impl Builder<'_> {
                 let out = self.sums(format!("{label}.sums"), norm.input);
                 let sums = SumsRef { shift: self.norm_buffers(id).shift, out };
                 let shape = self.value(norm.input).map_shape();
-                let kernel = pick(norm::STATS, self.level, &shape);
+                let kernel = pick(norm::STATS, self.kernels.level, &shape);
                 let work = Work::Stats { shape, src: self.place(norm.input), sums };
                 self.push_plain(format!("{label} statistics"), kernel, self.by_values(norm.input), work);
                 sums
@@ -179,7 +182,7 @@ impl Builder<'_> {
             return;
         }
         let shape = self.value(id).map_shape();
-        let kernel = pick(elementwise::EVALUATE, self.level, &shape);
+        let kernel = pick(elementwise::EVALUATE, self.kernels.level, &shape);
         let label = format!("{} forward", self.value_label(id));
         self.push_plain(label, kernel, self.by_values(id), Work::Evaluate { shape, src: source, dst });
     }

@@ -213,7 +213,7 @@ impl Backward<'_, '_> {
             relu: false,
         };
         let shape = self.build.value(id).map_shape();
-        let kernel = pick(elementwise::EVALUATE, self.build.level, &shape);
+        let kernel = pick(elementwise::EVALUATE, self.build.kernels.level, &shape);
         let pieces = self.build.by_values(id);
         let work = Work::Evaluate { shape, src, dst };
         self.build.push_plain(format!("{label} gradient term"), kernel, pieces, work);

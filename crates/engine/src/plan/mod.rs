@@ -7,6 +7,7 @@
 
 mod backward;
 mod build;
+mod convolution;
 mod display;
 mod forward;
 mod gradient;
@@ -65,6 +66,15 @@ impl Mode {
     }
 }
 
+/// Which kernels a plan may choose from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Kernels {
+    /// Instructions.
+    pub(crate) level: Level,
+    /// Only direct convolutions: no Winograd algorithms.
+    pub(crate) exact: bool,
+}
+
 /// What the values of a buffer are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -116,7 +126,7 @@ pub(crate) struct Tap {
 pub struct Plan {
     pub(crate) mode: Mode,
     pub(crate) batch: usize,
-    pub(crate) level: Level,
+    pub(crate) kernels: Kernels,
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) steps: Vec<Step>,
     /// In the order of the mode's taps.
@@ -129,11 +139,6 @@ pub struct Plan {
 pub(crate) const IMAGES: BufferId = BufferId(0);
 
 impl Plan {
-    /// What the plan is for.
-    pub fn mode(&self) -> &Mode {
-        &self.mode
-    }
-
     /// Images in a batch.
     pub fn batch(&self) -> usize {
         self.batch
@@ -154,25 +159,36 @@ impl Plan {
         self.arena_bytes
     }
 
+    /// Bytes of scratch that each thread needs.
+    pub fn scratch_bytes(&self) -> usize {
+        self.scratch() * size_of::<f32>()
+    }
+
+    /// Values of scratch that each thread needs.
+    pub(crate) fn scratch(&self) -> usize {
+        self.steps.iter().map(|step| step.scratch).max().unwrap_or(0)
+    }
+
     /// Bytes that running this plan takes beside the program and its input: the arena, the parameters and, for
-    /// training, their gradients (a velocity comes on top of it).
+    /// training, their gradients (a velocity, and the scratch of every thread, come on top of it).
     pub fn memory_bytes(&self) -> usize {
         self.arena_bytes + self.param_bytes
     }
 
-    /// Floating-point operations of one run, two for each multiply-accumulate of a convolution or dense layer.
+    /// Floating-point operations of one run, two for each multiply-accumulate of a convolution or dense layer as a
+    /// direct convolution does it.
     pub fn flops(&self) -> u64 {
-        self.steps.iter().map(|step| step.flops).sum()
+        self.steps.iter().map(|step| step.flops.direct).sum()
     }
 
     /// Plans a checked graph.
-    pub(crate) fn new(graph: &Graph, layout: &Layout, mode: &Mode, batch: usize, level: Level) -> Self {
+    pub(crate) fn new(graph: &Graph, layout: &Layout, mode: &Mode, batch: usize, kernels: Kernels) -> Self {
         let mut roots = mode.taps.clone();
         if mode.backward {
             roots.push(graph.output());
         }
         let lowered = lower(graph, &roots, mode.backward);
-        let mut builder = Builder::new(graph, &lowered, mode, batch, level);
+        let mut builder = Builder::new(graph, &lowered, mode, batch, kernels);
         builder.forward();
         if mode.backward {
             builder.backward(layout);

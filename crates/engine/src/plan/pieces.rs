@@ -57,6 +57,11 @@ impl Pieces {
         Self::widest(images, SEGMENT, blocks, &[4, 2, 1])
     }
 
+    /// Pieces of `step` images and of at most `widest` blocks.
+    pub(crate) fn at_most(images: usize, step: usize, (blocks, widest): (usize, usize)) -> Self {
+        Self::widest(images, step, blocks, &[widest.min(blocks), 4, 2, 1])
+    }
+
     fn widest(images: usize, step: usize, blocks: usize, widths: &[usize]) -> Self {
         let step = step.clamp(1, images.max(1));
         let rows = images.div_ceil(step);

@@ -102,6 +102,30 @@ pub(crate) struct GradTo {
     pub(crate) add: bool,
 }
 
+/// The filters that a convolution's kernel reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FilterRef {
+    /// The parameter as it is.
+    Parameter,
+    /// Transposed for the gradient of the input.
+    Transposed(BufferId),
+    /// Those of a Winograd algorithm.
+    Transformed(BufferId),
+}
+
+impl FilterRef {
+    /// Whether the kernel is one of a Winograd algorithm.
+    pub(crate) fn winograd(self) -> bool {
+        matches!(self, Self::Transformed(_))
+    }
+
+    fn buffers(self, touch: &mut dyn FnMut(BufferId, Access)) {
+        if let Self::Transposed(buffer) | Self::Transformed(buffer) = self {
+            touch(buffer, Access::Read);
+        }
+    }
+}
+
 /// What a step does.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Work {
@@ -117,6 +141,7 @@ pub(crate) enum Work {
         src: SourceRef,
         keep: Option<BufferId>,
         weight: ParamId,
+        filters: FilterRef,
         bias: Option<ParamId>,
         dst: BufferId,
         sums: Option<SumsRef>,
@@ -164,23 +189,39 @@ pub(crate) enum Work {
         src: SourceRef,
         grad: GradRef,
         weight: ParamId,
+        /// Whether by a Winograd algorithm.
+        winograd: bool,
         /// The buffer of all results, which of them are this step's first, and how many there are in all.
         parts: Option<(BufferId, usize, usize)>,
     },
-    /// Adds the results of the segments; hook for a collective.
-    SumTree { parts: BufferId, count: usize, len: usize, weight: ParamId },
+    /// Adds the results of the segments, a piece `chunk` values of them; hook for a collective.
+    SumTree { parts: BufferId, count: usize, len: usize, chunk: usize, weight: ParamId },
     /// Transposes a filter for the gradient of the input.
     PackBackward { shape: ConvShape, weight: ParamId, dst: BufferId },
-    /// Gradient of a convolution's input; without `packed`, the filter is read as it is (groups).
-    ConvBackwardData {
-        shape: ConvShape,
-        grad: GradRef,
-        weight: ParamId,
-        packed: Option<BufferId>,
-        sink: SinkRef,
-    },
+    /// Makes the filters of a Winograd algorithm, for the forward pass or for the gradient of the input.
+    Transform { shape: ConvShape, weight: ParamId, backward: bool, dst: BufferId },
+    /// Gradient of a convolution's input.
+    ConvBackwardData { shape: ConvShape, grad: GradRef, weight: ParamId, filters: FilterRef, sink: SinkRef },
     /// Stochastic gradient descent, if this run is asked for it.
     Update,
+}
+
+/// Floating-point operations of a step, a multiply-add counted as two; for taps inside the map only.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Flops {
+    /// What the kernel does; of a Winograd algorithm the products of its points, without the transforms.
+    pub(crate) real: u64,
+    /// What a direct convolution would do.
+    pub(crate) direct: u64,
+}
+
+impl Flops {
+    /// Of `images` images; `winograd`: by such an algorithm.
+    pub(crate) fn new(shape: &ConvShape, images: usize, winograd: bool) -> Self {
+        let direct = shape.macs_inside();
+        let real = if winograd { plusx_kernels::conv::winograd::macs(shape) } else { direct };
+        Self { real: 2 * (real * images) as u64, direct: 2 * (direct * images) as u64 }
+    }
 }
 
 /// One step: pieces that may run on any thread in any order.
@@ -192,8 +233,8 @@ pub(crate) struct Step {
     pub(crate) pieces: Pieces,
     /// Scratch of one thread, in values.
     pub(crate) scratch: usize,
-    /// Floating-point operations of the step; counted for convolutions only.
-    pub(crate) flops: u64,
+    /// Floating-point operations; counted for convolutions only.
+    pub(crate) flops: Flops,
     pub(crate) work: Work,
 }
 
@@ -215,8 +256,9 @@ impl Work {
                 zeros.iter().for_each(|buffer| touch(*buffer, Write));
             }
             Work::RunningAffines { norms } => norms.iter().for_each(|(_, buffer)| touch(*buffer, Write)),
-            Work::ConvForward { src, keep, dst, sums, .. } => {
+            Work::ConvForward { src, keep, dst, sums, filters, .. } => {
                 src.buffers(touch);
+                filters.buffers(touch);
                 touch(*dst, Write);
                 keep.iter().for_each(|buffer| touch(*buffer, Write));
                 sums.iter().for_each(|sums| sums.buffers(touch));
@@ -272,10 +314,10 @@ impl Work {
                 parts.iter().for_each(|(buffer, _, _)| touch(*buffer, Write));
             }
             Work::SumTree { parts, .. } => touch(*parts, Read),
-            Work::PackBackward { dst, .. } => touch(*dst, Write),
-            Work::ConvBackwardData { grad, packed, sink, .. } => {
+            Work::PackBackward { dst, .. } | Work::Transform { dst, .. } => touch(*dst, Write),
+            Work::ConvBackwardData { grad, filters, sink, .. } => {
                 grad.buffers(touch);
-                packed.iter().for_each(|buffer| touch(*buffer, Read));
+                filters.buffers(touch);
                 sink.buffers(touch);
             }
             Work::Update => {}

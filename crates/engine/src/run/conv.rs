@@ -1,21 +1,19 @@
 //! Convolution steps: pieces are images by blocks of channels.
 
+use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use plusx_kernels::sum::sum_tree;
 
 use super::memory::Memory;
 use crate::arena::Tiles;
 use crate::params::Store;
-use crate::plan::step::{Step, Work};
+use crate::plan::step::{FilterRef, Step, Work};
 use crate::pool::Pool;
-
-/// Values that one piece of a sum over segments has.
-const CHUNK: usize = 1 << 16;
 
 pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), store: &mut Store) {
     let (pieces, entry, scratch) = (step.pieces, step.kernel.entry, step.scratch);
     match &step.work {
-        Work::ConvForward { shape, src, keep, weight, bias, dst, sums } => {
+        Work::ConvForward { shape, src, keep, weight, filters, bias, dst, sums } => {
             let src = memory.source(src);
             let keep = keep.map(|keep| {
                 // only the pieces of the first blocks write it, all channels
@@ -24,12 +22,16 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
             });
             let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
             let sums = sums.map(|sums| memory.sums(&sums, &pieces));
-            let weights = &store.weights[store.layout.range(*weight)];
+            let weights = match filters {
+                FilterRef::Parameter => &store.weights[store.layout.range(*weight)],
+                FilterRef::Transposed(buffer) | FilterRef::Transformed(buffer) => memory.read(*buffer),
+            };
+            let run = if filters.winograd() { winograd::FORWARD } else { conv::FORWARD }[entry].run;
             let bias = bias.map(|bias| &store.weights[store.layout.range(bias)]);
             pool.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
                 let first = piece.blocks.start == 0;
-                (conv::FORWARD[entry].run)(ForwardArgs {
+                run(ForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -43,7 +45,8 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                 });
             });
         }
-        Work::ConvBackwardWeights { shape, src, grad, weight, parts } => {
+        Work::ConvBackwardWeights { shape, src, grad, weight, winograd, parts } => {
+            let run = if *winograd { winograd::BACKWARD_WEIGHTS } else { conv::BACKWARD_WEIGHTS }[entry].run;
             let src = memory.source(src);
             let grad = memory.grad(grad);
             let (block, len) = (conv::packed_block_len(shape), conv::packed_len(shape));
@@ -54,7 +57,7 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
             let dst = Tiles::new(dst, len, [1, block * pieces.block_step()]);
             pool.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
-                (conv::BACKWARD_WEIGHTS[entry].run)(BackwardWeightsArgs {
+                run(BackwardWeightsArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -65,11 +68,11 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                 });
             });
         }
-        Work::SumTree { parts, count, len, weight } => {
+        Work::SumTree { parts, count, len, chunk, weight } => {
             let parts = memory.read(*parts);
-            let dst = Tiles::chunks(&mut store.gradients[store.layout.range(*weight)], CHUNK);
+            let dst = Tiles::chunks(&mut store.gradients[store.layout.range(*weight)], *chunk);
             pool.run(pieces.count(), 0, &|index, _| {
-                let range = index * CHUNK..((index + 1) * CHUNK).min(*len);
+                let range = index * chunk..((index + 1) * chunk).min(*len);
                 sum_tree(parts, *count, range, dst.take_slice(0, index));
             });
         }
@@ -80,16 +83,31 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                 conv::pack_backward(shape, packed, index..index + 1, dst.take_slice(0, index));
             });
         }
-        Work::ConvBackwardData { shape, grad, weight, packed, sink } => {
-            let grad = memory.grad(grad);
-            let weights = match packed {
-                Some(packed) => memory.read(*packed),
-                None => &store.weights[store.layout.range(*weight)],
+        Work::Transform { shape, weight, backward, dst } => {
+            let packed = &store.weights[store.layout.range(*weight)];
+            let (table, len) = if *backward {
+                (winograd::TRANSFORM_BACKWARD, winograd::backward_filters_block_len(shape))
+            } else {
+                (winograd::TRANSFORM, winograd::filters_block_len(shape))
             };
+            let dst = Tiles::chunks(memory.write(*dst), len);
+            pool.run(pieces.count(), scratch, &|index, scratch| {
+                let (blocks, dst) = (index..index + 1, dst.take_slice(0, index));
+                (table[entry].run)(TransformArgs { shape, packed, blocks, dst, scratch });
+            });
+        }
+        Work::ConvBackwardData { shape, grad, weight, filters, sink } => {
+            let grad = memory.grad(grad);
+            let weights = match filters {
+                FilterRef::Parameter => &store.weights[store.layout.range(*weight)],
+                FilterRef::Transposed(buffer) | FilterRef::Transformed(buffer) => memory.read(*buffer),
+            };
+            let run =
+                if filters.winograd() { winograd::BACKWARD_DATA } else { conv::BACKWARD_DATA }[entry].run;
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             pool.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
-                (conv::BACKWARD_DATA[entry].run)(BackwardDataArgs {
+                run(BackwardDataArgs {
                     shape,
                     images: piece.images.len(),
                     grad: grad.part(&piece.images),

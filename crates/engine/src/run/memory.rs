@@ -9,7 +9,7 @@ use plusx_kernels::view::RowsMut;
 use crate::arena::{Lender, Plain, Tiles};
 use crate::plan::pieces::{Piece, Pieces};
 use crate::plan::step::{BufferId, GateRef, GradRef, PairRef, SinkRef, SourceRef, SumsRef, TermRef};
-use crate::plan::{Buffer, Plan};
+use crate::plan::{Buffer, IMAGES, Plan};
 
 /// The buffers of a plan, lent to one step.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ impl<'a> Memory<'a> {
     pub(super) fn read(&mut self, id: BufferId) -> &'a [f32] {
         match self.buffer(id).offset {
             Some(offset) => self.lender.read(offset, self.buffer(id).len),
-            // the only buffer outside the arena
-            None => self.images,
+            None if id == IMAGES => self.images,
+            None => panic!("{} has no place in the arena", self.buffer(id).name),
         }
     }
 

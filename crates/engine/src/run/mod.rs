@@ -71,6 +71,7 @@ fn run_step(plan: &Plan, step: &Step, machine: &mut Machine<'_>, batch: &mut Bat
         Work::ConvForward { .. }
         | Work::ConvBackwardWeights { .. }
         | Work::PackBackward { .. }
+        | Work::Transform { .. }
         | Work::ConvBackwardData { .. }
         | Work::SumTree { .. } => conv::run(step, (memory, pool), store),
         Work::Loss { classes, pitch, logits, gradient } => {
@@ -78,7 +79,7 @@ fn run_step(plan: &Plan, step: &Step, machine: &mut Machine<'_>, batch: &mut Bat
         }
         Work::Update => {
             if let Some(sgd) = batch.update {
-                learn::update(plan.level, sgd, pool, store);
+                learn::update(plan.kernels.level, sgd, pool, store);
             }
         }
     }

@@ -3,15 +3,16 @@
 use std::ops::Range;
 
 use plusx_kernels::args::{Grad, GradNorm, Sums};
+use plusx_kernels::conv::winograd::{self, TRANSFORM, TRANSFORM_BACKWARD, Transform, TransformArgs};
 use plusx_kernels::conv::{
     BACKWARD_DATA, BACKWARD_WEIGHTS, BackwardData, BackwardDataArgs, BackwardWeights, BackwardWeightsArgs,
-    FORWARD, Forward, ForwardArgs, backward_data_images, backward_data_scratch_len, backward_len,
-    backward_weights_scratch_len, forward_images, forward_scratch_len, pack, pack_backward, packed_block_len,
-    packed_len,
+    FORWARD, Forward, ForwardArgs, backward_block_len, backward_data_images, backward_data_scratch_len,
+    backward_len, backward_weights_scratch_len, forward_images, forward_scratch_len, pack, pack_backward,
+    packed_block_len, packed_len,
 };
 use plusx_kernels::shape::ConvShape;
 use plusx_kernels::view::RowsMut;
-use plusx_kernels::{LANES, pitch};
+use plusx_kernels::{Entry, LANES, Level, pitch, select};
 
 use crate::Report;
 use crate::data::{Hash, Maps, Random};
@@ -49,6 +50,10 @@ fn shapes() -> Vec<(ConvShape, usize)> {
         (conv(40, 80, [6, 6], 3, 2, 1), 11),
         // big maps: tiles over pixels
         (conv(16, 16, [8, 8], 3, 1, 1), 2),
+        // several chains and chunks of channels, groups of tiles that are part of a map
+        (conv(150, 20, [6, 5], 3, 1, 1), 13),
+        (conv(20, 150, [13, 13], 3, 1, 1), 3),
+        (conv(16, 33, [30, 42], 3, 1, 1), 1),
         (conv(33, 80, [9, 9], 3, 1, 1), 2),
         (conv(20, 96, [17, 15], 3, 2, 1), 2),
         (conv(5, 70, [11, 13], 5, 3, 2), 2),
@@ -83,13 +88,29 @@ pub(crate) fn all(report: &mut Report) {
                 shape.dilation[0],
                 shape.c_pitch
             );
-            report.check(FORWARD, &shape, &name, |run, pieces| case.forward(*run, form, pieces));
-            report.check(BACKWARD_DATA, &shape, &name, |run, pieces| case.backward_data(*run, form, pieces));
-            report.check(BACKWARD_WEIGHTS, &shape, &name, |run, pieces| {
-                case.backward_weights(*run, form, pieces)
+            let direct = case.direct();
+            report.check(FORWARD, &shape, &name, |run, pieces| case.forward(*run, (form, pieces), &direct));
+            report.check(BACKWARD_DATA, &shape, &name, |run, pieces| {
+                case.backward_data(*run, (form, pieces), &direct)
             });
+            let scratch = backward_weights_scratch_len;
+            report.check(BACKWARD_WEIGHTS, &shape, &name, |run, pieces| {
+                case.backward_weights(*run, (form, pieces), scratch)
+            });
+            if winograd::fits(&shape) {
+                case.winograd(report, form, &name);
+            }
         }
     }
+}
+
+/// What the kernels of one method are given: direct, or a Winograd algorithm.
+struct Method {
+    forward: Vec<f32>,
+    backward: Vec<f32>,
+    /// Images of a piece, of forward and of backward data.
+    images: [usize; 2],
+    scratch: usize,
 }
 
 struct Case {
@@ -122,6 +143,60 @@ impl Case {
         }
     }
 
+    /// What the direct kernels need.
+    fn direct(&self) -> Method {
+        let shape = &self.shape;
+        Method {
+            forward: self.weights.clone(),
+            backward: self.transposed.clone(),
+            images: [forward_images(shape), backward_data_images(shape)],
+            scratch: forward_scratch_len(shape, self.images)
+                .max(backward_data_scratch_len(shape, self.images)),
+        }
+    }
+
+    /// The Winograd tables; their filters are made at the level of the kernel that reads them.
+    fn winograd(&self, report: &mut Report, form: usize, name: &str) {
+        let shape = &self.shape;
+        let transformed = |table: &[Entry<ConvShape, Transform>], level: Level| {
+            let backward = table[0].name.starts_with("winograd_filters_backward");
+            let len =
+                if backward { winograd::backward_filters_len(shape) } else { winograd::filters_len(shape) };
+            let mut dst = vec![f32::NAN; len];
+            (select(table, level, shape).run)(TransformArgs {
+                shape,
+                packed: &self.weights,
+                blocks: 0..if backward { shape.c } else { shape.k }.div_ceil(LANES),
+                dst: &mut dst,
+                scratch: &mut vec![f32::NAN; backward_block_len(shape)],
+            });
+            dst
+        };
+        for table in [TRANSFORM, TRANSFORM_BACKWARD] {
+            report.check_entries(table, shape, name, |entry, _| {
+                Hash::new().singles(&transformed(table, entry.level))
+            });
+        }
+        let [k, c] = [shape.k_pitch() / LANES, shape.c_pitch / LANES];
+        let scratch =
+            winograd::forward_scratch_len(shape, k).max(winograd::backward_data_scratch_len(shape, c));
+        let method = |level| Method {
+            forward: transformed(TRANSFORM, level),
+            backward: transformed(TRANSFORM_BACKWARD, level),
+            images: [winograd::images(shape); 2],
+            scratch,
+        };
+        report.check_entries(winograd::FORWARD, shape, name, |entry, pieces| {
+            self.forward(entry.run, (form, pieces), &method(entry.level))
+        });
+        report.check_entries(winograd::BACKWARD_DATA, shape, name, |entry, pieces| {
+            self.backward_data(entry.run, (form, pieces), &method(entry.level))
+        });
+        report.check(winograd::BACKWARD_WEIGHTS, shape, name, |run, pieces| {
+            self.backward_weights(*run, (form, pieces), winograd::backward_weights_scratch_len)
+        });
+    }
+
     fn grad(&self, form: usize, images: &Range<usize>) -> Grad<'_> {
         let part = self.y.part(images);
         let [a, b, c, ..] = &self.coefficients;
@@ -142,13 +217,13 @@ impl Case {
             .collect()
     }
 
-    fn forward(&self, run: Forward, form: usize, pieces: bool) -> Hash {
+    fn forward(&self, run: Forward, (form, pieces): (usize, bool), method: &Method) -> Hash {
         let (shape, k) = (&self.shape, self.shape.k_pitch());
         let mut values = vec![f32::NAN; self.y.x.len()];
         let mut kept = vec![0.0; self.x.x.len()];
         let mut sums = vec![0.0; self.images * 2 * k];
-        let mut scratch = vec![f32::NAN; forward_scratch_len(shape, self.images)];
-        for (part, blocks) in self.pieces(pieces, forward_images(shape), k / LANES) {
+        let mut scratch = vec![f32::NAN; method.scratch];
+        for (part, blocks) in self.pieces(pieces, method.images[0], k / LANES) {
             let (start, width) = (blocks.start * LANES, blocks.len() * LANES);
             let kept = &mut kept[self.x.part(&part)];
             let sums_of = &mut sums[part.start * 2 * k..part.end * 2 * k];
@@ -157,7 +232,7 @@ impl Case {
                 images: part.len(),
                 src: self.x.source(form, &part),
                 keep: (form != 0 && start == 0).then(|| RowsMut::new(kept, shape.c_pitch, 0, shape.c_pitch)),
-                weights: &self.weights,
+                weights: &method.forward,
                 bias: (form != 0).then_some(&self.coefficients[3]),
                 blocks,
                 dst: RowsMut::new(&mut values[self.y.part(&part)], k, start, width),
@@ -171,14 +246,14 @@ impl Case {
         Hash::new().singles(&values).singles(&kept).doubles(&sums)
     }
 
-    fn backward_data(&self, run: BackwardData, form: usize, pieces: bool) -> Hash {
+    fn backward_data(&self, run: BackwardData, (form, pieces): (usize, bool), method: &Method) -> Hash {
         let (shape, c) = (&self.shape, self.shape.c_pitch);
         let mut values = self.x.u.clone();
         let mut sums = vec![0.0; self.images * 2 * c];
-        let mut scratch = vec![f32::NAN; backward_data_scratch_len(shape, self.images)];
+        let mut scratch = vec![f32::NAN; method.scratch];
         // accumulate, sums, affine gate
         let sink = if form == 0 { 0 } else { 11 };
-        for (part, blocks) in self.pieces(pieces, backward_data_images(shape), c / LANES) {
+        for (part, blocks) in self.pieces(pieces, method.images[1], c / LANES) {
             let columns = blocks.start * LANES..blocks.end * LANES;
             let own = &mut values[self.x.part(&part)];
             let sums_of = &mut sums[part.start * 2 * c..part.end * 2 * c];
@@ -186,7 +261,7 @@ impl Case {
                 shape,
                 images: part.len(),
                 grad: self.grad(form, &part),
-                weights: &self.transposed,
+                weights: &method.backward,
                 blocks,
                 sink: self.x.sink(sink, &part, columns, (own, sums_of)),
                 scratch: &mut scratch,
@@ -195,12 +270,17 @@ impl Case {
         Hash::new().singles(&values).doubles(&sums)
     }
 
-    fn backward_weights(&self, run: BackwardWeights, form: usize, pieces: bool) -> Hash {
+    fn backward_weights(
+        &self,
+        run: BackwardWeights,
+        (form, pieces): (usize, bool),
+        scratch_len: fn(&ConvShape, usize) -> usize,
+    ) -> Hash {
         let (shape, len) = (&self.shape, packed_block_len(&self.shape));
         let mut values = vec![f32::NAN; packed_len(shape)];
         // a segment is summed as a whole: only the blocks are cut
         for (part, blocks) in self.pieces(pieces, self.images, shape.k_pitch() / LANES) {
-            let mut scratch = vec![f32::NAN; backward_weights_scratch_len(shape, blocks.len())];
+            let mut scratch = vec![f32::NAN; scratch_len(shape, blocks.len())];
             run(BackwardWeightsArgs {
                 shape,
                 images: part.len(),

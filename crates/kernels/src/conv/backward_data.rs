@@ -6,7 +6,7 @@
 //! (a 3x3 filter at stride 2: classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load, the ReLU gate
 //! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
 
-use super::geometry::{backward_border, group_images, image_major};
+use super::geometry::{self, backward_border, group_images, image_major};
 use super::layout::{backward_block_len, backward_len};
 use super::load::{self, Window};
 use super::micro::Walk;
@@ -71,6 +71,7 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
+        assert!(geometry::fits_backward_data(args.shape), "a shape of the reference");
         let shape = *args.shape;
         assert_eq!(args.weights.len(), backward_len(&shape), "transposed filters");
         assert!(args.scratch.len() >= backward_data_scratch_len(&shape, args.images), "scratch");

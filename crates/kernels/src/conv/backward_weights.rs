@@ -13,7 +13,7 @@
 //! in chain order. Taps on the border skip the outputs they have no pixel for.
 
 use super::backward_data::check_gradient;
-use super::geometry::{source_window, thin, weight_band, weight_block, weight_source_len};
+use super::geometry::{self, source_window, thin, weight_band, weight_block, weight_source_len};
 use super::layout::packed_block_len;
 use super::load::{self, Window};
 use super::{BackwardWeightsArgs, backward_weights_scratch_len};
@@ -30,6 +30,7 @@ impl BackwardWeightsArgs<'_> {
     #[track_caller]
     pub(crate) fn check(&self) {
         let shape = self.shape;
+        geometry::check(shape);
         check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
         check_gradient(&self.grad, shape, self.images);
         assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
@@ -60,6 +61,7 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, 
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
+        assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
         let blocks = args.blocks.len();
         assert!(args.scratch.len() >= backward_weights_scratch_len(&shape, blocks), "scratch");

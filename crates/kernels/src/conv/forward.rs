@@ -13,7 +13,7 @@
 //! Statistics are a second look at 16 channels of one image, still in cache: about 1 % of the multiply's time, and
 //! their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
 
-use super::geometry::{band_rows, group_images, image_major, source_window, thin};
+use super::geometry::{self, band_rows, group_images, image_major, source_window, thin};
 use super::layout::{filter_channels, packed_block_len, packed_len};
 use super::load::{self, Window};
 use super::micro::Walk;
@@ -40,6 +40,7 @@ impl ForwardArgs<'_> {
     #[track_caller]
     pub(crate) fn check_maps(&self) {
         let shape = self.shape;
+        geometry::check(shape);
         check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
         if let Some(keep) = &self.keep {
             let rows = self.images * shape.h * shape.w;
@@ -63,6 +64,7 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
+        assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
         let src = kept(isa, &mut args);
         if image_major(shape.oh * shape.ow, thin(&shape)) {

@@ -21,6 +21,17 @@ const WEIGHT_CHAIN: usize = 144;
 const WEIGHT_IMAGES: usize = 16;
 const _: () = assert!(SEGMENT.is_multiple_of(WEIGHT_IMAGES));
 
+/// What every kernel relies on: pixels are packed or padded to whole vectors, nothing in between.
+#[track_caller]
+pub(crate) fn check(shape: &ConvShape) {
+    assert!(
+        [shape.c, pitch(shape.c)].contains(&shape.c_pitch),
+        "pitch {} of {} channels",
+        shape.c_pitch,
+        shape.c
+    );
+}
+
 /// Whether the vector kernels can do this shape at all; the reference does the others. The taps of a row of unpadded
 /// pixels form one run only while all channels share a block and the taps are neighbours.
 pub(crate) fn fits(shape: &ConvShape) -> bool {
@@ -148,7 +159,7 @@ pub(crate) fn weight_band(shape: &ConvShape, blocks: usize) -> usize {
     (chains * block).min(shape.oh)
 }
 
-/// Rows of the source that a band of `rows` output rows reads at most, border included.
+/// Values of the source that a band of `rows` output rows reads at most, border included.
 pub(crate) fn weight_source_len(shape: &ConvShape, rows: usize) -> usize {
     let height = source_window(shape, rows)[0];
     if thin(shape) {
@@ -162,7 +173,9 @@ fn weight_load(shape: &ConvShape, blocks: usize, rows: usize) -> usize {
     weight_source_len(shape, rows) + rows * shape.ow * blocks * LANES
 }
 
-/// Values of scratch that [`super::BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels.
+/// Values of scratch that [`super::BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels,
+/// or of fewer: fewer blocks leave room for longer bands, whose source may take more than the blocks save.
 pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
-    weight_block(shape).images * weight_load(shape, blocks, weight_band(shape, blocks))
+    let load = |blocks| weight_load(shape, blocks, weight_band(shape, blocks));
+    weight_block(shape).images * (1..=blocks).map(load).max().unwrap_or(0)
 }

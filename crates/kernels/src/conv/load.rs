@@ -108,7 +108,7 @@ pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
         for row in 0..rows {
             let y = window.first[0] + row as isize;
             let line = dst.add(row * columns * LANES);
-            if y < 0 || y >= window.map[0] as isize {
+            if inside == 0 || y < 0 || y >= window.map[0] as isize {
                 for block in 0..blocks.1 - blocks.0 {
                     zero(isa, line.add(block * block_step), columns);
                 }
@@ -156,7 +156,7 @@ pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &Source<'_>, window: &Window, dst
             let y = window.first[0] + row as isize;
             let line = dst.add(row * columns * channels);
             line.write_bytes(0, columns * channels);
-            if y < 0 || y >= window.map[0] as isize {
+            if inside == 0 || y < 0 || y >= window.map[0] as isize {
                 continue;
             }
             let x = (window.first[1] + left as isize) as usize;

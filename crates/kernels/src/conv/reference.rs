@@ -3,10 +3,9 @@
 
 use super::layout::{filter_channels, packed_block_len, panel_offset};
 use super::{BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
-use crate::args::{Gate, Grad, SUM_RUN, Source, Sums};
+use crate::args::{Grad, SUM_RUN, Source};
 use crate::elementwise;
 use crate::shape::ConvShape;
-use crate::view::RowsMut;
 use crate::{LANES, pitch};
 
 /// The input coordinate of tap `tap` at output `out`, if it lies inside the map.
@@ -33,18 +32,19 @@ fn for_taps(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
 }
 
 /// Index of a filter value in the packed filters.
-fn weight_at(shape: &ConvShape, k: usize, c: usize, tap: usize) -> usize {
+pub(super) fn weight_at(shape: &ConvShape, k: usize, c: usize, tap: usize) -> usize {
     let taps = shape.kernel[0] * shape.kernel[1];
     k / LANES * packed_block_len(shape) + panel_offset(taps, filter_channels(shape), tap, c) + k % LANES
 }
 
-/// Source value `index`, rounded as if it had been stored: whether a plan keeps it cannot matter.
-fn source(src: &Source<'_>, index: usize, channel: usize) -> f64 {
+/// Source value `index`, rounded as if this table's own `keep` had stored it. A view that another kernel stores may differ
+/// in the last place: that one rounds every operation, this one once.
+pub(super) fn source(src: &Source<'_>, index: usize, channel: usize) -> f64 {
     f64::from(elementwise::evaluate(src, index, channel) as f32)
 }
 
 /// Gradient at output value `index` (pixel times pitch plus channel).
-fn gradient(grad: &Grad<'_>, index: usize, channel: usize) -> f64 {
+pub(super) fn gradient(grad: &Grad<'_>, index: usize, channel: usize) -> f64 {
     let g = f64::from(grad.g[index]);
     match &grad.norm {
         Some(norm) => {
@@ -61,14 +61,7 @@ pub(crate) fn forward(mut args: ForwardArgs<'_>) {
     args.check();
     let shape = *args.shape;
     let (channels, per_group) = (filter_channels(&shape), shape.k / shape.groups);
-    if let Some(keep) = &mut args.keep {
-        for row in 0..keep.rows() {
-            for channel in 0..shape.c_pitch {
-                let value = elementwise::evaluate(&args.src, row * shape.c_pitch + channel, channel);
-                keep.row(row)[channel] = value as f32;
-            }
-        }
-    }
+    keep(&mut args);
     for image in 0..args.images {
         for (column, k) in (args.blocks.start * LANES..args.blocks.end * LANES).enumerate() {
             for pixel in 0..shape.oh * shape.ow {
@@ -102,15 +95,25 @@ pub(crate) fn forward(mut args: ForwardArgs<'_>) {
             }
         }
     }
-    if let Some(sums) = &mut args.sums {
-        sum_stored(&mut args.dst, sums, args.images, args.blocks.start * LANES);
+    sum_stored(&mut args);
+}
+
+/// Stores the evaluated source, if that is wanted.
+pub(super) fn keep(args: &mut ForwardArgs<'_>) {
+    let (Some(keep), pitch) = (&mut args.keep, args.shape.c_pitch) else { return };
+    for row in 0..keep.rows() {
+        for channel in 0..pitch {
+            keep.row(row)[channel] = elementwise::evaluate(&args.src, row * pitch + channel, channel) as f32;
+        }
     }
 }
 
-/// Statistics of what was stored, by the rule of [`Sums`].
-fn sum_stored(dst: &mut RowsMut<'_, f32>, sums: &mut Sums<'_>, images: usize, first_channel: usize) {
-    let pixels = dst.rows() / images;
-    for image in 0..images {
+/// Statistics of what was stored, by the rule of [`crate::args::Sums`], if they are wanted.
+pub(super) fn sum_stored(args: &mut ForwardArgs<'_>) {
+    let Some(sums) = &mut args.sums else { return };
+    let (dst, first_channel) = (&mut args.dst, args.blocks.start * LANES);
+    let pixels = dst.rows() / args.images;
+    for image in 0..args.images {
         for column in 0..dst.width() {
             let shift = sums.shift[first_channel + column];
             let mut total = [0.0f64; 2];
@@ -171,7 +174,7 @@ pub(crate) fn backward_data(mut args: BackwardDataArgs<'_>) {
             }
         }
     }
-    gate_and_sum(&mut args, pitch(shape.c));
+    gate_and_sum(&mut args);
 }
 
 /// The output pixel whose tap `tap` is at input `at`.
@@ -188,7 +191,9 @@ fn output_at(shape: &ConvShape, at: [usize; 2], tap: [usize; 2]) -> Option<usize
     Some(out[0] * shape.ow + out[1])
 }
 
-fn gate_and_sum(args: &mut BackwardDataArgs<'_>, c_pitch: usize) {
+/// Gates and sums what was stored, by the rule of [`crate::args::Sink`].
+pub(super) fn gate_and_sum(args: &mut BackwardDataArgs<'_>) {
+    let c_pitch = pitch(args.shape.c);
     let map = args.shape.h * args.shape.w;
     let first = args.blocks.start * LANES;
     let sink = &mut args.sink;
@@ -201,14 +206,7 @@ fn gate_and_sum(args: &mut BackwardDataArgs<'_>, c_pitch: usize) {
                 for pixel in start..map.min(start + SUM_RUN) {
                     let index = (image * map + pixel) * c_pitch + channel;
                     let v = &mut sink.dst.row(image * map + pixel)[column];
-                    let open = match &sink.gate {
-                        Gate::Open => true,
-                        Gate::Stored(z) => z[index] > 0.0,
-                        Gate::Affine { y, affine } => {
-                            y[index] * affine.scale[channel] + affine.shift[channel] > 0.0
-                        }
-                    };
-                    if !open {
+                    if !elementwise::open(&sink.gate, index, channel) {
                         *v = 0.0;
                     }
                     if let Some((y, sums)) = &sink.sums {

@@ -7,13 +7,15 @@
 //! **Numerics**: products of a point are added in `f32` chains of 64 channels, the chains in order; a filter's gradient in
 //! chains of one group of tiles (about 36), the groups in order. The rms error is about that of one sequential `f32` chain
 //! of a direct convolution.
-//! **Kernels**: as the direct tables, with transformed filters as weights. Their reference is that of the direct tables.
+//! **Kernels**: as the direct tables, with transformed filters as weights; all of them, the references too, only for shapes
+//! that [`fits`] tells.
 
 mod backward_weights;
 mod filters;
 mod forward;
 mod gemm;
 mod points;
+mod reference;
 mod sizes;
 mod tiles;
 mod tiling;
@@ -24,6 +26,7 @@ pub use self::filters::TransformArgs;
 use self::filters::{TransformBackwardKernel, TransformKernel};
 use self::forward::{BackwardDataKernel, ForwardKernel};
 use self::sizes::Pass;
+use super::reference as direct;
 use super::{BackwardData, BackwardWeights, Forward};
 use crate::shape::ConvShape;
 use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
@@ -47,6 +50,16 @@ pub fn macs(shape: &ConvShape) -> usize {
 /// Images of one piece of [`FORWARD`] and [`BACKWARD_DATA`]: one group of tiles. The shape must fit.
 pub fn images(shape: &ConvShape) -> usize {
     Pass::forward(shape).tiling.images
+}
+
+/// Blocks of output channels in a piece of [`FORWARD`] at most. The shape must fit.
+pub fn forward_blocks(shape: &ConvShape) -> usize {
+    Pass::forward(shape).piece_blocks()
+}
+
+/// Blocks of input channels in a piece of [`BACKWARD_DATA`] at most. The shape must fit.
+pub fn backward_data_blocks(shape: &ConvShape) -> usize {
+    Pass::backward(shape).piece_blocks()
 }
 
 /// Values of the transformed filters of [`FORWARD`].
@@ -104,6 +117,7 @@ pub const TRANSFORM: &[Entry<ConvShape, Transform>] = &[
         fits,
         run: |args| dispatch_portable(TransformKernel(args)),
     },
+    Entry { name: "winograd_filters/reference", level: Level::Portable, fits, run: reference::transform },
 ];
 
 /// Filters for [`BACKWARD_DATA`].
@@ -125,6 +139,12 @@ pub const TRANSFORM_BACKWARD: &[Entry<ConvShape, Transform>] = &[
         level: Level::Portable,
         fits,
         run: |args| dispatch_portable(TransformBackwardKernel(args)),
+    },
+    Entry {
+        name: "winograd_filters_backward/reference",
+        level: Level::Portable,
+        fits,
+        run: reference::transform_backward,
     },
 ];
 
@@ -148,6 +168,7 @@ pub const FORWARD: &[Entry<ConvShape, Forward>] = &[
         fits,
         run: |args| dispatch_portable(ForwardKernel::<2, 1>(args)),
     },
+    Entry { name: "winograd_forward/reference", level: Level::Portable, fits, run: reference::forward },
 ];
 
 /// Kernels for the gradient of the input.
@@ -170,6 +191,12 @@ pub const BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
         fits,
         run: |args| dispatch_portable(BackwardDataKernel::<2, 1>(args)),
     },
+    Entry {
+        name: "winograd_backward_data/reference",
+        level: Level::Portable,
+        fits,
+        run: reference::backward_data,
+    },
 ];
 
 /// Kernels for the gradient of the filter.
@@ -191,5 +218,11 @@ pub const BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
         level: Level::Portable,
         fits,
         run: |args| dispatch_portable(BackwardWeightsKernel::<2, 1>(args)),
+    },
+    Entry {
+        name: "winograd_backward_weights/reference",
+        level: Level::Portable,
+        fits,
+        run: direct::backward_weights,
     },
 ];

@@ -20,7 +20,8 @@ fn term(term: &Term<'_>, index: usize, lane: usize) -> f64 {
     }
 }
 
-fn open(gate: &Gate<'_>, index: usize, lane: usize) -> bool {
+/// Whether a gate lets value `index` (channel `lane`) pass; computed in `f64`, as [`evaluate`] is.
+pub(crate) fn open(gate: &Gate<'_>, index: usize, lane: usize) -> bool {
     match gate {
         Gate::Open => true,
         Gate::Stored(z) => z[index] > 0.0,

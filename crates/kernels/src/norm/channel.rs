@@ -9,7 +9,7 @@ pub struct FinalizeArgs<'a> {
     pub sums: &'a [f64],
     /// Values summed per channel: images times pixels.
     pub count: usize,
-    /// K, what the sums were shifted by: the running mean before this step. Read before `running_mean` is written.
+    /// K, what the sums were shifted by: the running mean before this step. Read before `running` is written.
     pub shift: &'a [f32],
     /// Scale, at least `c` long.
     pub gamma: &'a [f32],

@@ -11,7 +11,7 @@ use crate::conv::layout::{backward_block_len, pack_backward, packed_block_len, p
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 
-/// Arguments of [`super::Transform`].
+/// Arguments of a [`super::Transform`].
 #[derive(Debug)]
 pub struct TransformArgs<'a> {
     /// The sizes of the convolution.
@@ -22,7 +22,7 @@ pub struct TransformArgs<'a> {
     pub blocks: Range<usize>,
     /// The transformed filters of those blocks.
     pub dst: &'a mut [f32],
-    /// Values for one panel; none are needed forward ([`super::transform_scratch_len`]).
+    /// [`crate::conv::backward_block_len`] values for [`super::TRANSFORM_BACKWARD`], none for [`super::TRANSFORM`].
     pub scratch: &'a mut [f32],
 }
 

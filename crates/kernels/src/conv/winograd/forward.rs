@@ -14,7 +14,7 @@
 //! 3. With several chunks the products of all blocks wait in M for the last one.
 //!
 //! The gradient of the input is the correlation of the output's gradient with the filters turned by half a turn, their
-//! channels exchanged ([`super::transform_backward`]); at padding 1 the border is the same. The adjoint form
+//! channels exchanged ([`super::TRANSFORM_BACKWARD`]); at padding 1 the border is the same. The adjoint form
 //! (A dy A^T, then B and an overlapping addition) needs 80 + 156 operations a tile and channel instead of 144 + 120, and
 //! a second pass over what it scatters; its one gain, sharing A dy A^T with the gradient of the filters, would cost
 //! storing that map, 2.25 times dy.

@@ -13,6 +13,9 @@ const HELD: usize = 84 * 1024;
 /// the first-level cache for all but the first.
 const SET: usize = 4;
 
+/// Blocks of filters whose products wait while further channels are transformed: with 36 tiles 0.5 to 0.7 MB.
+const WAITING: usize = 8;
+
 /// Sizes of one pass over a map; input and output are equal in size (padding 1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Pass {
@@ -84,6 +87,13 @@ impl Pass {
     /// Values of those of one block.
     pub(super) fn filters_block_len(&self) -> usize {
         self.points() * self.channel_blocks() * LANES * LANES
+    }
+
+    /// Blocks of filters that a piece should have: all, or, if their products have to wait for further chunks of
+    /// channels, as many as stay in the cache.
+    pub(super) fn piece_blocks(&self) -> usize {
+        let all = self.channels[1].div_ceil(LANES);
+        if self.chunk == self.channel_blocks() { all } else { all.min(WAITING) }
     }
 
     /// Values of V.

@@ -48,7 +48,8 @@ impl Algorithm {
 /// Gradients use the same one: it is symmetric in input and output if the padding is 1.
 pub(crate) fn algorithm(shape: &ConvShape) -> Option<Algorithm> {
     let plain = shape.kernel == [3; 2] && shape.stride == [1; 2] && shape.dilation == [1; 2];
-    if !plain || shape.padding != [1; 2] || shape.groups != 1 || thin(shape) {
+    let same = shape.padding == [1; 2] && [shape.oh, shape.ow] == [shape.h, shape.w];
+    if !plain || !same || shape.groups != 1 || thin(shape) {
         return None;
     }
     if shape.c < LANES || shape.k < LANES {

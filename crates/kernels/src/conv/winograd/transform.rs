@@ -1,7 +1,7 @@
 //! The two-dimensional transforms of tiles, sixteen channels at a time: each axis in turn.
 //!
 //! A transformed map is `[point][block of 16 channels][tile][16]`: one matrix of tiles by channels for each of the N x N
-//! points, whose rows are neighbouring cache lines. Matrices are [`Matrices::step`] values apart.
+//! points, whose rows are neighbouring cache lines. Matrices are [`step`] values apart.
 
 use super::points::Points;
 use crate::LANES;

@@ -1,0 +1,111 @@
+//! How each pass of a convolution is computed: direct, or by a Winograd algorithm where one fits and plans are not exact.
+
+use plusx_kernels::conv::{self, winograd};
+use plusx_kernels::shape::ConvShape;
+
+use super::Kind;
+use super::build::{Builder, blocks, only, pick};
+use super::pieces::Pieces;
+use super::step::{FilterRef, Flops, Kernel, Step, Work};
+use crate::lower::Filter;
+
+/// What a step of a convolution is made of, beside its maps.
+pub(super) struct Choice {
+    pub(super) kernel: Kernel,
+    pub(super) pieces: Pieces,
+    pub(super) scratch: usize,
+    pub(super) flops: Flops,
+    pub(super) filters: FilterRef,
+}
+
+impl Builder<'_> {
+    /// Whether a convolution is computed by a Winograd algorithm.
+    fn winograd(&self, shape: &ConvShape) -> bool {
+        !self.kernels.exact && winograd::fits(shape)
+    }
+
+    /// The forward pass; its filters, if they are not the parameter as it is, are made by a step before it.
+    pub(super) fn choose_forward(&mut self, label: &str, filter: &Filter) -> Choice {
+        let (shape, level) = (&filter.shape, self.kernels.level);
+        let flops = Flops::new(shape, self.batch, self.winograd(shape));
+        if self.winograd(shape) {
+            let filters = self.transformed(label, filter, false);
+            let (images, widest) = (winograd::images(shape), winograd::forward_blocks(shape));
+            let pieces = Pieces::at_most(self.batch, images, (blocks(shape.k), widest));
+            let scratch = winograd::forward_scratch_len(shape, pieces.block_step());
+            return Choice { kernel: pick(winograd::FORWARD, level, shape), pieces, scratch, flops, filters };
+        }
+        let pieces = Pieces::grid(self.batch, conv::forward_images(shape), blocks(shape.k));
+        let scratch = conv::forward_scratch_len(shape, pieces.image_step());
+        let kernel = pick(conv::FORWARD, level, shape);
+        Choice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }
+    }
+
+    /// The gradient of the input, likewise.
+    pub(super) fn choose_backward_data(&mut self, label: &str, filter: &Filter) -> Choice {
+        let (shape, level) = (&filter.shape, self.kernels.level);
+        let flops = Flops::new(shape, self.batch, self.winograd(shape));
+        if self.winograd(shape) {
+            let filters = self.transformed(label, filter, true);
+            let (images, widest) = (winograd::images(shape), winograd::backward_data_blocks(shape));
+            let pieces = Pieces::at_most(self.batch, images, (blocks(shape.c), widest));
+            let scratch = winograd::backward_data_scratch_len(shape, pieces.block_step());
+            let kernel = pick(winograd::BACKWARD_DATA, level, shape);
+            return Choice { kernel, pieces, scratch, flops, filters };
+        }
+        // a grouped filter is read as it is
+        let filters = if shape.groups == 1 { self.transposed(label, filter) } else { FilterRef::Parameter };
+        let pieces = Pieces::grid(self.batch, conv::backward_data_images(shape), blocks(shape.c));
+        let scratch = conv::backward_data_scratch_len(shape, pieces.image_step());
+        Choice { kernel: pick(conv::BACKWARD_DATA, level, shape), pieces, scratch, flops, filters }
+    }
+
+    /// The gradient of the filters, which reads none.
+    pub(super) fn choose_backward_weights(&self, filter: &Filter) -> (Choice, bool) {
+        let (shape, level) = (&filter.shape, self.kernels.level);
+        let pieces = Pieces::segments(self.batch, blocks(shape.k));
+        let winograd = self.winograd(shape);
+        let (kernel, scratch) = if winograd {
+            let scratch = winograd::backward_weights_scratch_len(shape, pieces.block_step());
+            (pick(winograd::BACKWARD_WEIGHTS, level, shape), scratch)
+        } else {
+            let scratch = conv::backward_weights_scratch_len(shape, pieces.block_step());
+            (pick(conv::BACKWARD_WEIGHTS, level, shape), scratch)
+        };
+        let flops = Flops::new(shape, self.batch, winograd);
+        (Choice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }, winograd)
+    }
+
+    /// Filters transposed for a direct gradient of the input.
+    fn transposed(&mut self, label: &str, filter: &Filter) -> FilterRef {
+        let len = conv::backward_len(&filter.shape);
+        let dst = self.buffer(format!("{label}.transposed"), Kind::F32, len, len);
+        let work = Work::PackBackward { shape: filter.shape, weight: filter.weight, dst };
+        let pieces = Pieces::chunks(blocks(filter.shape.c));
+        self.push_plain(format!("{label} transpose"), only("pack_backward"), pieces, work);
+        FilterRef::Transposed(dst)
+    }
+
+    /// Filters of a Winograd algorithm.
+    fn transformed(&mut self, label: &str, filter: &Filter, backward: bool) -> FilterRef {
+        let (shape, level) = (filter.shape, self.kernels.level);
+        let (kernel, len, all, scratch, name) = if backward {
+            let kernel = pick(winograd::TRANSFORM_BACKWARD, level, &shape);
+            let scratch = conv::backward_block_len(&shape);
+            (kernel, winograd::backward_filters_len(&shape), shape.c, scratch, "transform backward")
+        } else {
+            let kernel = pick(winograd::TRANSFORM, level, &shape);
+            (kernel, winograd::filters_len(&shape), shape.k, 0, "transform")
+        };
+        let dst = self.buffer(format!("{label}.transformed"), Kind::F32, len, len);
+        self.push(Step {
+            label: format!("{label} {name}"),
+            kernel,
+            pieces: Pieces::chunks(blocks(all)),
+            scratch,
+            flops: Flops::default(),
+            work: Work::Transform { shape, weight: filter.weight, backward, dst },
+        });
+        FilterRef::Transformed(dst)
+    }
+}
