@@ -1,10 +1,10 @@
 //! AVX2 with FMA: sixteen lanes are two registers.
 
 use std::arch::x86_64::{
-    __m256, _CMP_GT_OQ, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_si128, _mm256_add_ps,
-    _mm256_and_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepi8_epi32,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi8,
+    _mm_srli_si128, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps,
+    _mm256_cvtepi8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -155,5 +155,11 @@ impl Isa for Avx2 {
     fn register_mul(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: the token proves AVX2.
         unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, src: *const f32) {
+        // SAFETY: a prefetch reads nothing; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(src.cast()) };
     }
 }

@@ -1,9 +1,10 @@
 //! AVX-512: sixteen lanes are one register.
 
 use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_set1_epi8, _mm512_add_ps,
-    _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_maskz_mov_ps,
-    _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi8,
+    _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps,
+    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    _mm512_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -132,5 +133,11 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn register_mul(self, a: __m512, b: __m512) -> __m512 {
         self.mul(a, b)
+    }
+
+    #[inline(always)]
+    fn prefetch(self, src: *const f32) {
+        // SAFETY: a prefetch reads nothing; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(src.cast()) };
     }
 }

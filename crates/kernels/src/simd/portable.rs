@@ -130,4 +130,7 @@ impl Isa for Portable {
     fn register_mul(self, a: [f32; WIDTH], b: [f32; WIDTH]) -> [f32; WIDTH] {
         each!(WIDTH, i => a[i] * b[i])
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
 }

@@ -45,6 +45,7 @@ pub(super) struct Sizes {
 impl Sizes {
     pub(super) fn new(shape: &ConvShape, blocks: usize) -> Self {
         let pass = Pass::forward(shape);
+        let pass = Pass { tiling: pass.tiling.of_chains(), ..pass };
         let (tiles, chunk) = (pass.tiling.group_tiles(), CHAIN.min(pass.channel_blocks() * LANES));
         Self {
             pass,

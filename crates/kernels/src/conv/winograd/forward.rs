@@ -200,47 +200,67 @@ impl Job<'_> {
         (first, count): (usize, usize),
         (block, set): (usize, usize),
     ) {
-        let pass = &self.pass;
-        let points = pass.algorithm.n() * pass.algorithm.n();
-        let matrix = pass.channel_blocks() * LANES * LANES;
+        let points = self.pass.algorithm.n() * self.pass.algorithm.n();
         for point in 0..points {
             let mut n = 0;
             while n < set {
                 let width = if set - n >= NR { NR } else { 1 };
-                let at = (self.first_block + block + n) * points + point;
-                let u = self.u[at * matrix + first * LANES * LANES..].as_ptr();
-                // SAFETY: promised by the caller; the filters were found to be whole.
+                // what comes next: more of this point, else the first of the next; the last one asks for itself
+                let next = match (n + width < set, point + 1 < points) {
+                    (true, _) => (point, n + width),
+                    (false, true) => (point + 1, 0),
+                    (false, false) => (point, n),
+                };
+                // SAFETY: promised by the caller.
                 unsafe {
-                    let to = m.data.add(point * m.step + n * pass.m_len);
-                    let from = v.data.add(point * v.step).cast_const();
                     if width == NR {
-                        let mut product = Product::<NR> {
-                            v: from,
-                            tiles: v.tiles,
-                            blocks: count,
-                            u: [u; NR],
-                            m: [to; NR],
-                            add: first > 0,
-                        };
-                        for i in 1..NR {
-                            product.u[i] = u.add(i * points * matrix);
-                            product.m[i] = to.add(i * pass.m_len);
-                        }
-                        product.run::<I, MR>(isa);
+                        self.product::<I, MR, NR>(isa, (v, m), (first, count), (block, [(point, n), next]));
                     } else {
-                        let product = Product::<1> {
-                            v: from,
-                            tiles: v.tiles,
-                            blocks: count,
-                            u: [u],
-                            m: [to],
-                            add: first > 0,
-                        };
-                        product.run::<I, MR>(isa);
+                        self.product::<I, MR, 1>(isa, (v, m), (first, count), (block, [(point, n), next]));
                     }
                 }
                 n += width;
             }
+        }
+    }
+
+    /// The product of `NR` blocks from `block + now.1` on at point `now.0`; `next` is the one after it.
+    ///
+    /// # Safety
+    /// As [`Job::multiply`].
+    #[inline(always)]
+    unsafe fn product<I: Isa, const MR: usize, const NR: usize>(
+        &self,
+        isa: I,
+        (v, m): (&Transformed, &Transformed),
+        (first, count): (usize, usize),
+        (block, [now, next]): (usize, [(usize, usize); 2]),
+    ) {
+        let points = self.pass.algorithm.n() * self.pass.algorithm.n();
+        let matrix = self.pass.channel_blocks() * LANES * LANES;
+        let panel = |(point, n): (usize, usize)| {
+            let at = (self.first_block + block + n) * points + point;
+            self.u[at * matrix + first * LANES * LANES..].as_ptr()
+        };
+        let (u, ahead) = (panel(now), panel(next));
+        // SAFETY: promised by the caller; the filters were found to be whole.
+        unsafe {
+            let to = m.data.add(now.0 * m.step + now.1 * self.pass.m_len);
+            let mut product = Product::<NR> {
+                v: v.data.add(now.0 * v.step).cast_const(),
+                tiles: v.tiles,
+                blocks: count,
+                u: [u; NR],
+                m: [to; NR],
+                next: [ahead; NR],
+                add: first > 0,
+            };
+            for i in 1..NR {
+                product.u[i] = u.add(i * points * matrix);
+                product.m[i] = to.add(i * self.pass.m_len);
+                product.next[i] = ahead.wrapping_add(i * points * matrix);
+            }
+            product.run::<I, MR>(isa);
         }
     }
 

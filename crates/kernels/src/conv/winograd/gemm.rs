@@ -20,6 +20,9 @@ pub(super) struct Product<const NR: usize> {
     pub(super) u: [*const f32; NR],
     /// `[tile][16 filters]`, one for each block of filters.
     pub(super) m: [*mut f32; NR],
+    /// The filters of the product that comes next, which are brought near meanwhile: they are further away than this
+    /// product takes to begin, and each 4 KB panel is too short for the processor to notice.
+    pub(super) next: [*const f32; NR],
     /// Whether to add to what `m` holds.
     pub(super) add: bool,
 }
@@ -32,17 +35,20 @@ impl<const NR: usize> Product<NR> {
     #[inline(always)]
     pub(super) unsafe fn run<I: Isa, const MR: usize>(&self, isa: I) {
         let mut tile = 0;
+        // lines of the next panel for each block of this one, so that all are asked for by the last tile
+        let lines = LANES.div_ceil((self.tiles / MR).max(1));
         while tile < self.tiles {
             let rows = MR.min(self.tiles - tile);
+            let ahead = (tile / MR * lines, lines);
             // SAFETY: promised by the caller.
             unsafe {
                 match rows {
-                    1 => self.rows::<I, 1>(isa, tile),
-                    2 => self.rows::<I, 2>(isa, tile),
-                    3 => self.rows::<I, 3>(isa, tile),
-                    4 => self.rows::<I, 4>(isa, tile),
-                    5 => self.rows::<I, 5>(isa, tile),
-                    _ => self.rows::<I, 6>(isa, tile),
+                    1 => self.rows::<I, 1>(isa, tile, ahead),
+                    2 => self.rows::<I, 2>(isa, tile, ahead),
+                    3 => self.rows::<I, 3>(isa, tile, ahead),
+                    4 => self.rows::<I, 4>(isa, tile, ahead),
+                    5 => self.rows::<I, 5>(isa, tile, ahead),
+                    _ => self.rows::<I, 6>(isa, tile, ahead),
                 }
             }
             tile += rows;
@@ -52,7 +58,7 @@ impl<const NR: usize> Product<NR> {
     /// # Safety
     /// As [`Product::run`]; `MR` tiles from `tile` on exist.
     #[inline(always)]
-    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, tile: usize) {
+    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, tile: usize, ahead: (usize, usize)) {
         let mut block = 0;
         while block < self.blocks {
             let end = self.blocks.min(block + CHAIN_BLOCKS);
@@ -61,6 +67,7 @@ impl<const NR: usize> Product<NR> {
             // SAFETY: promised by the caller.
             unsafe {
                 while block < end {
+                    self.bring(isa, block, ahead);
                     let v = self.v.add((block * self.tiles + tile) * LANES);
                     let mut i = 0;
                     while i < LANES {
@@ -85,6 +92,20 @@ impl<const NR: usize> Product<NR> {
                     m += 1;
                 }
             }
+        }
+    }
+
+    /// Asks for `count` lines from `first` on of block `block` of the next panels.
+    #[inline(always)]
+    fn bring<I: Isa>(&self, isa: I, block: usize, (first, count): (usize, usize)) {
+        let mut line = first;
+        while line < LANES.min(first + count) {
+            let mut n = 0;
+            while n < NR {
+                isa.prefetch(self.next[n].wrapping_add((block * LANES + line) * LANES));
+                n += 1;
+            }
+            line += 1;
         }
     }
 
