@@ -9,6 +9,14 @@ use super::pieces::Pieces;
 use super::step::{FilterRef, Flops, Kernel, Step, Work};
 use crate::lower::Filter;
 
+/// Inference on at most this many images is planned for latency; its logits may differ in the last places from those of
+/// the same images in a larger batch.
+const LATENCY_IMAGES: usize = 4;
+
+/// Tiles below which such a plan takes the direct method. A filter is read once for each of the tiles' register tiles (6);
+/// its transform costs about as much as 8 of 36 products of 6 tiles, and 4 times the memory.
+const LATENCY_TILES: usize = 32;
+
 /// What a step of a convolution is made of, beside its maps.
 pub(super) struct Choice {
     pub(super) kernel: Kernel,
@@ -19,9 +27,12 @@ pub(super) struct Choice {
 }
 
 impl Builder<'_> {
-    /// Whether a convolution is computed by a Winograd algorithm.
+    /// Whether a convolution is computed by a Winograd algorithm: by its shape alone, but for the latency of inference on
+    /// a few images, where transforming the filters of a small map would take longer than the convolution.
     fn winograd(&self, shape: &ConvShape) -> bool {
-        !self.kernels.exact && winograd::fits(shape)
+        let latency = !self.mode.backward && self.batch <= LATENCY_IMAGES;
+        let fits = !self.kernels.exact && winograd::fits(shape);
+        fits && !(latency && self.batch * winograd::tiles(shape) < LATENCY_TILES)
     }
 
     /// The forward pass; its filters, if they are not the parameter as it is, are made by a step before it.

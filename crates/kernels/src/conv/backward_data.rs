@@ -77,7 +77,7 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
         assert!(args.scratch.len() >= backward_data_scratch_len(&shape, args.images), "scratch");
         assert_eq!(shape.c_pitch, pitch(shape.c), "the gradient of an unpadded map");
         let pixels = shape.h * shape.w;
-        let group = if image_major(pixels, false) { group_images(pixels) } else { 1 };
+        let group = if image_major(pixels, false, args.images) { group_images(pixels) } else { 1 };
         for first in (0..args.images).step_by(group) {
             let images = group.min(args.images - first);
             if group > 1 {

@@ -49,9 +49,13 @@ pub(crate) fn thin(shape: &ConvShape) -> bool {
     shape.c_pitch != pitch(shape.c)
 }
 
-/// Whether tiles run over images instead of pixels, on a map of `pixels` pixels.
-pub(crate) fn image_major(pixels: usize, thin: bool) -> bool {
-    pixels <= SMALL_MAP && !thin
+/// Images below which tiles run over pixels even on small maps: a register tile of one or two rows wastes more than the
+/// border's taps do. No byte depends on it: what the border adds is zero.
+const FEW_IMAGES: usize = 3;
+
+/// Whether tiles run over images instead of pixels, on a map of `pixels` pixels, for a piece of `images` images.
+pub(crate) fn image_major(pixels: usize, thin: bool, images: usize) -> bool {
+    pixels <= SMALL_MAP && !thin && images >= FEW_IMAGES
 }
 
 /// Images in a group whose positions are computed together: two full tiles of 6 while the source stays small.
@@ -62,13 +66,13 @@ pub(crate) fn group_images(pixels: usize) -> usize {
 /// Images of one forward piece: the unit of work to hand to a thread.
 pub fn forward_images(shape: &ConvShape) -> usize {
     let pixels = shape.oh * shape.ow;
-    if image_major(pixels, thin(shape)) { group_images(pixels) } else { 1 }
+    if image_major(pixels, thin(shape), usize::MAX) { group_images(pixels) } else { 1 }
 }
 
 /// Images of one backward-data piece.
 pub fn backward_data_images(shape: &ConvShape) -> usize {
     let pixels = shape.h * shape.w;
-    if image_major(pixels, false) { group_images(pixels) } else { 1 }
+    if image_major(pixels, false, usize::MAX) { group_images(pixels) } else { 1 }
 }
 
 /// Rows and columns of the padded source that `rows` output rows read.
@@ -97,10 +101,12 @@ pub(crate) fn window_len(shape: &ConvShape, rows: usize) -> usize {
 /// Values of scratch that [`super::FORWARD`] needs for a piece of `images` images.
 pub fn forward_scratch_len(shape: &ConvShape, images: usize) -> usize {
     let pixels = shape.oh * shape.ow;
-    if image_major(pixels, thin(shape)) {
-        images.min(group_images(pixels)) * shape.h * shape.w * pitch(shape.c)
+    let one = window_len(shape, band_rows(shape));
+    if image_major(pixels, thin(shape), images) {
+        // the last piece may have few images
+        one.max(images.min(group_images(pixels)) * shape.h * shape.w * pitch(shape.c))
     } else {
-        window_len(shape, band_rows(shape))
+        one
     }
 }
 
@@ -120,11 +126,12 @@ pub(crate) fn backward_border(shape: &ConvShape, axis: usize) -> [usize; 2] {
 pub fn backward_data_scratch_len(shape: &ConvShape, images: usize) -> usize {
     let pixels = shape.h * shape.w;
     let k = pitch(shape.k);
-    if image_major(pixels, false) {
-        images.min(group_images(pixels)) * shape.oh * shape.ow * k
+    let ([top, bottom], [left, right]) = (backward_border(shape, 0), backward_border(shape, 1));
+    let one = (shape.oh + top + bottom) * (shape.ow + left + right) * k;
+    if image_major(pixels, false, images) {
+        one.max(images.min(group_images(pixels)) * shape.oh * shape.ow * k)
     } else {
-        let ([top, bottom], [left, right]) = (backward_border(shape, 0), backward_border(shape, 1));
-        (shape.oh + top + bottom) * (shape.ow + left + right) * k
+        one
     }
 }
 

@@ -43,8 +43,13 @@ pub fn fits(shape: &ConvShape) -> bool {
 /// Multiply-adds of the matrix products of one image, the transforms not counted. The shape must fit.
 pub fn macs(shape: &ConvShape) -> usize {
     let pass = Pass::forward(shape);
-    let [rows, columns] = pass.tiling.tiles;
-    rows * columns * pass.algorithm.n() * pass.algorithm.n() * shape.c * shape.k
+    tiles(shape) * pass.algorithm.n() * pass.algorithm.n() * shape.c * shape.k
+}
+
+/// Tiles of one image. The shape must fit.
+pub fn tiles(shape: &ConvShape) -> usize {
+    let [rows, columns] = Pass::forward(shape).tiling.tiles;
+    rows * columns
 }
 
 /// Images of one piece of [`FORWARD`] and [`BACKWARD_DATA`]: one group of tiles. The shape must fit.
