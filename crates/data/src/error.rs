@@ -78,6 +78,21 @@ pub enum DataError {
         /// The hash of what is there.
         found: String,
     },
+    /// A data set goes by the name of Fashion-MNIST and is another, or a damaged one.
+    #[error(
+        "{} does not hold the Fashion-MNIST of its authors: SHA-256 of {file}, decompressed, is {found}, not {expected}",
+        folder.display()
+    )]
+    Impostor {
+        /// The folder it was read from.
+        folder: PathBuf,
+        /// The first file that differs, without `.gz`.
+        file: &'static str,
+        /// The official hash, in hexadecimal.
+        expected: &'static str,
+        /// The hash of what is there.
+        found: String,
+    },
     /// No address gave the file.
     #[error("cannot download {file}; tried:{}\n{}", bullets(tried), after_download(*kept))]
     Download {

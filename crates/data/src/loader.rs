@@ -2,7 +2,7 @@
 //!
 //! The thread keeps up to [`AHEAD`] finished batches waiting and then sleeps, so it costs the engine's cores only the
 //! work itself (an image resized from 28x28 to 96x96 takes some ten microseconds). Buffers go round: what the engine
-//! gives back with [`Loader::recycle`] is filled again, so an epoch allocates `AHEAD + 2` batches in all.
+//! gives back with [`Loader::recycle`] is filled again, so an epoch allocates [`Loader::BATCHES`] batches in all.
 
 use crate::resize::Bilinear;
 use crate::{DataError, Split};
@@ -28,16 +28,6 @@ pub struct BatchPlan {
     pub resize: [usize; 2],
 }
 
-impl BatchPlan {
-    /// Batches in the whole epoch, those before `first` included.
-    pub fn batches(&self) -> usize {
-        self.order
-            .len()
-            .checked_div(self.batch_size)
-            .map_or(0, |_| self.order.len().div_ceil(self.batch_size))
-    }
-}
-
 /// One batch, ready for the engine.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Batch {
@@ -60,6 +50,9 @@ pub struct Loader {
 }
 
 impl Loader {
+    /// Batches in memory at a time, at most: those that wait, the one being made and the one in use.
+    pub const BATCHES: usize = AHEAD + 2;
+
     /// Starts the thread. A plan that makes no sense (batch size zero, an index past the end of the split, a side of
     /// zero) is reported by the first [`Loader::next`].
     pub fn new(split: Arc<Split>, plan: BatchPlan) -> Self {
@@ -253,7 +246,6 @@ mod tests {
     #[test]
     fn batches_follow_the_order_and_the_last_is_smaller() {
         let plan = plan(vec![4, 0, 3, 1, 2, 4, 4], 3);
-        assert_eq!(plan.batches(), 3);
         assert_eq!(labels_of(Loader::new(split(5), plan.clone())), [vec![4, 0, 3], vec![1, 2, 4], vec![4]]);
         let resumed = BatchPlan { first: 2, ..plan.clone() };
         assert_eq!(labels_of(Loader::new(split(5), resumed)), [vec![4]]);
@@ -273,7 +265,7 @@ mod tests {
         ) {
             let plan = plan(order.clone(), batch_size);
             let all = labels_of(Loader::new(split(50), plan.clone()));
-            prop_assert_eq!(all.len(), plan.batches());
+            prop_assert_eq!(all.len(), order.len().div_ceil(batch_size));
             prop_assert_eq!(all.concat(), order.iter().map(|i| i % 10).collect::<Vec<_>>());
             let rest = labels_of(Loader::new(split(50), BatchPlan { first, ..plan }));
             prop_assert_eq!(&rest[..], &all[first.min(all.len())..]);
@@ -300,7 +292,7 @@ mod tests {
             seen.insert(batch.images.as_ptr() as usize);
             loader.recycle(batch);
         }
-        assert!(seen.len() <= AHEAD + 2, "{} buffers", seen.len());
+        assert!(seen.len() <= Loader::BATCHES, "{} buffers", seen.len());
     }
 
     #[test]
@@ -342,11 +334,19 @@ mod tests {
     #[test]
     fn the_wait_is_counted() {
         let mut loader = Loader::spawn(|out, _| {
-            std::thread::sleep(Duration::from_millis(30));
-            let _ = out.send(Ok(Batch::default()));
+            loop {
+                std::thread::sleep(Duration::from_millis(20));
+                if out.send(Ok(Batch::default())).is_err() {
+                    return;
+                }
+            }
         });
         assert_eq!(loader.waited(), Duration::ZERO);
-        loader.next();
-        assert!(loader.waited() >= Duration::from_millis(10));
+        // a busy machine may keep this thread from asking until the batch is there: now and then, not every time
+        let waits = (0..100).any(|_| {
+            loader.next();
+            loader.waited() >= Duration::from_millis(10)
+        });
+        assert!(waits, "{:?}", loader.waited());
     }
 }

@@ -58,7 +58,9 @@ pub fn open(path: &Path) -> Result<Picture, DataError> {
     limits.max_alloc = Some(MAX_ALLOC);
     decoder.set_limits(limits).map_err(undecodable)?;
     let orientation = decoder.orientation().map_err(undecodable)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
+    // turning a picture takes a second copy of it: of the three bytes a pixel that are kept, not of up to eight
+    let rgb = DynamicImage::from_decoder(decoder).map_err(undecodable)?.into_rgb8();
+    let mut image = DynamicImage::ImageRgb8(rgb);
     image.apply_orientation(orientation);
     let rgb = image.into_rgb8();
     Ok(Picture { w: rgb.width() as usize, h: rgb.height() as usize, rgb8: rgb.into_raw() })

@@ -58,7 +58,12 @@ pub(crate) fn sha256_of(raw: impl Read, path: &Path, limit: u64) -> Result<Strin
             Err(error) => return Err(DataError::io("read", path)(error)),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -236,6 +236,10 @@ impl Executor for Engine {
         &self.graph
     }
 
+    fn arithmetic(&self) -> &str {
+        self.level.profile()
+    }
+
     fn set_params(&mut self, params: &Params) -> Result<(), EngineError> {
         same_table(&self.graph, params)?;
         self.store.import(params, Which::Parameters);

@@ -44,7 +44,17 @@ fn sync_folder(path: &Path) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    File::open(folder)?.sync_all()
+    match File::open(folder)?.sync_all() {
+        Err(error) if knows_no_sync(&error) => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether a file system refuses to flush a folder because it has no such thing (some network and FUSE ones): the
+/// file itself is flushed and has its name, and there is nothing more to be had.
+#[cfg(unix)]
+fn knows_no_sync(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 /// Elsewhere a folder cannot be opened as a file; the rename itself is what there is.
@@ -87,6 +97,18 @@ mod tests {
         let error = write(&path, b"new").unwrap_err();
         assert!(error.to_string().contains("a.bin"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_folder_that_cannot_be_flushed_is_no_failure() {
+        // the kernel's own files refuse `fsync` as such file systems do
+        let error = File::open("/proc/self").and_then(|folder| folder.sync_all()).unwrap_err();
+        assert!(knows_no_sync(&error), "{error}");
+        sync_folder(Path::new("/proc/self/status")).unwrap();
+        // a disk that fails is another matter
+        assert!(!knows_no_sync(&io::Error::from(io::ErrorKind::StorageFull)));
+        assert!(!knows_no_sync(&io::Error::other("input/output error")));
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl std::fmt::Display for Misshapen {
     }
 }
 
-/// An error of this crate; every one names the file.
+/// An error of this crate; every one names the file, or the parameter before there is a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -84,6 +84,17 @@ pub enum FormatError {
         /// What it holds.
         found: String,
     },
+    /// A tensor holds an infinity or no number.
+    #[error(
+        "{}: tensor {name} holds a value that is not a finite number: the training that wrote it diverged; \
+         use weights saved before that", path.display()
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+    },
     /// The tensors are not those of the network.
     #[error("{}: the weights do not fit the network: {}", path.display(), list(missing, extra, misshapen))]
     Mismatch {
@@ -95,6 +106,17 @@ pub enum FormatError {
         extra: Vec<String>,
         /// Tensors of the wrong shape.
         misshapen: Vec<Misshapen>,
+    },
+    /// A parameter has a name that means something else in a weight file.
+    #[error(
+        "parameter {name}: names that begin with `{prefix}` are the optimiser's in a weight file; \
+         give the layer another name"
+    )]
+    Reserved {
+        /// The parameter.
+        name: String,
+        /// How the names kept for the optimiser begin.
+        prefix: &'static str,
     },
     /// The contents cannot be put into the format.
     #[error("cannot encode the weights: {reason}")]
@@ -135,6 +157,10 @@ impl FormatError {
 
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
         FormatError::Write { path: path.into(), source }
+    }
+
+    pub(crate) fn not_safetensors(path: &Path, reason: &(impl ToString + ?Sized)) -> Self {
+        FormatError::NotSafetensors { path: path.into(), reason: reason.to_string() }
     }
 
     pub(crate) fn metadata(path: &Path, reason: impl std::fmt::Display) -> Self {

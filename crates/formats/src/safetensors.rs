@@ -6,13 +6,14 @@
 //! allocated, and nothing in a file is ever run.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use plusx_model::graph::{Graph, ParamId, ParamSpec, Role};
 use plusx_model::params::Params;
+use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors, View};
 
 use crate::atomic;
@@ -21,6 +22,12 @@ use crate::metadata::ModelFile;
 
 /// Larger files are refused unread: a billion parameters with their velocity fit.
 const LARGEST: u64 = 8 << 30;
+
+/// Bytes before the header: its length.
+const PREFIX: u64 = size_of::<u64>() as u64;
+
+/// Longest header that the format allows. Whatever is no safetensors file mostly announces more in its first bytes.
+const LARGEST_HEADER: u64 = 100_000_000;
 
 /// The one key of the metadata.
 const KEY: &str = "plusx";
@@ -98,26 +105,43 @@ fn count_name(spec: &ParamSpec) -> Option<String> {
     Some(format!("{stem}num_batches_tracked"))
 }
 
+/// Refuses parameters whose names a file cannot hold. [`encode`] does too, but only when there is something to save.
+///
+/// # Errors
+/// [`FormatError::Reserved`] for a name that means something else to the reader, [`FormatError::Encode`] if two
+/// tensors have one name.
+pub fn check_names(specs: &[ParamSpec]) -> Result<(), FormatError> {
+    let mut seen = BTreeSet::new();
+    for spec in specs {
+        if spec.name.starts_with(VELOCITY) {
+            return Err(FormatError::Reserved { name: spec.name.clone(), prefix: VELOCITY });
+        }
+        for name in [Some(spec.name.clone()), count_name(spec)].into_iter().flatten() {
+            if let Some(name) = seen.replace(name) {
+                return Err(FormatError::Encode { reason: format!("two tensors are called {name}") });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The bytes of a file. Equal contents give equal bytes: no date, no host, no path.
 ///
 /// # Errors
-/// [`FormatError::Encode`] if two tensors have one name.
+/// Those of [`check_names`].
 pub fn encode(contents: &Contents<'_>) -> Result<Vec<u8>, FormatError> {
+    check_names(contents.params.specs())?;
     let count = i64::try_from(contents.batches).unwrap_or(i64::MAX);
     let mut tensors = BTreeMap::new();
-    let mut add = |name: String, tensor| match tensors.insert(name.clone(), tensor) {
-        None => Ok(()),
-        Some(_) => Err(FormatError::Encode { reason: format!("two tensors are called {name}") }),
-    };
     for (spec, values) in contents.params.iter() {
-        add(spec.name.clone(), Outgoing::Floats(&spec.dims, values))?;
+        tensors.insert(spec.name.clone(), Outgoing::Floats(&spec.dims, values));
         if let Some(name) = count_name(spec) {
-            add(name, Outgoing::Count(count))?;
+            tensors.insert(name, Outgoing::Count(count));
         }
     }
     for (spec, values) in contents.velocity.into_iter().flat_map(Params::iter) {
         if spec.role.trainable() {
-            add(format!("{VELOCITY}{}", spec.name), Outgoing::Floats(&spec.dims, values))?;
+            tensors.insert(format!("{VELOCITY}{}", spec.name), Outgoing::Floats(&spec.dims, values));
         }
     }
     let metadata = [(KEY.to_owned(), contents.meta.to_text())].into_iter().collect();
@@ -135,24 +159,74 @@ pub fn write(path: &Path, contents: &Contents<'_>) -> Result<Vec<u8>, FormatErro
     Ok(bytes)
 }
 
-/// Reads a file.
+/// Reads a file. Its header is read and judged first: of a file of another kind, or of another length than its header
+/// says, nothing more is read.
 ///
 /// # Errors
 /// One that names the file: unreadable, too large, truncated or of another kind, without or with bad metadata, or
 /// holding numbers of another type.
 pub fn read(path: &Path) -> Result<Loaded, FormatError> {
-    let file = File::open(path).map_err(|source| FormatError::read(path, source))?;
-    let size = file.metadata().map_err(|source| FormatError::read(path, source))?.len();
-    let too_large = |size| FormatError::TooLarge { path: path.into(), size, limit: LARGEST };
-    if size > LARGEST {
-        return Err(too_large(size));
-    }
+    let failed = |source| FormatError::read(path, source);
+    let refused = |reason: &dyn ToString| FormatError::not_safetensors(path, reason);
+    let mut file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|source| FormatError::read(path, source))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(too_large(bytes.len() as u64));
+    append(&mut file, PREFIX, &mut bytes).map_err(failed)?;
+    let header = match bytes.first_chunk() {
+        Some(length) => u64::from_le_bytes(*length),
+        None => return Err(refused(&"it ends before its header")),
+    };
+    if header > LARGEST_HEADER {
+        return Err(refused(&"it does not start with the length of a header"));
     }
+    append(&mut file, header, &mut bytes).map_err(failed)?;
+    if bytes.len() as u64 != PREFIX + header {
+        return Err(refused(&"it ends inside its header"));
+    }
+    let table: Metadata =
+        serde_json::from_slice(&bytes[PREFIX as usize..]).map_err(|error| refused(&error))?;
+    examine(&table, path)?;
+    let size = (table.data_len() as u64).saturating_add(PREFIX + header);
+    if size > LARGEST {
+        return Err(FormatError::TooLarge { path: path.into(), size, limit: LARGEST });
+    }
+    // a pipe has no length beforehand
+    if metadata.is_file() {
+        let found = metadata.len();
+        if found != size {
+            return Err(refused(&format!("its header speaks of {size} bytes, it has {found}")));
+        }
+        bytes.reserve_exact(table.data_len());
+    }
+    // one byte more shows what goes on after its end
+    append(&mut file, table.data_len() as u64 + 1, &mut bytes).map_err(failed)?;
     decode(&bytes, path)
+}
+
+/// Adds up to `count` bytes of `file`.
+fn append(file: &mut File, count: u64, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    file.take(count).read_to_end(bytes).map(|_| ())
+}
+
+/// What a header says besides the places of the tensors; refuses numbers of another type.
+fn examine(table: &Metadata, path: &Path) -> Result<ModelFile, FormatError> {
+    let text = table.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+    let text = text.ok_or_else(|| FormatError::Foreign { path: path.into() })?;
+    let meta = ModelFile::from_text(text, path)?;
+    let tensors: BTreeMap<_, _> = table.tensors().into_iter().collect();
+    let odd =
+        tensors.into_iter().find(|(name, info)| info.dtype != Dtype::F32 && !is_count(name, info.dtype));
+    match odd {
+        None => Ok(meta),
+        Some((name, info)) => {
+            Err(FormatError::Dtype { path: path.into(), name, found: info.dtype.to_string() })
+        }
+    }
+}
+
+/// Whether a tensor is the count of batches that PyTorch's loaders expect; it is written, never read.
+fn is_count(name: &str, dtype: Dtype) -> bool {
+    name.ends_with(".num_batches_tracked") && dtype == Dtype::I64
 }
 
 /// Reads the bytes of a file; `path` is only for messages.
@@ -160,22 +234,13 @@ pub fn read(path: &Path) -> Result<Loaded, FormatError> {
 /// # Errors
 /// Those of [`read`], except for reading.
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Loaded, FormatError> {
-    let broken = |error: safetensors::SafeTensorError| FormatError::NotSafetensors {
-        path: path.into(),
-        reason: error.to_string(),
-    };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    let text = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-    let text = text.ok_or_else(|| FormatError::Foreign { path: path.into() })?;
-    let meta = ModelFile::from_text(text, path)?;
+    let broken = |error: safetensors::SafeTensorError| FormatError::not_safetensors(path, &error);
+    let (_, table) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let meta = examine(&table, path)?;
     let mut tensors = BTreeMap::new();
     for (name, view) in SafeTensors::deserialize(bytes).map_err(broken)?.iter() {
-        if name.ends_with(".num_batches_tracked") && view.dtype() == Dtype::I64 {
+        if is_count(name, view.dtype()) {
             continue;
-        }
-        if view.dtype() != Dtype::F32 {
-            let found = view.dtype().to_string();
-            return Err(FormatError::Dtype { path: path.into(), name: name.into(), found });
         }
         let (numbers, _) = view.data().as_chunks::<4>();
         let values = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
@@ -193,7 +258,8 @@ impl Loaded {
     /// The parameters and running statistics, for a network that has exactly these.
     ///
     /// # Errors
-    /// [`FormatError::Mismatch`] listing the missing, unknown and misshapen tensors.
+    /// [`FormatError::Mismatch`] listing the missing, unknown and misshapen tensors; [`FormatError::NotFinite`] naming
+    /// the first that holds an infinity or no number.
     pub fn params(&self, graph: &Graph) -> Result<Params, FormatError> {
         self.collect(graph, "", |_| true)
     }
@@ -201,7 +267,7 @@ impl Loaded {
     /// The optimiser's velocity, if the file has one; running statistics have zeros.
     ///
     /// # Errors
-    /// [`FormatError::Mismatch`] as for [`Loaded::params`].
+    /// As for [`Loaded::params`].
     pub fn velocity(&self, graph: &Graph) -> Result<Option<Params>, FormatError> {
         match self.tensors.keys().any(|name| name.starts_with(VELOCITY)) {
             true => self.collect(graph, VELOCITY, Role::trainable).map(Some),
@@ -235,6 +301,12 @@ impl Loaded {
         let extra: Vec<String> = left.into_keys().cloned().collect();
         if !(missing.is_empty() && extra.is_empty() && misshapen.is_empty()) {
             return Err(FormatError::Mismatch { path: self.path.clone(), missing, extra, misshapen });
+        }
+        // a network with such a value answers with no number at all, and exit codes would call that success
+        let spoilt = |(_, tensor): &&(ParamId, &Tensor)| !tensor.values.iter().all(|value| value.is_finite());
+        if let Some((id, _)) = found.iter().find(spoilt) {
+            let name = format!("{prefix}{}", graph.param(*id).name);
+            return Err(FormatError::NotFinite { path: self.path.clone(), name });
         }
         // memory is asked for only now, when the network is known to be no larger than the file
         let mut params = Params::zeros(graph);

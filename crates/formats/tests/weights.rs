@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use plusx_formats::safetensors::{Contents, decode, encode, read, write};
+use plusx_formats::safetensors::{Contents, check_names, decode, encode, read, write};
 use plusx_formats::{FormatError, ModelFile};
 use plusx_model::containers::Sequential;
-use plusx_model::graph::{Graph, ParamId};
+use plusx_model::graph::{Graph, ParamId, ParamSpec};
 use plusx_model::layers::{BatchNorm, Conv2d, Dense};
 use plusx_model::params::Params;
 use plusx_model::preprocess::Preprocess;
@@ -147,6 +147,70 @@ fn a_file_cut_anywhere_is_an_error() {
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length], Path::new("cut")).is_err(), "{length}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    for length in (0..bytes.len()).step_by(7).chain([bytes.len() + 1]) {
+        let mut file = bytes.clone();
+        file.resize(length, 0);
+        std::fs::write(&path, file).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, FormatError::NotSafetensors { .. }), "{length}: {error}");
+    }
+}
+
+#[test]
+fn what_the_header_does_not_account_for_is_never_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    // more zeros than any weight file may have: a hole on the disk, but each would have to be read
+    let sparse = |start: &[u8]| {
+        std::fs::write(&path, start).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(9 << 30).unwrap();
+        read(&path).unwrap_err()
+    };
+    for start in [&b""[..], b"PK\x03\x04 a zip file, say", &bytes()] {
+        let error = sparse(start);
+        assert!(matches!(error, FormatError::NotSafetensors { .. }), "{error}");
+        assert!(error.to_string().contains("w.safetensors"), "{error}");
+    }
+    assert!(matches!(sparse(b"\x02\0\0\0\0\0\0\0{}"), FormatError::Foreign { .. }));
+    // a source without end and without length
+    #[cfg(target_os = "linux")]
+    assert!(matches!(read(Path::new("/dev/zero")), Err(FormatError::NotSafetensors { .. })));
+}
+
+#[test]
+fn values_that_are_not_finite_are_named() {
+    let (graph, meta) = (graph(2), meta());
+    for value in [f32::NAN, f32::NEG_INFINITY] {
+        let (mut params, mut velocity) = (params(&graph, 0.0), params(&graph, 1.0));
+        let fc = params.find("fc.weight").unwrap();
+        velocity.get_mut(fc)[2] = value;
+        let spoilt = |params: &Params| {
+            let contents = Contents { params, velocity: Some(&velocity), batches: 7, meta: &meta };
+            decode(&encode(&contents).unwrap(), Path::new("w.safetensors")).unwrap()
+        };
+        let loaded = spoilt(&params);
+        assert_eq!(loaded.params(&graph).unwrap(), params);
+        let text = loaded.velocity(&graph).unwrap_err().to_string();
+        assert!(text.contains("w.safetensors") && text.contains("velocity.fc.weight"), "{text}");
+        params.get_mut(fc)[0] = value;
+        let error = spoilt(&params).params(&graph).unwrap_err();
+        assert!(matches!(&error, FormatError::NotFinite { name, .. } if name == "fc.weight"), "{error}");
+    }
+}
+
+#[test]
+fn names_that_a_reader_would_take_for_the_optimisers_are_refused() {
+    let net = Sequential::new().add_named("velocity", Dense::new(3));
+    let graph = trace(&net, ImageShape::new(1, 5, 5), &mut Names::new()).unwrap();
+    let error = check_names(&graph.params).unwrap_err();
+    assert!(matches!(&error, FormatError::Reserved { name, .. } if name == "velocity.weight"), "{error}");
+    let contents = Contents { params: &Params::zeros(&graph), velocity: None, batches: 0, meta: &meta() };
+    assert!(matches!(encode(&contents), Err(FormatError::Reserved { .. })));
+    let twice =
+        [graph.params[0].clone(), graph.params[0].clone()].map(|spec| ParamSpec { name: "w".into(), ..spec });
+    assert!(check_names(&twice).unwrap_err().to_string().contains("two tensors are called w"));
 }
 
 proptest! {

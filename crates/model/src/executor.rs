@@ -81,6 +81,10 @@ pub trait Executor {
     /// The graph it runs.
     fn graph(&self) -> &Graph;
 
+    /// The arithmetic whose bytes it gives, `fma` say: executors of one arithmetic give the same bytes for the same
+    /// calls. Checkpoints record it, and a run that goes on with another is told that its bytes will differ.
+    fn arithmetic(&self) -> &str;
+
     /// Replaces parameters and running statistics (logical layout, the table of the same graph).
     fn set_params(&mut self, params: &Params) -> Result<(), Self::Error>;
 

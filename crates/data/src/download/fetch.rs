@@ -51,6 +51,9 @@ struct Part<'a> {
 enum Failure {
     /// Trying again may help.
     Again(String),
+    /// The server was not reached. Of one that has sent something, trying again may help; of another it mostly means
+    /// a wrong address or a firewall, and waiting would only cost time.
+    Unreached(String),
     /// This address will not give the file.
     Never(String),
     /// The file at this address is another one: its hash, or `None` for an archive that cannot be unpacked.
@@ -94,7 +97,7 @@ impl Fetcher<'_> {
             match self.one_address(&url, part) {
                 Ok(()) => return Ok(()),
                 Err(Failure::Fatal(error)) => return Err(error),
-                Err(Failure::Again(reason) | Failure::Never(reason)) => {
+                Err(Failure::Again(reason) | Failure::Unreached(reason) | Failure::Never(reason)) => {
                     tried.push(format!("{url}: {reason}"))
                 }
                 Err(Failure::Foreign(None)) => tried.push(format!("{url}: a damaged archive")),
@@ -121,7 +124,7 @@ impl Fetcher<'_> {
         let agent = agent(url);
         let mut most = part.len()?;
         let mut begun_earlier = most > 0;
-        let mut fruitless = 0;
+        let (mut fruitless, mut has_sent) = (0, false);
         loop {
             match self.attempt(&agent, url, part) {
                 Ok(()) => {
@@ -134,8 +137,10 @@ impl Fetcher<'_> {
                     }
                     most = 0;
                 }
-                Err(Failure::Again(reason)) => {
+                Err(Failure::Unreached(reason)) if !has_sent => return Err(Failure::Never(reason)),
+                Err(Failure::Again(reason) | Failure::Unreached(reason)) => {
                     let len = part.len()?;
+                    has_sent |= len > most;
                     fruitless = if len > most { 0 } else { fruitless + 1 };
                     most = most.max(len);
                     if fruitless == FRUITLESS {
@@ -265,11 +270,7 @@ impl<'a> Part<'a> {
         self.handle.sync_all().map_err(DataError::io("write", &self.path))?;
         fs::rename(&self.path, path).map_err(DataError::io("rename", &self.path))?;
         #[cfg(unix)]
-        if let Some(folder) = path.parent() {
-            File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(DataError::io("write", folder))?;
-        }
+        path.parent().map_or(Ok(()), sync_folder)?;
         Ok(())
     }
 }
@@ -319,16 +320,32 @@ fn content_range(response: &Response<Body>) -> Option<(Option<u64>, Option<u64>)
 /// Whether a request that failed before its answer came is worth another attempt.
 fn failure(error: &ureq::Error) -> Failure {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
-    let passing = match error {
-        ureq::Error::Io(error) => {
-            matches!(
-                error.kind(),
-                BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof
-            )
-        }
-        _ => false,
-    };
     let text = error.to_string();
     let reason = text.strip_prefix("io: ").unwrap_or(&text).to_owned();
-    if passing { Failure::Again(reason) } else { Failure::Never(reason) }
+    match error {
+        ureq::Error::Io(error) => match error.kind() {
+            BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof => {
+                Failure::Again(reason)
+            }
+            // refused, no route, network down
+            _ => Failure::Unreached(reason),
+        },
+        ureq::Error::Timeout(_)
+        | ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_) => Failure::Unreached(reason),
+        _ => Failure::Never(reason),
+    }
+}
+
+/// Flushes a folder, so that a new name in it survives a crash right after.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> Result<(), DataError> {
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // some network and FUSE file systems have no such thing for folders
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        result => result.map_err(DataError::io("write", folder)),
+    }
 }

@@ -275,6 +275,53 @@ fn a_busy_server_is_asked_again() {
 }
 
 #[test]
+fn a_server_that_goes_away_in_the_middle_is_waited_for() {
+    let data = content();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn({
+        let data = data.clone();
+        move || {
+            let answer = |listener: &TcpListener, sent| {
+                let mut stream = listener.accept().unwrap().0;
+                let request = read_request(&stream).unwrap();
+                stream.write_all(&ranged(&data, &request, sent)).unwrap();
+                request.from
+            };
+            assert_eq!(answer(&listener, 100_000), None);
+            // refused at the first attempt (after 0.3 s), back before the third and last
+            drop(listener);
+            std::thread::sleep(Duration::from_millis(450));
+            let listener = TcpListener::bind(address).unwrap();
+            assert!(
+                answer(&listener, usize::MAX).is_some_and(|from| from > 0),
+                "it goes on where it stopped"
+            );
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let bases = [format!("http://{address}/")];
+    let pause = Duration::from_millis(300);
+    let mut fetcher = Fetcher { bases: &bases, folder: folder.path(), pause, progress: &mut |_, _, _| {} };
+    fetcher.fetch(&file_of(&data)).unwrap();
+    server.join().unwrap();
+    assert_done(folder.path(), &data);
+}
+
+#[test]
+fn an_address_that_was_never_reached_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("toy-ubyte.gz.part"), b"of an earlier call").unwrap();
+    let started = std::time::Instant::now();
+    let bases = ["http://127.0.0.1:1/".to_owned()];
+    let pause = Duration::from_secs(60);
+    let mut fetcher = Fetcher { bases: &bases, folder: folder.path(), pause, progress: &mut |_, _, _| {} };
+    let error = fetcher.fetch(&file_of(&content())).unwrap_err();
+    assert!(matches!(error, DataError::Download { kept: true, .. }), "{error}");
+    assert!(started.elapsed() < pause);
+}
+
+#[test]
 fn a_server_that_never_gets_further_is_given_up() {
     let data = content();
     let server = Server::start({
