@@ -4,6 +4,7 @@
 
 mod arguments;
 mod bench;
+mod cgroup;
 mod data;
 mod doctor;
 mod environment;
