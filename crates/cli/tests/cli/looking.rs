@@ -78,6 +78,23 @@ fn bench_gives_the_agreed_fields() {
 }
 
 #[test]
+fn batches_that_no_machine_holds_are_refused() {
+    let place = Place::new();
+    for batch in ["10000000", "18446744073709551615"] {
+        for command in ["bench train", "bench infer"] {
+            let said = place.plusx(&format!("{command} --batch-size {batch}"));
+            assert_eq!(said.code, Some(1), "{said:?}");
+            for part in [batch, "smaller batch"] {
+                assert!(said.stderr.contains(part), "{part}: {said:?}");
+            }
+        }
+    }
+    let said = place.plusx("plan --batch-size 18446744073709551615");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.contains("smaller batch"), "{said:?}");
+}
+
+#[test]
 fn a_profile_names_steps_and_kernels() {
     let place = Place::new();
     let said = place.ok("bench train --input 1x32x32 --batch 4 --steps 2 --profile");
