@@ -8,6 +8,7 @@ mod machine;
 mod options;
 mod python;
 mod setup;
+mod skips;
 mod stages;
 mod tidy;
 
@@ -20,7 +21,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test [--stage NAME]   what continuous integration runs: sets up what the tests need, then formatting, clippy,
-                        documentation, tests, the release build and tidy; --stage runs one of them
+                        documentation, tests, the release build and tidy; --stage runs one of them; tests that skipped
+                        are listed at the end
   tidy                  rules of the house that reading the tree can check
   bench train           a training step beside PyTorch, alternately; writes docs/benchmarks/<date>-<cpu>/
       --rounds N (3) --steps K (5) --threads T (all) --batch-size B (256) --input CxHxW (1x96x96) --isa L (auto)
