@@ -144,6 +144,10 @@ fn without_the_full_set_the_sample_is_used_and_said() {
         return;
     }
     let said = crate::program::start(command).wait();
+    if said.code == Some(77) {
+        println!("SKIPPED: the full data set cannot be hidden here: {}", said.stderr);
+        return;
+    }
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.stdout.contains("fashion-mnist-mini"), "{said:?}");
     for part in ["plusx data get fashion-mnist", "sample"] {
