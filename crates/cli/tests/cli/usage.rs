@@ -30,6 +30,7 @@ fn senseless_options_are_refused_with_a_hint() {
         ("summary --input 1x40000x40000", "input"),
         ("plan --input 1x40000x40000", "input"),
         ("bench train --input 1x40000x40000", "input"),
+        ("plan --threads 2", "--threads"),
         ("bench train --steps 0", "--steps"),
         ("bench", "train"),
         ("predict --weights w.safetensors", "IMAGE"),
