@@ -5,6 +5,7 @@ mod bench;
 mod command;
 mod golden;
 mod machine;
+mod notices;
 mod options;
 mod python;
 mod setup;
@@ -32,6 +33,7 @@ cargo xtask COMMAND
       --filter TEXT (part of the name of a kernel or layer) --out DIR
   bench start           from the start of `plusx train` to the end of its first step; writes there too
       --rounds N (5) --data NAME (fashion-mnist-mini) --out DIR
+  notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
   golden                makes tests/golden/ again (needs PyTorch: --venv or --python, else it is set up under target/)
 ";
 
@@ -55,6 +57,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
         ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
+        ["notices"] => notices::write(&root),
         ["golden", rest @ ..] => golden::run(&root, rest),
         [] | ["help" | "-h" | "--help"] => {
             print!("{HELP}");

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use crate::command::{cargo, run as run_command, watch};
 use crate::machine::levels;
 use crate::options::Options;
-use crate::{setup, skips, tidy};
+use crate::{notices, setup, skips, tidy};
 
 /// One stage.
 struct Stage {
@@ -27,6 +27,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "format", run: |root, _| format(root) },
     Stage { name: "clippy", run: |root, _| clippy(root) },
     Stage { name: "docs", run: |root, _| docs(root) },
+    Stage { name: "notices", run: |root, _| notices::check(root) },
     Stage { name: "tests", run: tests },
     Stage { name: "doctests", run: |root, _| doctests(root) },
     Stage { name: "release", run: |root, _| release(root) },

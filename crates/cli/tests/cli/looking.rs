@@ -140,9 +140,11 @@ fn eval_and_predict_read_what_train_wrote() {
 }
 
 #[test]
-fn licences_name_the_sample() {
+fn licences_name_what_is_inside() {
     let said = Place::new().ok("licenses");
-    for part in ["MIT", "Apache", "Fashion-MNIST", "Zalando"] {
+    let fonts = ["DejaVu", "Bitstream Vera Fonts Copyright", "Arev Fonts Copyright"];
+    let crates = ["kuva (MIT)", "James Ferguson", "webpki-roots", "safetensors"];
+    for part in ["MIT", "Apache", "Fashion-MNIST", "Zalando"].into_iter().chain(fonts).chain(crates) {
         assert!(said.stdout.contains(part), "{part}");
     }
 }
