@@ -12,7 +12,8 @@
 #               `bytes`; "" for all: hours, because the references are f64 loops
 #   --keep DIR  works in DIR and leaves everything there; default: a temporary directory
 #
-# Exit status: 0 equal bytes; 1 not equal, or a test failed; 2 something is missing or the emulator did not finish.
+# Exit status: 0 equal bytes; 1 not equal, or a test failed; 2 something is missing, does not build, or did not run: what
+# was never compared is no success.
 # Takes about four minutes of a core, half of them the emulated machine unpacking its kernel.
 #
 # Debian packages: bochs bochs-term bochsbios isolinux syslinux-common xorriso busybox-static cpio, and a kernel:
@@ -64,7 +65,7 @@ trap 'exit 2' INT TERM
 
 # 1. The program, and what this machine says. A target of its own keeps the flag away from build scripts.
 export RUSTFLAGS='-C target-feature=+crt-static'
-cargo build --release --target "$target" -p plusx-kernels --example levels
+cargo build --release --target "$target" -p plusx-kernels --example levels || fail "the program does not build"
 built=$(cargo metadata --format-version 1 --no-deps | grep -o '"target_directory":"[^"]*"' | cut -d'"' -f4)
 rm -rf "$work/root" "$work/iso"
 mkdir -p "$work/root/bin" "$work/root/proc" "$work/root/dev" "$work/root/tests" "$work/iso/isolinux"
@@ -72,14 +73,17 @@ cp "$built/$target/release/examples/levels" "$work/root/levels"
 "$work/root/levels" >"$work/native.txt" || fail "levels of this machine differ: see levels without the emulator first"
 if [ -n "$tests" ]; then
     release="--release --target $target"
+    # to a file first: a pipe would hide that cargo failed
     # shellcheck disable=SC2086
     {
-        cargo test $release -p plusx-kernels --lib --tests --no-run --message-format=json
-        cargo test $release -p plusx-engine --test bytes --no-run --message-format=json
-    } | grep '"test":true' | grep -o '"executable":"[^"]*"' | cut -d'"' -f4 |
-        while read -r program; do
-            cp "$program" "$work/root/tests/$(basename "$program" | sed 's/-[0-9a-f]*$//')"
-        done
+        cargo test $release -p plusx-kernels --lib --tests --no-run --message-format=json &&
+            cargo test $release -p plusx-engine --test bytes --no-run --message-format=json
+    } >"$work/built.json" || fail "the tests do not build"
+    grep '"test":true' "$work/built.json" | grep -o '"executable":"[^"]*"' | cut -d'"' -f4 >"$work/programs.txt"
+    [ -s "$work/programs.txt" ] || fail "cargo built no test"
+    while read -r program; do
+        cp "$program" "$work/root/tests/$(basename "$program" | sed 's/-[0-9a-f]*$//')"
+    done <"$work/programs.txt"
 fi
 
 # 2. A machine with one disc: kernel, and an initramfs of busybox and the program.
@@ -167,7 +171,18 @@ grep -q '^guest: done' "$work/emulated.txt" || fail "the emulated machine did no
 grep -E '^(model name|levels|running|test |[0-9]+ comparisons|/tests)' "$work/emulated.txt"
 grep -E '^[0-9a-f]{16} ' "$work/emulated.txt" | grep -v /avx512 | sort >"$work/emulated.shared"
 grep -E '^[0-9a-f]{16} ' "$work/native.txt" | grep -v /avx512 | sort >"$work/native.shared"
-echo "$(wc -l <"$work/native.shared") hashes of levels that this machine has too"
+hashes=$(wc -l <"$work/native.shared")
+echo "$hashes hashes of levels that this machine has too"
+[ "$hashes" -gt 0 ] || fail "this machine printed no hash to compare with"
+grep -qE '^[0-9a-f]{16} [^ ]*/avx512 ' "$work/emulated.txt" || fail "the emulated machine ran no AVX-512 kernel"
+if [ -n "$tests" ]; then
+    ran=$(grep -cE '^test .* \.\.\. ok' "$work/emulated.txt" || true)
+    echo "$ran tests passed inside"
+    [ "$ran" -gt 0 ] || fail "no test ran: is there one called '$filter'?"
+    ended=$(grep -c '^/tests/.* exit status: ' "$work/emulated.txt" || true)
+    programs=$(wc -l <"$work/programs.txt")
+    [ "$ended" -eq "$programs" ] || fail "only $ended of $programs test programs came to their end"
+fi
 status=0
 if ! diff "$work/native.shared" "$work/emulated.shared" >"$work/shared.diff"; then
     echo "the emulator computes other values than this machine: $(grep -c '^>' "$work/shared.diff") hashes"

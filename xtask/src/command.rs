@@ -1,10 +1,11 @@
 //! Running other programs: shown before they run, their failure an error that repeats what was run.
 
 use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 /// cargo itself: the one that runs us.
 pub(crate) fn cargo(root: &Path) -> Command {
@@ -34,6 +35,24 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{line}` failed: {status}");
     }
     Ok(())
+}
+
+/// Runs it with our output, and gives back what it printed on stdout beside how it ended.
+pub(crate) fn watch(command: &mut Command) -> Result<(String, Result<()>)> {
+    let line = shown(command);
+    eprintln!("$ {line}");
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{line}`"))?;
+    let mut text = String::new();
+    for printed in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).split(b'\n')) {
+        let printed = String::from_utf8_lossy(&printed?).into_owned();
+        println!("{printed}");
+        text.push_str(&printed);
+        text.push('\n');
+    }
+    let status = child.wait()?;
+    let result = if status.success() { Ok(()) } else { Err(anyhow!("`{line}` failed: {status}")) };
+    Ok((text, result))
 }
 
 /// Runs it and gives back what it printed; its stderr is ours.

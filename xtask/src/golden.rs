@@ -1,4 +1,4 @@
-//! `cargo xtask golden`: makes tests/golden/ again.
+//! `cargo xtask golden`: makes the golden data again: of networks and of the resize.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,9 +9,12 @@ use crate::command::run as run_command;
 use crate::options::Options;
 use crate::python;
 
-/// Runs tools/golden.py.
+/// Runs tools/golden.py and tools/golden_resize.py.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let options = Options::parse(arguments, &python::OPTIONS)?;
-    let python = python::with_torch(root, &options)?;
-    run_command(Command::new(python).current_dir(root).args(["tools/golden.py", "--out", "tests/golden"]))
+    // both are looked for before anything is written
+    let torch = python::with(root, &options, python::TORCH)?;
+    let opencv = python::with(root, &options, python::OPENCV)?;
+    run_command(Command::new(torch).current_dir(root).args(["tools/golden.py", "--out", "tests/golden"]))?;
+    run_command(Command::new(opencv).current_dir(root).arg("tools/golden_resize.py"))
 }

@@ -5,9 +5,11 @@ mod bench;
 mod command;
 mod golden;
 mod machine;
+mod notices;
 mod options;
 mod python;
 mod setup;
+mod skips;
 mod stages;
 mod tidy;
 
@@ -20,7 +22,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test [--stage NAME]   what continuous integration runs: sets up what the tests need, then formatting, clippy,
-                        documentation, tests, the release build and tidy; --stage runs one of them
+                        documentation, tests, the release build and tidy; --stage runs one of them; tests that skipped
+                        are listed at the end
   tidy                  rules of the house that reading the tree can check
   bench train           a training step beside PyTorch, alternately; writes docs/benchmarks/<date>-<cpu>/
       --rounds N (3) --steps K (5) --threads T (all) --batch-size B (256) --input CxHxW (1x96x96) --isa L (auto)
@@ -30,7 +33,9 @@ cargo xtask COMMAND
       --filter TEXT (part of the name of a kernel or layer) --out DIR
   bench start           from the start of `plusx train` to the end of its first step; writes there too
       --rounds N (5) --data NAME (fashion-mnist-mini) --out DIR
-  golden                makes tests/golden/ again (needs PyTorch: --venv or --python, else it is set up under target/)
+  notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
+  golden                makes tests/golden/ and crates/data/tests/golden/ again (needs PyTorch and OpenCV: --venv or
+                        --python, else they are set up under target/)
 ";
 
 fn main() -> ExitCode {
@@ -53,6 +58,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
         ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
+        ["notices"] => notices::write(&root),
         ["golden", rest @ ..] => golden::run(&root, rest),
         [] | ["help" | "-h" | "--help"] => {
             print!("{HELP}");

@@ -11,41 +11,59 @@ use crate::options::Options;
 /// Options that choose an environment.
 pub(crate) const OPTIONS: [&str; 2] = ["venv", "python"];
 
-/// An interpreter that has torch and numpy.
-pub(crate) fn with_torch(root: &Path, options: &Options) -> Result<PathBuf> {
+/// Python modules, each as it is imported and as pip calls it.
+type Modules<'m> = &'m [(&'m str, &'m str)];
+
+/// What the peer's benchmark and the golden data of networks need.
+pub(crate) const TORCH: Modules<'_> = &[("torch", "torch"), ("numpy", "numpy")];
+
+/// What the golden data of the resize needs; its display is not used.
+pub(crate) const OPENCV: Modules<'_> = &[("cv2", "opencv-python-headless"), ("numpy", "numpy")];
+
+/// An interpreter that has these modules.
+pub(crate) fn with(root: &Path, options: &Options, modules: Modules<'_>) -> Result<PathBuf> {
     if let Some(python) = options.text("python") {
-        return check(PathBuf::from(python));
+        return check(PathBuf::from(python), modules);
     }
     if let Some(folder) = options.text("venv") {
-        return check(interpreter(Path::new(folder)));
+        return check(interpreter(Path::new(folder)), modules);
     }
     let folder = target_folder(root)?.join("torch-venv");
     let python = interpreter(&folder);
-    if !has_torch(&python) {
-        make(&folder, &python)?;
+    if !has(&python, modules) {
+        make(&folder, &python, modules)?;
     }
-    check(python)
+    check(python, modules)
 }
 
 fn interpreter(folder: &Path) -> PathBuf {
     if cfg!(windows) { folder.join("Scripts/python.exe") } else { folder.join("bin/python") }
 }
 
-fn has_torch(python: &Path) -> bool {
-    succeeds(Command::new(python).args(["-c", "import torch, numpy"]))
+fn has(python: &Path, modules: Modules<'_>) -> bool {
+    let names: Vec<&str> = modules.iter().map(|(import, _)| *import).collect();
+    succeeds(Command::new(python).args(["-c", &format!("import {}", names.join(", "))]))
 }
 
-fn check(python: PathBuf) -> Result<PathBuf> {
-    if !has_torch(&python) {
-        bail!("{} cannot import torch and numpy: `{0} -m pip install torch numpy`", python.display());
+fn check(python: PathBuf, modules: Modules<'_>) -> Result<PathBuf> {
+    if !has(&python, modules) {
+        let (imports, packages): (Vec<&str>, Vec<&str>) = modules.iter().copied().unzip();
+        bail!(
+            "{0} cannot import {1}: `{0} -m pip install {2}`",
+            python.display(),
+            imports.join(" and "),
+            packages.join(" ")
+        );
     }
     Ok(python)
 }
 
-fn make(folder: &Path, python: &Path) -> Result<()> {
+fn make(folder: &Path, python: &Path, modules: Modules<'_>) -> Result<()> {
     let system = ["python3", "python"].into_iter().find(|name| exists(name));
     let system = system.context("PyTorch needs Python 3.10 or newer: no python3 was found")?;
+    // on a folder that is there already this changes nothing
     run(Command::new(system).args(["-m", "venv"]).arg(folder))
         .context("on Debian the module venv is in the package python3-venv")?;
-    run(Command::new(python).args(["-m", "pip", "install", "--quiet", "torch", "numpy"]))
+    let packages = modules.iter().map(|(_, package)| package);
+    run(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(packages))
 }

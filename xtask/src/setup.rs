@@ -1,6 +1,6 @@
 //! What the tests need beyond Rust: rustfmt, clippy, and the full Fashion-MNIST set.
 //!
-//! Root on Debian gets the data set installed; everybody else is told what is missing and which tests then work on less.
+//! Root on Debian gets the data set installed; everybody else is told what is missing and which tests then skip.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ const FOLDER: &str = "/usr/share/datasets/fashion-mnist";
 pub(crate) fn run_all(root: &Path) -> Result<()> {
     component(root, "rustfmt", "fmt")?;
     component(root, "clippy", "clippy")?;
-    data_set();
+    data_set(root);
     if !has_nextest(root) {
         eprintln!(
             "cargo-nextest is not installed: `cargo test` runs the tests instead, one crate after another"
@@ -43,8 +43,8 @@ fn component(root: &Path, name: &str, subcommand: &str) -> Result<()> {
     bail!("{name} is missing: `rustup component add {name}`, or the package of your distribution that has it")
 }
 
-fn data_set() {
-    if has_full_set() {
+fn data_set(root: &Path) {
+    if is_installed() || is_found(root) {
         return;
     }
     if is_root() && exists("apt-get") {
@@ -54,18 +54,25 @@ fn data_set() {
             eprintln!("{error:#}");
         }
     }
-    if !has_full_set() {
+    if !is_installed() {
         eprintln!(
             "the full Fashion-MNIST set is missing (on Debian: `apt-get install {PACKAGE}`; anywhere:\n\
              `cargo run --release -- data get fashion-mnist`). The tests go on with the sample that is embedded in\n\
-             the program; only the ones that compare that sample, or resized pictures, with the full set skip, and\n\
-             say so."
+             the program; only the ones that compare that sample with the full set, or fetch the full set from a\n\
+             server of their own, skip, and are listed at the end."
         );
     }
 }
 
-fn has_full_set() -> bool {
+/// Whether Debian's package is there.
+fn is_installed() -> bool {
     std::fs::read_dir(FOLDER).is_ok_and(|mut files| files.next().is_some())
+}
+
+/// Whether the program, and so the tests, find the set elsewhere: in `$PLUSX_DATA` or the user's cache folder. The
+/// program is one that the tests need built in any case.
+fn is_found(root: &Path) -> bool {
+    run(cargo(root).args(["run", "--package", "plusx-cli", "--", "data", "path", "fashion-mnist"])).is_ok()
 }
 
 fn is_root() -> bool {

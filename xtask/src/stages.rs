@@ -2,38 +2,42 @@
 //!
 //! A stage that fails does not stop the ones after it: one run shows everything that is wrong.
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::command::{cargo, run as run_command};
+use crate::command::{cargo, run as run_command, watch};
 use crate::machine::levels;
 use crate::options::Options;
-use crate::{setup, tidy};
+use crate::{notices, setup, skips, tidy};
 
 /// One stage.
 struct Stage {
     name: &'static str,
-    run: fn(&Path) -> Result<()>,
+    /// Also tells which tests skipped.
+    run: fn(&Path, &mut Vec<String>) -> Result<()>,
 }
 
 /// In order: what fails fastest comes first.
 const STAGES: &[Stage] = &[
-    Stage { name: "setup", run: setup::run_all },
-    Stage { name: "tidy", run: tidy::run },
-    Stage { name: "format", run: format },
-    Stage { name: "clippy", run: clippy },
-    Stage { name: "docs", run: docs },
+    Stage { name: "setup", run: |root, _| setup::run_all(root) },
+    Stage { name: "tidy", run: |root, _| tidy::run(root) },
+    Stage { name: "format", run: |root, _| format(root) },
+    Stage { name: "clippy", run: |root, _| clippy(root) },
+    Stage { name: "docs", run: |root, _| docs(root) },
+    Stage { name: "notices", run: |root, _| notices::check(root) },
     Stage { name: "tests", run: tests },
-    Stage { name: "doctests", run: doctests },
-    Stage { name: "release", run: release },
+    Stage { name: "doctests", run: |root, _| doctests(root) },
+    Stage { name: "release", run: |root, _| release(root) },
 ];
 
 /// How a stage ended.
 struct Outcome {
     name: &'static str,
     took: Duration,
+    skips: Vec<String>,
     error: Option<String>,
 }
 
@@ -53,14 +57,18 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         eprintln!("\n== summary ==");
         outcomes.iter().for_each(|outcome| eprintln!("{}", line(outcome)));
     }
+    for skip in outcomes.iter().flat_map(|outcome| &outcome.skips) {
+        eprintln!("skipped   {skip}");
+    }
     let failed: Vec<&str> = outcomes.iter().filter(|one| one.error.is_some()).map(|one| one.name).collect();
     let total: Duration = outcomes.iter().map(|one| one.took).sum();
     let total = total.as_secs_f64();
+    let skipped = outcomes.iter().map(|one| one.skips.len()).sum::<usize>();
     if !failed.is_empty() {
         bail!("failed: {} ({} of {} stages, {total:.0} s)", failed.join(", "), failed.len(), outcomes.len());
     }
     println!(
-        "all {} stages passed in {total:.0} s; levels of this machine: {}",
+        "all {} stages passed in {total:.0} s; tests that skipped: {skipped}; levels of this machine: {}",
         outcomes.len(),
         levels().join(", ")
     );
@@ -70,8 +78,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
 fn observe(root: &Path, stage: &Stage) -> Outcome {
     eprintln!("\n== {} ==", stage.name);
     let start = Instant::now();
-    let error = (stage.run)(root).err().map(|error| format!("{error:#}"));
-    let outcome = Outcome { name: stage.name, took: start.elapsed(), error };
+    let mut skips = Vec::new();
+    let error = (stage.run)(root, &mut skips).err().map(|error| format!("{error:#}"));
+    let outcome = Outcome { name: stage.name, took: start.elapsed(), skips, error };
     eprintln!("{}", line(&outcome));
     outcome
 }
@@ -96,14 +105,26 @@ fn docs(root: &Path) -> Result<()> {
 
 /// Unit, property, golden and command-line tests. Tests of kernels and of the engine go through every level that the
 /// machine supports by themselves.
-fn tests(root: &Path) -> Result<()> {
+fn tests(root: &Path, skips: &mut Vec<String>) -> Result<()> {
     let mut command = cargo(root);
-    if setup::has_nextest(root) {
-        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
-    } else {
+    if !setup::has_nextest(root) {
         command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"]);
+        let (text, result) = watch(command.args(["--", "--show-output"]))?;
+        *skips = skips::found(&text);
+        return result;
     }
-    run_command(&mut command)
+    // as .config/nextest.toml says; the one of an earlier run must not stand for this one
+    let record = root.join("target/nextest/default/junit.xml");
+    let _ = fs::remove_file(&record);
+    command.args(["nextest", "run", "--profile", "default", "--workspace", "--no-fail-fast"]);
+    let result = run_command(&mut command);
+    match fs::read_to_string(&record) {
+        Ok(text) => *skips = skips::found(&text),
+        // without a record there was no run, which has said why
+        Err(_) if result.is_err() => {}
+        Err(error) => bail!("cannot read {} to see which tests skipped: {error}", record.display()),
+    }
+    result
 }
 
 fn doctests(root: &Path) -> Result<()> {

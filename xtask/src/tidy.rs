@@ -119,6 +119,11 @@ const RULES: &[Rule] = &[
         wanted: "docs/dependencies.md says of every dependency why it is there, and of no other",
         check: arrows::documented,
     },
+    Rule {
+        name: "operations",
+        wanted: "docs/adding-an-op.md names the files that list every operation, at most eight",
+        check: documents::operations,
+    },
     Rule { name: "links", wanted: "links between documents lead somewhere", check: documents::links },
     Rule { name: "commands", wanted: "the README shows the two commands", check: documents::commands },
 ];

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Doctor(crate::doctor::DoctorArguments),
     /// Fetch and find data sets
     Data(crate::data::DataArguments),
-    /// Print the licences of plusx and of what is embedded in it
+    /// Print the licences of plusx, and of the images, fonts and crates inside it
     Licenses,
 }
 

@@ -2,11 +2,11 @@
 
 use crate::arguments::{DEFAULT_MODEL, Isa, at_least_one, isa};
 use crate::environment::Environment;
-use crate::screen::{note, result};
+use crate::screen::{bytes, note, result};
 use crate::{exit, machine, profile};
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use plusx_engine::{Engine, EngineOptions};
+use plusx_engine::{Engine, EngineOptions, Mode};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
 use plusx_model::init::{Init, initialize};
 use plusx_model::random::{Philox, uniform24};
@@ -76,9 +76,6 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
     let graph = crate::plan::graph(&arguments.model, arguments.input, CLASSES)?;
     let (input, batch) = (graph.input_shape(), arguments.batch_size);
     let params = initialize(&graph, Init::Xavier, SEED);
-    let images = made_up_images(input.len() * batch);
-    let labels: Vec<u32> = (0..batch as u32).map(|index| index % CLASSES as u32).collect();
-
     let threads = environment.threads(arguments.threads);
     let level = arguments.isa.level();
     let mut engine = Engine::new(
@@ -86,6 +83,13 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         EngineOptions { threads, level, exact: arguments.exact, profile: arguments.profile },
     )?;
     engine.set_params(&params)?;
+
+    // the plan comes first: it refuses sizes that cannot be counted
+    let mode = if trains { Mode::train() } else { Mode::infer(&[engine.graph().output()]) };
+    let planned = engine.plan(mode, batch)?.memory_bytes();
+    check_memory(batch, planned.saturating_add(batch.saturating_mul(size_of::<f32>() * input.len())))?;
+    let images = exactly(made_up_pixels(), input.len() * batch, batch)?;
+    let labels = exactly((0..CLASSES as u32).cycle(), batch, batch)?;
     let step = |engine: &mut Engine| -> Result<f64> {
         let start = Instant::now();
         let images = Images { data: &images, n: batch };
@@ -157,13 +161,34 @@ impl Report<'_> {
     }
 }
 
-/// Values in [0, 1), as pixels are.
-fn made_up_images(len: usize) -> Vec<f32> {
+/// Refuses a batch that the machine has no room for: the system would promise the memory and later kill the process.
+fn check_memory(batch: usize, needed: usize) -> Result<()> {
+    match machine::memory_left() {
+        Some(left) if needed as u64 > left => bail!(
+            "--batch-size {batch} takes {} of memory, but only {} are available: use a smaller batch",
+            bytes(needed as u64),
+            bytes(left)
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The first `count` of endless `values`, for a batch of `batch` images.
+fn exactly<T>(values: impl Iterator<Item = T>, count: usize, batch: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).with_context(|| {
+        format!("--batch-size {batch}: no memory for the made-up images; use a smaller batch")
+    })?;
+    list.extend(values.take(count));
+    Ok(list)
+}
+
+/// Values in [0, 1), as pixels are, without end.
+fn made_up_pixels() -> impl Iterator<Item = f32> {
     // a stream that no part of a training run draws from
     const STREAM: u32 = 0x7e_be4c;
     let generator = Philox::new(SEED, STREAM);
-    let blocks = (0..len.div_ceil(4)).flat_map(|index| generator.block([0, 0, 0, index as u32]));
-    blocks.take(len).map(uniform24).collect()
+    (0u64..).flat_map(move |index| generator.block([0, 0, (index >> 32) as u32, index as u32])).map(uniform24)
 }
 
 /// The value below which a `share` of `sorted` lies: the nearest rank.

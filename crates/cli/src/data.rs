@@ -44,7 +44,7 @@ struct GetArguments {
 struct PathArguments {
     /// Data set
     name: String,
-    /// Folder to look in first
+    /// Folder to look in, and nowhere else
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }

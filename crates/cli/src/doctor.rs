@@ -2,9 +2,8 @@
 
 use crate::arguments::FASHION_MNIST;
 use crate::environment::Environment;
-use crate::exit;
-use crate::machine;
 use crate::screen::{bytes, result};
+use crate::{cgroup, exit, machine};
 use anyhow::Result;
 use clap::Args;
 use plusx_engine::Level;
@@ -62,11 +61,11 @@ impl Findings {
             "isa_levels": self.levels.iter().map(|level| level.name()).collect::<Vec<_>>(),
             "physical_cores": machine::physical_cores(),
             "available_parallelism": self.granted,
-            "cgroup_cores": machine::cgroup_cores(),
+            "cgroup_cores": cgroup::cores(),
             "threads": self.threads,
             "memory_bytes": total,
             "memory_available_bytes": available,
-            "cgroup_memory_bytes": machine::cgroup_memory(),
+            "cgroup_memory_bytes": cgroup::memory(),
             "huge_pages": machine::huge_pages(),
             "fashion_mnist": self.data,
         })
@@ -77,13 +76,13 @@ impl Findings {
         let unknown = || "unknown".to_string();
         let names: Vec<_> = self.levels.iter().rev().map(|level| level.name()).collect();
         let cores = machine::physical_cores().map_or_else(unknown, |count| count.to_string());
-        let quota = machine::cgroup_cores()
-            .map_or("no limit".to_string(), |cores| format!("limited to {cores:.2} cores"));
+        let quota =
+            cgroup::cores().map_or("no limit".to_string(), |cores| format!("limited to {cores:.2} cores"));
         let memory = machine::memory().map_or_else(unknown, |(total, available)| {
             format!("{}, {} available", bytes(total), bytes(available))
         });
-        let group_memory = machine::cgroup_memory()
-            .map_or("no limit".to_string(), |limit| format!("limited to {}", bytes(limit)));
+        let group_memory =
+            cgroup::memory().map_or("no limit".to_string(), |limit| format!("limited to {}", bytes(limit)));
         let threads = match self.threads_from {
             Some(name) => format!("{} (from {name})", self.threads),
             None => self.threads.to_string(),

@@ -1,4 +1,5 @@
-//! The environment variables plusx honours, read once, here, and handed down.
+//! The environment variables that decide where data are found and how many threads compute: read once, here, and handed
+//! down. Those that say what the terminal can show (`TERM`, `NO_COLOR`, `CLICOLOR`) are `screen`'s.
 
 use plusx_data::{FindOptions, cache_dir};
 use std::path::{Path, PathBuf};

@@ -105,10 +105,13 @@ fn of_train(error: &TrainError) -> Option<u8> {
     }
 }
 
+/// Networks are described by options, so what is wrong with one is wrong with an option. Networks in weight files are
+/// not: their errors come as [`FormatError`] and name the file.
 fn of_model(error: &ModelError) -> Option<u8> {
     match error {
-        ModelError::UnknownModel { .. } => Some(USAGE),
-        _ => Some(FAILED),
+        // no option leads here: the program contradicts itself
+        ModelError::Malformed { .. } | ModelError::ParamLength { .. } => Some(FAILED),
+        _ => Some(USAGE),
     }
 }
 

@@ -1,6 +1,7 @@
-//! What the machine is, as far as the system tells: processor, cores, limits, memory. Linux tells most; elsewhere the
-//! answers are `None`.
+//! What the machine is, as far as the system tells: processor, cores, memory. Linux tells most; elsewhere the answers
+//! are `None`.
 
+use crate::cgroup;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -30,29 +31,10 @@ pub(crate) fn peak_memory() -> Option<u64> {
     kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM")
 }
 
-/// Processor time this control group may use, in cores; `None` without a limit.
-pub(crate) fn cgroup_cores() -> Option<f64> {
-    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|&value| value > 0.0);
-    let v2 = || {
-        let text = fs::read_to_string("/sys/fs/cgroup/cpu.max").ok()?;
-        let (quota, period) = text.trim().split_once(' ')?;
-        Some(number(quota)? / number(period)?)
-    };
-    let v1 = || {
-        let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/cpu/cpu.cfs_{name}_us")).ok();
-        Some(number(&read("quota")?)? / number(&read("period")?)?)
-    };
-    v2().or_else(v1)
-}
-
-/// Memory this control group may use, in bytes; `None` without a limit.
-pub(crate) fn cgroup_memory() -> Option<u64> {
-    // version 1 writes "no limit" as a number near 2^63
-    const UNLIMITED: u64 = 1 << 60;
-    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .into_iter()
-        .find_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok())
-        .filter(|&limit| limit < UNLIMITED)
+/// Memory this process can still get, in bytes: what is free, or what its control group may use, if that is less.
+pub(crate) fn memory_left() -> Option<u64> {
+    let free = memory().map(|(_, available)| available);
+    [free, cgroup::memory()].into_iter().flatten().min()
 }
 
 /// Whether the kernel backs large buffers with huge pages: `always`, `madvise` or `never`.

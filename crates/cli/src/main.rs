@@ -4,6 +4,7 @@
 
 mod arguments;
 mod bench;
+mod cgroup;
 mod data;
 mod doctor;
 mod environment;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         Command::Eval(options) => eval::run(&options, &environment),
         Command::Predict(options) => predict::run(&options, &environment),
         Command::Summary(options) => summary::run(&options),
-        Command::Plan(options) => plan::run(&options, &environment),
+        Command::Plan(options) => plan::run(&options),
         Command::Bench(options) => bench::run(&options, &environment),
         Command::Doctor(options) => doctor::run(&options, &environment),
         Command::Data(options) => data::run(&options, &environment),

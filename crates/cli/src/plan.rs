@@ -1,7 +1,6 @@
 //! `plusx plan`: the steps and buffers with which the engine runs a network.
 
 use crate::arguments::{DEFAULT_MODEL, Isa, at_least_one, isa};
-use crate::environment::Environment;
 use crate::exit;
 use crate::screen::{bytes, note, result};
 use anyhow::Result;
@@ -28,9 +27,6 @@ pub(crate) struct PlanArguments {
     /// What the network is run for
     #[arg(long, value_enum, default_value_t = Purpose::Train)]
     mode: Purpose,
-    /// Threads to compute with
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    threads: Option<usize>,
     /// Instruction set: auto, avx512, avx2 or portable
     #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
     isa: Isa,
@@ -49,10 +45,11 @@ pub(crate) enum Purpose {
 }
 
 /// Runs the command.
-pub(crate) fn run(arguments: &PlanArguments, environment: &Environment) -> Result<u8> {
+pub(crate) fn run(arguments: &PlanArguments) -> Result<u8> {
     let graph = graph(&arguments.model, arguments.input, 10)?;
+    // nothing is computed, and no plan depends on the number of threads
     let options = EngineOptions {
-        threads: environment.threads(arguments.threads),
+        threads: 1,
         level: arguments.isa.level(),
         exact: arguments.exact,
         ..EngineOptions::default()

@@ -36,7 +36,7 @@ pub struct DownloadOptions {
     pub mirror: Option<String>,
 }
 
-/// Fetches what is missing of Fashion-MNIST (30 MB in all) and returns the folder it is in.
+/// Fetches what is missing of Fashion-MNIST (31 MB in all) and returns the folder it is in.
 ///
 /// A file that is there and has the right content is left alone. A transfer that breaks off is taken up where it
 /// stopped, at once or by the next call: the bytes received so far are in `NAME.gz.part`. A file gets its name only

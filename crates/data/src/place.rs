@@ -104,7 +104,7 @@ fn in_place(place: &Path) -> Result<PathBuf, String> {
 
 fn ways() -> Vec<String> {
     let known = [
-        "plusx data get fashion-mnist, or plusx train --download (30 MB from the network; --mirror URL for another server)"
+        "plusx data get fashion-mnist, or plusx train --download (31 MB from the network; --mirror URL for another server)"
             .to_owned(),
         "on Debian and Ubuntu: apt-get install dataset-fashion-mnist".to_owned(),
         "--data-dir FOLDER with the four IDX files, plain or .gz".to_owned(),

@@ -1,12 +1,20 @@
 //! The embedded sample against the full set it is cut from.
 
-use plusx_data::{FindOptions, fashion, load, locate};
+use plusx_data::{FindOptions, cache_dir, fashion, load, locate};
+
+/// Wherever `plusx` finds it.
+fn everywhere() -> FindOptions {
+    let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    FindOptions { data_dir: None, env_dir: value("PLUSX_DATA").map(Into::into), cache_dir: cache_dir(value) }
+}
 
 #[test]
 fn the_sample_is_the_first_of_each_class() {
-    let options = FindOptions::default();
+    let options = everywhere();
     let Some(folder) = locate(fashion::NAME, &options) else {
-        eprintln!("SKIPPED: Fashion-MNIST is not installed (Debian: apt-get install dataset-fashion-mnist)");
+        eprintln!(
+            "SKIPPED: no full Fashion-MNIST (apt-get install dataset-fashion-mnist, plusx data get fashion-mnist)"
+        );
         return;
     };
     assert_eq!(fashion::verify(&folder).unwrap().len(), 4);

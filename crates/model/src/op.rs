@@ -35,8 +35,13 @@ impl Op {
     pub fn arity(&self) -> usize {
         match self {
             Op::Input => 0,
+            Op::Conv2d { .. }
+            | Op::BatchNorm { .. }
+            | Op::Relu
+            | Op::MaxPool2d { .. }
+            | Op::GlobalAvgPool2d
+            | Op::Dense { .. } => 1,
             Op::Add => 2,
-            _ => 1,
         }
     }
 
@@ -75,7 +80,12 @@ impl Op {
                 output.len() as u64 * taps as u64
             }
             Op::Dense { units, .. } => *units as u64 * input.len() as u64,
-            _ => 0,
+            Op::Input
+            | Op::BatchNorm { .. }
+            | Op::Relu
+            | Op::MaxPool2d { .. }
+            | Op::GlobalAvgPool2d
+            | Op::Add => 0,
         }
     }
 }

@@ -28,6 +28,12 @@ pub enum Error {
         /// Values given.
         given: usize,
     },
+    /// A tensor that the memory has no room for.
+    #[error("there is no memory for a tensor of shape {shape}: use fewer or smaller images")]
+    Memory {
+        /// The shape asked for.
+        shape: Shape,
+    },
     /// Images must be (images, channels, rows, columns).
     #[error("a network reads images of shape (images, channels, rows, columns), none of them 0, not {shape}")]
     NotImages {

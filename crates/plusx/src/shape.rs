@@ -13,9 +13,9 @@ impl Shape {
         &self.0
     }
 
-    /// Number of values.
+    /// Number of values; `usize::MAX`, which no tensor holds, if there are more than can be counted.
     pub fn len(&self) -> usize {
-        self.0.iter().product()
+        self.0.iter().fold(1, |len, &dim| len.saturating_mul(dim))
     }
 
     /// Whether it holds no value.
@@ -26,7 +26,7 @@ impl Shape {
     /// Images and the shape of one, if there are four dimensions and none is 0.
     pub(crate) fn images(&self) -> Option<(usize, ImageShape)> {
         match *self.0 {
-            [n, c, h, w] if n * c * h * w > 0 => Some((n, ImageShape::new(c, h, w))),
+            [n, c, h, w] if !self.is_empty() => Some((n, ImageShape::new(c, h, w))),
             _ => None,
         }
     }
@@ -81,5 +81,13 @@ mod tests {
         assert_eq!(Shape::from([4, 3, 6, 5]).images(), Some((4, ImageShape::new(3, 6, 5))));
         assert_eq!(Shape::from([4, 0, 6, 5]).images(), None);
         assert_eq!(Shape::from([4, 3]).images(), None);
+    }
+
+    #[test]
+    fn sizes_beyond_counting_do_not_wrap() {
+        let huge = usize::MAX / 2 + 1;
+        assert_eq!(Shape::from([huge, 2, 1, 1]).len(), usize::MAX);
+        assert_eq!(Shape::from([huge, 2, 1, 1]).images(), Some((huge, ImageShape::new(2, 1, 1))));
+        assert!(Shape::from([huge, huge, 0]).is_empty());
     }
 }

@@ -24,19 +24,27 @@ impl Tensor {
         Ok(Self { shape, data })
     }
 
-    /// All zeros.
-    pub fn zeros(shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
-        Self { data: vec![0.0; shape.len()], shape }
+    /// All zeros; [`Error::Memory`] if there is no room for them.
+    pub fn zeros(shape: impl Into<Shape>) -> Result<Self, Error> {
+        Self::filled(shape.into(), std::iter::repeat(0.0))
     }
 
-    /// Independent values in \[low, high), the same for the same `seed` on every machine.
+    /// Independent values in \[low, high), the same for the same `seed` on every machine; [`Error::Memory`] if there is
+    /// no room for them.
     pub fn uniform(shape: impl Into<Shape>, low: f32, high: f32, seed: u32) -> Result<Self, Error> {
-        let shape = shape.into();
         let generator = Philox::new(seed, UNIFORM);
-        let blocks = (0..shape.len().div_ceil(4)).flat_map(|index| generator.block([0, 0, 0, index as u32]));
-        let data = blocks.take(shape.len()).map(|bits| low + (high - low) * uniform24(bits)).collect();
-        Self::new(shape, data)
+        let bits = (0u64..).flat_map(|index| generator.block([0, 0, (index >> 32) as u32, index as u32]));
+        Self::filled(shape.into(), bits.map(|bits| low + (high - low) * uniform24(bits)))
+    }
+
+    /// The first of `values`, as many as `shape` holds.
+    fn filled(shape: Shape, values: impl Iterator<Item = f32>) -> Result<Self, Error> {
+        let mut data = Vec::new();
+        if data.try_reserve_exact(shape.len()).is_err() {
+            return Err(Error::Memory { shape });
+        }
+        data.extend(values.take(shape.len()));
+        Ok(Self { shape, data })
     }
 
     /// The dimensions.
@@ -124,7 +132,16 @@ mod tests {
     fn wrong_lengths_and_ranks_are_errors() {
         let error = Tensor::new([2, 3], vec![0.0; 5]).unwrap_err();
         assert_eq!(error.to_string(), "shape (2, 3) holds 6 values, but 5 were given");
-        assert!(matches!(Tensor::zeros([2, 3]).to_nhwc(), Err(Error::NotImages { .. })));
+        assert!(matches!(Tensor::zeros([2, 3]).unwrap().to_nhwc(), Err(Error::NotImages { .. })));
+    }
+
+    #[test]
+    fn sizes_that_no_machine_holds_are_errors() {
+        for dims in [[usize::MAX, 2, 2], [1 << 20, 1 << 20, 1 << 22]] {
+            assert!(matches!(Tensor::zeros(dims), Err(Error::Memory { .. })));
+            assert!(matches!(Tensor::uniform(dims, 0.0, 1.0, 1), Err(Error::Memory { .. })));
+            assert!(matches!(Tensor::new(dims, Vec::new()), Err(Error::Length { .. })));
+        }
     }
 
     #[test]

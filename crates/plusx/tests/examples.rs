@@ -48,6 +48,20 @@ fn own_block_traces_runs_and_learns() {
     assert_own_block(&String::from_utf8_lossy(&run_example("own_block").stdout));
 }
 
+/// What the READMEs show of the example stands in it, line for line.
+#[test]
+fn the_readmes_show_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = |name: &str| fs::read_to_string(root.join(name)).expect("a text file");
+    let example = text("examples/own-block/src/main.rs");
+    for readme in ["README.md", "README.zh.md"] {
+        let readme = text(readme);
+        let shown = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
+        let shown = shown.expect("a block of Rust");
+        assert!(example.contains(shown), "not in the example:\n{shown}");
+    }
+}
+
 /// The same file as a package of its own, in a folder that no workspace knows.
 #[test]
 fn own_block_works_from_outside_the_workspace() {

@@ -106,7 +106,7 @@ pub struct TrainOptions {
     pub model: String,
     /// Name of the data set; default `fashion-mnist`.
     pub data: String,
-    /// Folder to look for the data set in first; default none.
+    /// Folder to look for the data set in, and nowhere else; default none.
     pub data_dir: Option<PathBuf>,
     /// Side of the square the images are resized to, in pixels; default 96.
     pub resize: usize,

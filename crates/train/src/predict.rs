@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use plusx_engine::{Engine, EngineOptions, Level};
-use plusx_formats::{ModelFile, safetensors};
+use plusx_formats::{FormatError, ModelFile, safetensors};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::graph::Graph;
 use plusx_model::params::Params;
@@ -63,14 +63,25 @@ pub struct LoadedModel {
 /// Reads a weight file and builds the network it names.
 ///
 /// # Errors
-/// [`TrainError::Format`] naming the file, or [`TrainError::Model`] if the zoo has no such network.
+/// [`TrainError::Format`] naming the file, also if the zoo has no network of that name or it takes no such images.
 pub fn load_model(weights: &Path) -> Result<LoadedModel, TrainError> {
     let loaded = safetensors::read(weights)?;
-    let meta = &loaded.meta;
-    let block = zoo::build(&meta.architecture, ZooOptions { classes: meta.classes.len() })?;
-    let graph = trace(&*block, meta.preprocess.input, &mut Names::new())?;
+    let graph = network(&loaded.meta)
+        .map_err(|reason| FormatError::Metadata { path: weights.to_path_buf(), reason })?;
     let params = loaded.params(&graph)?;
     Ok(LoadedModel { graph, params, meta: loaded.meta })
+}
+
+/// The network a file names; an error says what in the entry it does not fit.
+fn network(meta: &ModelFile) -> Result<Graph, String> {
+    if meta.classes.is_empty() {
+        return Err("`classes` must name at least one class; train the network again".into());
+    }
+    let graph = zoo::build(&meta.architecture, ZooOptions { classes: meta.classes.len() })
+        .and_then(|block| trace(&*block, meta.preprocess.input, &mut Names::new()));
+    graph.map_err(|error| {
+        format!("{error}; use a file for a network that this program knows, or a newer version of plusx")
+    })
 }
 
 /// One answer.

@@ -49,7 +49,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         isa: options.value("isa", "auto".to_owned())?,
         cores: first_cores(threads).filter(|_| exists("taskset")),
     };
-    let python = python::with_torch(root, &options)?;
+    let python = python::with(root, &options, python::TORCH)?;
     run_command(cargo(root).args(["build", "--release", "--package", "plusx-cli"]))?;
     let plusx = target_folder(root)?.join("release").join(format!("plusx{}", std::env::consts::EXE_SUFFIX));
     let contenders = contenders(root, &settings, plusx, &python);

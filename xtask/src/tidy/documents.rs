@@ -1,7 +1,7 @@
-//! Rules on documents: links, the two commands, no path of one machine.
+//! Rules on documents: links, the two commands, no path of one machine, where the compiler stops a new operation.
 
 use super::Finding;
-use super::source::before_tests;
+use super::source::{before_tests, has_word};
 use super::tree::Tree;
 
 /// Starts of paths that exist on one machine only; in halves so that this file keeps the rule.
@@ -44,6 +44,48 @@ pub(super) fn commands(tree: &Tree) -> Vec<Finding> {
     let text = tree.get(README).unwrap_or_default();
     let missing = COMMANDS.iter().filter(|command| !text.contains(**command));
     missing.map(|command| Finding::new(README, 0, format!("lacks `{command}`"))).collect()
+}
+
+/// More places than this, and an operation is no longer something one adds in an afternoon.
+const MOST_STOPS: usize = 8;
+
+pub(super) fn operations(tree: &Tree) -> Vec<Finding> {
+    const DOCUMENT: &str = "docs/adding-an-op.md";
+    let Some(graph) = tree.get("crates/model/src/graph.rs") else {
+        return Vec::new();
+    };
+    let variants = variants(graph, "Op");
+    let lists_all = |code: &str| {
+        let has = |variant: &String| code.lines().any(|line| has_word(line, &format!("Op::{variant}")));
+        !variants.is_empty() && variants.iter().all(has)
+    };
+    let stops: Vec<&str> = tree.rust().filter(|file| lists_all(&file.code)).map(|file| file.path).collect();
+    // the paths before the first step are those the compiler leads to
+    let text = tree.get(DOCUMENT).unwrap_or_default();
+    let start = text.split("\n1. ").next().unwrap_or_default();
+    let named: Vec<&str> = start.split('`').skip(1).step_by(2).filter(|path| path.ends_with(".rs")).collect();
+    let unnamed = stops.iter().filter(|path| !named.contains(path));
+    let mut findings: Vec<Finding> = unnamed
+        .map(|path| Finding::new(path, 0, format!("lists every operation, and {DOCUMENT} does not name it")))
+        .collect();
+    let stale = named.iter().filter(|path| !stops.contains(path));
+    findings
+        .extend(stale.map(|path| Finding::new(DOCUMENT, 0, format!("{path} does not list every operation"))));
+    if stops.len() > MOST_STOPS {
+        let what = format!("{} files list every operation, more than {MOST_STOPS}", stops.len());
+        findings.push(Finding::new(DOCUMENT, 0, what));
+    }
+    findings
+}
+
+/// Names of the variants of a public enum, written as rustfmt writes them.
+fn variants(text: &str, name: &str) -> Vec<String> {
+    let head = format!("pub enum {name} {{");
+    let body = text.lines().skip_while(|line| *line != head).skip(1).take_while(|line| *line != "}");
+    // four blanks and a capital: fields stand deeper, attributes and comments start otherwise
+    let names =
+        body.filter_map(|line| line.strip_prefix("    ").filter(|rest| rest.starts_with(char::is_uppercase)));
+    names.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric()).collect()).collect()
 }
 
 pub(super) fn links(tree: &Tree) -> Vec<Finding> {

@@ -10,6 +10,7 @@ fn found(rule: &str, files: &[(&str, &str)]) -> Vec<String> {
 }
 
 const KERNEL: &str = "crates/kernels/src/a.rs";
+const GRAPH: &str = "crates/model/src/graph.rs";
 const TRAIN: &str = "crates/train/src/a.rs";
 const MODEL_TOML: &str = "crates/model/Cargo.toml";
 
@@ -45,6 +46,7 @@ const BREAKS: &[(&str, (&str, &str), usize)] = &[
     ("links", ("docs/a.md", "see [b](b.md)\n"), 1),
     ("links", ("README.md", "<img src=\"docs/a.svg\">\n"), 1),
     ("commands", ("README.md", "cargo xtask test\n"), 0),
+    ("operations", (GRAPH, "//! A.\npub enum Op {\n    Add,\n}\nfn a() { match op { Op::Add => 0 } }\n"), 0),
 ];
 
 #[test]
@@ -65,6 +67,31 @@ fn every_rule_can_fail() {
     for rule in RULES.iter().filter(|rule| !["short-files", "dependencies"].contains(&rule.name)) {
         assert!(shown(rule.name), "no case shows that {} can fail", rule.name);
     }
+}
+
+#[test]
+fn the_document_on_operations_is_in_step() {
+    let graph =
+        "//! A.\npub enum Op {\n    /// y = x.\n    Input,\n    Conv {\n        Spec: u8,\n    },\n}\n";
+    let lists = "//! A.\nfn a() { match op { Op::Input => 0, Op::Conv { .. } => 1 } }\n";
+    let some = "//! A.\nfn a() { match op { Op::Input => 0, _ => 1 } } // Op::Conv\n";
+    let names = |document: &str| {
+        found(
+            "operations",
+            &[(GRAPH, graph), (KERNEL, lists), (TRAIN, some), ("docs/adding-an-op.md", document)],
+        )
+    };
+    assert!(names("stops in `crates/kernels/src/a.rs`\n\n1. In `crates/train/src/a.rs`\n").is_empty());
+    assert_eq!(names("Stops.\n\n1. In `crates/kernels/src/a.rs`\n").len(), 1);
+    assert_eq!(names("`crates/kernels/src/a.rs` `crates/train/src/a.rs`\n\n1. A\n").len(), 1);
+    let many: Vec<String> = (0..9).map(|index| format!("crates/model/src/a{index}.rs")).collect();
+    let document = many.iter().map(|path| format!("`{path}` ")).collect::<String>();
+    let mut tree = vec![(GRAPH, graph), ("docs/adding-an-op.md", document.as_str())];
+    tree.extend(many.iter().map(|path| (path.as_str(), lists)));
+    assert_eq!(
+        found("operations", &tree),
+        ["docs/adding-an-op.md: 9 files list every operation, more than 8"]
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The commands that look: summary, plan, doctor, bench, eval, predict, data, licenses.
 
-use crate::program::{Place, SMALL};
+use crate::program::{Place, SMALL, start};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -78,6 +78,23 @@ fn bench_gives_the_agreed_fields() {
 }
 
 #[test]
+fn batches_that_no_machine_holds_are_refused() {
+    let place = Place::new();
+    for batch in ["10000000", "18446744073709551615"] {
+        for command in ["bench train", "bench infer"] {
+            let said = place.plusx(&format!("{command} --batch-size {batch}"));
+            assert_eq!(said.code, Some(1), "{said:?}");
+            for part in [batch, "smaller batch"] {
+                assert!(said.stderr.contains(part), "{part}: {said:?}");
+            }
+        }
+    }
+    let said = place.plusx("plan --batch-size 18446744073709551615");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.contains("smaller batch"), "{said:?}");
+}
+
+#[test]
 fn a_profile_names_steps_and_kernels() {
     let place = Place::new();
     let said = place.ok("bench train --input 1x32x32 --batch 4 --steps 2 --profile");
@@ -123,15 +140,44 @@ fn eval_and_predict_read_what_train_wrote() {
 }
 
 #[test]
-fn licences_name_the_sample() {
+fn licences_name_what_is_inside() {
     let said = Place::new().ok("licenses");
-    for part in ["MIT", "Apache", "Fashion-MNIST", "Zalando"] {
+    let fonts = ["DejaVu", "Bitstream Vera Fonts Copyright", "Arev Fonts Copyright"];
+    let crates = ["kuva (MIT)", "James Ferguson", "webpki-roots", "safetensors"];
+    for part in ["MIT", "Apache", "Fashion-MNIST", "Zalando"].into_iter().chain(fonts).chain(crates) {
         assert!(said.stdout.contains(part), "{part}");
     }
 }
 
 #[test]
 fn data_path_finds_what_plusx_data_names() {
+    let place = Place::new();
+    let path = |arguments: &str| {
+        let mut command = place.command(&format!("data path fashion-mnist {arguments}"));
+        command.env("PLUSX_DATA", place.path("sets"));
+        start(command).wait()
+    };
+    // a folder counts by its files' names; torchvision's folder is looked into
+    let folder = place.path("sets/FashionMNIST/raw");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for name in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
+        place.write(&format!("sets/FashionMNIST/raw/{name}-ubyte.gz"), b"");
+    }
+    let said = path("");
+    assert_eq!(
+        (said.code, said.stdout.trim_end()),
+        (Some(0), folder.to_str().expect("a plain name")),
+        "{said:?}"
+    );
+
+    // a folder that is given is the only one looked into
+    let said = path("--data-dir elsewhere");
+    assert_eq!(said.code, Some(66), "{said:?}");
+    assert!(said.stderr.contains("elsewhere"), "{said:?}");
+}
+
+#[test]
+fn a_mirror_that_does_not_answer_is_named() {
     let place = Place::new();
     let said = place.plusx("data get fashion-mnist --mirror http://127.0.0.1:9/nothing");
     assert_eq!(said.code, Some(1), "{said:?}");

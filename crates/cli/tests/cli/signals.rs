@@ -47,10 +47,10 @@ fn sigterm_saves_and_has_its_own_code() {
 #[test]
 fn a_second_signal_leaves_at_once() {
     let place = Place::new();
-    // big steps: the second signal comes inside the step that the first one waits for
-    let big = "--data fashion-mnist-mini --resize 96 --batch-size 256 --threads 1 --epochs 50 --json";
+    // big steps: both signals come inside the second, which the first signal waits for
+    let big = "--data fashion-mnist-mini --resize 96 --batch-size 128 --threads 1 --epochs 50 --json";
     let mut running = start(place.command(&format!("train {big}")));
-    assert!(running.hear("\"started\"", 1));
+    assert!(running.hear("\"event\":\"step\"", 1));
     running.signal("INT");
     std::thread::sleep(std::time::Duration::from_millis(100));
     running.signal("INT");

@@ -3,7 +3,7 @@
 use super::fetch::{Fetcher, is_local};
 use super::{DownloadOptions, base, download};
 use crate::fashion::{self, SetFile};
-use crate::{DataError, FindOptions, locate, unzip};
+use crate::{DataError, FindOptions, cache_dir, locate, unzip};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -392,10 +392,22 @@ fn mirrors_are_addresses() {
 
 #[test]
 fn the_whole_set_from_a_mirror() {
-    let Some(full) = locate(fashion::NAME, &FindOptions::default()) else {
-        eprintln!("SKIPPED: Fashion-MNIST is not installed (Debian: apt-get install dataset-fashion-mnist)");
+    let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let everywhere = FindOptions {
+        data_dir: None,
+        env_dir: value("PLUSX_DATA").map(Into::into),
+        cache_dir: cache_dir(value),
+    };
+    let Some(full) = locate(fashion::NAME, &everywhere) else {
+        eprintln!(
+            "SKIPPED: no full Fashion-MNIST (apt-get install dataset-fashion-mnist, plusx data get fashion-mnist)"
+        );
         return;
     };
+    if fashion::FILES.iter().any(|file| !full.join(format!("{}.gz", file.name)).is_file()) {
+        eprintln!("SKIPPED: the files in {} are unpacked, a server has packed ones", full.display());
+        return;
+    }
     let server = Server::start(move |request| {
         let name = request.path.strip_prefix("/sets/fashion/").unwrap();
         let content = fs::read(full.join(name)).unwrap();
