@@ -236,8 +236,13 @@ impl Executor for Engine {
         &self.graph
     }
 
+    /// The profile of the level, and whether Winograd algorithms round in their own way.
     fn arithmetic(&self) -> &str {
-        self.level.profile()
+        match (self.kernels.level.profile(), self.kernels.exact) {
+            (profile, true) => profile,
+            ("fma", false) => "fma+winograd",
+            (_, false) => "mul-add+winograd",
+        }
     }
 
     fn set_params(&mut self, params: &Params) -> Result<(), EngineError> {

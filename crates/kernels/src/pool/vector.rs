@@ -1,7 +1,7 @@
 //! The vector kernels of the poolings.
 //!
 //! ```text
-//! max forward:  for image, output row, block of 16 channels, output column:
+//! max forward:  for image, output row, output column, block of 16 channels:
 //!                   best = -inf, winner = first tap inside
 //!                   for tap inside, in row-major order: if z(tap) > best: best = z(tap), winner = tap
 //! max backward: for image, run of 64 input pixels, block, pixel:
@@ -40,26 +40,21 @@ impl Kernel for MaxForwardKernel<'_> {
         let mut args = self.0;
         args.check();
         let shape = *args.shape;
-        let pitch = pitch(shape.c);
         for image in 0..args.images {
             for oy in 0..shape.oh {
-                let mut channel = 0;
-                while channel < pitch {
-                    // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-                    unsafe { max_row(isa, &mut args, [image, oy], channel) };
-                    channel += LANES;
-                }
+                // SAFETY: `check` compared every slice with the sizes.
+                unsafe { max_row(isa, &mut args, [image, oy]) };
             }
         }
     }
 }
 
-/// One row of outputs, sixteen channels.
+/// One row of outputs, pixel by pixel with all channels: the source streams by in order.
 ///
 /// # Safety
-/// `args` must have been checked, `channel + 16` must not exceed the pitch.
+/// `args` must have been checked.
 #[inline(always)]
-unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxForwardArgs<'_>, [image, oy]: [usize; 2], channel: usize) {
+unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxForwardArgs<'_>, [image, oy]: [usize; 2]) {
     let shape = *args.shape;
     let pitch = pitch(shape.c);
     let (dst, dst_pitch) = (args.dst.as_mut_ptr(), args.dst.pitch());
@@ -68,43 +63,50 @@ unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxForwardArgs<'_>, [image, oy]: [u
     let (ky_first, ky_end) = inside(top, shape.padding[0], kernel_h, shape.h);
     let infinity = isa.splat(f32::INFINITY);
     let minus_infinity = isa.splat(f32::NEG_INFINITY);
-    // SAFETY: promised by the caller; taps inside the map are pixels of the image.
-    unsafe {
-        let src = SourceLanes::new(isa, &args.src, channel);
-        for ox in 0..shape.ow {
-            let left = ox * shape.stride[1];
-            let (kx_first, kx_end) = inside(left, shape.padding[1], kernel_w, shape.w);
+    for ox in 0..shape.ow {
+        let left = ox * shape.stride[1];
+        let (kx_first, kx_end) = inside(left, shape.padding[1], kernel_w, shape.w);
+        let output = (image * shape.oh + oy) * shape.ow + ox;
+        let mut channel = 0;
+        while channel < pitch {
             let mut best = minus_infinity;
             let mut winner = isa.splat((ky_first * kernel_w + kx_first) as f32);
             let mut nan = isa.zero();
-            let mut ky = ky_first;
-            while ky < ky_end {
-                let line = (image * shape.h + top + ky - shape.padding[0]) * shape.w;
-                let mut kx = kx_first;
-                while kx < kx_end {
-                    let value = src.at((line + left + kx - shape.padding[1]) * pitch);
-                    let position = isa.splat((ky * kernel_w + kx) as f32);
-                    winner = isa.select_gt(value, best, position, winner);
-                    best = isa.select_gt(value, best, value, best);
-                    // NaN is neither below infinity nor above minus infinity
-                    let odd = isa.select_gt(value, minus_infinity, nan, value);
-                    nan = isa.select_gt(infinity, value, nan, odd);
-                    kx += 1;
+            // SAFETY: promised by the caller; taps inside the map are pixels of the image, and the pitch is whole vectors.
+            unsafe {
+                let src = SourceLanes::new(isa, &args.src, channel);
+                let mut ky = ky_first;
+                while ky < ky_end {
+                    let line = (image * shape.h + top + ky - shape.padding[0]) * shape.w;
+                    let mut kx = kx_first;
+                    while kx < kx_end {
+                        let value = src.at((line + left + kx - shape.padding[1]) * pitch);
+                        let position = isa.splat((ky * kernel_w + kx) as f32);
+                        winner = isa.select_gt(value, best, position, winner);
+                        best = isa.select_gt(value, best, value, best);
+                        // NaN is neither below infinity nor above minus infinity
+                        let odd = isa.select_gt(value, minus_infinity, nan, value);
+                        nan = isa.select_gt(infinity, value, nan, odd);
+                        kx += 1;
+                    }
+                    ky += 1;
                 }
-                ky += 1;
-            }
-            // `nan` holds 0 or NaN, and NaN is not below 1
-            let output = (image * shape.oh + oy) * shape.ow + ox;
-            isa.store(dst.add(output * dst_pitch + channel), isa.select_gt(isa.splat(1.0), nan, best, nan));
-            if let Some(winners) = &mut args.winner {
-                let shifted = isa.to_array(isa.add(winner, isa.splat(8_388_608.0)));
-                let to = &mut winners.row(output)[channel..channel + LANES];
-                let mut lane = 0;
-                while lane < LANES {
-                    to[lane] = shifted[lane].to_bits() as u8;
-                    lane += 1;
+                // `nan` holds 0 or NaN, and NaN is not below 1
+                isa.store(
+                    dst.add(output * dst_pitch + channel),
+                    isa.select_gt(isa.splat(1.0), nan, best, nan),
+                );
+                if let Some(winners) = &mut args.winner {
+                    let shifted = isa.to_array(isa.add(winner, isa.splat(8_388_608.0)));
+                    let to = &mut winners.row(output)[channel..channel + LANES];
+                    let mut lane = 0;
+                    while lane < LANES {
+                        to[lane] = shifted[lane].to_bits() as u8;
+                        lane += 1;
+                    }
                 }
             }
+            channel += LANES;
         }
     }
 }
