@@ -79,7 +79,7 @@ pub(crate) struct TrainArguments {
     /// Save this often, besides after each epoch: 10m, 90s, 1h, 20steps or epoch [default: 10m]
     #[arg(long, value_name = "WHEN")]
     save_every: Option<SaveEvery>,
-    /// Stop after this many steps in all
+    /// Stop after this many steps in all; --resume --epochs N lifts it
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,
     /// Train on this many of the images only
@@ -196,7 +196,7 @@ impl TrainArguments {
             weight_decay: self.weight_decay,
             seed: self.seed,
             threads: Some(environment.threads(self.threads)),
-            isa: self.isa.and_then(|isa| isa.0),
+            isa: self.isa.map(|isa| isa.0),
             output: self.output.clone(),
             name: self.name.clone(),
             exist_ok: self.exist_ok.then_some(true),
@@ -204,5 +204,28 @@ impl TrainArguments {
             max_steps: self.max_steps,
             train_limit: self.train_limit,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        train: TrainArguments,
+    }
+
+    #[test]
+    fn auto_is_not_the_same_as_nothing() {
+        let environment = Environment { data: None, cache: None, threads: None };
+        let isa = |words: &[&str]| {
+            let line = Line::parse_from([&["plusx"], words].concat());
+            line.train.overrides(&environment).isa
+        };
+        assert_eq!(isa(&[]), None);
+        assert_eq!(isa(&["--resume", "--isa", "auto"]), Some(None));
     }
 }

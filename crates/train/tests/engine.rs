@@ -96,7 +96,7 @@ fn a_resumed_run_may_change_threads_and_level() {
         let Outcome::Interrupted { run, signal, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(signal.exit_code(), 143);
         let saved =
-            open(Some(&run), &output, &Overrides { isa: Some(other), ..Overrides::default() }).unwrap();
+            open(Some(&run), &output, &Overrides { isa: Some(Some(other)), ..Overrides::default() }).unwrap();
         resume_on(&mut engine(3, other), saved, dataset(200, 40), &Stop::new(), &mut Silent).unwrap();
         assert!(last(&output) == last(&whole), "stopped after {after}");
     }
@@ -113,7 +113,7 @@ fn another_arithmetic_is_admitted_with_a_warning() {
     let options = options(folder.path(), best);
     run_on(&mut engine(1, best), &options, dataset(200, 40), &Stop::new(), &mut Silent).unwrap();
     let changes =
-        Overrides { isa: Some(Level::Portable), epochs: Some(3), threads: Some(1), ..Overrides::default() };
+        Overrides { isa: Some(Some(Level::Portable)), epochs: Some(3), threads: Some(1), ..Overrides::default() };
     let saved = open(None, folder.path(), &changes).unwrap();
     let mut warnings = Vec::new();
     let mut listen = |event: &Event| {
