@@ -44,6 +44,9 @@ pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Resul
         other => other?,
     };
     note(&format!("{} from {}: {} test images", dataset.name, dataset.source, dataset.test.len()));
+    if let Err(error) = dataset.check_origin(&dataset.fingerprint()) {
+        note(&format!("warning: {error}; the network is measured on it all the same"));
+    }
     let machine = Machine { threads: Some(environment.threads(arguments.threads)), isa: arguments.isa.0 };
     let report = plusx_train::evaluate(&arguments.weights, dataset, machine)?;
     result(&serde_json::to_string(&report)?)?;

@@ -96,7 +96,10 @@ fn of_train(error: &TrainError) -> Option<u8> {
         }
         TrainError::Model(error) => of_model(error),
         TrainError::NoRun { .. } => Some(NO_INPUT),
-        TrainError::BadRun { .. } | TrainError::Unfit { .. } => Some(BAD_DATA),
+        TrainError::BadRun { .. }
+        | TrainError::Unfit { .. }
+        | TrainError::OtherData { .. }
+        | TrainError::TooLarge { .. } => Some(BAD_DATA),
         TrainError::Data(error) => of_data(error),
         // a run that cannot save has failed, whatever the system's reason
         TrainError::Format(FormatError::Write { .. }) => Some(FAILED),
@@ -124,6 +127,7 @@ fn of_data(error: &DataError) -> Option<u8> {
         | DataError::Truncated { .. }
         | DataError::TooLarge { .. }
         | DataError::WrongHash { .. }
+        | DataError::Impostor { .. }
         | DataError::Picture { .. } => Some(BAD_DATA),
         _ => Some(FAILED),
     }

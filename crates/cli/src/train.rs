@@ -2,12 +2,12 @@
 
 use crate::arguments::{Isa, SAMPLE, at_least_one, isa};
 use crate::environment::Environment;
-use crate::exit;
+use crate::exit::{self, Usage};
 use crate::screen::{note, result};
 use crate::watch::{Watcher, plan_text};
 use anyhow::Result;
 use clap::Args;
-use plusx_data::Dataset;
+use plusx_data::{DataError, Dataset, FindOptions};
 use plusx_train::{Outcome, Overrides, Recipe, SaveEvery, Stop, TrainOptions};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub(crate) struct TrainArguments {
     /// Folder with the data set's files [default: $PLUSX_DATA, the cache folder, /usr/share/datasets]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Fetch the data set if it is not here
+    /// Fetch the data set if it is nowhere, or damaged in the cache folder
     #[arg(long)]
     download: bool,
     /// Address of a folder with the data set's files, for --download
@@ -79,7 +79,7 @@ pub(crate) struct TrainArguments {
     /// Save this often, besides after each epoch: 10m, 90s, 1h, 20steps or epoch [default: 10m]
     #[arg(long, value_name = "WHEN")]
     save_every: Option<SaveEvery>,
-    /// Stop after this many steps in all
+    /// Stop after this many steps in all; --resume --epochs N lifts it
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,
     /// Train on this many of the images only
@@ -161,21 +161,59 @@ fn find_data(
     options: &mut TrainOptions,
 ) -> Result<Dataset> {
     let find = environment.find(options.data_dir.as_deref());
-    let error = match plusx_data::load(&options.data, &find) {
+    let loaded = plusx_data::load(&options.data, &find);
+    if arguments.download && fetching_helps(&loaded, environment, &options.data, &find) {
+        return fetch_data(arguments, environment, options);
+    }
+    let error = match loaded {
         Err(error) if error.is_not_found() => error,
         other => return Ok(other?),
     };
-    if arguments.download {
-        let folder = crate::data::fetch(environment, None, arguments.mirror.as_ref())?;
-        note(&format!("fetched into {}", folder.display()));
-        return Ok(plusx_data::load(&options.data, &find)?);
-    }
     if arguments.data.is_some() || options.data_dir.is_some() || arguments.resume.is_some() {
         return Err(error.into());
     }
     options.data = SAMPLE.into();
     note(&format!("{error}\ntraining on the sample inside this program instead: {SAMPLE}"));
     Ok(plusx_data::load(SAMPLE, &find)?)
+}
+
+/// Whether the data set is nowhere, or what would be used is a damaged one in the cache folder, which a download mends.
+fn fetching_helps(
+    loaded: &Result<Dataset, DataError>,
+    environment: &Environment,
+    name: &str,
+    find: &FindOptions,
+) -> bool {
+    let in_cache = || {
+        let cache = environment.cache.as_ref().map(|cache| cache.join(name));
+        cache.is_some() && plusx_data::locate(name, find) == cache
+    };
+    match loaded {
+        Ok(dataset) => in_cache() && dataset.check_origin(&dataset.fingerprint()).is_err(),
+        Err(error) => error.is_not_found() || in_cache(),
+    }
+}
+
+/// Downloads the data set into the cache folder and loads it from there.
+fn fetch_data(
+    arguments: &TrainArguments,
+    environment: &Environment,
+    options: &mut TrainOptions,
+) -> Result<Dataset> {
+    if let Some(folder) = &arguments.data_dir {
+        let folder = folder.display();
+        return Err(Usage(format!(
+            "{} is not in {folder}, and --download fetches into the cache folder, where --data-dir {folder} forbids to \
+             look: leave --data-dir out",
+            options.data
+        ))
+        .into());
+    }
+    let folder = crate::data::fetch(environment, None, arguments.mirror.as_ref())?;
+    note(&format!("fetched into {}", folder.display()));
+    // a resumed run whose own folder is gone goes on with this one
+    options.data_dir = options.data_dir.take().map(|_| folder);
+    Ok(plusx_data::load(&options.data, &environment.find(options.data_dir.as_deref()))?)
 }
 
 impl TrainArguments {
@@ -196,7 +234,7 @@ impl TrainArguments {
             weight_decay: self.weight_decay,
             seed: self.seed,
             threads: Some(environment.threads(self.threads)),
-            isa: self.isa.and_then(|isa| isa.0),
+            isa: self.isa.map(|isa| isa.0),
             output: self.output.clone(),
             name: self.name.clone(),
             exist_ok: self.exist_ok.then_some(true),
@@ -204,5 +242,28 @@ impl TrainArguments {
             max_steps: self.max_steps,
             train_limit: self.train_limit,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        train: TrainArguments,
+    }
+
+    #[test]
+    fn auto_is_not_the_same_as_nothing() {
+        let environment = Environment { data: None, cache: None, threads: None };
+        let isa = |words: &[&str]| {
+            let line = Line::parse_from([&["plusx"], words].concat());
+            line.train.overrides(&environment).isa
+        };
+        assert_eq!(isa(&[]), None);
+        assert_eq!(isa(&["--resume", "--isa", "auto"]), Some(None));
     }
 }

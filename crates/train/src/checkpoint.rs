@@ -8,12 +8,13 @@ use std::path::Path;
 use plusx_formats::safetensors::{self, Contents, Loaded};
 use plusx_formats::{FormatError, ModelFile};
 use plusx_model::executor::Executor;
+use plusx_model::params::Params;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::error::TrainError;
+use crate::error::{PathDisplay, TrainError};
 use crate::evaluate::EvalReport;
-use crate::state::{State, Training};
+use crate::state::{Identity, State, Training};
 
 /// What is written beside the tensors.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Header {
     pub(crate) model: ModelFile,
     /// Version, arithmetic, identity; its state is replaced by the current one.
     pub(crate) training: Training,
+    /// Where the data set was read from; only for messages.
+    pub(crate) data_source: String,
 }
 
 /// Why a checkpoint was not written.
@@ -47,10 +50,7 @@ impl Header {
         state: &State,
     ) -> Result<(), Refusal> {
         let (params, velocity) = (executor.params(), executor.velocity());
-        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
-        if !finite(params.values()) || !velocity.as_ref().is_none_or(|velocity| finite(velocity.values())) {
-            return Err(Refusal::NotFinite);
-        }
+        check_finite([Some(&params), velocity.as_ref()])?;
         let mut meta = self.model.clone();
         if let Some(best) = state.best {
             meta.metrics = metrics(best.epoch, best.top1, best.loss)
@@ -78,6 +78,7 @@ impl Header {
         meta.metrics = metrics(state.epoch + 1, report.top1, report.loss);
         meta.metrics.insert("top5".into(), report.top5.into());
         let params = executor.params();
+        check_finite([Some(&params)])?;
         let contents = Contents { params: &params, velocity: None, batches: state.step, meta: &meta };
         safetensors::write(path, &contents)?;
         Ok(())
@@ -121,15 +122,32 @@ impl Header {
         };
         let training: Training = serde_json::from_value(training.clone())
             .map_err(|error| TrainError::bad_run(path, format!("bad state of the training: {error}")))?;
-        if loaded.meta.architecture != self.model.architecture || training.identity != self.training.identity
+        let (then, now) = (&training.identity, &self.training.identity);
+        if loaded.meta.architecture != self.model.architecture
+            || *then != (Identity { data_sha256: then.data_sha256.clone(), ..now.clone() })
         {
             return Err(TrainError::bad_run(
                 path,
                 "the checkpoint belongs to another run than the folder's args.yaml and data set",
             ));
         }
+        // a checkpoint of an older version does not say which pictures it is of
+        if !then.data_sha256.is_empty() && then.data_sha256 != now.data_sha256 {
+            return Err(TrainError::OtherData {
+                data: now.data.clone(),
+                from: self.data_source.clone(),
+                path: PathDisplay(path.into()),
+                saved: then.data_sha256.clone(),
+                found: now.data_sha256.clone(),
+            });
+        }
         Ok(training)
     }
+}
+
+fn check_finite<const N: usize>(tensors: [Option<&Params>; N]) -> Result<(), Refusal> {
+    let finite = |params: &Params| params.values().iter().all(|value| value.is_finite());
+    if tensors.into_iter().flatten().all(finite) { Ok(()) } else { Err(Refusal::NotFinite) }
 }
 
 fn metrics(epoch: u32, top1: f64, loss: f64) -> BTreeMap<String, Value> {

@@ -1,5 +1,8 @@
 //! How long the epoch under way has taken, over all interruptions. Kept in a file of its own (`clock.json`), because a
 //! checkpoint's bytes must not depend on the time.
+//!
+//! The file is written before the checkpoint it belongs to, and holds the times of the checkpoint before that too:
+//! whichever of the two is on the disk when the run is resumed, after a full disk say, its times are there.
 
 use std::fs;
 use std::time::Instant;
@@ -16,10 +19,14 @@ use crate::state::State;
 struct Times {
     /// Steps of the run when the times were taken.
     step: u64,
+    /// Epochs done by then.
+    epochs: u32,
     /// Of the epoch so far.
     epoch: f64,
     /// Of the epoch, spent in steps.
     steps: f64,
+    /// Images learnt from in those steps, which are not all of the epoch's where times were lost.
+    images: u64,
     /// Of the epoch, spent waiting for images.
     wait: f64,
     /// Of all finished epochs.
@@ -30,6 +37,8 @@ struct Times {
 #[derive(Debug)]
 pub(crate) struct Clock {
     times: Times,
+    /// Those of the last checkpoint that is known to be on the disk.
+    confirmed: Option<Times>,
     /// When `times.epoch` was last brought up to date.
     ticked: Instant,
 }
@@ -38,12 +47,15 @@ impl Clock {
     /// Goes on from the times kept with the checkpoint of `state`; without them, from the finished epochs' rows.
     pub(crate) fn open(folder: &Folder, state: &State, rows: &[Row]) -> Self {
         let kept = fs::read(folder.clock()).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let kept = kept.filter(|times: &Times| times.step == state.step && state.step > 0);
-        let times = kept.unwrap_or_else(|| {
+        let kept: Vec<Times> = kept.unwrap_or_default();
+        // of equals the later: no step lies between them, but some time may
+        let at = |times: &&Times| (times.step, times.epochs) == (state.step, state.epoch) && state.step > 0;
+        let confirmed = kept.iter().rfind(at).copied();
+        let times = confirmed.unwrap_or_else(|| {
             let finished = rows.iter().filter(|row| row.epoch <= state.epoch);
             Times { before: finished.map(|row| row.time).sum(), ..Times::default() }
         });
-        Self { times, ticked: Instant::now() }
+        Self { times, confirmed, ticked: Instant::now() }
     }
 
     /// Brings the epoch's time up to date.
@@ -53,8 +65,9 @@ impl Clock {
         self.ticked = now;
     }
 
-    /// A step has taken so many seconds, of which so many for its images.
-    pub(crate) fn step(&mut self, seconds: f64, wait: f64) {
+    /// A step on so many images has taken so many seconds, of which so many were spent waiting for them.
+    pub(crate) fn step(&mut self, images: usize, seconds: f64, wait: f64) {
+        self.times.images += images as u64;
         self.times.steps += seconds;
         self.times.wait += wait;
     }
@@ -69,9 +82,9 @@ impl Clock {
         self.times.epoch
     }
 
-    /// Seconds of the epoch spent in steps.
-    pub(crate) fn steps(&self) -> f64 {
-        self.times.steps
+    /// Images per second in the steps of the epoch whose times are known.
+    pub(crate) fn images_per_second(&self) -> f64 {
+        self.times.images as f64 / self.times.steps.max(1e-9)
     }
 
     /// Seconds of the epoch spent waiting for images.
@@ -87,9 +100,59 @@ impl Clock {
     /// Keeps the times beside the checkpoint that is about to be written.
     pub(crate) fn save(&mut self, folder: &Folder, state: &State) -> Result<(), FormatError> {
         self.tick();
-        self.times.step = state.step;
-        let text = serde_json::to_vec(&self.times)
-            .map_err(|error| FormatError::Encode { reason: error.to_string() })?;
+        (self.times.step, self.times.epochs) = (state.step, state.epoch);
+        let both: Vec<Times> = self.confirmed.into_iter().chain([self.times]).collect();
+        let text =
+            serde_json::to_vec(&both).map_err(|error| FormatError::Encode { reason: error.to_string() })?;
         atomic::write(&folder.clock(), &text)
+    }
+
+    /// The checkpoint is on the disk.
+    pub(crate) fn confirm(&mut self) {
+        self.confirmed = Some(self.times);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::TrainOptions;
+
+    fn at(epoch: u32, step: u64) -> State {
+        State { epoch, step, ..State::default() }
+    }
+
+    #[test]
+    fn times_follow_the_checkpoint_that_is_on_the_disk() {
+        let output = tempfile::tempdir().unwrap();
+        let mut options = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
+        let folder = Folder::create(&mut options).unwrap();
+        let open = |state: &State| Clock::open(&folder, state, &[]);
+        let mut clock = open(&State::default());
+        clock.step(80, 4.0, 1.0);
+        clock.save(&folder, &at(0, 10)).unwrap();
+        clock.confirm();
+        clock.step(80, 2.0, 1.0);
+        // this save and the next fail after the clock's own file was written
+        clock.save(&folder, &at(0, 20)).unwrap();
+        for _ in 0..2 {
+            let mut resumed = open(&at(0, 10));
+            assert_eq!((resumed.images_per_second(), resumed.wait()), (20.0, 1.0));
+            assert!(resumed.epoch() > 0.0);
+            resumed.step(100, 1.0, 0.0);
+            assert_eq!(resumed.images_per_second(), 36.0);
+            resumed.save(&folder, &at(0, 30)).unwrap();
+        }
+        assert_eq!(open(&at(0, 30)).images_per_second(), 36.0);
+        // the last step of an epoch and its end are two checkpoints of one step
+        let mut clock = open(&at(0, 30));
+        clock.confirm();
+        clock.end_epoch();
+        clock.save(&folder, &at(1, 30)).unwrap();
+        assert_eq!(open(&at(0, 30)).images_per_second(), 36.0);
+        assert_eq!(open(&at(1, 30)).images_per_second(), 0.0);
+        assert!(open(&at(1, 30)).total() > 0.0);
+        // without times there is no speed, rather than a wrong one
+        assert_eq!(open(&at(0, 7)).images_per_second(), 0.0);
     }
 }

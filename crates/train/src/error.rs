@@ -81,6 +81,38 @@ pub enum TrainError {
         /// The value on the command line.
         given: String,
     },
+    /// A run was to go on with other pictures than it learnt from.
+    #[error(
+        "data set {data} from {from} is not the one that {path} was trained on (SHA-256 {found}, then {saved}): \
+         name the folder of that one with --data-dir, or start a new run"
+    )]
+    OtherData {
+        /// Name of the data set.
+        data: String,
+        /// Where it was read from.
+        from: String,
+        /// The checkpoint.
+        path: PathDisplay,
+        /// The hash in the checkpoint, in hexadecimal.
+        saved: String,
+        /// The hash of what was read.
+        found: String,
+    },
+    /// A network whose maps take more memory than a weight file may ask for.
+    #[error(
+        "{path}: a single image of {input} takes {needed} MB in this network, and {limit} MB is the limit for a file \
+         that is only read"
+    )]
+    TooLarge {
+        /// The weight file.
+        path: PathDisplay,
+        /// Shape of the input.
+        input: String,
+        /// Megabytes of 10^6 bytes it takes.
+        needed: u64,
+        /// Megabytes it may take.
+        limit: u64,
+    },
     /// The loss or a weight is not a finite number any more.
     #[error(
         "{what} is not a finite number at epoch {epoch}, step {step}: training has diverged; \
@@ -91,7 +123,7 @@ pub enum TrainError {
         what: &'static str,
         /// Epoch, counted from 1.
         epoch: u32,
-        /// Step of the epoch, counted from 1.
+        /// Step of the epoch, counted from 1: the one that gave it, or the last before it was found.
         step: u64,
         /// Where the last good checkpoint is.
         kept: Kept,

@@ -4,18 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use plusx_data::{BatchPlan, Dataset, Loader, Split};
+use plusx_engine::{Engine, Mode};
 use plusx_model::executor::{Executor, Images};
 use serde::Serialize;
 
-use crate::error::TrainError;
+use crate::error::{PathDisplay, TrainError};
 use crate::predict::{Machine, load_model};
 
 /// Images per batch of [`evaluate`], at most; the result does not depend on it.
 const BATCH: usize = 256;
 
-/// Input values per batch of [`evaluate`], at most (256 MB): a weight file must not decide how much memory is asked
-/// for.
-const BATCH_VALUES: usize = 1 << 26;
+/// Memory that the maps and the inputs of a batch may take, in bytes: three times what training the chapter's network
+/// takes. A weight file names the size of its input, and must not decide by it how much memory is asked for.
+const MOST_BYTES: u64 = 2_500_000_000;
 
 /// What an evaluation finds.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -33,7 +34,8 @@ pub struct EvalReport {
 /// Evaluates a weight file on the test images of `dataset`, running statistics in place of the batch's.
 ///
 /// # Errors
-/// Those of [`load_model`], and [`TrainError::Unfit`] if the images or classes are not the network's.
+/// Those of [`load_model`], [`TrainError::Unfit`] if the images or classes are not the network's, and
+/// [`TrainError::TooLarge`] if one image takes more memory than a file may ask for.
 pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<EvalReport, TrainError> {
     let model = load_model(weights)?;
     let preprocess = &model.meta.preprocess;
@@ -62,13 +64,38 @@ pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<Ev
         )));
     }
     check_split(&dataset.name, "test", &dataset.test, dataset.classes.len())?;
-    let batch_size = (BATCH_VALUES / preprocess.input.len()).clamp(1, BATCH);
-    let pass = Pass { split: Arc::new(dataset.test), resize: preprocess.resize, batch_size };
     let mut executor = machine.engine(&model)?;
+    let batch_size = fitting_batch(&mut executor, weights)?;
+    let pass = Pass { split: Arc::new(dataset.test), resize: preprocess.resize, batch_size };
     match pass.over(&mut executor, &mut |_| true)? {
         Some(report) => Ok(report),
         None => unreachable!("the pass was never told to stop"),
     }
+}
+
+/// The largest batch up to [`BATCH`] whose maps and inputs take at most [`MOST_BYTES`]; refuses `weights` if not even
+/// one image does.
+pub(crate) fn fitting_batch(engine: &mut Engine, weights: &Path) -> Result<usize, TrainError> {
+    let needed = bytes(engine, 1)?;
+    if needed > MOST_BYTES {
+        let (needed, limit) = (needed / 1_000_000, MOST_BYTES / 1_000_000);
+        let input = engine.graph().input_shape().to_string();
+        return Err(TrainError::TooLarge { path: PathDisplay(weights.into()), input, needed, limit });
+    }
+    let mut batch = 1;
+    // beyond what can be planned at all is beyond the limit, too
+    while batch < BATCH && bytes(engine, 2 * batch).is_ok_and(|bytes| bytes <= MOST_BYTES) {
+        batch *= 2;
+    }
+    Ok(batch)
+}
+
+/// What the maps of `n` images take, and the batches a loader holds.
+fn bytes(engine: &mut Engine, n: usize) -> Result<u64, TrainError> {
+    let mode = Mode::infer(&[engine.graph().output()]);
+    let values = Loader::BATCHES * n * engine.graph().input_shape().len();
+    let arena = engine.plan(mode, n).map_err(TrainError::executor)?.arena_bytes();
+    Ok((arena + values * size_of::<f32>()) as u64)
 }
 
 /// Refuses a split that has no image or a label outside the classes.
@@ -186,7 +213,24 @@ pub(crate) fn ranked_probabilities(logits: &[f32]) -> Vec<(usize, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use plusx_model::shape::ImageShape;
+    use plusx_model::trace::{Names, trace};
+    use plusx_model::zoo::{self, ZooOptions};
+
     use super::*;
+
+    #[test]
+    fn batches_shrink_as_images_grow() {
+        let machine = Machine { threads: Some(1), isa: None };
+        for (side, batch) in [(96, BATCH), (512, 64), (2048, 4)] {
+            let block = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
+            let graph = trace(&*block, ImageShape::new(1, side, side), &mut Names::new()).unwrap();
+            let mut engine = machine.engine_for(graph).unwrap();
+            assert_eq!(fitting_batch(&mut engine, Path::new("w")).unwrap(), batch, "{side}");
+            assert!(bytes(&mut engine, batch).unwrap() <= MOST_BYTES, "{side}");
+            assert!(batch == BATCH || bytes(&mut engine, 2 * batch).unwrap() > MOST_BYTES, "{side}");
+        }
+    }
 
     #[test]
     fn ranks_break_ties_by_the_first_class() {

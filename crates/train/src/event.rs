@@ -98,7 +98,8 @@ pub struct PlanReport {
     pub threads: usize,
     /// Instruction-set level.
     pub isa: String,
-    /// Bytes of the engine's buffers, the parameters and the data.
+    /// Bytes the run takes at its fullest, beside the program itself: the engine's buffers, the parameters and their
+    /// copies, the batches and the data.
     pub memory_bytes: u64,
     /// Guess for the whole run before anything was measured, in seconds.
     pub estimate_seconds: f64,

@@ -18,6 +18,8 @@ const DEFAULT_NAME: &str = "exp";
 pub(crate) struct Folder {
     path: PathBuf,
     _lock: File,
+    /// Why nothing keeps a second writer out, in words, where the file system knows no locks.
+    unguarded: Option<String>,
 }
 
 impl Folder {
@@ -55,11 +57,13 @@ impl Folder {
         let name = path.join(".lock");
         let lock = File::options().create(true).truncate(false).write(true).open(&name);
         let lock = lock.map_err(|error| TrainError::io("cannot open", &name, error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(TrainError::Locked { path: PathDisplay(path) }),
-            Err(TryLockError::Error(error)) => Err(TrainError::io("cannot lock", &name, error)),
-        }
+        let unguarded = judge_lock(lock.try_lock(), &path)?;
+        Ok(Self { path, _lock: lock, unguarded })
+    }
+
+    /// What a user should know about the lock, if it could not be had.
+    pub(crate) fn unguarded(&self) -> Option<&str> {
+        self.unguarded.as_deref()
     }
 
     /// Removes what an earlier run left here, so that the folder never mixes two runs.
@@ -115,6 +119,19 @@ impl Folder {
     /// Times of the epoch that is under way: not in the checkpoint, whose bytes must not depend on them.
     pub(crate) fn clock(&self) -> PathBuf {
         self.file("clock.json")
+    }
+}
+
+/// Refuses a folder that another process holds. Some network and FUSE file systems know no locks: that is no reason to
+/// train nowhere, but one to say so.
+fn judge_lock(result: Result<(), TryLockError>, path: &Path) -> Result<Option<String>, TrainError> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Err(TrainError::Locked { path: PathDisplay(path.into()) }),
+        Err(TryLockError::Error(error)) => Ok(Some(format!(
+            "{} cannot be locked ({error}): start no second plusx process on this folder, nothing would keep it out",
+            path.display()
+        ))),
     }
 }
 
@@ -244,6 +261,16 @@ mod tests {
         let path = first.path().to_owned();
         drop(first);
         SavedRun::open(Some(&path), output.path(), &Overrides::default()).unwrap();
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_used_with_a_warning() {
+        let path = Path::new("some/run");
+        assert_eq!(judge_lock(Ok(()), path).unwrap(), None);
+        assert!(matches!(judge_lock(Err(TryLockError::WouldBlock), path), Err(TrainError::Locked { .. })));
+        let error = io::Error::from(io::ErrorKind::Unsupported);
+        let warning = judge_lock(Err(TryLockError::Error(error)), path).unwrap().unwrap();
+        assert!(warning.contains("some/run") && warning.contains("second"), "{warning}");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::folder::Folder;
 use crate::options::TrainOptions;
 use crate::state::State;
 
+/// The "epoch" whose shuffle draws the images of `train_limit`: one that no run reaches.
+const LIMIT_EPOCH: u32 = u32::MAX;
+
 /// What does not change while the run goes on.
 pub(crate) struct Job {
     pub(crate) options: TrainOptions,
@@ -43,10 +46,25 @@ impl Job {
         match self.options.max_steps {
             None => Work { train: all, test: epochs * test },
             Some(max) => {
-                let train = all.min(max.saturating_sub(state.step) * self.options.batch_size as u64);
+                let steps = max.saturating_sub(state.step);
+                let train = all.min(steps.saturating_mul(self.options.batch_size as u64));
                 let passes = (state.seen + train).div_ceil(n.max(1)).min(epochs);
                 Work { train, test: passes * test }
             }
         }
+    }
+}
+
+/// The training images used: all, or a draw in which each is as likely as any other.
+pub(crate) fn samples(split: &Split, options: &TrainOptions) -> Vec<u32> {
+    let n = split.len();
+    match options.train_limit {
+        Some(limit) if limit < n => {
+            let mut drawn = shuffle(n, options.seed, LIMIT_EPOCH);
+            drawn.truncate(limit);
+            drawn.sort_unstable();
+            drawn
+        }
+        _ => (0..n as u32).collect(),
     }
 }

@@ -15,6 +15,7 @@ mod event;
 mod folder;
 mod job;
 mod options;
+mod outlook;
 mod predict;
 mod results;
 mod session;

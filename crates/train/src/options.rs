@@ -139,7 +139,7 @@ pub struct TrainOptions {
     pub save_every: SaveEvery,
     /// Stop after so many steps in all; default none.
     pub max_steps: Option<u64>,
-    /// Train on so many images only, drawn evenly by the seed; default all.
+    /// Train on so many images only, drawn by the seed, any as likely as another; default all.
     pub train_limit: Option<usize>,
 }
 
@@ -192,6 +192,11 @@ impl TrainOptions {
             o if o.threads == Some(0) => fail("threads", &0, "at least 1"),
             o if o.max_steps == Some(0) => fail("max-steps", &0, "at least 1"),
             o if o.train_limit == Some(0) => fail("train-limit", &0, "at least 1"),
+            // `args.yaml` counts in whole seconds, and a step count of 0 would never be due
+            TrainOptions { save_every: SaveEvery::Time(time), .. } if time.as_secs() == 0 => {
+                fail("save-every", &format_args!("{} s", time.as_secs_f64()), "at least 1 s")
+            }
+            o if o.save_every == SaveEvery::Steps(0) => fail("save-every", &o.save_every, "at least 1 step"),
             o => match &o.name {
                 Some(name) if !is_folder_name(name) => {
                     fail("name", name, "one folder name, without separators")
@@ -227,7 +232,8 @@ pub struct Overrides {
     pub weight_decay: Option<f32>,
     pub seed: Option<u32>,
     pub threads: Option<usize>,
-    pub isa: Option<Level>,
+    /// `Some(None)` is `auto`: the best level of this machine, whatever was saved.
+    pub isa: Option<Option<Level>>,
     pub output: Option<PathBuf>,
     pub name: Option<String>,
     pub exist_ok: Option<bool>,
@@ -251,11 +257,19 @@ macro_rules! same {
         {
             return Err(TrainError::ResumeChanged {
                 option: stringify!($field).replace('_', "-"),
-                saved: format!("{:?}", $saved.$field),
-                given: format!("{given:?}"),
+                saved: shown(&$saved.$field),
+                given: shown(given),
             });
         })*
     };
+}
+
+/// An option's value as its user writes it, and as `args.yaml` does.
+fn shown<T: Serialize>(value: &T) -> String {
+    match yaml_serde::to_string(value).unwrap_or_default().trim_end() {
+        "null" => "none".into(),
+        text => text.into(),
+    }
 }
 
 /// Whether a given value, laid over the saved one, would change it.
@@ -278,10 +292,15 @@ impl Overrides {
 
     /// The options of a resumed run: the saved ones with what may change (epochs, threads, instruction set, where
     /// the data are, when to save and to stop). `output` and `name` say which run, so they are not looked at.
+    ///
+    /// Who asks for epochs wants all of them: a saved `max_steps` that is not given again is lifted.
     pub fn resume(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
         same!(self, saved, recipe, model, data, resize, batch_size, lr, momentum, nesterov, weight_decay);
         same!(self, saved, seed, train_limit);
         let mut options = saved.clone();
+        if self.epochs.is_some() {
+            options.max_steps = None;
+        }
         lay!(self, options, data_dir, epochs, threads, isa, save_every, max_steps);
         options.check()?;
         Ok(options)
@@ -355,8 +374,56 @@ mod tests {
         };
         let options = changes.resume(&saved).unwrap();
         assert_eq!((options.epochs, options.threads, options.name), (9, Some(2), None));
-        let error = Overrides { lr: Some(0.1), ..Overrides::default() }.resume(&saved).unwrap_err();
-        assert!(error.to_string().contains("--lr"), "{error}");
+    }
+
+    #[test]
+    fn a_refused_change_shows_values_as_a_user_writes_them() {
+        let saved = TrainOptions { train_limit: Some(160), ..TrainOptions::default() };
+        for (changes, words) in [
+            (Overrides { lr: Some(0.1), ..Overrides::default() }, ["--lr 0.1:", "with 0.05,"]),
+            (Overrides { train_limit: Some(80), ..Overrides::default() }, ["--train-limit 80:", "with 160,"]),
+            (Overrides { model: Some("x".into()), ..Overrides::default() }, ["--model x:", "resnet18-d2l,"]),
+        ] {
+            let text = changes.resume(&saved).unwrap_err().to_string();
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        }
+        let all = TrainOptions::default();
+        let text =
+            Overrides { train_limit: Some(80), ..Overrides::default() }.resume(&all).unwrap_err().to_string();
+        assert!(text.contains("with none,"), "{text}");
+    }
+
+    #[test]
+    fn auto_replaces_a_saved_level_and_nothing_leaves_it() {
+        let saved = TrainOptions { isa: Some(Level::Avx2), ..TrainOptions::default() };
+        let isa = |isa| Overrides { isa, ..Overrides::default() }.resume(&saved).unwrap().isa;
+        assert_eq!(isa(None), Some(Level::Avx2));
+        assert_eq!(isa(Some(None)), None);
+        assert_eq!(isa(Some(Some(Level::Portable))), Some(Level::Portable));
+    }
+
+    #[test]
+    fn asking_for_epochs_lifts_a_saved_limit_of_steps() {
+        let saved = TrainOptions { max_steps: Some(7), ..TrainOptions::default() };
+        let limit = |epochs, max_steps| {
+            Overrides { epochs, max_steps, ..Overrides::default() }.resume(&saved).unwrap().max_steps
+        };
+        assert_eq!(limit(None, None), Some(7));
+        assert_eq!(limit(None, Some(9)), Some(9));
+        assert_eq!(limit(Some(5), None), None);
+        assert_eq!(limit(Some(5), Some(9)), Some(9));
+    }
+
+    #[test]
+    fn what_args_yaml_could_not_give_back_is_refused() {
+        for save_every in [SaveEvery::Time(Duration::from_millis(999)), SaveEvery::Steps(0)] {
+            let options = TrainOptions { save_every, ..TrainOptions::default() };
+            let error = options.check().unwrap_err().to_string();
+            assert!(error.contains("--save-every"), "{error}");
+        }
+        let options =
+            TrainOptions { save_every: SaveEvery::Time(Duration::from_secs(1)), ..TrainOptions::default() };
+        options.check().unwrap();
     }
 
     #[test]

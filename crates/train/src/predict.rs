@@ -12,7 +12,7 @@ use plusx_model::zoo::{self, ZooOptions};
 use serde::Serialize;
 
 use crate::error::TrainError;
-use crate::evaluate::ranked_probabilities;
+use crate::evaluate::{fitting_batch, ranked_probabilities};
 
 /// Which part of the machine to use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -106,10 +106,11 @@ impl Predictor {
     /// Loads a weight file.
     ///
     /// # Errors
-    /// Those of [`load_model`].
+    /// Those of [`load_model`], and [`TrainError::TooLarge`] if one image takes more memory than a file may ask for.
     pub fn open(weights: &Path, machine: Machine) -> Result<Self, TrainError> {
         let model = load_model(weights)?;
-        let engine = machine.engine(&model)?;
+        let mut engine = machine.engine(&model)?;
+        fitting_batch(&mut engine, weights)?;
         Ok(Self { engine, meta: model.meta })
     }
 

@@ -107,10 +107,10 @@ impl Results {
         Self { path, rows: Vec::new() }
     }
 
-    /// Reads the rows; no file is no row.
-    pub(crate) fn open(path: &Path) -> Result<Self, TrainError> {
+    /// Reads the rows; `None` if there is no file.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, TrainError> {
         let text = match fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.map_err(|error| TrainError::io("cannot read", path, error))?,
         };
         let mut rows = Vec::new();
@@ -119,7 +119,7 @@ impl Results {
                 .ok_or_else(|| TrainError::bad_run(path, format!("cannot understand the row `{line}`")))?;
             rows.push(row);
         }
-        Ok(Self { path: path.into(), rows })
+        Ok(Some(Self { path: path.into(), rows }))
     }
 
     /// Drops the rows after the first `epochs` epochs.
@@ -183,11 +183,11 @@ mod tests {
         assert!(text.contains(
             "\n1,3,\"odd, \"\"name\"\"\",12.3,0.500000,0.750000,0.600000,0.700000,0.990000,0.05,100.0,0.10\n"
         ));
-        let mut back = Results::open(&path).unwrap();
+        let mut back = Results::open(&path).unwrap().unwrap();
         back.keep(2);
         assert_eq!(back.rows().len(), 2);
         assert_eq!(back.rows()[1].text, results.rows()[1].text);
-        assert!(Results::open(&folder.path().join("none.csv")).unwrap().rows().is_empty());
+        assert!(Results::open(&folder.path().join("none.csv")).unwrap().is_none());
     }
 
     #[test]

@@ -62,10 +62,15 @@ impl<'a, E: Executor> Session<'a, E> {
         state: State,
     ) -> Result<Self, TrainError> {
         let path = job.folder.results();
-        let mut results = match state.step {
-            0 => Results::new(path),
-            _ => Results::open(&path)?,
-        };
+        let found = if state.step > 0 { Results::open(&path)? } else { None };
+        if found.is_none() && state.step > 0 {
+            let path = path.display();
+            let message = format!(
+                "{path} is gone: the rows and curves of the epochs before are lost; the weights do not depend on it"
+            );
+            observer.event(&Event::Warning { message });
+        }
+        let mut results = found.unwrap_or_else(|| Results::new(path));
         // rows the checkpoint does not confirm come again; but a run that `max_steps` ended is as it should be
         let ended = state.epoch_step > 0 && job.options.max_steps.is_some_and(|max| state.step >= max);
         results.keep(state.epoch + u32::from(ended));
@@ -80,6 +85,13 @@ impl<'a, E: Executor> Session<'a, E> {
         let run = self.job.folder.path().to_owned();
         self.tell(&Event::Started(Started { context: "cpu(0)".into(), run: run.clone(), resumed }));
         self.results.write().map_err(|error| self.keeping(error))?;
+        if !self.results.rows().is_empty() {
+            // the last process may have been killed between its last row and its curves
+            self.draw();
+        }
+        if resumed.is_some() && self.done() {
+            self.tell(&Event::Warning { message: self.nothing_left() });
+        }
         while !self.done() {
             match self.epoch()? {
                 End::Epoch => {}
@@ -115,9 +127,32 @@ impl<'a, E: Executor> Session<'a, E> {
         self.observer.event(event);
     }
 
+    /// Draws the curves anew.
+    fn draw(&mut self) {
+        if let Err(message) = curves::draw(&self.job.folder, &self.job.options, self.results.rows()) {
+            self.tell(&Event::Warning { message });
+        }
+    }
+
+    /// Why a resumed run ends at once, and how to make it go on.
+    fn nothing_left(&self) -> String {
+        let options = &self.job.options;
+        match options.max_steps {
+            Some(max) if self.state.epoch < options.epochs => format!(
+                "nothing is left to do, the run has reached --max-steps {max}: go on with --epochs {} for all of its \
+                 epochs, or with a larger --max-steps",
+                options.epochs
+            ),
+            _ => format!(
+                "nothing is left to do, all {} epochs are done: go on with a larger --epochs",
+                options.epochs
+            ),
+        }
+    }
+
     /// Whether nothing is left: all epochs, or all of `max_steps` and the test pass after the last of them.
     fn done(&self) -> bool {
-        let told = self.results.rows().len() as u64 > u64::from(self.state.epoch);
+        let told = self.results.rows().last().is_some_and(|row| row.epoch > self.state.epoch);
         self.state.epoch >= self.job.options.epochs || (self.enough() && (self.state.epoch_step == 0 || told))
     }
 
@@ -156,7 +191,7 @@ impl<'a, E: Executor> Session<'a, E> {
             let wait = (loader.waited() - waited).as_secs_f64();
             self.step(&batch)?;
             let seconds = started.elapsed().as_secs_f64();
-            self.clock.step(seconds, wait);
+            self.clock.step(batch.n, seconds, wait);
             self.pace.step(batch.n as u64, seconds);
             loader.recycle(batch);
             self.tell_step(wait);
@@ -187,7 +222,7 @@ impl<'a, E: Executor> Session<'a, E> {
         let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
         let result = result.map_err(TrainError::executor)?;
         if !result.losses.iter().all(|loss| loss.is_finite()) {
-            return Err(self.not_finite("the loss"));
+            return Err(self.not_finite("the loss", (self.state.epoch + 1, self.state.epoch_step + 1)));
         }
         let state = &mut self.state;
         state.loss_sum = result.losses.iter().fold(state.loss_sum, |sum, loss| sum + f64::from(*loss));
@@ -241,7 +276,7 @@ impl<'a, E: Executor> Session<'a, E> {
         let Some(report) = report else { return Ok(None) };
         self.pace.test(report.n, started.elapsed().as_secs_f64());
         if !report.loss.is_finite() {
-            return Err(self.not_finite("the loss on the test images"));
+            return Err(self.not_finite("the loss on the test images", self.last_step()));
         }
         Ok(Some(report))
     }
@@ -250,7 +285,11 @@ impl<'a, E: Executor> Session<'a, E> {
     /// row goes when the run is resumed.
     fn end(&mut self, report: EvalReport, whole: bool) -> Result<End, TrainError> {
         self.clock.tick();
-        let best = self.state.best.is_none_or(|best| best.beaten_by(&report));
+        // inside an epoch the best weights are only filled where there is nothing better to keep
+        let best = match self.state.best {
+            None => true,
+            Some(best) => whole && best.beaten_by(&report),
+        };
         let line = EpochReport {
             epoch: self.state.epoch + 1,
             step: self.state.step,
@@ -260,12 +299,11 @@ impl<'a, E: Executor> Session<'a, E> {
             test_loss: report.loss,
             test_top5: report.top5,
             seconds: self.clock.epoch(),
-            img_per_s: self.state.seen as f64 / self.clock.steps().max(1e-9),
+            img_per_s: self.clock.images_per_second(),
             data_wait: self.clock.wait(),
             best,
         };
-        // inside an epoch `best` is only filled where there is nothing better to keep
-        if best && (whole || self.state.best.is_none()) {
+        if best {
             let path = self.job.folder.best();
             let saved = self.job.header.save_best(&path, self.executor, &self.state, &report);
             saved.map_err(|refusal| self.refused(refusal))?;
@@ -282,9 +320,7 @@ impl<'a, E: Executor> Session<'a, E> {
             self.clock.end_epoch();
             self.save(SaveReason::Epoch)?;
         }
-        if let Err(message) = curves::draw(&self.job.folder, &self.job.options, self.results.rows()) {
-            self.tell(&Event::Warning { message });
-        }
+        self.draw();
         Ok(if whole { End::Epoch } else { End::MaxSteps })
     }
 
@@ -304,6 +340,7 @@ impl<'a, E: Executor> Session<'a, E> {
         let path = self.job.folder.last();
         let saved = self.job.header.save_last(&path, self.executor, &self.state);
         saved.map_err(|refusal| self.refused(refusal))?;
+        self.clock.confirm();
         self.saved = Instant::now();
         self.tell(&Event::Saved { path, reason });
         Ok(())
@@ -315,14 +352,21 @@ impl<'a, E: Executor> Session<'a, E> {
         Kept(last.is_file().then_some(last))
     }
 
-    fn not_finite(&self, what: &'static str) -> TrainError {
-        let (epoch, step) = (self.state.epoch + 1, self.state.epoch_step + 1);
+    /// The last step that was done: its epoch and its number there, both counted from 1.
+    fn last_step(&self) -> (u32, u64) {
+        match self.state.epoch_step {
+            0 if self.state.epoch > 0 => (self.state.epoch, self.job.steps()),
+            step => (self.state.epoch + 1, step),
+        }
+    }
+
+    fn not_finite(&self, what: &'static str, (epoch, step): (u32, u64)) -> TrainError {
         TrainError::NotFinite { what, epoch, step, kept: self.kept() }
     }
 
     fn refused(&self, refusal: Refusal) -> TrainError {
         match refusal {
-            Refusal::NotFinite => self.not_finite("a weight"),
+            Refusal::NotFinite => self.not_finite("a weight", self.last_step()),
             Refusal::Format(source) => TrainError::Save { source, kept: self.kept() },
         }
     }

@@ -3,35 +3,29 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use plusx_data::{Dataset, Split};
-use plusx_engine::{Engine, Level, Mode};
-use plusx_formats::{ModelFile, atomic};
+use plusx_data::{Dataset, Fingerprint};
+use plusx_engine::Engine;
+use plusx_formats::{ModelFile, atomic, safetensors};
 use plusx_model::executor::Executor;
 use plusx_model::graph::Graph;
 use plusx_model::init::{Init, initialize};
 use plusx_model::preprocess::Preprocess;
-use plusx_model::random::shuffle;
 use plusx_model::shape::ImageShape;
-use plusx_model::summary::Summary;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use serde_json::json;
 
 use crate::checkpoint::Header;
 use crate::error::TrainError;
-use crate::estimate::{self, Work};
 use crate::evaluate::check_split;
 use crate::event::{Event, Observer, Outcome, PlanReport};
 use crate::folder::{Folder, SavedRun};
-use crate::job::Job;
+use crate::job::{Job, samples};
 use crate::options::{Overrides, TrainOptions};
-use crate::predict::Machine;
+use crate::outlook::{machine, report};
 use crate::session::Session;
 use crate::state::{Identity, State, Training};
 use crate::stop::Stop;
-
-/// The "epoch" whose shuffle draws the images of `train_limit`: one that no run reaches.
-const LIMIT_EPOCH: u32 = u32::MAX;
 
 /// Trains a network of the zoo in a new run folder.
 ///
@@ -97,8 +91,12 @@ pub fn run_on<E: Executor>(
     check(executor.graph(), options, &dataset)?;
     let mut options = options.clone();
     let folder = Folder::create(&mut options)?;
-    begin(executor, &options)?;
-    let job = job(executor.graph(), options, dataset, folder)?;
+    // hashing the images takes about as long as drawing the parameters
+    let (begun, fingerprint) = meanwhile(|| begin(executor, &options), || dataset.fingerprint());
+    begun?;
+    warn(&folder, &dataset, &fingerprint, observer);
+    let job = job(executor, options, dataset, &fingerprint, folder);
+    write_environment(&job)?;
     Session::new(&job, executor, stop, observer, State::default())?.run()
 }
 
@@ -115,8 +113,9 @@ pub fn resume_on<E: Executor>(
 ) -> Result<Outcome, TrainError> {
     let SavedRun { options, folder } = saved;
     check(executor.graph(), &options, &dataset)?;
-    folder.write_options(&options)?;
-    let job = job(executor.graph(), options, dataset, folder)?;
+    let fingerprint = dataset.fingerprint();
+    warn(&folder, &dataset, &fingerprint, observer);
+    let job = job(executor, options, dataset, &fingerprint, folder);
     let last = job.folder.last();
     let state = if last.exists() {
         let (state, warning) = job.header.restore(&last, executor)?;
@@ -129,6 +128,9 @@ pub fn resume_on<E: Executor>(
         begin(executor, &job.options)?;
         State::default()
     };
+    // only now is it known that they belong to this run
+    job.folder.write_options(&job.options)?;
+    write_environment(&job)?;
     Session::new(&job, executor, stop, observer, state)?.run()
 }
 
@@ -142,10 +144,6 @@ fn prepare(options: &TrainOptions, dataset: &Dataset) -> Result<Engine, TrainErr
     machine(options).engine_for(graph)
 }
 
-fn machine(options: &TrainOptions) -> Machine {
-    Machine { threads: options.threads, isa: options.isa }
-}
-
 /// Initial parameters; no velocity.
 fn begin<E: Executor>(executor: &mut E, options: &TrainOptions) -> Result<(), TrainError> {
     let params = initialize(executor.graph(), Init::Xavier, options.seed);
@@ -153,8 +151,9 @@ fn begin<E: Executor>(executor: &mut E, options: &TrainOptions) -> Result<(), Tr
     executor.set_velocity(None).map_err(TrainError::executor)
 }
 
-/// Refuses data that do not fit the network.
+/// Refuses data that do not fit the network, and a network that could not be saved.
 fn check(graph: &Graph, options: &TrainOptions, dataset: &Dataset) -> Result<(), TrainError> {
+    safetensors::check_names(&graph.params)?;
     let unfit = |reason| Err(TrainError::Unfit { data: dataset.name.clone(), reason });
     let classes = dataset.classes.len();
     check_split(&dataset.name, "training", &dataset.train, classes)?;
@@ -173,60 +172,68 @@ fn check(graph: &Graph, options: &TrainOptions, dataset: &Dataset) -> Result<(),
     Ok(())
 }
 
-/// The training images used: all, or a draw that favours no class and no place in the file.
-fn samples(split: &Split, options: &TrainOptions) -> Vec<u32> {
-    let n = split.len();
-    match options.train_limit {
-        Some(limit) if limit < n => {
-            let mut drawn = shuffle(n, options.seed, LIMIT_EPOCH);
-            drawn.truncate(limit);
-            drawn.sort_unstable();
-            drawn
-        }
-        _ => (0..n as u32).collect(),
+/// Says what a user should know before the first step.
+fn warn(folder: &Folder, dataset: &Dataset, fingerprint: &Fingerprint, observer: &mut dyn Observer) {
+    let unguarded = folder.unguarded().map(str::to_owned);
+    let origin = dataset.check_origin(fingerprint).err();
+    let origin = origin.map(|error| format!("{error}; the run learns from it all the same"));
+    for message in unguarded.into_iter().chain(origin) {
+        observer.event(&Event::Warning { message });
     }
 }
 
-fn job(graph: &Graph, options: TrainOptions, dataset: Dataset, folder: Folder) -> Result<Job, TrainError> {
+/// Both results; `there` runs on another thread if the system gives one.
+fn meanwhile<A, B: Send>(here: impl FnOnce() -> A, there: impl Fn() -> B + Sync) -> (A, B) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, &there);
+        let a = here();
+        let b = thread.ok().and_then(|thread| thread.join().ok());
+        (a, b.unwrap_or_else(&there))
+    })
+}
+
+fn job<E: Executor>(
+    executor: &E,
+    options: TrainOptions,
+    dataset: Dataset,
+    fingerprint: &Fingerprint,
+    folder: Folder,
+) -> Job {
     let samples = samples(&dataset.train, &options);
-    let level = machine(&options).level();
-    write_environment(&folder, &options, &dataset.source, level)?;
     let model = ModelFile {
         architecture: options.model.clone(),
         classes: dataset.classes,
-        preprocess: Preprocess::chapter(graph.input_shape()),
+        preprocess: Preprocess::chapter(executor.graph().input_shape()),
         metrics: Default::default(),
         training: None,
     };
     let training = Training {
         version: env!("CARGO_PKG_VERSION").into(),
-        arithmetic: level.profile().into(),
-        identity: Identity::of(&options, samples.len()),
+        arithmetic: executor.arithmetic().into(),
+        identity: Identity::of(&options, fingerprint.sha256(), samples.len()),
         state: State::default(),
     };
-    let header = Header { model, training };
-    Ok(Job { options, train: Arc::new(dataset.train), test: Arc::new(dataset.test), samples, header, folder })
+    let header = Header { model, training, data_source: dataset.source };
+    Job { options, train: Arc::new(dataset.train), test: Arc::new(dataset.test), samples, header, folder }
 }
 
-/// `env.json`: the machine of the last start. Nothing in it enters a checkpoint.
-fn write_environment(
-    folder: &Folder,
-    options: &TrainOptions,
-    source: &str,
-    level: Level,
-) -> Result<(), TrainError> {
+/// `env.json`: the machine and the data of the last start. Of these only the arithmetic and the hash enter a
+/// checkpoint.
+fn write_environment(job: &Job) -> Result<(), TrainError> {
+    let (machine, training) = (machine(&job.options), &job.header.training);
     let environment = json!({
         "plusx": env!("CARGO_PKG_VERSION"),
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
         "cpu": cpu_name(),
-        "threads": machine(options).threads(),
-        "isa": level.name(),
-        "arithmetic": level.profile(),
-        "data": options.data,
-        "data_source": source,
+        "threads": machine.threads(),
+        "isa": machine.level().name(),
+        "arithmetic": training.arithmetic,
+        "data": job.options.data,
+        "data_source": job.header.data_source,
+        "data_sha256": training.identity.data_sha256,
     });
-    Ok(atomic::write(&folder.file("env.json"), format!("{environment:#}\n").as_bytes())?)
+    Ok(atomic::write(&job.folder.file("env.json"), format!("{environment:#}\n").as_bytes())?)
 }
 
 /// The processor's own name, where the system tells it.
@@ -234,43 +241,4 @@ fn cpu_name() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().into())
-}
-
-fn report(options: &TrainOptions, dataset: &Dataset, engine: &mut Engine) -> Result<PlanReport, TrainError> {
-    let summary = Summary::new(&options.model, engine.graph());
-    let samples = samples(&dataset.train, options);
-    let machine = machine(options);
-    let (threads, level) = (machine.threads(), machine.level());
-    let test_images = dataset.test.len();
-    let batch = options.batch_size.min(samples.len());
-    let arena = engine.plan(Mode::train(), batch).map_err(TrainError::executor)?.memory_bytes();
-    let numbers = engine.graph().params.iter().map(|spec| spec.len()).sum::<usize>();
-    // parameters, gradients, and a copy of each for saving; the velocity only with momentum
-    let copies = if options.momentum > 0.0 { 6 } else { 4 };
-    let pixels = dataset.train.images.len() + dataset.test.images.len();
-    let memory = arena as u64 + (numbers * copies * size_of::<f32>() + pixels) as u64;
-    let epochs = u64::from(options.epochs);
-    let mut train = epochs * samples.len() as u64;
-    if let Some(max) = options.max_steps {
-        train = train.min(max * options.batch_size as u64);
-    }
-    let passes = train.div_ceil(samples.len() as u64);
-    let work = Work { train, test: passes * test_images as u64 };
-    Ok(PlanReport {
-        model: options.model.clone(),
-        input: summary.input.to_string(),
-        parameters: summary.total_params,
-        macs: summary.total_macs,
-        data: options.data.clone(),
-        data_source: dataset.source.clone(),
-        train_images: samples.len(),
-        test_images,
-        epochs: options.epochs,
-        steps_per_epoch: samples.len().div_ceil(options.batch_size) as u64,
-        batch_size: options.batch_size,
-        threads,
-        isa: level.name().into(),
-        memory_bytes: memory,
-        estimate_seconds: estimate::guess(work, summary.total_macs, level, threads),
-    })
 }

@@ -66,6 +66,10 @@ impl State {
 pub(crate) struct Identity {
     pub(crate) recipe: Recipe,
     pub(crate) data: String,
+    /// Of the pictures and labels themselves ([`Fingerprint::sha256`](plusx_data::Fingerprint::sha256)): a name and a
+    /// folder can come to stand for others. Empty in a checkpoint of a version that did not look at them.
+    #[serde(default)]
+    pub(crate) data_sha256: String,
     pub(crate) train_images: u64,
     pub(crate) resize: usize,
     pub(crate) batch_size: usize,
@@ -77,10 +81,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn of(options: &TrainOptions, train_images: usize) -> Self {
+    pub(crate) fn of(options: &TrainOptions, data_sha256: String, train_images: usize) -> Self {
         Self {
             recipe: options.recipe,
             data: options.data.clone(),
+            data_sha256,
             train_images: train_images as u64,
             resize: options.resize,
             batch_size: options.batch_size,
@@ -127,5 +132,14 @@ mod tests {
             let back: State = serde_json::from_str(&text).unwrap();
             assert_eq!(back.loss_sum.to_bits(), state.loss_sum.to_bits());
         }
+    }
+
+    #[test]
+    fn a_checkpoint_without_a_hash_of_its_data_is_still_read() {
+        let identity = Identity::of(&TrainOptions::default(), "abc".into(), 10);
+        let mut value = serde_json::to_value(&identity).unwrap();
+        value.as_object_mut().unwrap().remove("data_sha256").unwrap();
+        let back: Identity = serde_json::from_value(value).unwrap();
+        assert_eq!(back, Identity { data_sha256: String::new(), ..identity });
     }
 }

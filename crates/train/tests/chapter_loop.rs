@@ -75,6 +75,16 @@ fn the_smaller_last_batch_is_divided_by_the_full_batch_size() {
 }
 
 #[test]
+fn the_arithmetic_recorded_is_the_executors() {
+    let folder = tempfile::tempdir().unwrap();
+    events(&mut Fake::new(), &options(folder.path())).0.unwrap();
+    let run = folder.path().join("exp");
+    let loaded = plusx_formats::safetensors::read(&run.join("weights/last.safetensors")).unwrap();
+    assert_eq!(loaded.meta.training.unwrap()["arithmetic"], "plain loops");
+    assert!(fs::read_to_string(run.join("env.json")).unwrap().contains("\"plain loops\""));
+}
+
+#[test]
 fn divergence_stops_the_run_and_keeps_the_last_good_checkpoint() {
     for (trouble, what) in [
         (Trouble { nan_at: Some(9), ..Trouble::default() }, "the loss"),
@@ -101,7 +111,21 @@ fn divergence_stops_the_run_and_keeps_the_last_good_checkpoint() {
 }
 
 #[test]
-fn a_limited_run_sees_the_same_few_images_of_every_class() {
+fn weights_spoilt_by_the_last_step_of_an_epoch_are_kept_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    options.save_every = SaveEvery::Epoch;
+    // the seventh step is the first epoch's last, and the loss on the test images does not show it
+    let mut fake = Fake::with(Trouble { spoil_at: Some(6), ..Trouble::default() });
+    let (result, events) = events(&mut fake, &options);
+    let Err(TrainError::NotFinite { what, epoch, step, kept }) = result else { panic!("{result:?}") };
+    assert_eq!((what, epoch, step, kept.0), ("a weight", 1, 7, None));
+    assert!(!folder.path().join("exp/weights/best.safetensors").exists());
+    assert!(!events.iter().any(|event| matches!(event, Event::Saved { .. } | Event::Epoch(_))));
+}
+
+#[test]
+fn a_limited_run_sees_the_same_few_images_in_every_epoch() {
     let seen = |limit| {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());
@@ -137,4 +161,62 @@ fn data_that_do_not_fit_are_refused_before_anything_is_written() {
     assert!(refused(&|data| data.test.labels.clear()).contains("no test images"));
     assert!(refused(&|data| data.train.images.truncate(9)).contains("pixels"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_network_that_could_not_be_saved_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fake = Fake::named("velocity", Trouble::default());
+    let (result, events) = events(&mut fake, &options(folder.path()));
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("velocity.weight") && error.contains("another name"), "{error}");
+    assert!(events.is_empty() && fake.updates.is_empty());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn other_pictures_under_the_name_of_fashion_mnist_are_told() {
+    for (name, told) in [("fashion-mnist", 1), ("stripes", 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let options = options(folder.path());
+        let mut warnings = Vec::new();
+        let mut listen = |event: &Event| {
+            if let Event::Warning { message } = event {
+                warnings.push(message.clone());
+            }
+        };
+        let data = plusx_data::Dataset { name: name.into(), source: "some/folder".into(), ..dataset(20, 20) };
+        run_on(&mut Fake::new(), &options, data, &Stop::new(), &mut listen).unwrap();
+        assert_eq!(warnings.len(), told, "{warnings:?}");
+        assert!(warnings.iter().all(|text| text.contains("some/folder") && text.contains("authors")));
+    }
+}
+
+#[test]
+fn a_limit_of_steps_beyond_all_counting_is_no_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = TrainOptions { max_steps: Some(u64::MAX), ..options(folder.path()) };
+    let (result, events) = events(&mut Fake::new(), &options);
+    assert!(matches!(result, Ok(Outcome::Done(_))), "{result:?}");
+    let eta =
+        events.iter().rev().find_map(|event| if let Event::Step(s) = event { Some(s.eta) } else { None });
+    assert!(eta.unwrap().is_finite());
+    let plan = TrainOptions { model: "resnet18-d2l".into(), resize: 16, ..options };
+    assert!(plusx_train::plan(&plan, &dataset(100, 30)).unwrap().estimate_seconds < 60.0);
+}
+
+#[test]
+fn the_memory_foretold_counts_every_copy_of_the_parameters_once() {
+    let options = TrainOptions { batch_size: 1, ..options(Path::new("nowhere")) };
+    let mut options = TrainOptions { model: "resnet18-d2l".into(), resize: 16, ..options };
+    // one small image: next to the parameters everything else is nothing
+    let mut copies = || {
+        let plan = plusx_train::plan(&options, &dataset(1, 1)).unwrap();
+        options.momentum = 0.9;
+        plan.memory_bytes as f64 / (4 * plan.parameters) as f64
+    };
+    // the engine's and their gradients; while saving what is copied out of it and the file
+    assert_eq!(copies().floor(), 4.0);
+    // and the velocity of all but the gradients
+    assert_eq!(copies().floor(), 7.0);
 }

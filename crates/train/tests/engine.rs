@@ -7,15 +7,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use plusx_data::{Dataset, Split};
 use plusx_engine::{Engine, EngineOptions, Level};
+use plusx_formats::{ModelFile, safetensors};
 use plusx_model::containers::{Residual, Sequential};
 use plusx_model::graph::Graph;
 use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d};
+use plusx_model::params::Params;
+use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
+use plusx_model::zoo::{self, ZooOptions};
 use plusx_train::{
-    Event, Machine, Outcome, Overrides, Predictor, Signal, Silent, Stop, TrainOptions, evaluate, open,
-    resume_on, run, run_on,
+    Event, Machine, Outcome, Overrides, Predictor, Signal, Silent, Stop, TrainError, TrainOptions, evaluate,
+    open, resume_on, run, run_on,
 };
 use stripes::{CLASSES, SIDE, dataset};
 
@@ -96,7 +101,7 @@ fn a_resumed_run_may_change_threads_and_level() {
         let Outcome::Interrupted { run, signal, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(signal.exit_code(), 143);
         let saved =
-            open(Some(&run), &output, &Overrides { isa: Some(other), ..Overrides::default() }).unwrap();
+            open(Some(&run), &output, &Overrides { isa: Some(Some(other)), ..Overrides::default() }).unwrap();
         resume_on(&mut engine(3, other), saved, dataset(200, 40), &Stop::new(), &mut Silent).unwrap();
         assert!(last(&output) == last(&whole), "stopped after {after}");
     }
@@ -112,8 +117,8 @@ fn another_arithmetic_is_admitted_with_a_warning() {
     }
     let options = options(folder.path(), best);
     run_on(&mut engine(1, best), &options, dataset(200, 40), &Stop::new(), &mut Silent).unwrap();
-    let changes =
-        Overrides { isa: Some(Level::Portable), epochs: Some(3), threads: Some(1), ..Overrides::default() };
+    // what the options say of the level is not asked: the executor knows
+    let changes = Overrides { epochs: Some(3), threads: Some(1), ..Overrides::default() };
     let saved = open(None, folder.path(), &changes).unwrap();
     let mut warnings = Vec::new();
     let mut listen = |event: &Event| {
@@ -166,4 +171,32 @@ fn a_trained_file_answers_as_its_training_said() {
     assert!(predictor.predict(&[0.5; 7], 1, 3).is_err());
     let error = evaluate(&report.run.join("args.yaml"), dataset(40, 30), machine).unwrap_err().to_string();
     assert!(error.contains("args.yaml"), "{error}");
+}
+
+#[test]
+fn a_file_does_not_decide_how_much_memory_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.safetensors");
+    // a small network on images of which a single one has 268 million values
+    let input = ImageShape::new(16, 4096, 4096);
+    let block = zoo::build("resnet18-d2l", ZooOptions { classes: CLASSES }).unwrap();
+    let params = Params::zeros(&trace(&*block, input, &mut Names::new()).unwrap());
+    let meta = ModelFile {
+        architecture: "resnet18-d2l".into(),
+        classes: dataset(1, 1).classes,
+        preprocess: Preprocess::chapter(input),
+        metrics: BTreeMap::new(),
+        training: None,
+    };
+    let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: &meta };
+    safetensors::write(&file, &contents).unwrap();
+    let split = Split { images: vec![0; 16], labels: vec![0], shape: ImageShape::new(16, 1, 1) };
+    let data = Dataset { train: split.clone(), test: split, ..dataset(1, 1) };
+    let machine = Machine { threads: Some(1), isa: None };
+    let errors = [evaluate(&file, data, machine).unwrap_err(), Predictor::open(&file, machine).unwrap_err()];
+    for error in errors {
+        assert!(matches!(error, TrainError::TooLarge { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("w.safetensors") && text.contains("16x4096x4096"), "{text}");
+    }
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use fake::{Fake, Trouble};
 use plusx_train::{
-    Event, Outcome, Overrides, SaveEvery, Signal, Stop, TrainError, TrainOptions, open, resume_on, run_on,
+    Event, Outcome, Overrides, SaveEvery, SaveReason, Signal, Stop, TrainError, TrainOptions, open,
+    resume_on, run_on,
 };
 use stripes::dataset;
 
@@ -45,13 +46,14 @@ struct Ending {
 /// Collects the chapter's lines (without the time; a repeated epoch replaces its line) and asks for a stop.
 struct Watch<'a> {
     lines: Vec<String>,
+    warnings: Vec<String>,
     steps: u64,
     stop_after: Option<u64>,
     stop: &'a Stop,
 }
 
 fn watch<'a>(stop: &'a Stop, stop_after: Option<u64>) -> Watch<'a> {
-    Watch { lines: Vec::new(), steps: 0, stop_after, stop }
+    Watch { lines: Vec::new(), warnings: Vec::new(), steps: 0, stop_after, stop }
 }
 
 impl plusx_train::Observer for Watch<'_> {
@@ -68,6 +70,7 @@ impl plusx_train::Observer for Watch<'_> {
                 self.lines.truncate(epoch.epoch as usize - 1);
                 self.lines.push(line.rsplit_once(", time").unwrap().0.into());
             }
+            Event::Warning { message } => self.warnings.push(message.clone()),
             _ => {}
         }
     }
@@ -97,12 +100,17 @@ fn undisturbed(options: &TrainOptions) -> Ending {
 }
 
 fn go_on(run: &Path, overrides: &Overrides, lines: Vec<String>) -> Ending {
+    told(run, overrides, lines).0
+}
+
+/// As [`go_on`], with the warnings.
+fn told(run: &Path, overrides: &Overrides, lines: Vec<String>) -> (Ending, Vec<String>) {
     let stop = Stop::new();
     let mut watch = Watch { lines, ..watch(&stop, None) };
     let saved = open(Some(run), Path::new("nowhere"), overrides).unwrap();
     let outcome = resume_on(&mut Fake::new(), saved, dataset(TRAIN, 30), &stop, &mut watch).unwrap();
     assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
-    ending(run, watch.lines)
+    (ending(run, watch.lines), watch.warnings)
 }
 
 #[test]
@@ -173,24 +181,107 @@ fn extended_and_resumed_again_when_done() {
     let more = Overrides { epochs: Some(3), ..Overrides::default() };
     let lines = go_on(&run, &more, lines).lines;
     // the extension is remembered, and a finished run has nothing left to do
-    assert_eq!(go_on(&run, &Overrides::default(), lines), expected);
+    let (ending, warnings) = told(&run, &Overrides::default(), lines);
+    assert_eq!(ending, expected);
+    assert!(warnings.len() == 1 && warnings[0].contains("all 3 epochs are done"), "{warnings:?}");
 }
 
 #[test]
 fn cut_short_by_max_steps_and_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let expected = undisturbed(&options(&folder.path().join("whole")));
-    for steps in [1, 3, STEPS, STEPS + 2, 2 * STEPS + 1] {
-        let mut short = options(&folder.path().join(format!("max{steps}")));
-        short.max_steps = Some(steps);
-        let cut = undisturbed(&short);
-        assert_eq!(cut.lines.len() as u64, steps.div_ceil(STEPS));
-        let run = short.output.join("run");
-        // nothing is left to do, so nothing changes
-        assert_eq!(go_on(&run, &Overrides::default(), cut.lines.clone()), cut);
-        let more = Overrides { max_steps: Some(1000), ..Overrides::default() };
-        assert_eq!(go_on(&run, &more, cut.lines), expected, "cut after {steps}");
+    let further = Overrides { max_steps: Some(1000), ..Overrides::default() };
+    // as many epochs as before, but asked for: the limit goes
+    let whole = Overrides { epochs: Some(3), ..Overrides::default() };
+    for (index, more) in [further, whole].into_iter().enumerate() {
+        for steps in [1, 3, STEPS, STEPS + 2, 2 * STEPS + 1] {
+            let mut short = options(&folder.path().join(format!("max{steps}-{index}")));
+            short.max_steps = Some(steps);
+            let cut = undisturbed(&short);
+            assert_eq!(cut.lines.len() as u64, steps.div_ceil(STEPS));
+            let run = short.output.join("run");
+            // nothing is left to do, so nothing changes, and that is said
+            let (same, warnings) = told(&run, &Overrides::default(), cut.lines.clone());
+            assert_eq!(same, cut);
+            let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+            assert!(warning.contains(&format!("--max-steps {steps}:")), "{warning}");
+            assert!(warning.contains("--epochs 3"), "{warning}");
+            let (all, warnings) = told(&run, &more, cut.lines);
+            assert_eq!(all, expected, "cut after {steps}");
+            assert!(warnings.is_empty(), "{warnings:?}");
+        }
     }
+}
+
+#[test]
+fn best_is_said_of_weights_that_are_kept_and_of_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    for steps in 1..3 * STEPS {
+        let mut short = options(&folder.path().join(steps.to_string()));
+        (short.max_steps, short.lr, short.momentum) = (Some(steps), 0.05, 0.0);
+        let (mut said, mut kept) = (Vec::new(), Vec::new());
+        let mut watch = |event: &Event| match event {
+            Event::Epoch(epoch) => said.push(epoch.best),
+            Event::Saved { reason: SaveReason::Best, .. } => kept.push(said.len()),
+            _ => {}
+        };
+        run_on(&mut Fake::new(), &short, dataset(TRAIN, 30), &Stop::new(), &mut watch).unwrap();
+        let said: Vec<_> =
+            said.iter().enumerate().filter(|(_, best)| **best).map(|(index, _)| index).collect();
+        assert_eq!(said, kept, "cut after {steps}");
+    }
+}
+
+#[test]
+fn curves_that_were_not_drawn_any_more_are_drawn_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = undisturbed(&options(folder.path())).lines;
+    let run = folder.path().join("run");
+    // killed after the last save, before drawing
+    fs::write(run.join("curves.svg"), "of the epoch before").unwrap();
+    fs::remove_file(run.join("curves.png")).unwrap();
+    go_on(&run, &Overrides::default(), lines);
+    assert!(fs::read_to_string(run.join("curves.svg")).unwrap().contains("accuracy"));
+    assert!(fs::read(run.join("curves.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn results_that_are_gone_are_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut short = options(folder.path());
+    short.epochs = 2;
+    let before = undisturbed(&short);
+    let run = folder.path().join("run");
+    fs::remove_file(run.join("results.csv")).unwrap();
+    let more = Overrides { epochs: Some(3), ..Overrides::default() };
+    let (after, warnings) = told(&run, &more, before.lines);
+    assert!(warnings.len() == 1 && warnings[0].contains("results.csv"), "{warnings:?}");
+    assert_eq!((after.lines.len(), after.results.len()), (3, 2));
+}
+
+#[test]
+fn other_pictures_are_refused_and_the_run_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = undisturbed(&options(folder.path())).lines;
+    let run = folder.path().join("run");
+    let args = fs::read(run.join("args.yaml")).unwrap();
+    for split in ["train", "test"] {
+        let changes = Overrides { data_dir: Some("other".into()), epochs: Some(4), ..Overrides::default() };
+        let saved = open(Some(&run), folder.path(), &changes).unwrap();
+        let mut other = dataset(TRAIN, 30);
+        other.source = "other".into();
+        let changed = if split == "train" { &mut other.train } else { &mut other.test };
+        changed.images[5] ^= 1;
+        let result = resume_on(&mut Fake::new(), saved, other, &Stop::new(), &mut plusx_train::Silent);
+        let error = result.unwrap_err();
+        assert!(matches!(error, TrainError::OtherData { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("other") && text.contains("--data-dir"), "{text}");
+        // or the next resume would look in the wrong folder again
+        assert_eq!(fs::read(run.join("args.yaml")).unwrap(), args);
+    }
+    let more = Overrides { epochs: Some(4), ..Overrides::default() };
+    assert_eq!(go_on(&run, &more, lines).lines.len(), 4);
 }
 
 #[test]

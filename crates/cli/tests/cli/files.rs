@@ -17,12 +17,17 @@ fn truncated_and_foreign_weights_are_named() {
     place.write("huge.safetensors", &[0xff; 64]);
     // well formed, but nobody knows which network it is for
     place.write("foreign.safetensors", b"\x02\0\0\0\0\0\0\0{}");
-    for name in ["short", "stub", "empty", "text", "huge", "foreign"] {
+    // one number of the last tensor is none: the network would answer `null`
+    let len = whole.len();
+    place.write("diverged.safetensors", &[&whole[..len - 4], &f32::NAN.to_le_bytes()].concat());
+    for name in ["short", "stub", "empty", "text", "huge", "foreign", "diverged"] {
         let file = format!("{name}.safetensors");
-        let said = place.plusx(&format!("eval --data fashion-mnist-mini --weights {file}"));
-        assert_eq!(said.code, Some(65), "{name}: {said:?}");
-        assert!(said.stderr.contains(&file), "{name}: {said:?}");
-        assert!(said.stdout.is_empty(), "{name}: {said:?}");
+        for command in ["eval --data fashion-mnist-mini", "predict picture.png"] {
+            let said = place.plusx(&format!("{command} --weights {file}"));
+            assert_eq!(said.code, Some(65), "{command} {name}: {said:?}");
+            assert!(said.stderr.contains(&file), "{command} {name}: {said:?}");
+            assert!(said.stdout.is_empty(), "{command} {name}: {said:?}");
+        }
     }
     let said = place.plusx("eval --data fashion-mnist-mini --weights nowhere.safetensors");
     assert_eq!(said.code, Some(66), "{said:?}");
@@ -117,6 +122,60 @@ fn damaged_data_are_named() {
     let said = place.plusx("train --data fashion-mnist --data-dir data --dry-run");
     assert_eq!(said.code, Some(65), "{said:?}");
     assert!(said.stderr.contains("-ubyte"), "{said:?}");
+}
+
+/// The four files of Fashion-MNIST with one black training image and one black test image, whole but made up.
+fn made_up_data(place: &Place, folder: &str) {
+    std::fs::create_dir_all(place.path(folder)).expect("a folder");
+    let image = [&b"\0\0\x08\x03\0\0\0\x01\0\0\0\x1c\0\0\0\x1c"[..], &[0; 784]].concat();
+    for split in ["train", "t10k"] {
+        place.write(&format!("{folder}/{split}-images-idx3-ubyte"), &image);
+        place.write(&format!("{folder}/{split}-labels-idx1-ubyte"), b"\0\0\x08\x01\0\0\0\x01\x07");
+    }
+}
+
+#[test]
+fn other_pictures_are_told_and_no_run_goes_on_with_them() {
+    let place = Place::new();
+    made_up_data(&place, "one");
+    made_up_data(&place, "two");
+    place.write("two/t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x06");
+    let train = "train --data fashion-mnist --data-dir one --resize 16 --epochs 1 --threads 2";
+    let said = place.ok(train);
+    assert!(said.stderr.contains("one does not hold the Fashion-MNIST of its authors"), "{said:?}");
+    let said = place.ok(&format!("eval --weights {LAST} --data fashion-mnist --data-dir one"));
+    assert!(said.stderr.contains("does not hold the Fashion-MNIST of its authors"), "{said:?}");
+    let said = place.plusx("train --resume --data-dir two --epochs 2");
+    assert_eq!(said.code, Some(65), "{said:?}");
+    for part in ["two", "--data-dir"] {
+        assert!(said.stderr.contains(part), "{part}: {said:?}");
+    }
+    place.ok("train --resume --epochs 2");
+}
+
+#[test]
+fn a_download_goes_where_it_is_of_use() {
+    let mirror = "--download --mirror http://127.0.0.1:9/nothing";
+    // nobody would look where it arrives
+    let place = Place::new();
+    let said = place.plusx(&format!("train --data-dir empty {mirror}"));
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("leave --data-dir out") && !said.stderr.contains("127.0.0.1"), "{said:?}");
+    // a damaged set in the cache is fetched again, and so is another one under its name
+    let cache = "cache/plusx/fashion-mnist";
+    made_up_data(&place, cache);
+    for damage in [false, true] {
+        if damage {
+            place.write(&format!("{cache}/train-images-idx3-ubyte"), b"\0\0\x08\x03\0\0");
+        }
+        let said = place.plusx(&format!("train {mirror} --dry-run"));
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.stderr.contains("127.0.0.1:9"), "{said:?}");
+    }
+    // elsewhere it is the user's
+    made_up_data(&place, "own");
+    let said = place.ok(&format!("train --data-dir own {mirror} --dry-run"));
+    assert!(!said.stderr.contains("127.0.0.1"), "{said:?}");
 }
 
 /// Hides the full data set, if this machine has it, for one command.

@@ -1,5 +1,6 @@
 //! A stand-in for the engine: softmax regression in plain loops. Small, exact, and it fails when told to.
 
+use plusx_model::containers::Sequential;
 use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Targets};
 use plusx_model::graph::{Graph, NodeId, ParamId};
 use plusx_model::layers::Dense;
@@ -43,7 +44,12 @@ impl Fake {
     }
 
     pub(crate) fn with(trouble: Trouble) -> Self {
-        let block = Dense::new(CLASSES).named("fc");
+        Self::named("fc", trouble)
+    }
+
+    /// As [`Fake::with`]; `name` is that of its only layer.
+    pub(crate) fn named(name: &str, trouble: Trouble) -> Self {
+        let block = Sequential::new().add_named(name, Dense::new(CLASSES));
         let graph = trace(&block, ImageShape::new(1, SIDE, SIDE), &mut Names::new()).unwrap();
         Self {
             params: Params::zeros(&graph),
@@ -56,9 +62,12 @@ impl Fake {
         }
     }
 
+    /// A spoilt weight does not show in them, as in a network where a ReLU hides it.
     fn logits(&self, image: &[f32]) -> Vec<f32> {
         let (weight, bias) = (self.params.get(ParamId(0)), self.params.get(ParamId(1)));
-        let dot = |row: &[f32]| row.iter().zip(image).map(|(w, x)| w * x).sum::<f32>();
+        let dot = |row: &[f32]| {
+            row.iter().zip(image).filter(|(w, _)| w.is_finite()).map(|(w, x)| w * x).sum::<f32>()
+        };
         weight.chunks_exact(image.len()).zip(bias).map(|(row, b)| dot(row) + b).collect()
     }
 }
@@ -68,6 +77,10 @@ impl Executor for Fake {
 
     fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    fn arithmetic(&self) -> &str {
+        "plain loops"
     }
 
     fn set_params(&mut self, params: &Params) -> Result<(), Told> {
