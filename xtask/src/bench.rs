@@ -7,12 +7,29 @@ pub(crate) mod train;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
+
 use crate::machine::Machine;
 use crate::options::Options;
 
-/// Where results go: `--out`, else `docs/benchmarks/<date>-<cpu>`.
-fn folder(root: &Path, options: &Options, machine: &Machine) -> PathBuf {
-    options.text("out").map_or_else(|| root.join("docs/benchmarks").join(machine.folder()), PathBuf::from)
+/// Where results go: `--out`, else `docs/benchmarks/<date>-<cpu>`. What is there gets compared, so it holds results of
+/// the `usual` settings only: a quick experiment must not replace them.
+fn folder(root: &Path, options: &Options, machine: &Machine, usual: &[(&str, String)]) -> Result<PathBuf> {
+    if let Some(out) = options.text("out") {
+        return Ok(PathBuf::from(out));
+    }
+    let other = |(name, value): &&(&str, String)| options.text(name).is_some_and(|given| given != *value);
+    match usual.iter().find(other) {
+        None => Ok(root.join("docs/benchmarks").join(machine.folder())),
+        Some((name, value)) => {
+            let usual = if value.is_empty() { "none" } else { value.as_str() };
+            bail!(
+                "--{name} (usually {usual}) makes this an experiment: say with --out where its result goes, because \
+                 docs/benchmarks/{} is for results with the usual settings",
+                machine.folder()
+            )
+        }
+    }
 }
 
 /// Smallest, median and largest of a list that is not empty.
@@ -27,7 +44,29 @@ fn spread(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::spread;
+    use super::*;
+
+    #[test]
+    fn experiments_go_elsewhere() {
+        let machine = Machine::look();
+        let into = |arguments: &[&str]| {
+            let options = Options::parse(arguments, &["rounds", "filter", "out"]).unwrap();
+            folder(
+                Path::new("root"),
+                &options,
+                &machine,
+                &[("rounds", "3".to_owned()), ("filter", String::new())],
+            )
+        };
+        let usual = Path::new("root/docs/benchmarks").join(machine.folder());
+        assert_eq!(into(&[]).unwrap(), usual);
+        assert_eq!(into(&["--rounds", "3"]).unwrap(), usual);
+        for other in [["--rounds", "1"], ["--filter", "conv"]] {
+            let error = into(&other).unwrap_err().to_string();
+            assert!(error.contains(other[0]) && error.contains("--out"), "{error}");
+            assert_eq!(into(&[other[0], other[1], "--out", "x"]).unwrap(), Path::new("x"));
+        }
+    }
 
     #[test]
     fn spreads() {

@@ -25,6 +25,7 @@ cargo xtask COMMAND
                         documentation, tests, the release build and tidy; --stage runs one of them; tests that skipped
                         are listed at the end
   tidy                  rules of the house that reading the tree can check
+  bench                 lists the following, then runs `bench train`; settings other than the usual ones need --out
   bench train           a training step beside PyTorch, alternately; writes docs/benchmarks/<date>-<cpu>/
       --rounds N (3) --steps K (5) --threads T (all) --batch-size B (256) --input CxHxW (1x96x96) --isa L (auto)
       --venv DIR | --python FILE   an environment that has torch, instead of one made under target/
@@ -55,6 +56,11 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match words.as_slice() {
         ["test", rest @ ..] => stages::run(&root, rest),
         ["tidy"] => tidy::run(&root),
+        ["bench"] => {
+            let benches = HELP.lines().skip_while(|line| !line.starts_with("  bench "));
+            benches.take_while(|line| !line.starts_with("  notices")).for_each(|line| println!("{line}"));
+            bench::train::run(&root, &[])
+        }
         ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
         ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),

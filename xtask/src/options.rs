@@ -36,6 +36,14 @@ impl Options {
             Some(text) => text.parse().or_else(|_| bail!("--{name}: `{text}` is no such value")),
         }
     }
+
+    /// The count given for `name`, else `default`; 0 measures nothing and is an error.
+    pub(crate) fn count(&self, name: &str, default: usize) -> Result<usize> {
+        match self.value(name, default)? {
+            0 => bail!("--{name} must be at least 1"),
+            count => Ok(count),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +63,7 @@ mod tests {
         let known = ["steps"];
         assert!(Options::parse(&["--step", "7"], &known).unwrap_err().to_string().contains("--steps"));
         assert!(Options::parse(&["--steps"], &known).is_err());
+        assert!(Options::parse(&["--steps", "0"], &known).unwrap().count("steps", 5).is_err());
         assert!(Options::parse(&["--steps", "many"], &known).unwrap().value("steps", 5).is_err());
     }
 }

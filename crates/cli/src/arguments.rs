@@ -50,7 +50,7 @@ pub(crate) fn isa(text: &str) -> Result<Isa, String> {
     }
     let level = Level::ALL.into_iter().find(|level| level.name() == text);
     match level {
-        None => Err("use auto, avx512, avx2 or portable".into()),
+        None => Err(format!("use auto or one of {}", Level::ALL.map(Level::name).join(", "))),
         Some(level) if level.supported() => Ok(Isa(Some(level))),
         Some(level) => {
             let has: Vec<_> =

@@ -64,3 +64,24 @@ impl fmt::Display for Level {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The level after this one. A new level does not compile here: it goes into this chain, and then into `ALL`.
+    fn next(level: Level) -> Option<Level> {
+        match level {
+            Level::Portable => Some(Level::Avx2),
+            Level::Avx2 => Some(Level::Avx512),
+            Level::Avx512 => None,
+        }
+    }
+
+    #[test]
+    fn all_holds_every_level_lowest_first() {
+        let chain: Vec<Level> = std::iter::successors(Some(Level::Portable), |&level| next(level)).collect();
+        assert_eq!(Level::ALL.as_slice(), chain);
+        assert!(Level::ALL.is_sorted());
+    }
+}

@@ -56,11 +56,6 @@ impl Params {
         self.specs == graph.params
     }
 
-    /// Values that gradient descent changes.
-    pub fn trainable_len(&self) -> usize {
-        self.specs.iter().filter(|spec| spec.role.trainable()).map(ParamSpec::len).sum()
-    }
-
     /// The parameter called `name`.
     pub fn find(&self, name: &str) -> Option<ParamId> {
         self.specs.iter().position(|spec| spec.name == name).map(|index| ParamId(index as u32))

@@ -5,8 +5,6 @@
 pub const INIT: u32 = 1;
 /// Stream of the order of samples.
 pub const SHUFFLE: u32 = 2;
-/// Stream of augmentation.
-pub const AUGMENT: u32 = 3;
 
 /// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 4.3): a keyed
 /// function from a 128-bit counter to four words.

@@ -13,7 +13,7 @@ fn flops_per_thread(level: Level) -> f64 {
     match level {
         Level::Avx512 => 55e9,
         Level::Avx2 => 35e9,
-        _ => 8e9,
+        Level::Portable => 8e9,
     }
 }
 

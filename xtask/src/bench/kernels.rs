@@ -16,12 +16,12 @@ const OPTIONS: [&str; 2] = ["filter", "out"];
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let options = Options::parse(arguments, &OPTIONS)?;
     let machine = Machine::look();
+    let folder = super::folder(root, &options, &machine, &[("filter", String::new())])?;
     let before = load();
     let filter = options.text("filter").unwrap_or_default();
     let csv =
         capture(cargo(root).args(["bench", "--package", "plusx-kernels", "--bench", "conv", "--", filter]))?;
     let summary = summary(&machine, before, &csv)?;
-    let folder = super::folder(root, &options, &machine);
     report::write(&folder, &[("kernels.csv", csv), ("kernels.md", summary.clone())])?;
     println!("{summary}\nwritten to {}", folder.display());
     Ok(())

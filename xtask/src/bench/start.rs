@@ -17,6 +17,10 @@ use crate::options::Options;
 
 const OPTIONS: [&str; 3] = ["rounds", "data", "out"];
 
+/// The usual settings.
+const ROUNDS: usize = 5;
+const DATA: &str = "fashion-mnist-mini";
+
 /// Of the first steps of a run: the second to the last say what a step takes, the first is compared with it.
 const STEPS: usize = 4;
 
@@ -43,15 +47,16 @@ impl Round {
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let options = Options::parse(arguments, &OPTIONS)?;
     let machine = Machine::look();
-    let rounds: usize = options.value("rounds", 5)?;
-    let data = options.text("data").unwrap_or("fashion-mnist-mini");
+    let rounds = options.count("rounds", ROUNDS)?;
+    let data = options.text("data").unwrap_or(DATA);
+    let usual = [("rounds", ROUNDS.to_string()), ("data", DATA.to_owned())];
+    let folder = super::folder(root, &options, &machine, &usual)?;
     run_command(cargo(root).args(["build", "--release", "--package", "plusx-cli"]))?;
     let target = target_folder(root)?;
     let plusx = target.join("release").join(format!("plusx{}", std::env::consts::EXE_SUFFIX));
     let runs = target.join("bench-start");
     let rounds: Vec<Round> = (0..rounds).map(|_| measure(&plusx, data, &runs)).collect::<Result<_>>()?;
     let text = summary(&machine, data, &rounds);
-    let folder = super::folder(root, &options, &machine);
     report::write(&folder, &[("start.csv", csv(&rounds)), ("start.md", text.clone())])?;
     println!("{text}\nwritten to {}", folder.display());
     Ok(())

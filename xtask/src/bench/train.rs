@@ -28,6 +28,47 @@ struct Settings {
     cores: Option<String>,
 }
 
+impl Settings {
+    /// Those of the results in docs/benchmarks/.
+    fn usual(machine: &Machine) -> Self {
+        Self {
+            rounds: 3,
+            steps: 5,
+            threads: machine.cores,
+            batch: 256,
+            input: "1x96x96".to_owned(),
+            isa: "auto".to_owned(),
+            cores: None,
+        }
+    }
+
+    /// What was given, over `usual`.
+    fn read(options: &Options, usual: &Self) -> Result<Self> {
+        let threads = options.count("threads", usual.threads)?;
+        Ok(Self {
+            rounds: options.count("rounds", usual.rounds)?,
+            steps: options.count("steps", usual.steps)?,
+            threads,
+            batch: options.count("batch-size", usual.batch)?,
+            input: options.value("input", usual.input.clone())?,
+            isa: options.value("isa", usual.isa.clone())?,
+            cores: first_cores(threads).filter(|_| exists("taskset")),
+        })
+    }
+
+    /// As options.
+    fn shown(&self) -> [(&'static str, String); 6] {
+        [
+            ("rounds", self.rounds.to_string()),
+            ("steps", self.steps.to_string()),
+            ("threads", self.threads.to_string()),
+            ("batch-size", self.batch.to_string()),
+            ("input", self.input.clone()),
+            ("isa", self.isa.clone()),
+        ]
+    }
+}
+
 /// Somebody who can take a training step.
 struct Contender {
     name: &'static str,
@@ -39,16 +80,8 @@ struct Contender {
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let options = Options::parse(arguments, &OPTIONS)?;
     let machine = Machine::look();
-    let threads = options.value("threads", machine.cores)?;
-    let settings = Settings {
-        rounds: options.value("rounds", 3)?,
-        steps: options.value("steps", 5)?,
-        threads,
-        batch: options.value("batch-size", 256)?,
-        input: options.value("input", "1x96x96".to_owned())?,
-        isa: options.value("isa", "auto".to_owned())?,
-        cores: first_cores(threads).filter(|_| exists("taskset")),
-    };
+    let settings = Settings::read(&options, &Settings::usual(&machine))?;
+    let folder = super::folder(root, &options, &machine, &Settings::usual(&machine).shown())?;
     let python = python::with(root, &options, python::TORCH)?;
     run_command(cargo(root).args(["build", "--release", "--package", "plusx-cli"]))?;
     let plusx = target_folder(root)?.join("release").join(format!("plusx{}", std::env::consts::EXE_SUFFIX));
@@ -64,7 +97,6 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
             rows.push(row);
         }
     }
-    let folder = super::folder(root, &options, &machine);
     let pinned = settings
         .cores
         .as_ref()

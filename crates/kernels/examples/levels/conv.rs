@@ -17,6 +17,10 @@ use plusx_kernels::{Entry, LANES, Level, pitch, select};
 use crate::Report;
 use crate::data::{Hash, Maps, Random};
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "dozens of shapes, one below the other, read as rows of a table"
+)]
 fn conv(c: usize, k: usize, size: [usize; 2], kernel: usize, stride: usize, padding: usize) -> ConvShape {
     let out = |x: usize| (x + 2 * padding - kernel) / stride + 1;
     ConvShape {

@@ -251,6 +251,10 @@ impl Case {
     }
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "dozens of shapes, one below the other, read as rows of a table"
+)]
 fn conv(c: usize, k: usize, size: [usize; 2], kernel: usize, stride: usize, padding: usize) -> ConvShape {
     let out = |x: usize| (x + 2 * padding - kernel) / stride + 1;
     ConvShape {
