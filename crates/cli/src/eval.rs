@@ -27,6 +27,9 @@ pub(crate) struct EvalArguments {
     /// Instruction set: auto, avx512, avx2 or portable
     #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
     isa: Isa,
+    /// Direct convolutions only, no Winograd algorithms
+    #[arg(long)]
+    exact: bool,
     /// Print JSON; this is what eval always does
     #[arg(long, hide = true)]
     json: bool,
@@ -47,7 +50,11 @@ pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Resul
     if let Err(error) = dataset.check_origin(&dataset.fingerprint()) {
         note(&format!("warning: {error}; the network is measured on it all the same"));
     }
-    let machine = Machine { threads: Some(environment.threads(arguments.threads)), isa: arguments.isa.0 };
+    let machine = Machine {
+        threads: Some(environment.threads(arguments.threads)),
+        isa: arguments.isa.0,
+        exact: arguments.exact,
+    };
     let report = plusx_train::evaluate(&arguments.weights, dataset, machine)?;
     result(&serde_json::to_string(&report)?)?;
     Ok(exit::DONE)

@@ -29,6 +29,9 @@ pub(crate) struct PredictArguments {
     /// Instruction set: auto, avx512, avx2 or portable
     #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
     isa: Isa,
+    /// Direct convolutions only, no Winograd algorithms
+    #[arg(long)]
+    exact: bool,
     /// Print JSON; this is what predict always does
     #[arg(long, hide = true)]
     json: bool,
@@ -37,7 +40,11 @@ pub(crate) struct PredictArguments {
 /// Runs the command. A picture that cannot be read is named and does not keep the others from being answered; the exit
 /// code is then that of the first such picture.
 pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Result<u8> {
-    let machine = Machine { threads: Some(environment.threads(arguments.threads)), isa: arguments.isa.0 };
+    let machine = Machine {
+        threads: Some(environment.threads(arguments.threads)),
+        isa: arguments.isa.0,
+        exact: arguments.exact,
+    };
     let mut predictor = Predictor::open(&arguments.weights, machine)?;
     let mut code = exit::DONE;
     for path in &arguments.images {

@@ -64,6 +64,9 @@ pub(crate) struct TrainArguments {
     /// Instruction set: auto, avx512, avx2 or portable [default: auto]
     #[arg(long, value_name = "LEVEL", value_parser = isa)]
     isa: Option<Isa>,
+    /// Direct convolutions only, no Winograd algorithms: slower, rounded otherwise
+    #[arg(long)]
+    exact: bool,
     /// Folder that holds the runs [default: runs/train]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -235,6 +238,7 @@ impl TrainArguments {
             seed: self.seed,
             threads: Some(environment.threads(self.threads)),
             isa: self.isa.map(|isa| isa.0),
+            exact: self.exact.then_some(true),
             output: self.output.clone(),
             name: self.name.clone(),
             exist_ok: self.exist_ok.then_some(true),

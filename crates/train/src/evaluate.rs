@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn batches_shrink_as_images_grow() {
-        let machine = Machine { threads: Some(1), isa: None };
+        let machine = Machine { threads: Some(1), isa: None, exact: false };
         for (side, batch) in [(96, BATCH), (512, 64), (2048, 4)] {
             let block = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
             let graph = trace(&*block, ImageShape::new(1, side, side), &mut Names::new()).unwrap();

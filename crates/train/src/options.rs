@@ -129,6 +129,9 @@ pub struct TrainOptions {
     /// Instruction-set level; default the best there is.
     #[serde(with = "level_by_name")]
     pub isa: Option<Level>,
+    /// Direct convolutions only, no Winograd algorithms; default false.
+    #[serde(default)]
+    pub exact: bool,
     /// Folder that holds the run folders; default `runs/train`.
     pub output: PathBuf,
     /// Name of the run folder; default `exp`, `exp2`, … whichever is free.
@@ -160,6 +163,7 @@ impl Default for TrainOptions {
             seed: 42,
             threads: None,
             isa: None,
+            exact: false,
             output: "runs/train".into(),
             name: None,
             exist_ok: false,
@@ -234,6 +238,7 @@ pub struct Overrides {
     pub threads: Option<usize>,
     /// `Some(None)` is `auto`: the best level of this machine, whatever was saved.
     pub isa: Option<Option<Level>>,
+    pub exact: Option<bool>,
     pub output: Option<PathBuf>,
     pub name: Option<String>,
     pub exist_ok: Option<bool>,
@@ -284,8 +289,8 @@ impl Overrides {
         lay!(
             self, options, recipe, model, data, data_dir, resize, epochs, batch_size, lr, momentum, nesterov
         );
-        lay!(self, options, weight_decay, seed, threads, isa, output, name, exist_ok, save_every, max_steps);
-        lay!(self, options, train_limit);
+        lay!(self, options, weight_decay, seed, threads, isa, exact, output, name, exist_ok, save_every);
+        lay!(self, options, max_steps, train_limit);
         options.check()?;
         Ok(options)
     }
@@ -296,7 +301,7 @@ impl Overrides {
     /// Who asks for epochs wants all of them: a saved `max_steps` that is not given again is lifted.
     pub fn resume(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
         same!(self, saved, recipe, model, data, resize, batch_size, lr, momentum, nesterov, weight_decay);
-        same!(self, saved, seed, train_limit);
+        same!(self, saved, seed, exact, train_limit);
         let mut options = saved.clone();
         if self.epochs.is_some() {
             options.max_steps = None;

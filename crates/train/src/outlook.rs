@@ -14,7 +14,7 @@ use crate::predict::Machine;
 
 /// The part of the machine that the options ask for.
 pub(crate) fn machine(options: &TrainOptions) -> Machine {
-    Machine { threads: options.threads, isa: options.isa }
+    Machine { threads: options.threads, isa: options.isa, exact: options.exact }
 }
 
 /// The plan of a run on `engine`.

@@ -21,6 +21,8 @@ pub struct Machine {
     pub threads: Option<usize>,
     /// Instruction-set level; none: the best there is.
     pub isa: Option<Level>,
+    /// Direct convolutions only, no Winograd algorithms.
+    pub exact: bool,
 }
 
 impl Machine {
@@ -37,7 +39,7 @@ impl Machine {
     /// An engine for `graph`.
     pub(crate) fn engine_for(&self, graph: Graph) -> Result<Engine, TrainError> {
         let options =
-            EngineOptions { threads: self.threads(), level: self.level(), exact: false, profile: false };
+            EngineOptions { threads: self.threads(), level: self.level(), exact: self.exact, profile: false };
         Engine::new(graph, options).map_err(TrainError::executor)
     }
 

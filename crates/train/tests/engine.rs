@@ -152,7 +152,7 @@ fn a_trained_file_answers_as_its_training_said() {
     let outcome = run(&options, dataset(40, 30), &Stop::new(), &mut listen).unwrap();
     let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
     let epoch = epoch.unwrap();
-    let machine = Machine { threads: Some(1), isa: None };
+    let machine = Machine { threads: Some(1), isa: None, exact: false };
     // in batches of another size, from either file, on another number of threads
     for file in [&report.last, report.best.as_ref().unwrap()] {
         let found = evaluate(file, dataset(40, 30), machine).unwrap();
@@ -192,7 +192,7 @@ fn a_file_does_not_decide_how_much_memory_is_taken() {
     safetensors::write(&file, &contents).unwrap();
     let split = Split { images: vec![0; 16], labels: vec![0], shape: ImageShape::new(16, 1, 1) };
     let data = Dataset { train: split.clone(), test: split, ..dataset(1, 1) };
-    let machine = Machine { threads: Some(1), isa: None };
+    let machine = Machine { threads: Some(1), isa: None, exact: false };
     let errors = [evaluate(&file, data, machine).unwrap_err(), Predictor::open(&file, machine).unwrap_err()];
     for error in errors {
         assert!(matches!(error, TrainError::TooLarge { .. }), "{error}");

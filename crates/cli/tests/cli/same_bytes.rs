@@ -45,3 +45,18 @@ fn the_portable_level_runs_and_agrees_with_itself() {
     let one = weights("--isa portable --threads 1");
     assert_eq!(weights("--isa portable --threads 3"), one);
 }
+
+#[test]
+fn exact_runs_are_direct_and_stay_so() {
+    let one = weights("--exact --threads 1");
+    assert_eq!(weights("--exact --threads 3"), one);
+    assert_ne!(weights("--threads 3"), one, "no layer of the network has a Winograd algorithm");
+
+    let place = Place::new();
+    let options = format!("{SMALL} --batch-size 80 --train-limit 200 --epochs 1 --exact --output runs --name e");
+    place.ok(&format!("train {options} --max-steps 1"));
+    let environment = place.text("runs/e/env.json");
+    assert!(environment.contains("\"fma\"") || environment.contains("\"mul-add\""), "{environment}");
+    let resumed = place.ok("train --resume runs/e --epochs 1");
+    assert_eq!(resumed.weights_sha256(), one, "a resumed run goes on exactly");
+}
