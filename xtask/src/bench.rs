@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: measurements that go into the repository, as raw numbers and a summary.
 
+mod chart;
+pub(crate) mod infer;
 pub(crate) mod kernels;
 mod report;
 pub(crate) mod start;
 pub(crate) mod train;
+mod turns;
 
 use std::path::{Path, PathBuf};
 

@@ -26,10 +26,12 @@ cargo xtask COMMAND
                         are listed at the end
   tidy                  rules of the house that reading the tree can check
   bench                 lists the following, then runs `bench train`; settings other than the usual ones need --out
-  bench train           a training step beside PyTorch, alternately; writes docs/benchmarks/<date>-<cpu>/
+  bench train           a training step beside PyTorch and MXNet, in turns; writes docs/benchmarks/<date>-<cpu>/
       --rounds N (3) --steps K (5) --threads T (all) --batch-size B (256) --input CxHxW (1x96x96) --isa L (auto)
       --venv DIR | --python FILE   an environment that has torch, instead of one made under target/
       --out DIR
+      --mxnet-python FILE          one that has MXNet 1.9.1, likewise
+  bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options
   bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
       --filter TEXT (part of the name of a kernel or layer) --out DIR
   bench start           from the start of `plusx train` to the end of its first step; writes there too
@@ -62,6 +64,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             bench::train::run(&root, &[])
         }
         ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
+        ["bench", "infer", rest @ ..] => bench::infer::run(&root, rest),
         ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
         ["notices"] => notices::write(&root),

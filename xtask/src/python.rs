@@ -17,6 +17,21 @@ type Modules<'m> = &'m [(&'m str, &'m str)];
 /// What the peer's benchmark and the golden data of networks need.
 pub(crate) const TORCH: Modules<'_> = &[("torch", "torch"), ("numpy", "numpy")];
 
+/// What the benchmark of inference needs.
+pub(crate) const ENGINES: Modules<'_> = &[
+    ("torch", "torch"),
+    ("numpy", "numpy"),
+    ("onnx", "onnx"),
+    ("onnxscript", "onnxscript"),
+    ("onnxruntime", "onnxruntime"),
+    ("openvino", "openvino"),
+    ("MNN", "MNN"),
+    ("ncnn", "ncnn"),
+];
+
+/// MXNet's last release, and the last numpy it works with.
+const MXNET: Modules<'_> = &[("mxnet", "mxnet==1.9.1"), ("numpy", "numpy==1.23.5")];
+
 /// What the golden data of the resize needs; its display is not used.
 pub(crate) const OPENCV: Modules<'_> = &[("cv2", "opencv-python-headless"), ("numpy", "numpy")];
 
@@ -28,10 +43,22 @@ pub(crate) fn with(root: &Path, options: &Options, modules: Modules<'_>) -> Resu
     if let Some(folder) = options.text("venv") {
         return check(interpreter(Path::new(folder)), modules);
     }
-    let folder = target_folder(root)?.join("torch-venv");
-    let python = interpreter(&folder);
+    made(&target_folder(root)?.join("torch-venv"), modules)
+}
+
+/// An interpreter that has MXNet: its numpy is too old for the others, so it has an environment of its own.
+pub(crate) fn mxnet(root: &Path, options: &Options) -> Result<PathBuf> {
+    match options.text("mxnet-python") {
+        Some(python) => check(PathBuf::from(python), MXNET),
+        None => made(&target_folder(root)?.join("mxnet-venv"), MXNET),
+    }
+}
+
+/// The environment in `folder`, made if it is not there.
+fn made(folder: &Path, modules: Modules<'_>) -> Result<PathBuf> {
+    let python = interpreter(folder);
     if !has(&python, modules) {
-        make(&folder, &python, modules)?;
+        make(folder, &python, modules)?;
     }
     check(python, modules)
 }

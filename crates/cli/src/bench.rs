@@ -86,7 +86,8 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
 
     // the plan comes first: it refuses sizes that cannot be counted
     let mode = if trains { Mode::train() } else { Mode::infer(&[engine.graph().output()]) };
-    let planned = engine.plan(mode, batch)?.memory_bytes();
+    let plan = engine.plan(mode, batch)?;
+    let (planned, direct) = (plan.memory_bytes(), plan.flops());
     check_memory(batch, planned.saturating_add(batch.saturating_mul(size_of::<f32>() * input.len())))?;
     let images = exactly(made_up_pixels(), input.len() * batch, batch)?;
     let labels = exactly((0..CLASSES as u32).cycle(), batch, batch)?;
@@ -108,6 +109,8 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
     let mut times = (0..arguments.steps).map(|_| step(&mut engine)).collect::<Result<Vec<_>>>()?;
     times.sort_by(f64::total_cmp);
 
+    let peak = plusx_engine::peak_gflops(level) * threads as f64 * 1e9;
+    let limit = batch as f64 * peak / direct as f64;
     let table = arguments.profile.then(|| profile::table(&engine.profile(), arguments.steps, level, threads));
     let report = Report {
         model: &arguments.model,
@@ -121,6 +124,7 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         step_ms_p90: round(percentile(&times, 0.9)),
         img_per_s: round(batch as f64 * 1e3 / percentile(&times, 0.5)),
         peak_rss_mb: machine::peak_memory().map(|bytes| round(bytes as f64 / 1e6)),
+        direct_limit_img_per_s: round(limit),
     };
     if arguments.json {
         table.iter().for_each(|table| note(table));
@@ -146,6 +150,9 @@ struct Report<'r> {
     step_ms_p90: f64,
     img_per_s: f64,
     peak_rss_mb: Option<f64>,
+    /// Images a second of a direct convolution that did nothing but multiply-adds inside the map, at the peak of this
+    /// level as measured on one core, on every thread.
+    direct_limit_img_per_s: f64,
 }
 
 impl Report<'_> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::spread;
+use super::{chart, spread};
 use crate::machine::Machine;
 
 /// One process that measured itself.
@@ -25,10 +25,51 @@ pub(super) struct Row {
     pub(super) load: f64,
     /// Of the peer.
     pub(super) version: Option<String>,
+    /// Images a second of a direct convolution at the whole measured peak, as plusx tells it.
+    pub(super) limit: Option<f64>,
+}
+
+/// What rows are about.
+pub(super) struct Report {
+    /// Of the files.
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    /// How it was measured.
+    pub(super) setup: String,
+}
+
+/// Writes the files of a report and prints the summary.
+pub(super) fn finish(report: &Report, (machine, rows): (&Machine, &[Row]), folder: &Path) -> Result<()> {
+    let summary = summary(machine, report, rows);
+    let name = |end: &str| format!("{}.{end}", report.name);
+    let files = [(name("csv"), csv(rows)), (name("md"), summary.clone())];
+    write(folder, &files.each_ref().map(|(name, text)| (name.as_str(), text.clone())))?;
+    chart::bars(&bars(rows), limit(rows), (report.title, &folder.join(report.name)))?;
+    println!("{summary}\nwritten to {}", folder.display());
+    Ok(())
+}
+
+/// Median images a second of each contender, in order.
+fn bars(rows: &[Row]) -> Vec<(&'static str, f64)> {
+    let mut bars: Vec<(&'static str, f64)> = Vec::new();
+    for row in rows {
+        if !bars.iter().any(|(name, _)| *name == row.contender) {
+            let own = rows.iter().filter(|other| other.contender == row.contender);
+            let [_, median, _] = spread(own.map(|row| row.images_per_s));
+            bars.push((row.contender, median));
+        }
+    }
+    bars
+}
+
+/// Median of the direct limits.
+fn limit(rows: &[Row]) -> Option<f64> {
+    let limits: Vec<f64> = rows.iter().filter_map(|row| row.limit).collect();
+    (!limits.is_empty()).then(|| spread(limits)[1])
 }
 
 /// Every row, with a header.
-pub(super) fn csv(rows: &[Row]) -> String {
+fn csv(rows: &[Row]) -> String {
     let mut text = String::from(
         "round,contender,isa,threads,batch,step_ms_median,step_ms_p10,step_ms_p90,img_per_s,peak_rss_mb,load\n",
     );
@@ -44,8 +85,8 @@ pub(super) fn csv(rows: &[Row]) -> String {
 }
 
 /// Speed and memory of each contender, and our speed as a multiple of each peer's in the same round.
-pub(super) fn summary(machine: &Machine, setup: &str, rows: &[Row]) -> String {
-    let mut text = format!("# A training step beside PyTorch\n\n{}\n{setup}\n\n", machine.describe());
+fn summary(machine: &Machine, report: &Report, rows: &[Row]) -> String {
+    let mut text = format!("# {}\n\n{}\n{}\n\n", report.title, machine.describe(), report.setup);
     text.push_str(
         "| | images/s (least, median, most) | ms a step (median) | peak memory, MB | load before |\n",
     );
@@ -78,6 +119,24 @@ pub(super) fn summary(machine: &Machine, setup: &str, rows: &[Row]) -> String {
             names[0]
         );
     }
+    if let Some(limit) = limit(rows) {
+        let [_, ours, _] = spread(ours.iter().copied());
+        let _ = writeln!(
+            text,
+            "A direct convolution at the whole fp32 peak, measured in the same processes, would do {limit:.1} images/s: {} \
+             does {:.2} times that.",
+            names[0],
+            ours / limit
+        );
+    }
+    let versions: Vec<String> = rows
+        .iter()
+        .filter(|row| row.round == 1)
+        .filter_map(|row| row.version.as_ref().map(|version| format!("{} {version}", row.contender)))
+        .collect();
+    if !versions.is_empty() {
+        let _ = writeln!(text, "\nVersions: {}.", versions.join(", "));
+    }
     text
 }
 
@@ -109,13 +168,16 @@ mod tests {
             peak_rss_mb: 1000.0,
             load: 0.5,
             version: None,
+            limit: Some(50.0),
         }
     }
 
     #[test]
     fn ratios_are_taken_within_a_round() {
         let rows = [row(1, "a", 80.0), row(1, "b", 40.0), row(2, "a", 60.0), row(2, "b", 60.0)];
-        let text = summary(&Machine::look(), "setup", &rows);
+        let report = Report { name: "train", title: "Title", setup: "setup".to_owned() };
+        let text = summary(&Machine::look(), &report, &rows);
+        assert!(text.contains("# Title") && text.contains("a does 1.40 times that"), "{text}");
         assert!(text.contains("a is 1.50 times as fast as b (1.00 to 2.00 over the rounds)"), "{text}");
         assert!(text.contains("| a | 60.0, 70.0, 80.0 |"), "{text}");
     }

@@ -53,7 +53,8 @@ fn exact_runs_are_direct_and_stay_so() {
     assert_ne!(weights("--threads 3"), one, "no layer of the network has a Winograd algorithm");
 
     let place = Place::new();
-    let options = format!("{SMALL} --batch-size 80 --train-limit 200 --epochs 1 --exact --output runs --name e");
+    let options =
+        format!("{SMALL} --batch-size 80 --train-limit 200 --epochs 1 --exact --output runs --name e");
     place.ok(&format!("train {options} --max-steps 1"));
     let environment = place.text("runs/e/env.json");
     assert!(environment.contains("\"fma\"") || environment.contains("\"mul-add\""), "{environment}");

@@ -1,0 +1,128 @@
+"""Times a training step of the d2l ResNet-18 in MXNet Gluon, for comparison with `plusx bench train`.
+
+One step is forward, softmax cross-entropy, backward, a plain SGD update by gluon.Trainer and the wait for all of it
+(the engine of MXNet is asynchronous), on input made outside the clock. Prints one JSON object with the keys of `plusx
+bench train --json`. By hand:
+
+    pip install mxnet==1.9.1 numpy==1.23.5
+    python tools/bench_mxnet.py --batch-size 256 --steps 5 --threads 2
+
+Requirements: Python 3.8 to 3.11, mxnet 1.9.1 (the last release; its wheel has oneDNN 2.4 and GNU OpenMP), numpy 1.23.5
+(MXNet uses np.bool, which numpy 1.24 removed; numpy 1.23 has no wheel for Python 3.12). Networks: the d2l net only (no
+batch norm on the shortcut, biases on all convolutions). fp32, NCHW outside (oneDNN blocks it inside); hybridized with
+static memory and shapes, which is the fastest mode documented; `--imperative` runs operator by operator.
+"""
+
+import argparse
+import json
+import os
+import resource
+import time
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--input", default="1x96x96", help="channels x rows x columns")
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--warmup", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores this process may use")
+    parser.add_argument("--lr", type=float, default=0.05)
+    parser.add_argument("--imperative", action="store_true", help="do not hybridize")
+    return parser.parse_args()
+
+
+def build(nn, channels, classes=10):
+    """The chapter's network, deferred nowhere: input channels are given."""
+
+    class Residual(nn.HybridBlock):
+        def __init__(self, c, k, stride, shortcut):
+            super().__init__()
+            self.conv1 = nn.Conv2D(k, 3, padding=1, strides=stride, in_channels=c)
+            self.conv2 = nn.Conv2D(k, 3, padding=1, in_channels=k)
+            self.conv3 = nn.Conv2D(k, 1, strides=stride, in_channels=c) if shortcut else None
+            self.bn1 = nn.BatchNorm(in_channels=k)
+            self.bn2 = nn.BatchNorm(in_channels=k)
+
+        def hybrid_forward(self, F, x):
+            y = F.relu(self.bn1(self.conv1(x)))
+            y = self.bn2(self.conv2(y))
+            return F.relu(y + (x if self.conv3 is None else self.conv3(x)))
+
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(64, 7, strides=2, padding=3, in_channels=channels), nn.BatchNorm(in_channels=64))
+    net.add(nn.Activation("relu"), nn.MaxPool2D(3, strides=2, padding=1))
+    c = 64
+    for stage, k in enumerate([64, 128, 256, 512]):
+        for block in range(2):
+            first = stage > 0 and block == 0
+            net.add(Residual(c, k, 2 if first else 1, first))
+            c = k
+    net.add(nn.GlobalAvgPool2D(), nn.Dense(classes, in_units=c))
+    return net
+
+
+def percentile(values, share):
+    """Linear interpolation between the sorted values."""
+    values = sorted(values)
+    at = share * (len(values) - 1)
+    low = int(at)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (at - low)
+
+
+def main():
+    args = parse()
+    threads = args.threads or len(os.sched_getaffinity(0))
+    # before mxnet is imported: unset, its engine would take half of the cores, and the OpenMP runtime reads it once
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    import mxnet as mx
+
+    mx.random.seed(42)
+    channels, rows, columns = (int(part) for part in args.input.split("x"))
+    net = build(mx.gluon.nn, channels)
+    # uniform, magnitude 3, average of fan in and fan out: torch's xavier_uniform_
+    net.initialize(mx.init.Xavier())
+    loss_of = mx.gluon.loss.SoftmaxCrossEntropyLoss()
+    if not args.imperative:
+        net.hybridize(static_alloc=True, static_shape=True)
+        loss_of.hybridize(static_alloc=True, static_shape=True)
+    images = mx.nd.random.uniform(shape=(args.batch_size, channels, rows, columns))
+    labels = mx.nd.random.randint(0, 10, shape=(args.batch_size,)).astype("float32")
+    trainer = mx.gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": args.lr})
+    # the input is made lazily, too: not in the first step's time
+    mx.nd.waitall()
+    times = []
+    for step in range(args.warmup + args.steps):
+        start = time.perf_counter()
+        with mx.autograd.record():
+            loss = loss_of(net(images), labels)
+        loss.backward()
+        # the loss is one value an image: the trainer divides the summed gradient by the batch
+        trainer.step(args.batch_size)
+        mx.nd.waitall()
+        if step >= args.warmup:
+            times.append((time.perf_counter() - start) * 1e3)
+    median = percentile(times, 0.5)
+    print(json.dumps({
+        "model": "resnet18-d2l",
+        "input": args.input,
+        "batch": args.batch_size,
+        "threads": threads,
+        # MXNet cannot be asked what oneDNN chose; only a limit set from outside is known
+        "isa": os.environ.get("DNNL_MAX_CPU_ISA", "default"),
+        "steps": args.steps,
+        "step_ms_median": round(median, 3),
+        "step_ms_p10": round(percentile(times, 0.1), 3),
+        "step_ms_p90": round(percentile(times, 0.9), 3),
+        "img_per_s": round(args.batch_size * 1e3 / median, 3),
+        # Linux counts kilobytes
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
+        "mxnet": mx.__version__,
+        "layout": "NCHW",
+        "loss": round(loss.mean().asscalar().item(), 6),
+    }))
+
+
+if __name__ == "__main__":
+    main()
