@@ -34,6 +34,8 @@ cargo xtask COMMAND
   bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options
   bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
       --filter TEXT (part of the name of a kernel or layer) --out DIR
+  bench scaling         how a training step grows with batch, image and threads, and a prediction for more cores
+      --steps K (3) --out DIR
   bench start           from the start of `plusx train` to the end of its first step; writes there too
       --rounds N (5) --data NAME (fashion-mnist-mini) --out DIR
   notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
@@ -65,6 +67,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         }
         ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
         ["bench", "infer", rest @ ..] => bench::infer::run(&root, rest),
+        ["bench", "scaling", rest @ ..] => bench::scaling::run(&root, rest),
         ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
         ["notices"] => notices::write(&root),

@@ -2,7 +2,7 @@
 
 use crate::arguments::{DEFAULT_MODEL, Isa, at_least_one, isa};
 use crate::environment::Environment;
-use crate::screen::{bytes, note, result};
+use crate::screen::{bytes, result};
 use crate::{exit, machine, profile};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -111,7 +111,8 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
 
     let peak = plusx_engine::peak_gflops(level) * threads as f64 * 1e9;
     let limit = batch as f64 * peak / direct as f64;
-    let table = arguments.profile.then(|| profile::table(&engine.profile(), arguments.steps, level, threads));
+    let profiled = engine.profile();
+    let table = arguments.profile.then(|| profile::table(&profiled, arguments.steps, level, threads));
     let report = Report {
         model: &arguments.model,
         input: input.to_string(),
@@ -125,9 +126,9 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         img_per_s: round(batch as f64 * 1e3 / percentile(&times, 0.5)),
         peak_rss_mb: machine::peak_memory().map(|bytes| round(bytes as f64 / 1e6)),
         direct_limit_img_per_s: round(limit),
+        profile: arguments.profile.then(|| profile::steps(&profiled, arguments.steps)),
     };
     if arguments.json {
-        table.iter().for_each(|table| note(table));
         result(&serde_json::to_string(&report)?)?;
     } else {
         table.map_or(Ok(()), |table| result(&table))?;
@@ -153,6 +154,9 @@ struct Report<'r> {
     /// Images a second of a direct convolution that did nothing but multiply-adds inside the map, at the peak of this
     /// level as measured on one core, on every thread.
     direct_limit_img_per_s: f64,
+    /// Where the time goes, with `--profile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Vec<profile::Step<'r>>>,
 }
 
 impl Report<'_> {

@@ -1,6 +1,7 @@
 //! The table behind `--profile`: where the time of a step goes.
 
 use plusx_engine::{Level, StepProfile};
+use serde::Serialize;
 use std::fmt::Write;
 
 /// One line per step of the plan, in order, then the sums. `steps` is how many training or inference steps `profile`
@@ -53,6 +54,33 @@ pub(crate) fn table(profile: &[StepProfile], steps: usize, level: Level, threads
         "peak: {peak:.1} GFLOP/s, measured with fused multiply-adds, {level} on {threads} threads"
     );
     text
+}
+
+/// One step of the plan, per training or inference step, for `--json`.
+#[derive(Serialize)]
+pub(crate) struct Step<'p> {
+    name: &'p str,
+    kernel: &'p str,
+    pieces: usize,
+    ms: f64,
+    gflop: f64,
+    direct_gflop: f64,
+    mb: f64,
+}
+
+/// The rows of the table as data.
+pub(crate) fn steps(profile: &[StepProfile], steps: usize) -> Vec<Step<'_>> {
+    let each = |amount: f64, unit: f64| (amount / steps as f64 / unit * 1e6).round() / 1e6;
+    let rows = profile.iter().map(|row| Step {
+        name: &row.name,
+        kernel: row.kernel,
+        pieces: row.pieces,
+        ms: each(row.seconds, 1e-3),
+        gflop: each(row.flops as f64, 1e9),
+        direct_gflop: each(row.direct_flops as f64, 1e9),
+        mb: each(row.bytes as f64, 1e6),
+    });
+    rows.collect()
 }
 
 /// Of one line, over all steps.

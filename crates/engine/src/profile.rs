@@ -12,6 +12,8 @@ pub struct StepProfile {
     pub name: String,
     /// The kernel table's entry ("conv_forward/avx2").
     pub kernel: &'static str,
+    /// Pieces that may run at the same time.
+    pub pieces: usize,
     /// How often it ran.
     pub calls: u64,
     /// Wall-clock time of all runs together.
@@ -45,6 +47,7 @@ impl Profile {
             self.rows.push(StepProfile {
                 name: step.label.clone(),
                 kernel: step.kernel.name,
+                pieces: step.pieces.count(),
                 calls: 0,
                 seconds: 0.0,
                 flops: 0,

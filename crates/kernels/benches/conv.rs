@@ -40,7 +40,7 @@ const LAYERS: &[(&str, [usize; 7])] = &[
 
 fn main() {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
-    println!("layer,kernel,images,ms,gflops,peak_gflops,share");
+    println!("layer,kernel,images,ms,gflops,peak_gflops,share,direct");
     for &(layer, [c, k, size, output, kernel, stride, padding]) in LAYERS {
         // the network's input is not padded to whole vectors
         let c_pitch = if layer == "conv1" { c } else { pitch(c) };
@@ -190,10 +190,20 @@ impl<'a> Bench<'a> {
         });
     }
 
+    /// GFLOP/s as really done (none by a transform of filters, which is no part of the convolution), and the speedup over a
+    /// direct convolution at the whole peak.
     fn report(&self, kernel: &str, level: Level, seconds: f64) {
-        let gflops = 2.0 * (self.shape.macs_inside() * IMAGES) as f64 / seconds / 1e9;
+        let direct = self.shape.macs_inside();
+        let (real, direct) = match kernel {
+            name if name.starts_with("winograd_filters") => (0, 0),
+            name if name.starts_with("winograd") => (winograd::macs(&self.shape), direct),
+            _ => (direct, direct),
+        };
+        let rate = |macs: usize| 2.0 * (macs * IMAGES) as f64 / seconds / 1e9;
         let (peak, ms) = (peak_gflops(level), seconds * 1e3);
-        println!("{},{kernel},{IMAGES},{ms:.3},{gflops:.2},{peak:.2},{:.3}", self.layer, gflops / peak);
+        let figures =
+            format!("{:.2},{peak:.2},{:.3},{:.3}", rate(real), rate(real) / peak, rate(direct) / peak);
+        println!("{},{kernel},{IMAGES},{ms:.3},{figures}", self.layer);
     }
 
     fn forward(&mut self, run: conv::Forward) {

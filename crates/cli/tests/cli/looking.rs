@@ -95,6 +95,17 @@ fn batches_that_no_machine_holds_are_refused() {
 }
 
 #[test]
+fn a_profile_is_data_too() {
+    let said = Place::new().ok("bench train --input 1x32x32 --batch 4 --steps 1 --profile --json");
+    let report: Value = serde_json::from_str(&said.stdout).expect("one JSON object");
+    let steps = report["profile"].as_array().expect("the steps");
+    let sum: f64 = steps.iter().map(|step| step["direct_gflop"].as_f64().expect("a number")).sum();
+    let limit = report["direct_limit_img_per_s"].as_f64().expect("a number");
+    assert!(sum > 0.0 && limit > 0.0);
+    assert!(steps.iter().all(|step| step["pieces"].as_u64().is_some_and(|pieces| pieces > 0)));
+}
+
+#[test]
 fn a_profile_names_steps_and_kernels() {
     let place = Place::new();
     let said = place.ok("bench train --input 1x32x32 --batch 4 --steps 2 --profile");
