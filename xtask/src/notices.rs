@@ -44,7 +44,7 @@ pub(crate) fn write(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fails if the files are not what [`write`] would write: another crate has come into the program.
+/// Fails if the files are not what `cargo xtask notices` would write: another crate has come into the program.
 pub(crate) fn check(root: &Path) -> Result<()> {
     for (name, text) in texts(root)? {
         let found = fs::read_to_string(root.join(FOLDER).join(name)).unwrap_or_default();
