@@ -21,12 +21,11 @@ pub(crate) const TORCH: Modules<'_> = &[("torch", "torch"), ("numpy", "numpy")];
 pub(crate) const ENGINES: Modules<'_> = &[
     ("torch", "torch"),
     ("numpy", "numpy"),
-    ("onnx", "onnx"),
-    ("onnxscript", "onnxscript"),
     ("onnxruntime", "onnxruntime"),
     ("openvino", "openvino"),
     ("MNN", "MNN"),
     ("ncnn", "ncnn"),
+    ("pnnx", "pnnx"),
 ];
 
 /// MXNet's last release, and the last numpy it works with.

@@ -46,9 +46,17 @@ fn images_of_another_size_keep_the_parameters() {
 #[test]
 fn a_value_does_not_depend_on_its_batch() {
     let mut model = model();
-    let whole = model.forward(&images([5, 1, 8, 8])).unwrap();
-    let one = Tensor::new([1, 1, 8, 8], images([5, 1, 8, 8]).data()[..64].to_vec()).unwrap();
-    assert_eq!(model.forward(&one).unwrap().data(), &whole.data()[..3]);
+    let whole = model.forward(&images([9, 1, 8, 8])).unwrap();
+    let mut first = |n: usize| {
+        let part = Tensor::new([n, 1, 8, 8], images([9, 1, 8, 8]).data()[..n * 64].to_vec()).unwrap();
+        model.forward(&part).unwrap()
+    };
+    assert_eq!(first(5).data(), &whole.data()[..15]);
+    // up to four images are planned for latency and may differ in the last places
+    let largest = whole.data().iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    for (alone, value) in first(1).data().iter().zip(whole.data()) {
+        assert!((alone - value).abs() <= 1e-5 * largest, "{alone} {value}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Where it applies ([`fits`]: 3x3 taps, stride 1, padding 1), maps are cut into tiles, tiles and filters transformed, and
 //! the convolution becomes one matrix product for each of 36 (or 25) points: a quarter (or a third) of the products, plus
-//! the transforms. [`points`] has the algebra, [`tiling`] the rules, [`forward`] and [`backward_weights`] the schedules.
+//! the transforms. `points.rs` has the algebra, `tiling.rs` the rules, `forward.rs` and `backward_weights.rs` the schedules.
 //!
 //! **Numerics**: products of a point are added in `f32` chains of 64 channels, the chains in order; a filter's gradient in
 //! chains of one group of tiles (about 36), the groups in order. The rms error is about that of one sequential `f32` chain

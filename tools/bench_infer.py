@@ -1,0 +1,314 @@
+"""Times inference of the d2l ResNet-18 by another engine, for comparison with `plusx bench infer`.
+
+One step is one batch: the engine's own conversion of the input to its inner layout, the net with batch norm in
+evaluation mode, and the logits readable as fp32. The input tensor is made outside the clock. Before and after the timing
+the logits are compared with those of eager PyTorch; more than 1e-3 of the largest logit apart is an error. Prints one
+JSON object. By hand:
+
+    pip install torch onnxruntime openvino MNN ncnn pnnx
+    python tools/bench_infer.py --engine onnxruntime --batch-size 32 --steps 20 --threads 2
+
+Requirements: Python 3.10 or newer; torch 2.x for every engine (it makes the net and the reference), and the engine's own
+package; torch-compile needs a C++ compiler. Tried with torch 2.15.0, onnxruntime 1.32.0, openvino 2026.4.1, MNN 3.6.1,
+ncnn 1.0.20261020 (batches need a version from July 2026 on) and pnnx 20261020.
+
+The net is built, exported to ONNX (opset 17, static batch, batch norm folded by the exporter) and converted in a child
+process, so that peak_rss_mb, the peak of this process, has no converter in it: it is that of Python, NumPy, loading the
+model, and inference. The torch engines have torch in it, torch-compile the compilation too: it happens where it runs.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+from bench_torch import build, percentile
+
+TOLERANCE = 1e-3
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engine", choices=sorted(ENGINES), required=True)
+    parser.add_argument("--input", default="1x96x96", help="channels x rows x columns")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--warmup", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores this process may use")
+    # the child's half of the work: write the net, its input and its logits into this folder
+    parser.add_argument("--prepare", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def prepare(args):
+    """Runs in the child: makes the net, the batch and the reference, and converts the net for the engine."""
+    import numpy
+    import torch
+
+    # nothing here is timed: one thread does not suffer from other work on the machine
+    torch.set_num_threads(1)
+    torch.manual_seed(42)
+    channels, rows, columns = (int(part) for part in args.input.split("x"))
+    net = build(torch, channels)
+    for weight in net.parameters():
+        if weight.dim() > 1:
+            torch.nn.init.xavier_uniform_(weight)
+    # running statistics off their initial 0 and 1, or folding them would go untested
+    net.train()
+    with torch.no_grad():
+        for _ in range(10):
+            net(torch.rand(8, channels, rows, columns))
+    net.eval()
+    # of different brightness, so that the logits tell the images apart and a mixed up batch is seen
+    brightness = torch.linspace(0.5, 1.5, args.batch_size).reshape(-1, 1, 1, 1)
+    images = torch.rand(args.batch_size, channels, rows, columns) * brightness
+    with torch.inference_mode():
+        logits = net(images)
+    numpy.save("images.npy", images.numpy())
+    numpy.save("logits.npy", logits.numpy())
+    if args.engine.startswith("torch"):
+        torch.save(net.state_dict(), "net.pt")
+        return
+    # the newer exporter (dynamo=True) cannot write opset 17 for this net: its converter down from 18 fails
+    names = {"input_names": ["images"], "output_names": ["logits"]}
+    torch.onnx.export(net, (images,), "net.onnx", opset_version=17, dynamo=False, **names)
+    if args.engine == "mnn":
+        # what MNN's command mnnconvert calls; that command itself installs a logging package with pip and phones home
+        import _tools
+
+        files = ["--modelFile", "net.onnx", "--MNNModel", "net.mnn"]
+        _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "MNN"])
+    if args.engine == "ncnn":
+        import pnnx
+
+        # by default pnnx stores the weights as fp16
+        subprocess.run([pnnx.EXEC_PATH, "net.onnx", "fp16=0"], check=True)
+
+
+def start_torch(images, threads, compiled=False):
+    """Eager, channels_last, which is the documented layout for CPUs."""
+    import torch
+
+    torch.set_num_threads(threads)
+    net = build(torch, images.shape[1])
+    net.load_state_dict(torch.load("net.pt"))
+    net = net.eval().to(memory_format=torch.channels_last)
+    if compiled:
+        import torch._inductor.config
+
+        # weights become constants: batch norm is folded and the weights are packed for oneDNN
+        torch._inductor.config.freezing = True
+        net = torch.compile(net, mode="max-autotune")
+    batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
+
+    def run():
+        with torch.inference_mode():
+            return net(batch).numpy()
+
+    return torch.__version__, torch.backends.cpu.get_cpu_capability(), run
+
+
+def start_torch_compile(images, threads):
+    return start_torch(images, threads, compiled=True)
+
+
+def start_onnxruntime(images, threads):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = onnxruntime.InferenceSession("net.onnx", options, providers=["CPUExecutionProvider"])
+
+    def run():
+        return session.run(None, {"images": images})[0]
+
+    return onnxruntime.__version__, "default", run
+
+
+def start_openvino(images, threads):
+    """Throughput hint and as many requests in flight as OpenVINO asks for, each with an equal part of the batch.
+
+    A batch of one, or one that has no such parts (a prime), is one request with the latency hint: in throughput mode a
+    request runs on its own share of the threads only.
+    """
+    import numpy
+    import openvino
+
+    batch = images.shape[0]
+    core = openvino.Core()
+    model = core.read_model("net.onnx")
+    config = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+    parts = 1
+    if batch > 1:
+        wanted = core.compile_model(model, "CPU", config).get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        parts = max(part for part in range(1, batch + 1) if part <= wanted and batch % part == 0)
+    if parts == 1:
+        config["PERFORMANCE_HINT"] = "LATENCY"
+    else:
+        config["PERFORMANCE_HINT_NUM_REQUESTS"] = parts
+        model.reshape([batch // parts, *images.shape[1:]])
+    compiled = core.compile_model(model, "CPU", config)
+    requests = [compiled.create_infer_request() for _ in range(parts)]
+    for request, part in zip(requests, numpy.split(images, parts)):
+        request.set_input_tensor(openvino.Tensor(part, shared_memory=True))
+
+    def run():
+        for request in requests:
+            request.start_async()
+        for request in requests:
+            request.wait()
+        return numpy.concatenate([request.get_output_tensor().data for request in requests])
+
+    print(f"openvino: {parts} requests, {config['PERFORMANCE_HINT']}", file=sys.stderr)
+    # of the engines without a question for it, OpenVINO is the one that can be limited from outside
+    return openvino.__version__, os.environ.get("ONEDNN_MAX_CPU_ISA", "default"), run
+
+
+def start_mnn(images, threads):
+    """The Module interface, with the shape fixed."""
+    import MNN
+    import numpy
+
+    # high: fp32 throughout
+    config = {"backend": "CPU", "precision": "high", "numThread": threads}
+    manager = MNN.nn.create_runtime_manager((config,))
+    net = MNN.nn.load_module_from_file("net.mnn", ["images"], ["logits"], runtime_manager=manager, shape_mutable=False)
+    batch = MNN.expr.const(images, list(images.shape), MNN.expr.NCHW)
+
+    def run():
+        # a copy: MNN reuses the memory
+        return numpy.array(net.forward(batch).read())
+
+    return MNN.version(), "default", run
+
+
+def start_ncnn(images, threads):
+    """Batched Mats (the batch interface of 2026), one part of the batch for each thread, the parts in parallel.
+
+    ncnn documents both: several images in one Mat, and several extractors of one net at once. Together they are as fast
+    as one Mat of the whole batch with all threads inside each layer, and wait less on a busy machine; a loop over images
+    takes about a fifth more.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    import ncnn
+    import numpy
+
+    parts = min(images.shape[0], threads)
+    net = ncnn.Net()
+    net.opt.use_vulkan_compute = False
+    # all threads, when there are as many parts; a thread left over by the division idles
+    net.opt.num_threads = threads // parts
+    # fp32 throughout; Winograd, sgemm and packed layouts are on by default
+    for name in ["fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"]:
+        setattr(net.opt, f"use_{name}", False)
+    if net.load_param("net.ncnn.param") != 0 or net.load_model("net.ncnn.bin") != 0:
+        raise SystemExit("ncnn does not load the converted net")
+    # clone: the Mat of an array borrows memory that ncnn's alignment does not fit
+    mats = [ncnn.Mat(part, batch_index=0).clone() for part in numpy.array_split(images, parts)]
+
+    def infer(mat):
+        with net.create_extractor() as extractor:
+            extractor.input("in0", mat)
+            failed, logits = extractor.extract("out0")
+            if failed:
+                raise SystemExit("ncnn fails to infer")
+            # a copy: the memory is the extractor's
+            return numpy.array(logits.numpy(batch_index=0))
+
+    pool = ThreadPoolExecutor(parts)
+
+    def run():
+        # one part needs no other thread
+        return infer(mats[0]) if parts == 1 else numpy.concatenate(list(pool.map(infer, mats)))
+
+    return ncnn.__version__, "default", run
+
+
+ENGINES = {
+    "torch": start_torch,
+    "torch-compile": start_torch_compile,
+    "onnxruntime": start_onnxruntime,
+    "openvino": start_openvino,
+    "mnn": start_mnn,
+    "ncnn": start_ncnn,
+}
+
+
+def check(engine, logits, expected):
+    """The largest difference from PyTorch's logits, over the largest of them; ends the run if it is too large."""
+    if logits.shape != expected.shape:
+        raise SystemExit(f"{engine}: logits of shape {logits.shape}, not {expected.shape}")
+    error = float(abs(logits - expected).max() / abs(expected).max())
+    # not a comparison that a NaN would pass
+    if not error <= TOLERANCE:
+        raise SystemExit(f"{engine}: logits differ from PyTorch's by {error:.3e} of the largest, more than {TOLERANCE}")
+    return error
+
+
+def bench(args, stdout):
+    import numpy
+
+    threads = args.threads or len(os.sched_getaffinity(0))
+    # before the engine is imported: OpenMP runtimes read it once
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ["MKL_NUM_THREADS"] = str(threads)
+    images = numpy.load("images.npy")
+    expected = numpy.load("logits.npy")
+    # or the comparison could not see the images in another order
+    if args.batch_size > 1 and expected.std(axis=0).max() < 10 * TOLERANCE * abs(expected).max():
+        raise SystemExit("the reference does not tell the images apart")
+    version, isa, run = ENGINES[args.engine](images, threads)
+    error = check(args.engine, run(), expected)
+    times = []
+    for step in range(args.warmup + args.steps):
+        start = time.perf_counter()
+        logits = run()
+        if step >= args.warmup:
+            times.append((time.perf_counter() - start) * 1e3)
+    error = max(error, check(args.engine, logits, expected))
+    median = percentile(times, 0.5)
+    print(json.dumps({
+        "model": "resnet18-d2l",
+        "input": args.input,
+        "batch": args.batch_size,
+        "threads": threads,
+        "isa": isa,
+        "steps": args.steps,
+        "step_ms_median": round(median, 3),
+        "step_ms_p10": round(percentile(times, 0.1), 3),
+        "step_ms_p90": round(percentile(times, 0.9), 3),
+        "img_per_s": round(args.batch_size * 1e3 / median, 3),
+        # Linux counts kilobytes
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
+        "engine": args.engine,
+        "version": version,
+        "max_error": float(f"{error:.3e}"),
+    }), file=stdout)
+
+
+def main():
+    args = parse()
+    if args.prepare:
+        os.chdir(args.prepare)
+        prepare(args)
+        return
+    # engines and converters print, some from C when the process ends: all of it goes to stderr, only the JSON to stdout
+    stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        # what torch-compile makes is no other run's, and goes away with the folder
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
+        script = os.path.abspath(__file__)
+        subprocess.run([sys.executable, script, *sys.argv[1:], "--prepare", folder], check=True)
+        os.chdir(folder)
+        bench(args, stdout)
+
+
+if __name__ == "__main__":
+    main()
