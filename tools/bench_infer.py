@@ -1,20 +1,22 @@
 """Times inference of the d2l ResNet-18 by another engine, for comparison with `plusx bench infer`.
 
 One step is one batch: the engine's own conversion of the input to its inner layout, the net with batch norm in
-evaluation mode, and the logits readable as fp32. The input tensor is made outside the clock. Before and after the timing
-the logits are compared with those of eager PyTorch; more than 1e-3 of the largest logit apart is an error. Prints one
-JSON object. By hand:
+evaluation mode, and the logits readable as fp32. The input tensor is made outside the clock. Before and after the
+timing the logits are compared with those of eager PyTorch; more than 1e-3 of the largest logit apart is an error.
+Prints one JSON object, the keys of `plusx bench infer --json` first. By hand:
 
-    pip install torch onnxruntime openvino MNN ncnn pnnx
+    pip install torch numpy onnx onnxruntime openvino MNN ncnn pnnx
     python tools/bench_infer.py --engine onnxruntime --batch-size 32 --steps 20 --threads 2
 
-Requirements: Python 3.10 or newer; torch 2.x for every engine (it makes the net and the reference), and the engine's own
-package; torch-compile needs a C++ compiler. Tried with torch 2.15.0, onnxruntime 1.32.0, openvino 2026.4.1, MNN 3.6.1,
-ncnn 1.0.20261020 (batches need a version from July 2026 on) and pnnx 20261020.
+Requirements: Python 3.10 or newer; torch 2.x and numpy for every engine (they make the net and the reference), onnx for
+all but the torch ones (the exporter imports it), and the engine's own package; torch-compile needs a C++ compiler.
+Tried with torch 2.15.0, onnx 1.23.2, onnxruntime 1.32.0, openvino 2026.4.1, MNN 3.6.1, ncnn 1.0.20261020 (batches need
+a version from July 2026 on) and pnnx 20261020.
 
-The net is built, exported to ONNX (opset 17, static batch, batch norm folded by the exporter) and converted in a child
-process, so that peak_rss_mb, the peak of this process, has no converter in it: it is that of Python, NumPy, loading the
-model, and inference. The torch engines have torch in it, torch-compile the compilation too: it happens where it runs.
+The net is built, exported to ONNX (opset 17, static batch, batch norm folded by the exporter) and converted in a
+child process, so that peak_rss_mb, the peak of this process, has no converter in it: it is that of Python, NumPy,
+loading the model, and inference. The torch engines have torch in it, torch-compile its compiler too: it has to run
+here.
 """
 
 import argparse
@@ -190,9 +192,9 @@ def start_mnn(images, threads):
 def start_ncnn(images, threads):
     """Batched Mats (the batch interface of 2026), one part of the batch for each thread, the parts in parallel.
 
-    ncnn documents both: several images in one Mat, and several extractors of one net at once. Together they are as fast
-    as one Mat of the whole batch with all threads inside each layer, and wait less on a busy machine; a loop over images
-    takes about a fifth more.
+    ncnn documents both: several images in one Mat, and several extractors of one net at once. Together they are as
+    fast as one Mat of the whole batch with all threads inside each layer, and wait less on a busy machine; a loop over
+    images takes about a fifth more.
     """
     from concurrent.futures import ThreadPoolExecutor
 

@@ -21,6 +21,7 @@ pub(crate) const TORCH: Modules<'_> = &[("torch", "torch"), ("numpy", "numpy")];
 pub(crate) const ENGINES: Modules<'_> = &[
     ("torch", "torch"),
     ("numpy", "numpy"),
+    ("onnx", "onnx"),
     ("onnxruntime", "onnxruntime"),
     ("openvino", "openvino"),
     ("MNN", "MNN"),
