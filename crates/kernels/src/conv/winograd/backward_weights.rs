@@ -15,11 +15,11 @@
 //!
 //! Accepted: D is transformed again for each chunk (5 % of the products' time).
 
-use super::points::{F33, F43, Points};
+use super::points::{F33, F43, FilterGradient, Points};
 use super::sizes::Pass;
 use super::tiles::Tiles;
 use super::tiling::{Algorithm, CHAIN};
-use super::transform::{self, step};
+use super::transform::{self, Square, step};
 use crate::LANES;
 use crate::conv::BackwardWeightsArgs;
 use crate::conv::layout::panel_offset;
@@ -273,8 +273,9 @@ fn finish<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
             // SAFETY: dU holds every channel of the chunk; the taps were just found to be inside the panel.
             unsafe {
                 let at = block * N * N * sizes.u_step + (channel - first * LANES) * LANES;
-                let from = (scratch.u.add(at).cast_const(), sizes.u_step);
-                transform::filter_gradient::<I, P, N, M>(isa, from, (panel.as_mut_ptr().add(to), tap));
+                let from = Square::points::<N>(scratch.u.add(at).cast_const(), sizes.u_step);
+                let to = Square::points::<3>(panel.as_mut_ptr().add(to), tap);
+                transform::square::<I, FilterGradient<P, N, M>, N, 3>(isa, from, to);
             }
         }
     }

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::points::{F33, F43, Points};
+use super::points::{F33, F43, Filter, Points};
 use super::sizes::Pass;
 use super::tiling::Algorithm;
-use super::transform;
+use super::transform::{self, Square};
 use crate::LANES;
 use crate::conv::layout::{backward_block_len, pack_backward, packed_block_len, panel_offset};
 use crate::shape::ConvShape;
@@ -93,12 +93,13 @@ fn channels<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
                 }
                 continue;
             }
-            let mut taps = [panel.as_ptr(); 9];
-            for (tap, from) in taps.iter_mut().enumerate() {
-                let tap = if turned { 8 - tap } else { tap };
-                *from = panel[panel_offset(9, channels, tap, channel)..].as_ptr();
-            }
-            transform::filter::<I, P, N, M>(isa, taps, (to, step));
+            let first = panel_offset(9, channels, 0, channel);
+            let tap = panel_offset(9, channels, 1, channel) - first;
+            let taps = Square::points::<3>(panel[first..].as_ptr(), tap);
+            // half a turn: from the last tap backwards
+            let turn = Square { first: taps.first.add(8 * tap), step: taps.step.map(|step| -step) };
+            let from = if turned { turn } else { taps };
+            transform::square::<I, Filter<P, N, M>, 3, N>(isa, from, Square::points::<N>(to, step));
         }
     }
 }

@@ -20,11 +20,11 @@
 //! storing that map, 2.25 times dy.
 
 use super::gemm::Product;
-use super::points::{F33, F43, Points};
+use super::points::{F33, F43, Output, Points};
 use super::sizes::Pass;
 use super::tiles::Tiles;
 use super::tiling::{Algorithm, Group};
-use super::transform::{self, Out};
+use super::transform::{self, Out, Square};
 use crate::LANES;
 use crate::conv::load::Computed;
 use crate::conv::{BackwardDataArgs, ForwardArgs, backward_data, forward};
@@ -298,7 +298,8 @@ impl Job<'_> {
                                 accumulate: self.accumulate,
                             };
                             let from = m.data.add((n - block) * self.pass.m_len + tile * LANES);
-                            transform::output::<I, P, N, M>(isa, (from.cast_const(), m.step), &out);
+                            let from = Square::points::<N>(from.cast_const(), m.step);
+                            transform::output::<I, Output<P, N, M>, N, M>(isa, from, &out);
                         }
                         tile += 1;
                     }

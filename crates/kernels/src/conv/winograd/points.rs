@@ -16,6 +16,8 @@
 
 #![allow(clippy::excessive_precision, reason = "each constant is the exact fraction to f64's precision")]
 
+use std::marker::PhantomData;
+
 use crate::simd::Isa;
 
 /// The transforms of an algorithm with `M` outputs and `N` inputs along one axis, in registers.
@@ -31,6 +33,32 @@ pub(crate) trait Points<const N: usize, const M: usize> {
     /// G^T u.
     fn filter_gradient<I: Isa>(isa: I, u: [I::R; N]) -> [I::R; 3];
 }
+
+/// One transform along one axis.
+pub(crate) trait Transform<const IN: usize, const OUT: usize> {
+    /// Of the values of one axis.
+    fn apply<I: Isa>(isa: I, values: [I::R; IN]) -> [I::R; OUT];
+}
+
+macro_rules! transform {
+    ($name:ident, $method:ident, $input:tt, $output:tt, $matrix:literal) => {
+        #[doc = concat!("Multiplies by ", $matrix, ".")]
+        pub(crate) struct $name<P, const N: usize, const M: usize>(PhantomData<P>);
+
+        impl<P: Points<N, M>, const N: usize, const M: usize> Transform<$input, $output> for $name<P, N, M> {
+            #[inline(always)]
+            fn apply<I: Isa>(isa: I, values: [I::R; $input]) -> [I::R; $output] {
+                P::$method(isa, values)
+            }
+        }
+    };
+}
+
+transform!(Input, input, N, N, "B^T");
+transform!(Output, output, N, M, "A^T");
+transform!(Gradient, gradient, M, N, "A");
+transform!(Filter, filter, 3, N, "G");
+transform!(FilterGradient, filter_gradient, N, 3, "G^T");
 
 /// `e + p t` and `e - p t`: the rows of the points p and -p.
 #[inline(always)]

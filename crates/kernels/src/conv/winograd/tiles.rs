@@ -1,8 +1,8 @@
 //! From a map to transformed tiles: each block of channels is loaded once, with its zero border, then tile by tile.
 
-use super::points::Points;
+use super::points::{Gradient, Input, Points, Transform};
 use super::tiling::{Group, Tiling};
-use super::transform;
+use super::transform::{self, Square};
 use crate::LANES;
 use crate::conv::load::{self, Computed, Window};
 use crate::simd::Isa;
@@ -27,28 +27,11 @@ impl Tiles<'_> {
         &self,
         isa: I,
         src: &C,
-        (group, block): (&Group, usize),
-        (window, (dst, step)): (*mut f32, (*mut f32, usize)),
+        tiles: (&Group, usize),
+        dst: (*mut f32, (*mut f32, usize)),
     ) {
-        let (rows, columns) = (group.rows.1 - group.rows.0, self.tiling.tiles[1]);
-        // a tile reads one row above and below its outputs
-        let size = [rows * M + 2, columns * M + 2];
-        let mut tile = 0;
-        for image in group.first..group.first + group.images {
-            let place = self.window(image, [(group.rows.0 * M) as isize - 1, -1], size);
-            // SAFETY: promised by the caller.
-            unsafe {
-                load::blocked(isa, src, &place, (block, block + 1), (window, 0));
-                for row in 0..rows {
-                    for column in 0..columns {
-                        let from = window.add((row * M * size[1] + column * M) * LANES).cast_const();
-                        let to = (dst.add(tile * LANES), step);
-                        transform::input::<I, P, N, M>(isa, (from, size[1] * LANES), to);
-                        tile += 1;
-                    }
-                }
-            }
-        }
+        // SAFETY: promised by the caller.
+        unsafe { self.load::<I, C, Input<P, N, M>, N, N>(isa, src, tiles, dst) };
     }
 
     /// A dy A^T of a group's tiles; else as [`Tiles::input`].
@@ -60,22 +43,44 @@ impl Tiles<'_> {
         &self,
         isa: I,
         src: &C,
+        tiles: (&Group, usize),
+        dst: (*mut f32, (*mut f32, usize)),
+    ) {
+        // SAFETY: promised by the caller.
+        unsafe { self.load::<I, C, Gradient<P, N, M>, M, N>(isa, src, tiles, dst) };
+    }
+
+    /// Tiles of `SIZE` by `SIZE` values around outputs, transformed to `N` by `N`.
+    ///
+    /// # Safety
+    /// As [`Tiles::input`].
+    #[inline(always)]
+    unsafe fn load<I: Isa, C: Computed, T: Transform<SIZE, N>, const SIZE: usize, const N: usize>(
+        &self,
+        isa: I,
+        src: &C,
         (group, block): (&Group, usize),
         (window, (dst, step)): (*mut f32, (*mut f32, usize)),
     ) {
-        let (rows, columns) = (group.rows.1 - group.rows.0, self.tiling.tiles[1]);
-        let size = [rows * M, columns * M];
+        let (m, rows, columns) = (self.tiling.m, group.rows.1 - group.rows.0, self.tiling.tiles[1]);
+        // values that a tile reads beyond its outputs on each side
+        let border = (SIZE - m) / 2;
+        let size = [rows * m + 2 * border, columns * m + 2 * border];
+        let first = [(group.rows.0 * m) as isize - border as isize, -(border as isize)];
         let mut tile = 0;
         for image in group.first..group.first + group.images {
-            let place = self.window(image, [(group.rows.0 * M) as isize, 0], size);
+            let place = self.window(image, first, size);
             // SAFETY: promised by the caller.
             unsafe {
                 load::blocked(isa, src, &place, (block, block + 1), (window, 0));
                 for row in 0..rows {
                     for column in 0..columns {
-                        let from = window.add((row * M * size[1] + column * M) * LANES).cast_const();
-                        let to = (dst.add(tile * LANES), step);
-                        transform::gradient::<I, P, N, M>(isa, (from, size[1] * LANES), to);
+                        let from = Square {
+                            first: window.add((row * m * size[1] + column * m) * LANES).cast_const(),
+                            step: [(size[1] * LANES) as isize, LANES as isize],
+                        };
+                        let to = Square::points::<N>(dst.add(tile * LANES), step);
+                        transform::square::<I, T, SIZE, N>(isa, from, to);
                         tile += 1;
                     }
                 }

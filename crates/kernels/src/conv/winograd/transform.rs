@@ -3,7 +3,7 @@
 //! A transformed map is `[point][block of 16 channels][tile][16]`: one matrix of tiles by channels for each of the N x N
 //! points, whose rows are neighbouring cache lines. Matrices are [`step`] values apart.
 
-use super::points::Points;
+use super::points::Transform;
 use crate::LANES;
 use crate::simd::Isa;
 
@@ -14,89 +14,75 @@ pub(super) fn step(values: usize) -> usize {
     values + LANES
 }
 
-/// Writes B^T d B of one tile: `src` points at its first input, rows are `row` values apart; `dst` at its place in the
-/// first matrix.
-///
-/// # Safety
-/// N x N vectors must be readable, and writable `step` values apart.
-#[inline(always)]
-pub(super) unsafe fn input<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
-    isa: I,
-    (src, row): (*const f32, usize),
-    (dst, step): (*mut f32, usize),
-) {
-    let mut lane = 0;
-    while lane < LANES {
-        let mut half = [[isa.register_splat(0.0); N]; N];
-        let mut j = 0;
-        while j < N {
-            let mut column = [isa.register_splat(0.0); N];
-            let mut i = 0;
-            while i < N {
-                // SAFETY: promised by the caller.
-                column[i] = unsafe { isa.register_load(src.add(i * row + j * LANES + lane)) };
-                i += 1;
-            }
-            let column = P::input(isa, column);
-            let mut i = 0;
-            while i < N {
-                half[i][j] = column[i];
-                i += 1;
-            }
-            j += 1;
-        }
-        let mut i = 0;
-        while i < N {
-            let line = P::input(isa, half[i]);
-            let mut j = 0;
-            while j < N {
-                // SAFETY: promised by the caller.
-                unsafe { isa.register_store(dst.add((i * N + j) * step + lane), line[j]) };
-                j += 1;
-            }
-            i += 1;
-        }
-        lane += I::WIDTH;
+/// Where a square of vectors lies: its first, and the distances between rows and between columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Square<P> {
+    pub(super) first: P,
+    pub(super) step: [isize; 2],
+}
+
+impl<P> Square<P> {
+    /// The vectors of one tile in the matrices of N x N points, `step` values apart.
+    #[inline(always)]
+    pub(super) fn points<const N: usize>(first: P, step: usize) -> Self {
+        Self { first, step: [(N * step) as isize, step as isize] }
     }
 }
 
-/// Writes A dy A^T of one tile: M x M inputs, else as [`input`].
+/// The first axis: every column of the source, transformed; sixteen channels' lanes from `lane` on.
 ///
 /// # Safety
-/// M x M vectors must be readable, N x N writable `step` values apart.
+/// `IN` x `IN` vectors must be readable.
 #[inline(always)]
-pub(super) unsafe fn gradient<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+unsafe fn columns<I: Isa, T: Transform<IN, OUT>, const IN: usize, const OUT: usize>(
     isa: I,
-    (src, row): (*const f32, usize),
-    (dst, step): (*mut f32, usize),
+    src: Square<*const f32>,
+    lane: usize,
+) -> [[I::R; IN]; OUT] {
+    let mut half = [[isa.register_splat(0.0); IN]; OUT];
+    let mut j = 0;
+    while j < IN {
+        let mut column = [isa.register_splat(0.0); IN];
+        let mut i = 0;
+        while i < IN {
+            let at = i as isize * src.step[0] + j as isize * src.step[1] + lane as isize;
+            // SAFETY: promised by the caller.
+            column[i] = unsafe { isa.register_load(src.first.offset(at)) };
+            i += 1;
+        }
+        let column = T::apply(isa, column);
+        let mut i = 0;
+        while i < OUT {
+            half[i][j] = column[i];
+            i += 1;
+        }
+        j += 1;
+    }
+    half
+}
+
+/// Writes `T src T^T`.
+///
+/// # Safety
+/// `IN` x `IN` vectors must be readable, `OUT` x `OUT` writable.
+#[inline(always)]
+pub(super) unsafe fn square<I: Isa, T: Transform<IN, OUT>, const IN: usize, const OUT: usize>(
+    isa: I,
+    src: Square<*const f32>,
+    dst: Square<*mut f32>,
 ) {
     let mut lane = 0;
     while lane < LANES {
-        let mut half = [[isa.register_splat(0.0); M]; N];
-        let mut j = 0;
-        while j < M {
-            let mut column = [isa.register_splat(0.0); M];
-            let mut i = 0;
-            while i < M {
-                // SAFETY: promised by the caller.
-                column[i] = unsafe { isa.register_load(src.add(i * row + j * LANES + lane)) };
-                i += 1;
-            }
-            let column = P::gradient(isa, column);
-            let mut i = 0;
-            while i < N {
-                half[i][j] = column[i];
-                i += 1;
-            }
-            j += 1;
-        }
+        // SAFETY: promised by the caller.
+        let half = unsafe { columns::<I, T, IN, OUT>(isa, src, lane) };
         let mut i = 0;
-        while i < N {
-            let line = P::gradient(isa, half[i]);
+        while i < OUT {
+            let line = T::apply(isa, half[i]);
             let mut j = 0;
-            while j < N {
+            while j < OUT {
+                let at = i as isize * dst.step[0] + j as isize * dst.step[1] + lane as isize;
                 // SAFETY: promised by the caller.
-                unsafe { isa.register_store(dst.add((i * N + j) * step + lane), line[j]) };
+                unsafe { isa.register_store(dst.first.offset(at), line[j]) };
                 j += 1;
             }
             i += 1;
@@ -120,41 +106,25 @@ pub(super) struct Out {
     pub(super) accumulate: bool,
 }
 
-/// Writes A^T m A of one tile; `src` points at its place in the first matrix.
+/// As [`square`], to the outputs of a tile: cut at the map's edge, with bias and what is there.
 ///
 /// # Safety
-/// N x N vectors must be readable `step` values apart, those of `out` writable.
+/// `IN` x `IN` vectors must be readable, those of `out` writable.
 #[inline(always)]
-pub(super) unsafe fn output<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+pub(super) unsafe fn output<I: Isa, T: Transform<IN, OUT>, const IN: usize, const OUT: usize>(
     isa: I,
-    (src, step): (*const f32, usize),
+    src: Square<*const f32>,
     out: &Out,
 ) {
     let mut lane = 0;
     while lane < LANES {
-        let mut half = [[isa.register_splat(0.0); N]; M];
-        let mut j = 0;
-        while j < N {
-            let mut column = [isa.register_splat(0.0); N];
-            let mut i = 0;
-            while i < N {
-                // SAFETY: promised by the caller.
-                column[i] = unsafe { isa.register_load(src.add((i * N + j) * step + lane)) };
-                i += 1;
-            }
-            let column = P::output(isa, column);
-            let mut i = 0;
-            while i < M {
-                half[i][j] = column[i];
-                i += 1;
-            }
-            j += 1;
-        }
+        // SAFETY: promised by the caller.
+        let half = unsafe { columns::<I, T, IN, OUT>(isa, src, lane) };
         let mut i = 0;
-        while i < M {
-            let line = P::output(isa, half[i]);
+        while i < OUT {
+            let line = T::apply(isa, half[i]);
             let mut j = 0;
-            while j < M {
+            while j < OUT {
                 if i < out.size[0] && j < out.size[1] {
                     // SAFETY: promised by the caller.
                     unsafe {
@@ -172,97 +142,6 @@ pub(super) unsafe fn output<I: Isa, P: Points<N, M>, const N: usize, const M: us
                 j += 1;
             }
             i += 1;
-        }
-        lane += I::WIDTH;
-    }
-}
-
-/// Writes G g G^T of sixteen filters: `taps[r * 3 + s]` points at their values, `dst` at their place in the first matrix.
-///
-/// # Safety
-/// The taps must be readable, N x N vectors writable `step` values apart.
-#[inline(always)]
-pub(super) unsafe fn filter<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
-    isa: I,
-    taps: [*const f32; 9],
-    (dst, step): (*mut f32, usize),
-) {
-    let mut lane = 0;
-    while lane < LANES {
-        let mut half = [[isa.register_splat(0.0); 3]; N];
-        let mut s = 0;
-        while s < 3 {
-            // SAFETY: promised by the caller.
-            let column = unsafe {
-                [
-                    isa.register_load(taps[s].add(lane)),
-                    isa.register_load(taps[3 + s].add(lane)),
-                    isa.register_load(taps[6 + s].add(lane)),
-                ]
-            };
-            let column = P::filter(isa, column);
-            let mut i = 0;
-            while i < N {
-                half[i][s] = column[i];
-                i += 1;
-            }
-            s += 1;
-        }
-        let mut i = 0;
-        while i < N {
-            let line = P::filter(isa, half[i]);
-            let mut j = 0;
-            while j < N {
-                // SAFETY: promised by the caller.
-                unsafe { isa.register_store(dst.add((i * N + j) * step + lane), line[j]) };
-                j += 1;
-            }
-            i += 1;
-        }
-        lane += I::WIDTH;
-    }
-}
-
-/// Writes G^T u G of sixteen filters to the vectors `tap` values apart.
-///
-/// # Safety
-/// N x N vectors must be readable `step` values apart, nine writable.
-#[inline(always)]
-pub(super) unsafe fn filter_gradient<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
-    isa: I,
-    (src, step): (*const f32, usize),
-    (dst, tap): (*mut f32, usize),
-) {
-    let mut lane = 0;
-    while lane < LANES {
-        let mut half = [[isa.register_splat(0.0); N]; 3];
-        let mut j = 0;
-        while j < N {
-            let mut column = [isa.register_splat(0.0); N];
-            let mut i = 0;
-            while i < N {
-                // SAFETY: promised by the caller.
-                column[i] = unsafe { isa.register_load(src.add((i * N + j) * step + lane)) };
-                i += 1;
-            }
-            let column = P::filter_gradient(isa, column);
-            let mut r = 0;
-            while r < 3 {
-                half[r][j] = column[r];
-                r += 1;
-            }
-            j += 1;
-        }
-        let mut r = 0;
-        while r < 3 {
-            let line = P::filter_gradient(isa, half[r]);
-            let mut s = 0;
-            while s < 3 {
-                // SAFETY: promised by the caller.
-                unsafe { isa.register_store(dst.add((r * 3 + s) * tap + lane), line[s]) };
-                s += 1;
-            }
-            r += 1;
         }
         lane += I::WIDTH;
     }
