@@ -26,7 +26,6 @@ pub(crate) fn report(
     let summary = Summary::new(&options.model, engine.graph());
     let samples = samples(&dataset.train, options).len();
     let machine = machine(options);
-    let (threads, level) = (machine.threads(), machine.level());
     let test_images = dataset.test.len();
     let epochs = u64::from(options.epochs);
     let mut train = epochs * samples as u64;
@@ -47,10 +46,10 @@ pub(crate) fn report(
         epochs: options.epochs,
         steps_per_epoch: samples.div_ceil(options.batch_size) as u64,
         batch_size: options.batch_size,
-        threads,
-        isa: level.name().into(),
+        threads: machine.threads(),
+        isa: machine.level().name().into(),
         memory_bytes: memory(options, dataset, engine, samples)?,
-        estimate_seconds: estimate::guess(work, summary.total_macs, level, threads),
+        estimate_seconds: estimate::guess(work, summary.total_macs, &machine),
     })
 }
 
