@@ -16,6 +16,9 @@ pub(crate) trait Computed {
     /// # Safety
     /// They must lie inside every per-channel slice.
     unsafe fn lanes<I: Isa>(&self, isa: I, channel: usize) -> Self::Lanes<I>;
+
+    /// Brings the cache lines at value `index` of the maps near.
+    fn bring<I: Isa>(&self, isa: I, index: usize);
 }
 
 /// Sixteen channels of a map.
@@ -35,6 +38,14 @@ impl Computed for Source<'_> {
         // SAFETY: promised by the caller.
         unsafe { SourceLanes::new(isa, self, channel) }
     }
+
+    #[inline(always)]
+    fn bring<I: Isa>(&self, isa: I, index: usize) {
+        isa.prefetch(self.main.data.as_ptr().wrapping_add(index));
+        if let Some(add) = &self.add {
+            isa.prefetch(add.data.as_ptr().wrapping_add(index));
+        }
+    }
 }
 
 impl<I: Isa> At<I> for SourceLanes<I> {
@@ -52,6 +63,14 @@ impl Computed for Grad<'_> {
     unsafe fn lanes<I: Isa>(&self, isa: I, channel: usize) -> GradLanes<I> {
         // SAFETY: promised by the caller.
         unsafe { GradLanes::new(isa, self, channel) }
+    }
+
+    #[inline(always)]
+    fn bring<I: Isa>(&self, isa: I, index: usize) {
+        isa.prefetch(self.g.as_ptr().wrapping_add(index));
+        if let Some(norm) = &self.norm {
+            isa.prefetch(norm.y.as_ptr().wrapping_add(index));
+        }
     }
 }
 

@@ -60,9 +60,14 @@ impl Sizes {
         self.pass.algorithm.n() * self.pass.algorithm.n()
     }
 
+    /// Of a chunk of channels, or of the piece's filters.
+    fn window_len(&self) -> usize {
+        Tiles::window_len(&self.pass.tiling, self.blocks.max(CHAIN / LANES))
+    }
+
     pub(super) fn scratch_len(&self) -> usize {
         let u = self.blocks * self.u_step;
-        self.pass.tiling.window_len() + self.points() * (self.v_step + self.d_step + u)
+        self.window_len() + self.points() * (self.v_step + self.d_step + u)
     }
 }
 
@@ -102,7 +107,7 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
     let window = args.scratch.as_mut_ptr();
     // SAFETY: the scratch was found to be as long as the sum of these.
     let scratch = unsafe {
-        let v = window.add(pass.tiling.window_len());
+        let v = window.add(sizes.window_len());
         let d = v.add(points * sizes.v_step);
         Scratch { window, v, d, u: d.add(points * sizes.d_step) }
     };
@@ -116,14 +121,11 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
             let dy = Tiles { pitch: args.shape.k_pitch(), ..x };
             // SAFETY: the maps were checked, the scratch has room for a group.
             unsafe {
-                for block in 0..count {
-                    let to = (scratch.v.add(block * tiles * LANES), sizes.v_step);
-                    x.input::<I, _, P, N, M>(isa, &args.src, (&group, first + block), (scratch.window, to));
-                }
-                for (block, filters) in args.blocks.clone().enumerate() {
-                    let to = (scratch.d.add(block * tiles * LANES), sizes.d_step);
-                    dy.gradient::<I, _, P, N, M>(isa, &args.grad, (&group, filters), (scratch.window, to));
-                }
+                let to = (scratch.window, (scratch.v, sizes.v_step));
+                x.input::<I, _, P, N, M>(isa, &args.src, (&group, (first, count)), to);
+                let to = (scratch.window, (scratch.d, sizes.d_step));
+                let filters = (args.blocks.start, args.blocks.len());
+                dy.gradient::<I, _, P, N, M>(isa, &args.grad, (&group, filters), to);
                 for point in 0..points {
                     accumulate::<I, MR, NR>(isa, sizes, &scratch, (point, count, tiles, index > 0));
                 }

@@ -132,7 +132,7 @@ impl Job<'_> {
         scratch: &mut [f32],
     ) {
         let pass = &self.pass;
-        let (window, rest) = scratch.split_at_mut(pass.tiling.window_len());
+        let (window, rest) = scratch.split_at_mut(pass.window_len());
         let (v, m) = rest.split_at_mut(pass.v_len());
         let (chunk, all) = (pass.chunk, pass.channel_blocks());
         let mut index = 0;
@@ -153,7 +153,8 @@ impl Job<'_> {
                     let m = Transformed { data: m[at * pass.m_len..].as_mut_ptr(), step: pass.m_step, tiles };
                     // SAFETY: as above.
                     unsafe {
-                        self.multiply::<I, MR, NR>(isa, (&v, &m), chunk, (block, set));
+                        let ahead = if last { self.outputs(&group, (block, set)) } else { Ahead::default() };
+                        self.multiply::<I, MR, NR>(isa, (&v, &m, &ahead), chunk, (block, set));
                         if last {
                             self.store::<I, P, N, M>(isa, &m, &group, (block, set));
                         }
@@ -179,12 +180,10 @@ impl Job<'_> {
         (window, v): (*mut f32, &Transformed),
     ) {
         let tiles = Tiles { map: self.pass.map, pitch: self.pass.pitch, tiling: &self.pass.tiling };
-        for block in 0..count {
-            // SAFETY: promised by the caller.
-            unsafe {
-                let to = (v.data.add(block * v.tiles * LANES), v.step);
-                tiles.input::<I, C, P, N, M>(isa, src, (group, first + block), (window, to));
-            }
+        // SAFETY: promised by the caller.
+        unsafe {
+            let to = (window, (v.data, v.step));
+            tiles.input::<I, C, P, N, M>(isa, src, (group, (first, count)), to);
         }
     }
 
@@ -196,12 +195,13 @@ impl Job<'_> {
     unsafe fn multiply<I: Isa, const MR: usize, const NR: usize>(
         &self,
         isa: I,
-        (v, m): (&Transformed, &Transformed),
+        (v, m, ahead): (&Transformed, &Transformed, &Ahead),
         (first, count): (usize, usize),
         (block, set): (usize, usize),
     ) {
         let points = self.pass.algorithm.n() * self.pass.algorithm.n();
         for point in 0..points {
+            ahead.bring(isa, (point, points));
             let mut n = 0;
             while n < set {
                 let width = if set - n >= NR { NR } else { 1 };
@@ -264,6 +264,17 @@ impl Job<'_> {
         }
     }
 
+    /// Where [`Job::store`] will write.
+    fn outputs(&self, group: &Group, (block, set): (usize, usize)) -> Ahead {
+        let [height, width] = self.pass.map;
+        let m = self.pass.tiling.m;
+        let row = |row: usize| height.min(row * m);
+        let pixel = (group.first * height + row(group.rows.0)) * width;
+        let rows = (group.images - 1) * height + row(group.rows.1) - row(group.rows.0);
+        let first = self.dst.wrapping_add(pixel * self.pitch + block * LANES).cast_const();
+        Ahead { first, pixels: rows * width, pitch: self.pitch, blocks: set }
+    }
+
     /// The outputs of a set of blocks.
     ///
     /// # Safety
@@ -278,16 +289,16 @@ impl Job<'_> {
     ) {
         let [height, width] = self.pass.map;
         let columns = self.pass.tiling.tiles[1];
-        for n in block..block + set {
-            let bias = match self.bias {
-                Some(bias) => bias[(self.first_block + n) * LANES..].as_ptr(),
-                None => std::ptr::null(),
-            };
-            let mut tile = 0;
-            for image in group.first..group.first + group.images {
-                for row in group.rows.0..group.rows.1 {
-                    for column in 0..columns {
-                        let pixel = (image * height + row * M) * width + column * M;
+        let mut tile = 0;
+        for image in group.first..group.first + group.images {
+            for row in group.rows.0..group.rows.1 {
+                for column in 0..columns {
+                    let pixel = (image * height + row * M) * width + column * M;
+                    for n in block..block + set {
+                        let bias = match self.bias {
+                            Some(bias) => bias[(self.first_block + n) * LANES..].as_ptr(),
+                            None => std::ptr::null(),
+                        };
                         // SAFETY: promised by the caller.
                         unsafe {
                             let out = Out {
@@ -301,9 +312,35 @@ impl Job<'_> {
                             let from = Square::points::<N>(from.cast_const(), m.step);
                             transform::output::<I, Output<P, N, M>, N, M>(isa, from, &out);
                         }
-                        tile += 1;
                     }
+                    tile += 1;
                 }
+            }
+        }
+    }
+}
+
+/// Memory that will be written: whatever the caches do not hold is brought near while products are computed.
+struct Ahead {
+    first: *const f32,
+    pixels: usize,
+    pitch: usize,
+    blocks: usize,
+}
+
+impl Default for Ahead {
+    fn default() -> Self {
+        Self { first: std::ptr::null(), pixels: 0, pitch: 0, blocks: 0 }
+    }
+}
+
+impl Ahead {
+    /// Asks for part `part.0` of `part.1`.
+    #[inline(always)]
+    fn bring<I: Isa>(&self, isa: I, (part, parts): (usize, usize)) {
+        for pixel in part * self.pixels / parts..(part + 1) * self.pixels / parts {
+            for block in 0..self.blocks {
+                isa.prefetch(self.first.wrapping_add(pixel * self.pitch + block * LANES));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a pass needs: filters, scratch, and how its work is cut so that each part stays in a cache. None of it changes a
 //! result but the algorithm.
 
+use super::tiles::Tiles;
 use super::tiling::{Algorithm, CHAIN, Tiling, algorithm};
 use super::transform::step;
 use crate::shape::ConvShape;
@@ -96,6 +97,11 @@ impl Pass {
         if self.chunk == self.channel_blocks() { all } else { all.min(WAITING) }
     }
 
+    /// Values of the loaded source of one row of tiles.
+    pub(super) fn window_len(&self) -> usize {
+        Tiles::window_len(&self.tiling, self.chunk)
+    }
+
     /// Values of V.
     pub(super) fn v_len(&self) -> usize {
         self.points() * self.v_step
@@ -104,7 +110,7 @@ impl Pass {
     /// Values of scratch for a piece of `blocks` blocks of filters.
     pub(super) fn scratch_len(&self, blocks: usize) -> usize {
         let held = if self.chunk == self.channel_blocks() { blocks.min(self.set) } else { blocks };
-        self.tiling.window_len() + self.v_len() + held * self.m_len
+        self.window_len() + self.v_len() + held * self.m_len
     }
 }
 

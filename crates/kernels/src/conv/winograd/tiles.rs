@@ -1,4 +1,8 @@
-//! From a map to transformed tiles: each block of channels is loaded once, with its zero border, then tile by tile.
+//! From a map to transformed tiles: one row of tiles at a time is loaded, with its zero border, then transformed tile by
+//! tile.
+//!
+//! All blocks of channels of a row of tiles are loaded together: its pixels lie side by side in memory, while those of one
+//! block lie in every fourth (eighth, ..) cache line. What the next row reads is asked for while this one is transformed.
 
 use super::points::{Gradient, Input, Points, Transform};
 use super::tiling::{Group, Tiling};
@@ -17,17 +21,22 @@ pub(super) struct Tiles<'a> {
 }
 
 impl Tiles<'_> {
-    /// B^T d B of a group's tiles: block `block` of the channels, to the matrices `dst.1.0`, which are `dst.1.1` values
-    /// apart; `dst.0` is room for [`Tiling::window_len`] values.
+    /// Values of scratch that `blocks` blocks of channels take.
+    pub(super) fn window_len(tiling: &Tiling, blocks: usize) -> usize {
+        (tiling.m + 2) * (tiling.tiles[1] * tiling.m + 2) * LANES * blocks
+    }
+
+    /// B^T d B of a group's tiles: `tiles.1` blocks of channels from `tiles.0` on, to the matrices `dst.1.0`, which are
+    /// `dst.1.1` values apart; `dst.0` is room for [`Tiles::window_len`] values.
     ///
     /// # Safety
-    /// The map must hold the group and the block, the matrices have room for the tiles.
+    /// The map must hold the group and the blocks, the matrices have room for the tiles.
     #[inline(always)]
     pub(super) unsafe fn input<I: Isa, C: Computed, P: Points<N, M>, const N: usize, const M: usize>(
         &self,
         isa: I,
         src: &C,
-        tiles: (&Group, usize),
+        tiles: (&Group, (usize, usize)),
         dst: (*mut f32, (*mut f32, usize)),
     ) {
         // SAFETY: promised by the caller.
@@ -43,7 +52,7 @@ impl Tiles<'_> {
         &self,
         isa: I,
         src: &C,
-        tiles: (&Group, usize),
+        tiles: (&Group, (usize, usize)),
         dst: (*mut f32, (*mut f32, usize)),
     ) {
         // SAFETY: promised by the caller.
@@ -59,39 +68,63 @@ impl Tiles<'_> {
         &self,
         isa: I,
         src: &C,
-        (group, block): (&Group, usize),
+        (group, (first, count)): (&Group, (usize, usize)),
         (window, (dst, step)): (*mut f32, (*mut f32, usize)),
     ) {
-        let (m, rows, columns) = (self.tiling.m, group.rows.1 - group.rows.0, self.tiling.tiles[1]);
+        let (m, columns, tiles) = (self.tiling.m, self.tiling.tiles[1], self.tiling.count(group));
         // values that a tile reads beyond its outputs on each side
         let border = (SIZE - m) / 2;
-        let size = [rows * m + 2 * border, columns * m + 2 * border];
-        let first = [(group.rows.0 * m) as isize - border as isize, -(border as isize)];
+        let line = (columns * m + 2 * border) * LANES;
         let mut tile = 0;
         for image in group.first..group.first + group.images {
-            let place = self.window(image, first, size);
-            // SAFETY: promised by the caller.
-            unsafe {
-                load::blocked(isa, src, &place, (block, block + 1), (window, 0));
-                for row in 0..rows {
-                    for column in 0..columns {
-                        let from = Square {
-                            first: window.add((row * m * size[1] + column * m) * LANES).cast_const(),
-                            step: [(size[1] * LANES) as isize, LANES as isize],
-                        };
-                        let to = Square::points::<N>(dst.add(tile * LANES), step);
-                        transform::square::<I, T, SIZE, N>(isa, from, to);
-                        tile += 1;
+            for row in group.rows.0..group.rows.1 {
+                // a row of tiles shares its first lines with the one before
+                let old = if row == group.rows.0 { 0 } else { SIZE - m };
+                // SAFETY: promised by the caller.
+                unsafe {
+                    for block in 0..count {
+                        let to = window.add(block * SIZE * line);
+                        to.copy_from_nonoverlapping(to.add(m * line), old * line);
+                    }
+                    let place = self.window(image, (row * m + old, border), [SIZE - old, line / LANES]);
+                    let to = (window.add(old * line), SIZE * line);
+                    load::blocked(isa, src, &place, (first, first + count), to);
+                    for block in 0..count {
+                        let to = dst.add((block * tiles + tile) * LANES);
+                        for column in 0..columns {
+                            let from = Square {
+                                first: window.add(block * SIZE * line + column * m * LANES).cast_const(),
+                                step: [line as isize, LANES as isize],
+                            };
+                            let to = Square::points::<N>(to.add(column * LANES), step);
+                            transform::square::<I, T, SIZE, N>(isa, from, to);
+                            self.bring::<I, C>(isa, src, [image, row + 1, column, first + block]);
+                        }
                     }
                 }
+                tile += columns;
             }
         }
     }
 
-    /// A rectangle of one image, which may reach over the map's edge.
+    /// Asks for one block of channels of the pixels that tile [image, row, column] reads first; of a row behind the map
+    /// those of the next image.
     #[inline(always)]
-    fn window(&self, image: usize, first: [isize; 2], size: [usize; 2]) -> Window {
+    fn bring<I: Isa, C: Computed>(&self, isa: I, src: &C, [image, row, column, block]: [usize; 4]) {
+        let m = self.tiling.m;
+        for y in row * m..row * m + m {
+            for x in column * m..column * m + m {
+                let pixel = (image * self.map[0] + y) * self.map[1] + x;
+                src.bring(isa, pixel * self.pitch + block * LANES);
+            }
+        }
+    }
+
+    /// Rows from `row` on, and whole columns, of one image, both moved by the border.
+    #[inline(always)]
+    fn window(&self, image: usize, (row, border): (usize, usize), size: [usize; 2]) -> Window {
         let image = image * self.map[0] * self.map[1] * self.pitch;
+        let first = [row as isize - border as isize, -(border as isize)];
         Window { image, pitch: self.pitch, map: self.map, first, size }
     }
 }

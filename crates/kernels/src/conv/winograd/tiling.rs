@@ -124,11 +124,6 @@ impl Tiling {
     pub(crate) fn count(&self, group: &Group) -> usize {
         group.images * (group.rows.1 - group.rows.0) * self.tiles[1]
     }
-
-    /// Values of one block of channels of the inputs of a group's tiles in one map.
-    pub(crate) fn window_len(&self) -> usize {
-        (self.rows * self.m + 2) * (self.tiles[1] * self.m + 2) * LANES
-    }
 }
 
 #[cfg(test)]
