@@ -56,6 +56,8 @@ pub struct Engine {
     store: Store,
     arena: Block,
     plans: HashMap<(Mode, usize), Plan>,
+    /// The plan whose prepared steps are still in the arena, made from the parameters as they are.
+    ready: Option<(Mode, usize)>,
     profile: Option<Profile>,
 }
 
@@ -78,6 +80,7 @@ impl Engine {
             store,
             arena: Block::empty(),
             plans: HashMap::new(),
+            ready: None,
             profile: options.profile.then(Profile::default),
         })
     }
@@ -190,16 +193,20 @@ impl Engine {
                 || EngineError::Memory { mib: bytes >> 20, what: format!("the maps of {n} images") };
             self.arena = Block::new(bytes).ok_or_else(refused)?;
         }
-        let Some(plan) = self.plans.get(&(mode.clone(), n)) else {
+        let key = (mode.clone(), n);
+        let Some(plan) = self.plans.get(&key) else {
             unreachable!("the plan was just made");
         };
+        let first = if self.ready.as_ref() == Some(&key) { plan.prepared } else { 0 };
+        self.ready = None;
         let machine = Machine {
             arena: &mut self.arena,
             store: &mut self.store,
             pool: &mut self.pool,
             profile: self.profile.as_mut(),
         };
-        run(plan, machine, batch);
+        run(plan, first, machine, batch);
+        self.ready = mode.inference().then_some(key);
         Ok(())
     }
 
@@ -248,6 +255,7 @@ impl Executor for Engine {
     fn set_params(&mut self, params: &Params) -> Result<(), EngineError> {
         same_table(&self.graph, params)?;
         self.store.import(params, Which::Parameters);
+        self.ready = None;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! never stored: its reader computes it on load. A view with several readers, one that is tapped, and in training one
 //! with two terms (its ReLU's gate needs the sum) is stored once and read like any other map.
 
+mod fuse;
 mod walk;
 
 use plusx_kernels::pitch;
@@ -12,6 +13,7 @@ use plusx_kernels::shape::{ConvShape, MapShape, PoolShape};
 use plusx_model::graph::{BatchNormSpec, NodeId, Op, ParamId};
 use plusx_model::shape::ImageShape;
 
+pub(crate) use self::fuse::fuse;
 pub(crate) use self::walk::lower;
 
 /// Index of a [`Value`].
@@ -40,6 +42,14 @@ pub(crate) struct View {
 impl View {
     fn plain(value: ValueId) -> Self {
         Self { main: Term { value, norm: None }, add: None, relu: false }
+    }
+
+    /// The term of `value`, and the other one.
+    pub(crate) fn around(&self, value: ValueId) -> (Term, Option<Term>) {
+        match self.add {
+            Some(add) if self.main.value != value => (add, Some(self.main)),
+            other => (self.main, other),
+        }
     }
 
     pub(crate) fn terms(&self) -> impl Iterator<Item = Term> {
@@ -103,8 +113,8 @@ pub(crate) struct Filter {
 pub(crate) enum Unit {
     /// The images come in.
     Images(ValueId),
-    /// A convolution or dense layer.
-    Conv { src: ValueId, dst: ValueId, filter: Filter },
+    /// A convolution or dense layer, of the output `dst`, or of a view of its output `raw` ([`fuse`]).
+    Conv { src: ValueId, dst: ValueId, filter: Filter, raw: Option<ValueId> },
     /// A max pooling.
     MaxPool { src: ValueId, dst: ValueId, shape: PoolShape },
     /// A global average pooling.

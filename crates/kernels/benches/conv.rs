@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use plusx_kernels::args::{Gate, Grad, Sink, Source, Term};
+use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Term};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use plusx_kernels::shape::ConvShape;
@@ -219,6 +219,8 @@ impl<'a> Bench<'a> {
                 keep: None,
                 weights: &self.weights,
                 bias: None,
+                finish: Finish::default(),
+                rows: 0..shape.oh,
                 blocks: 0..shape.k.div_ceil(LANES),
                 dst: RowsMut::new(output, pitch, 0, pitch),
                 sums: None,

@@ -36,6 +36,18 @@ pub struct Source<'a> {
     pub relu: bool,
 }
 
+/// What happens to a value `v` of a convolution on its way out: `[relu](affine(v) [+ add])`, the operations of a [`Source`]
+/// whose main term it is, rounded in the same way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Finish<'a> {
+    /// A batch norm whose statistics are known before.
+    pub affine: Option<Affine<'a>>,
+    /// The second term of a residual join: a map as large as the output.
+    pub add: Option<Term<'a>>,
+    /// Whether negative values become 0.
+    pub relu: bool,
+}
+
 /// A gradient at the output of a convolution, read through the batch norm behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Grad<'a> {

@@ -1,6 +1,6 @@
 //! Size checks that kernels make up front, so that their loops may rely on them.
 
-use crate::args::{Affine, Gate, Sink, Source, Sums, Term};
+use crate::args::{Affine, Finish, Gate, Sink, Source, Sums, Term};
 
 /// A source over `rows` pixels.
 #[track_caller]
@@ -16,6 +16,18 @@ fn term(term: &Term<'_>, rows: usize, pitch: usize) {
     map(term.data, rows, pitch);
     if let Some(term) = &term.affine {
         affine(term, pitch);
+    }
+}
+
+/// What happens to outputs of `rows` pixels (of whole images), whose piece is written at a pitch of `written`.
+#[track_caller]
+pub(crate) fn finish(finish: &Finish<'_>, [rows, pitch]: [usize; 2], written: usize) {
+    if let Some(norm) = &finish.affine {
+        affine(norm, pitch);
+    }
+    if let Some(add) = &finish.add {
+        term(add, rows, pitch);
+        assert_eq!(written, pitch, "pitch of a map to which another is added");
     }
 }
 

@@ -14,7 +14,7 @@
 
 use std::ops::Range;
 
-use crate::args::{Grad, Sink, Source, Sums};
+use crate::args::{Finish, Grad, Sink, Source, Sums};
 use crate::shape::ConvShape;
 use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
 use crate::view::RowsMut;
@@ -22,6 +22,7 @@ use crate::{Entry, Level};
 
 mod backward_data;
 mod backward_weights;
+mod finish;
 mod forward;
 mod geometry;
 mod layout;
@@ -59,9 +60,13 @@ pub struct ForwardArgs<'a> {
     pub weights: &'a [f32],
     /// Added to every output, `pitch(k)` long.
     pub bias: Option<&'a [f32]>,
+    /// What happens to outputs before they are stored.
+    pub finish: Finish<'a>,
+    /// The piece's output rows: all, or, of a single image, some ([`winograd::FORWARD`]: whole [`winograd::rows`]).
+    pub rows: Range<usize>,
     /// The piece's output channels, in blocks of [`crate::LANES`].
     pub blocks: Range<usize>,
-    /// `images * oh * ow` rows; columns are the piece's channels.
+    /// `images * rows.len() * ow` rows; columns are the piece's channels.
     pub dst: RowsMut<'a, f32>,
     /// Statistics of the output.
     pub sums: Option<Sums<'a>>,

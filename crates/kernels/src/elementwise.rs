@@ -17,7 +17,7 @@ use crate::{Entry, check};
 mod reference;
 mod vector;
 
-pub(crate) use reference::{SinkWriter, evaluate, open};
+pub(crate) use reference::{SinkWriter, evaluate, open, term};
 
 /// Arguments of [`Evaluate`].
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Gate, Grad, Sink, Source, Sums, Term};
+use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Sums, Term};
 use plusx_kernels::conv::{self, BackwardDataArgs, ForwardArgs};
 use plusx_kernels::elementwise::{SINK, SinkArgs};
 use plusx_kernels::norm::{STATS, StatsArgs};
@@ -69,6 +69,8 @@ fn statistics_fused_or_not() {
             keep: None,
             weights: &weights,
             bias: None,
+            finish: Finish::default(),
+            rows: 0..shape.oh,
             blocks: 0..k / LANES,
             dst: RowsMut::new(&mut map, k, 0, k),
             sums: Some(Sums { shift: &shift, out: RowsMut::new(&mut sums, k, 0, k) }),

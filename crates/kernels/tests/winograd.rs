@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Gate, Grad, Sink, Source, Term};
+use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Term};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use plusx_kernels::shape::ConvShape;
@@ -156,6 +156,8 @@ impl Layer {
             keep: None,
             weights: &self.filters(level, false),
             bias: None,
+            finish: Finish::default(),
+            rows: 0..shape.oh,
             blocks: 0..k,
             dst: RowsMut::new(&mut y, shape.k, 0, shape.k),
             sums: None,

@@ -86,7 +86,7 @@ impl<'a> Lowering<'a> {
                     unreachable!("{} is a convolution", node.label);
                 };
                 filter.shape.c_pitch = self.done.value(src).pitch;
-                self.output(id, src, true, |src, dst| Unit::Conv { src, dst, filter });
+                self.output(id, src, true, |src, dst| Unit::Conv { src, dst, filter, raw: None });
             }
             Op::MaxPool2d { spec } => {
                 let src = self.source(node.inputs[0]);

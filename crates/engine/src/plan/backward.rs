@@ -81,7 +81,7 @@ impl Builder<'_> {
         for index in (0..lowered.units.len()).rev() {
             match &lowered.units[index] {
                 Unit::Images(_) | Unit::Norm(_) => {}
-                Unit::Conv { src, dst, filter } => backward.conv(*src, *dst, filter),
+                Unit::Conv { src, dst, filter, .. } => backward.conv(*src, *dst, filter),
                 Unit::MaxPool { .. } | Unit::Average { .. } => backward.pooling(index),
                 Unit::View(value) => backward.view(*value),
             }

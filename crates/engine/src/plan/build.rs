@@ -4,10 +4,14 @@ use plusx_kernels::{Entry, LANES, Level, pitch, select};
 use plusx_model::graph::{Graph, NodeId};
 
 use super::pieces::Pieces;
-use super::step::{BufferId, Flops, Kernel, NormRef, PairRef, SourceRef, Step, SumsRef, TermRef, Work};
+use super::step::{BufferId, Kernel, NormRef, PairRef, SourceRef, Step, SumsRef, TermRef, Work};
 use super::{Buffer, IMAGES, Kernels, Kind, Mode, Plan, Tap, memory};
 use crate::lower::{Lowered, NormId, Term, Value, ValueId};
 use crate::params::Layout;
+
+/// Values that a step of inference may leave behind for the next run, 16 MB: of a network on pictures of 224x224 the
+/// transformed filters of 256 channels (9 MB), not those of 512 (38 MB).
+const MOST_PREPARED: usize = 4 << 20;
 
 /// Per-channel buffers of a batch norm.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,8 @@ pub(super) struct Builder<'a> {
     pub(super) kernels: Kernels,
     pub(super) buffers: Vec<Buffer>,
     pub(super) steps: Vec<Step>,
+    /// Steps of inference that depend on parameters only; they come before the others.
+    pub(super) prepared: Vec<Step>,
     /// Where each stored value is.
     pub(super) stored: Vec<Option<BufferId>>,
     /// Stored views that their first reader has yet to write.
@@ -67,6 +73,7 @@ impl<'a> Builder<'a> {
             kernels,
             buffers: vec![images],
             steps: Vec::new(),
+            prepared: Vec::new(),
             stored: vec![None; lowered.values.len()],
             unwritten: vec![false; lowered.values.len()],
             norms: vec![None; lowered.norms.len()],
@@ -119,9 +126,19 @@ impl<'a> Builder<'a> {
         self.steps.push(step);
     }
 
+    /// A step that reads parameters only and writes `values` values: one that can be left out when a plan runs again, if
+    /// they may stay.
+    pub(super) fn push_prepared(&mut self, step: Step, values: usize) {
+        if self.mode.inference() && values <= MOST_PREPARED {
+            self.prepared.push(step)
+        } else {
+            self.push(step)
+        }
+    }
+
     /// A step of one piece or elementwise pieces, without scratch.
     pub(super) fn push_plain(&mut self, label: String, kernel: Kernel, pieces: Pieces, work: Work) {
-        self.push(Step { label, kernel, pieces, scratch: 0, flops: Flops::default(), work });
+        self.push(Step::plain(label, kernel, pieces, work));
     }
 
     /// Pieces of an elementwise step over value `id`.
@@ -171,7 +188,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn term(&self, term: Term) -> TermRef {
+    pub(super) fn term(&self, term: Term) -> TermRef {
         let affine = term.norm.map(|norm| PairRef { buffer: self.norm_buffers(norm).affine, pair: 0 });
         TermRef { data: self.place(term.value), affine }
     }
@@ -185,13 +202,16 @@ impl<'a> Builder<'a> {
                 self.steps.remove(0);
             }
         }
-        let arena_bytes = memory::place(&mut self.buffers, &self.steps, &taps);
+        let prepared = self.prepared.len();
+        self.steps.splice(0..0, self.prepared);
+        let arena_bytes = memory::place(&mut self.buffers, (&self.steps, prepared), &taps);
         Plan {
             mode: self.mode.clone(),
             batch: self.batch,
             kernels: self.kernels,
             buffers: self.buffers,
             steps: self.steps,
+            prepared,
             taps,
             arena_bytes,
             param_bytes: layout.bytes(self.mode.backward),

@@ -15,7 +15,19 @@ const LATENCY_IMAGES: usize = 4;
 
 /// Tiles below which such a plan takes the direct method. A filter is read once for each of the tiles' register tiles (6);
 /// its transform costs about as much as 8 of 36 products of 6 tiles, and 4 times the memory.
-const LATENCY_TILES: usize = 32;
+const LATENCY_TILES: usize = 16;
+
+/// Tiles of a band of a single image at most.
+const BAND_TILES: usize = 32;
+
+/// Pixels of such a band at least, if the method is direct, and how many bands there may be.
+const BAND_PIXELS: usize = 96;
+const MOST_BANDS: usize = 8;
+
+/// The largest part of `count` when cut into the least number of nearly equal parts of at most `most`.
+fn even(count: usize, most: usize) -> usize {
+    count.div_ceil(count.div_ceil(most))
+}
 
 /// What a step of a convolution is made of, beside its maps.
 pub(super) struct Choice {
@@ -35,19 +47,33 @@ impl Builder<'_> {
         fits && !(latency && self.batch * winograd::tiles(shape) < LATENCY_TILES)
     }
 
-    /// The forward pass; its filters, if they are not the parameter as it is, are made by a step before it.
-    pub(super) fn choose_forward(&mut self, label: &str, filter: &Filter) -> Choice {
+    /// The forward pass; its filters, if they are not the parameter as it is, are made by a step before it. `keeps`: it stores its
+    /// evaluated source too.
+    pub(super) fn choose_forward(&mut self, label: &str, filter: &Filter, keeps: bool) -> Choice {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let flops = Flops::new(shape, self.batch, self.winograd(shape));
+        // of a single image, bands of rows are the pieces
+        let bands = self.mode.inference() && self.batch == 1 && !keeps;
         if self.winograd(shape) {
             let filters = self.transformed(label, filter, false);
             let (images, widest) = (winograd::images(shape), winograd::forward_blocks(shape));
-            let pieces = Pieces::at_most(self.batch, images, (blocks(shape.k), widest));
+            let pieces = if bands {
+                let [rows, columns] = winograd::grid(shape);
+                let rows = even(rows, (BAND_TILES / columns).max(1)) * winograd::rows(shape);
+                Pieces::bands(shape.oh, rows, (blocks(shape.k), widest))
+            } else {
+                Pieces::at_most(self.batch, images, (blocks(shape.k), widest))
+            };
             let scratch = winograd::forward_scratch_len(shape, pieces.block_step());
             return Choice { kernel: pick(winograd::FORWARD, level, shape), pieces, scratch, flops, filters };
         }
-        let pieces = Pieces::grid(self.batch, conv::forward_images(shape), blocks(shape.k));
-        let scratch = conv::forward_scratch_len(shape, pieces.image_step());
+        let pieces = if bands {
+            let count = (shape.oh * shape.ow / BAND_PIXELS).clamp(1, MOST_BANDS);
+            Pieces::bands(shape.oh, shape.oh.div_ceil(count), (blocks(shape.k), blocks(shape.k)))
+        } else {
+            Pieces::grid(self.batch, conv::forward_images(shape), blocks(shape.k))
+        };
+        let scratch = conv::forward_scratch_len(shape, if bands { 1 } else { pieces.image_step() });
         let kernel = pick(conv::FORWARD, level, shape);
         Choice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }
     }
@@ -109,14 +135,15 @@ impl Builder<'_> {
             (kernel, winograd::filters_len(&shape), shape.k, 0, "transform")
         };
         let dst = self.buffer(format!("{label}.transformed"), Kind::F32, len, len);
-        self.push(Step {
+        let step = Step {
             label: format!("{label} {name}"),
             kernel,
             pieces: Pieces::chunks(blocks(all)),
             scratch,
             flops: Flops::default(),
             work: Work::Transform { shape, weight: filter.weight, backward, dst },
-        });
+        };
+        self.push_prepared(step, len);
         FilterRef::Transformed(dst)
     }
 }

@@ -6,7 +6,7 @@ use plusx_kernels::{elementwise, norm, pool};
 use super::build::{Builder, NormBuffers, only, pick};
 use super::convolution::Choice;
 use super::pieces::Pieces;
-use super::step::{Step, SumsRef, Work};
+use super::step::{FinishRef, PairRef, Step, SumsRef, Work};
 use super::{Kind, Statistics};
 use crate::lower::{Filter, NormId, Unit, ValueId};
 
@@ -17,7 +17,7 @@ impl Builder<'_> {
         for index in 0..self.lowered.units.len() {
             match &self.lowered.units[index] {
                 Unit::Images(value) => self.images(*value),
-                Unit::Conv { src, dst, filter } => self.conv_forward(*src, *dst, filter),
+                Unit::Conv { src, dst, filter, raw } => self.conv_forward(*src, (*dst, *raw), filter),
                 Unit::MaxPool { src, dst, shape } => {
                     let source = self.source(*src);
                     let out = self.store(*dst);
@@ -69,7 +69,9 @@ impl Builder<'_> {
             true if norms.is_empty() => {}
             true => {
                 let work = Work::RunningAffines { norms };
-                self.push_plain("running statistics".to_owned(), only("affine"), Pieces::single(), work);
+                let step =
+                    Step::plain("running statistics".to_owned(), only("affine"), Pieces::single(), work);
+                self.push_prepared(step, 0);
             }
             // always there: the backward pass may still ask for zeros
             false => {
@@ -94,7 +96,7 @@ impl Builder<'_> {
         buffer
     }
 
-    fn conv_forward(&mut self, src: ValueId, dst: ValueId, filter: &Filter) {
+    fn conv_forward(&mut self, src: ValueId, (dst, raw): (ValueId, Option<ValueId>), filter: &Filter) {
         let source = self.source(src);
         let keep = std::mem::take(&mut self.unwritten[src.0]).then(|| self.place(src));
         let out = self.store(dst);
@@ -106,8 +108,17 @@ impl Builder<'_> {
         if let (Some(norm), Some(sums)) = (norm, sums) {
             self.norm_sums[norm.0] = Some(sums);
         }
-        let label = self.value_label(dst);
-        let Choice { kernel, pieces, scratch, flops, filters } = self.choose_forward(label, filter);
+        let finish = match (raw, &self.value(dst).view) {
+            (Some(raw), Some(view)) => {
+                let (own, other) = view.around(raw);
+                let affine = own.norm.map(|norm| PairRef { buffer: self.norm_buffers(norm).affine, pair: 0 });
+                FinishRef { affine, add: other.map(|other| self.term(other)), relu: view.relu }
+            }
+            _ => FinishRef::default(),
+        };
+        let label = self.value_label(raw.unwrap_or(dst));
+        let Choice { kernel, pieces, scratch, flops, filters } =
+            self.choose_forward(label, filter, keep.is_some());
         self.push(Step {
             label: format!("{label} forward"),
             kernel,
@@ -121,6 +132,7 @@ impl Builder<'_> {
                 weight: filter.weight,
                 filters,
                 bias: filter.bias,
+                finish,
                 dst: out,
                 sums,
             },
@@ -163,21 +175,27 @@ impl Builder<'_> {
     /// A view comes into being at unit `index`: a stored one is written by its first reader if that is a
     /// convolution, else here.
     fn view(&mut self, id: ValueId, index: usize) {
-        if !self.value(id).stored {
+        // a convolution may have stored it
+        if !self.value(id).stored || self.stored[id.0].is_some() {
             return;
         }
         let source = self.source(id);
         let dst = self.store(id);
         let touches = |unit: &Unit| match unit {
             Unit::Norm(norm) => self.lowered.norm(*norm).input == id,
-            Unit::Conv { src, .. } | Unit::MaxPool { src, .. } | Unit::Average { src, .. } => *src == id,
+            Unit::Conv { src, raw, dst, .. } => *src == id || self.added(*dst, *raw) == Some(id),
+            Unit::MaxPool { src, .. } | Unit::Average { src, .. } => *src == id,
             Unit::View(view) => {
                 self.value(*view).view.is_some_and(|view| view.terms().any(|t| t.value == id))
             }
             Unit::Images(_) => false,
         };
         let first = self.lowered.units[index + 1..].iter().find(|unit| touches(unit));
-        if matches!(first, Some(Unit::Conv { .. })) {
+        let by_conv = |unit: &Unit| match unit {
+            Unit::Conv { raw, dst, .. } => self.added(*dst, *raw) != Some(id),
+            _ => false,
+        };
+        if first.is_some_and(by_conv) {
             self.unwritten[id.0] = true;
             return;
         }
@@ -185,5 +203,10 @@ impl Builder<'_> {
         let kernel = pick(elementwise::EVALUATE, self.kernels.level, &shape);
         let label = format!("{} forward", self.value_label(id));
         self.push_plain(label, kernel, self.by_values(id), Work::Evaluate { shape, src: source, dst });
+    }
+
+    /// The value that a convolution adds to its output `raw` before it stores `dst`.
+    fn added(&self, dst: ValueId, raw: Option<ValueId>) -> Option<ValueId> {
+        self.value(dst).view.and_then(|view| view.around(raw?).1).map(|term| term.value)
     }
 }

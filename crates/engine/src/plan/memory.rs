@@ -14,13 +14,16 @@ const BIG: usize = 1 << 16;
 /// together would otherwise meet in the same cache sets.
 const STAGGER: usize = 3 * ALIGN;
 
-/// Sets lives and offsets; gives the bytes of the arena.
-pub(super) fn place(buffers: &mut [Buffer], steps: &[Step], taps: &[Tap]) -> usize {
+/// Sets lives and offsets; gives the bytes of the arena. What the first `prepared` steps touch lives to the end.
+pub(super) fn place(buffers: &mut [Buffer], (steps, prepared): (&[Step], usize), taps: &[Tap]) -> usize {
     for (index, step) in steps.iter().enumerate() {
         step.work.buffers(&mut |id, _| {
             let life = &mut buffers[id.0].life;
             *life = [life[0].min(index), life[1].max(index)];
         });
+    }
+    for step in &steps[..prepared] {
+        step.work.buffers(&mut |id, _| buffers[id.0].life = [0, steps.len()]);
     }
     for tap in taps {
         let life = &mut buffers[tap.buffer.0].life;

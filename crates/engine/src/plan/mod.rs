@@ -21,7 +21,7 @@ use plusx_model::shape::ImageShape;
 
 use self::build::Builder;
 use self::step::{BufferId, Step};
-use crate::lower::lower;
+use crate::lower::{fuse, lower};
 use crate::params::Layout;
 
 /// Which statistics batch norms use.
@@ -63,6 +63,13 @@ impl Mode {
     pub fn forward_training(taps: &[NodeId]) -> Self {
         let statistics = Statistics::Batch { update_running: false };
         Self { backward: false, statistics, taps: taps.to_vec() }
+    }
+}
+
+impl Mode {
+    /// Whether parameters and statistics stay as they are, so that what is made of them alone can be kept.
+    pub(crate) fn inference(&self) -> bool {
+        !self.backward && self.statistics == Statistics::Running
     }
 }
 
@@ -129,6 +136,9 @@ pub struct Plan {
     pub(crate) kernels: Kernels,
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) steps: Vec<Step>,
+    /// How many steps at the start read parameters only, and write what lives as long as the plan's turn in the arena:
+    /// another run of it may leave them out.
+    pub(crate) prepared: usize,
     /// In the order of the mode's taps.
     pub(crate) taps: Vec<Tap>,
     pub(crate) arena_bytes: usize,
@@ -187,7 +197,10 @@ impl Plan {
         if mode.backward {
             roots.push(graph.output());
         }
-        let lowered = lower(graph, &roots, mode.backward);
+        let mut lowered = lower(graph, &roots, mode.backward);
+        if mode.inference() {
+            fuse(&mut lowered, &roots);
+        }
         let mut builder = Builder::new(graph, &lowered, mode, batch, kernels);
         builder.forward();
         if mode.backward {

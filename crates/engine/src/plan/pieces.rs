@@ -18,12 +18,16 @@ pub(crate) struct Pieces {
     images: [usize; 2],
     /// How many blocks, and how many of them a piece has.
     blocks: [usize; 2],
+    /// Whether `images` are rows of the output of a single image.
+    bands: bool,
 }
 
 /// One piece: its images and blocks, and where it is in the grid.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
     pub(crate) images: Range<usize>,
+    /// Rows of the output, if the step is cut into bands.
+    pub(crate) rows: Option<Range<usize>>,
     pub(crate) blocks: Range<usize>,
     pub(crate) row: usize,
     pub(crate) column: usize,
@@ -32,18 +36,18 @@ pub(crate) struct Piece {
 impl Pieces {
     /// Everything in one piece.
     pub(crate) fn single() -> Self {
-        Self { images: [1, 1], blocks: [1, 1] }
+        Self { images: [1, 1], blocks: [1, 1], bands: false }
     }
 
     /// Images only, so many that a piece has about [`PIECE_VALUES`] values.
     pub(crate) fn by_values(images: usize, values_per_image: usize) -> Self {
         let step = (PIECE_VALUES / values_per_image.max(1)).clamp(1, images.max(1));
-        Self { images: [images, step], blocks: [1, 1] }
+        Self { images: [images, step], blocks: [1, 1], bands: false }
     }
 
     /// Chunks of one slice.
     pub(crate) fn chunks(count: usize) -> Self {
-        Self { images: [1, 1], blocks: [count, 1] }
+        Self { images: [1, 1], blocks: [count, 1], bands: false }
     }
 
     /// Pieces of `step` images, and of as many blocks as leaves enough pieces: all, else quads, pairs, singles (a
@@ -62,12 +66,22 @@ impl Pieces {
         Self::widest(images, step, blocks, &[widest.min(blocks), 4, 2, 1])
     }
 
+    /// Bands of `step` of the `rows` rows of a single image, at most `widest` blocks.
+    pub(crate) fn bands(rows: usize, step: usize, blocks: (usize, usize)) -> Self {
+        Self { bands: true, ..Self::at_most(rows, step, blocks) }
+    }
+
+    /// Whether a piece is a band of rows.
+    pub(crate) fn is_bands(&self) -> bool {
+        self.bands
+    }
+
     fn widest(images: usize, step: usize, blocks: usize, widths: &[usize]) -> Self {
         let step = step.clamp(1, images.max(1));
         let rows = images.div_ceil(step);
         let enough = |width: &&usize| rows * blocks.div_ceil(**width) >= ENOUGH;
         let width = widths.iter().filter(|width| **width <= blocks).find(enough).copied().unwrap_or(1);
-        Self { images: [images, step], blocks: [blocks, width] }
+        Self { images: [images, step], blocks: [blocks, width], bands: false }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -97,7 +111,9 @@ impl Pieces {
     pub(crate) fn get(&self, index: usize) -> Piece {
         let (row, column) = (index % self.rows(), index / self.rows());
         let part = |[count, step]: [usize; 2], at: usize| at * step..count.min((at + 1) * step);
-        Piece { images: part(self.images, row), blocks: part(self.blocks, column), row, column }
+        let (blocks, part) = (part(self.blocks, column), part(self.images, row));
+        let (images, rows) = if self.bands { (0..1, Some(part)) } else { (part, None) };
+        Piece { images, rows, blocks, row, column }
     }
 }
 

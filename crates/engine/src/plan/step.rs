@@ -44,6 +44,14 @@ impl SourceRef {
     }
 }
 
+/// See [`plusx_kernels::args::Finish`].
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub(crate) struct FinishRef {
+    pub(crate) affine: Option<PairRef>,
+    pub(crate) add: Option<TermRef>,
+    pub(crate) relu: bool,
+}
+
 /// See [`plusx_kernels::args::Grad`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct GradRef {
@@ -143,6 +151,7 @@ pub(crate) enum Work {
         weight: ParamId,
         filters: FilterRef,
         bias: Option<ParamId>,
+        finish: FinishRef,
         dst: BufferId,
         sums: Option<SumsRef>,
     },
@@ -238,6 +247,13 @@ pub(crate) struct Step {
     pub(crate) work: Work,
 }
 
+impl Step {
+    /// Without scratch, of pieces that are not counted.
+    pub(crate) fn plain(label: String, kernel: Kernel, pieces: Pieces, work: Work) -> Self {
+        Self { label, kernel, pieces, scratch: 0, flops: Flops::default(), work }
+    }
+}
+
 /// How a step touches a buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
@@ -256,8 +272,10 @@ impl Work {
                 zeros.iter().for_each(|buffer| touch(*buffer, Write));
             }
             Work::RunningAffines { norms } => norms.iter().for_each(|(_, buffer)| touch(*buffer, Write)),
-            Work::ConvForward { src, keep, dst, sums, filters, .. } => {
+            Work::ConvForward { src, keep, dst, sums, filters, finish, .. } => {
                 src.buffers(touch);
+                finish.affine.iter().for_each(|pair| touch(pair.buffer, Read));
+                finish.add.iter().for_each(|term| term.buffers(touch));
                 filters.buffers(touch);
                 touch(*dst, Write);
                 keep.iter().for_each(|buffer| touch(*buffer, Write));
@@ -327,10 +345,15 @@ impl Work {
 
 impl SourceRef {
     fn buffers(&self, touch: &mut dyn FnMut(BufferId, Access)) {
-        for term in std::iter::once(self.main).chain(self.add) {
-            touch(term.data, Access::Read);
-            term.affine.iter().for_each(|pair| touch(pair.buffer, Access::Read));
-        }
+        self.main.buffers(touch);
+        self.add.iter().for_each(|term| term.buffers(touch));
+    }
+}
+
+impl TermRef {
+    fn buffers(&self, touch: &mut dyn FnMut(BufferId, Access)) {
+        touch(self.data, Access::Read);
+        self.affine.iter().for_each(|pair| touch(pair.buffer, Access::Read));
     }
 }
 

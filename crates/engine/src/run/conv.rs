@@ -13,14 +13,16 @@ use crate::pool::Pool;
 pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), store: &mut Store) {
     let (pieces, entry, scratch) = (step.pieces, step.kernel.entry, step.scratch);
     match &step.work {
-        Work::ConvForward { shape, src, keep, weight, filters, bias, dst, sums } => {
+        Work::ConvForward { shape, src, keep, weight, filters, bias, finish, dst, sums } => {
             let src = memory.source(src);
             let keep = keep.map(|keep| {
                 // only the pieces of the first blocks write it, all channels
                 let pitch = memory.pitch(keep);
                 Tiles::new(memory.write(keep), pitch, [shape.h * shape.w * pieces.image_step(), pitch])
             });
-            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
+            let pixels = if pieces.is_bands() { shape.ow } else { shape.oh * shape.ow };
+            let dst = memory.tiles(*dst, pixels, &pieces);
+            let finish = memory.finish(finish);
             let sums = sums.map(|sums| memory.sums(&sums, &pieces));
             let weights = match filters {
                 FilterRef::Parameter => &store.weights[store.layout.range(*weight)],
@@ -38,6 +40,8 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                     keep: keep.as_ref().filter(|_| first).map(|keep| keep.take(piece.row, 0)),
                     weights,
                     bias,
+                    finish: finish.part(&piece.images),
+                    rows: piece.rows.clone().unwrap_or(0..shape.oh),
                     blocks: piece.blocks.clone(),
                     dst: dst.take(piece.row, piece.column),
                     sums: sums.as_ref().map(|sums| sums.part(&piece)),

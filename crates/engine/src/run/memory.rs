@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use plusx_kernels::LANES;
-use plusx_kernels::args::{Affine, Gate, Grad, GradNorm, Sink, Source, Sums, Term};
+use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, Sink, Source, Sums, Term};
 use plusx_kernels::view::RowsMut;
 
 use crate::arena::{Lender, Plain, Tiles};
 use crate::plan::pieces::{Piece, Pieces};
-use crate::plan::step::{BufferId, GateRef, GradRef, PairRef, SinkRef, SourceRef, SumsRef, TermRef};
+use crate::plan::step::{
+    BufferId, FinishRef, GateRef, GradRef, PairRef, SinkRef, SourceRef, SumsRef, TermRef,
+};
 use crate::plan::{Buffer, IMAGES, Plan};
 
 /// The buffers of a plan, lent to one step.
@@ -86,6 +88,12 @@ impl<'a> Memory<'a> {
         WholeSource { src: Source { main, add, relu: src.relu }, batch: self.batch() }
     }
 
+    pub(super) fn finish(&mut self, finish: &FinishRef) -> WholeFinish<'a> {
+        let affine = finish.affine.map(|pair| self.pair(pair));
+        let add = finish.add.map(|add| self.term(add));
+        WholeFinish { finish: Finish { affine, add, relu: finish.relu }, batch: self.batch() }
+    }
+
     pub(super) fn grad(&mut self, grad: &GradRef) -> WholeGrad<'a> {
         let norm = grad.norm.map(|norm| {
             let [first, second] = [0, 1].map(|pair| self.pair(PairRef { buffer: norm.coefficients, pair }));
@@ -142,6 +150,20 @@ impl<'a> WholeSource<'a> {
     pub(super) fn part(&self, images: &Range<usize>) -> Source<'a> {
         let term = |term: Term<'a>| Term { data: part(term.data, images, self.batch), affine: term.affine };
         Source { main: term(self.src.main), add: self.src.add.map(term), relu: self.src.relu }
+    }
+}
+
+/// What happens to the outputs of the whole batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WholeFinish<'a> {
+    finish: Finish<'a>,
+    batch: usize,
+}
+
+impl<'a> WholeFinish<'a> {
+    pub(super) fn part(&self, images: &Range<usize>) -> Finish<'a> {
+        let add = self.finish.add.map(|add| Term { data: part(add.data, images, self.batch), ..add });
+        Finish { add, ..self.finish }
     }
 }
 

@@ -40,9 +40,9 @@ pub(crate) struct Batch<'a> {
     pub(crate) update: Option<&'a Sgd>,
 }
 
-/// Runs all steps of `plan`.
-pub(crate) fn run(plan: &Plan, mut machine: Machine<'_>, batch: &mut Batch<'_>) {
-    for step in &plan.steps {
+/// Runs the steps of `plan` from number `first` on.
+pub(crate) fn run(plan: &Plan, first: usize, mut machine: Machine<'_>, batch: &mut Batch<'_>) {
+    for step in &plan.steps[first..] {
         let start = machine.profile.is_some().then(Instant::now);
         run_step(plan, step, &mut machine, batch);
         if let (Some(profile), Some(start)) = (&mut machine.profile, start) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use plusx_kernels::args::{Grad, GradNorm, Sums};
+use plusx_kernels::args::{Finish, Grad, GradNorm, Sums};
 use plusx_kernels::conv::winograd::{self, TRANSFORM, TRANSFORM_BACKWARD, Transform, TransformArgs};
 use plusx_kernels::conv::{
     BACKWARD_DATA, BACKWARD_WEIGHTS, BackwardData, BackwardDataArgs, BackwardWeights, BackwardWeightsArgs,
@@ -238,6 +238,8 @@ impl Case {
                 keep: (form != 0 && start == 0).then(|| RowsMut::new(kept, shape.c_pitch, 0, shape.c_pitch)),
                 weights: &method.forward,
                 bias: (form != 0).then_some(&self.coefficients[3]),
+                finish: Finish::default(),
+                rows: 0..shape.oh,
                 blocks,
                 dst: RowsMut::new(&mut values[self.y.part(&part)], k, start, width),
                 sums: (form != 0).then(|| Sums {

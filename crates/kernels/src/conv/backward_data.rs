@@ -6,6 +6,7 @@
 //! (a 3x3 filter at stride 2: classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load, the ReLU gate
 //! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
 
+use super::finish::Finishing;
 use super::geometry::{self, backward_border, group_images, image_major};
 use super::layout::{backward_block_len, backward_len};
 use super::load::{self, Window};
@@ -178,6 +179,7 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Backwar
         map: [shape.oh, shape.ow],
         first: [-(top as isize), -(left as isize)],
         size,
+        step: [1; 2],
     };
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
@@ -232,6 +234,7 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(
             map: [shape.oh, shape.ow],
             first: [0, 0],
             size: [shape.oh, shape.ow],
+            step: [1; 2],
         };
         // SAFETY: `check` established that the gradient and scratch hold the group.
         unsafe {
@@ -314,7 +317,7 @@ fn blocks<'a>(args: &mut BackwardDataArgs<'a>, scratch: *const f32) -> Blocks<'a
         src: scratch,
         panels: &args.weights[range.start * block_len..range.end * block_len],
         block_len,
-        bias: None,
+        finish: Finishing::default(),
         dst: dst.as_mut_ptr(),
         pitch: dst.pitch(),
         accumulate: args.sink.accumulate,

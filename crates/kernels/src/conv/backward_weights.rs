@@ -117,6 +117,7 @@ unsafe fn load_gradient<I: Isa>(
             map: [shape.oh, shape.ow],
             first: [rows.0 as isize, 0],
             size: [height, shape.ow],
+            step: [1; 2],
         };
         // SAFETY: promised by the caller.
         unsafe {
@@ -153,6 +154,7 @@ unsafe fn load_source<'a, I: Isa>(
             map: [shape.h, shape.w],
             first: [first_row as isize, if is_thin { -(shape.padding[1] as isize) } else { 0 }],
             size: [rows, columns],
+            step: [1; 2],
         };
         // SAFETY: promised by the caller.
         unsafe {

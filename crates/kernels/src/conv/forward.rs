@@ -13,7 +13,8 @@
 //! Statistics are a second look at 16 channels of one image, still in cache: about 1 % of the multiply's time, and
 //! their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
 
-use super::geometry::{self, band_rows, group_images, image_major, source_window, thin};
+use super::finish::Finishing;
+use super::geometry::{self, band_rows, group_images, image_major, sampled, source_window, thin};
 use super::layout::{filter_channels, packed_block_len, packed_len};
 use super::load::{self, Window};
 use super::micro::Walk;
@@ -49,7 +50,11 @@ impl ForwardArgs<'_> {
         assert!(self.bias.is_none_or(|bias| bias.len() == shape.k_pitch()), "bias length");
         let width = self.blocks.len() * LANES;
         assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
-        assert!(self.dst.rows() == self.images * shape.oh * shape.ow && self.dst.width() == width);
+        let whole = self.rows == (0..shape.oh);
+        assert!(whole || self.images == 1 && self.sums.is_none() && self.rows.end <= shape.oh, "some rows");
+        let pixels = self.rows.len() * shape.ow;
+        assert!(self.dst.rows() == self.images * pixels && self.dst.width() == width);
+        check::finish(&self.finish, [self.images * shape.oh * shape.ow, shape.k_pitch()], self.dst.pitch());
         if let Some(sums) = &self.sums {
             assert!(sums.shift.len() == shape.k_pitch(), "shift of the sums");
             assert!(sums.out.rows() == 2 * self.images && sums.out.width() == width, "sums");
@@ -67,7 +72,7 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
         let src = kept(isa, &mut args);
-        if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
+        if args.rows.len() == shape.oh && image_major(shape.oh * shape.ow, thin(&shape), args.images) {
             by_image::<I, MR, NR>(isa, &mut args, &src);
         } else {
             by_pixel::<I, MR, NR>(isa, &mut args, &src);
@@ -138,24 +143,25 @@ unsafe fn sum_stored<I: Isa>(
 /// Large maps: one image at a time, rows in bands.
 #[inline(always)]
 fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>) {
-    let shape = *args.shape;
+    let (map, (shape, step)) = (*args.shape, sampled(args.shape));
     let (is_thin, band) = (thin(&shape), band_rows(&shape));
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
     let blocks = blocks(args, scratch);
     for image in 0..args.images {
-        for first in (0..shape.oh).step_by(band) {
-            let rows = band.min(shape.oh - first);
+        for first in args.rows.clone().step_by(band) {
+            let rows = band.min(args.rows.end - first);
             let size = source_window(&shape, rows);
             let window = Window {
-                image: image * shape.h * shape.w * shape.c_pitch,
+                image: image * map.h * map.w * shape.c_pitch,
                 pitch: shape.c_pitch,
-                map: [shape.h, shape.w],
+                map: [map.h, map.w],
                 first: [
-                    (first * shape.stride[0]) as isize - shape.padding[0] as isize,
+                    (first * map.stride[0]) as isize - shape.padding[0] as isize,
                     -(shape.padding[1] as isize),
                 ],
                 size,
+                step,
             };
             let block_step = size[0] * size[1] * LANES;
             // SAFETY: `check` established that source and scratch hold the window.
@@ -187,7 +193,7 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
 /// Small maps: groups of images, one position at a time, only the taps inside the map.
 #[inline(always)]
 fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>) {
-    let shape = *args.shape;
+    let (all, (shape, step)) = (*args.shape, sampled(args.shape));
     let (map, pixels) = (shape.h * shape.w, shape.oh * shape.ow);
     let group = group_images(pixels);
     // one pointer for those who write and those who read
@@ -198,11 +204,12 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
         let block_step = images * map * LANES;
         for image in 0..images {
             let window = Window {
-                image: (first + image) * map * shape.c_pitch,
+                image: (first + image) * all.h * all.w * shape.c_pitch,
                 pitch: shape.c_pitch,
-                map: [shape.h, shape.w],
+                map: [all.h, all.w],
                 first: [0, 0],
                 size: [shape.h, shape.w],
+                step,
             };
             // SAFETY: `check` established that source and scratch hold the group.
             unsafe {
@@ -232,16 +239,15 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
 #[inline(always)]
 fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32) -> Blocks<'a> {
     let (block_len, range) = (packed_block_len(args.shape), args.blocks.clone());
-    let bias = args.bias;
+    let finish = Finishing::new(args.bias, &args.finish, range.start * LANES);
+    // pixels are those of whole images
+    let before = args.rows.start * args.shape.ow * args.dst.pitch();
     Blocks {
         src: scratch,
         panels: &args.weights[range.start * block_len..range.end * block_len],
         block_len,
-        bias: match bias {
-            Some(bias) => Some(&bias[range.start * LANES..]),
-            None => None,
-        },
-        dst: args.dst.as_mut_ptr(),
+        finish,
+        dst: args.dst.as_mut_ptr().wrapping_sub(before),
         pitch: args.dst.pitch(),
         accumulate: false,
     }

@@ -75,6 +75,15 @@ pub fn backward_data_images(shape: &ConvShape) -> usize {
     if image_major(pixels, false, usize::MAX) { group_images(pixels) } else { 1 }
 }
 
+/// The convolution that is left when only those pixels are loaded that are read, and how far apart they are in the map: a
+/// strided 1x1 convolution reads one of 4 (9, ..) and is then one without stride.
+pub(crate) fn sampled(shape: &ConvShape) -> (ConvShape, [usize; 2]) {
+    if shape.kernel != [1; 2] || shape.padding != [0; 2] || thin(shape) {
+        return (*shape, [1; 2]);
+    }
+    (ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape }, shape.stride)
+}
+
 /// Rows and columns of the padded source that `rows` output rows read.
 pub(crate) fn source_window(shape: &ConvShape, rows: usize) -> [usize; 2] {
     [
@@ -100,6 +109,7 @@ pub(crate) fn window_len(shape: &ConvShape, rows: usize) -> usize {
 
 /// Values of scratch that [`super::FORWARD`] needs for a piece of `images` images.
 pub fn forward_scratch_len(shape: &ConvShape, images: usize) -> usize {
+    let shape = &sampled(shape).0;
     let pixels = shape.oh * shape.ow;
     let one = window_len(shape, band_rows(shape));
     if image_major(pixels, thin(shape), images) {

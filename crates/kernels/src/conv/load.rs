@@ -95,6 +95,8 @@ pub(crate) struct Window {
     pub(crate) first: [isize; 2],
     /// Rows and columns of the rectangle.
     pub(crate) size: [usize; 2],
+    /// Distance between its rows, and between its columns, in the map; a window with a border has [1, 1].
+    pub(crate) step: [usize; 2],
 }
 
 impl Window {
@@ -102,7 +104,9 @@ impl Window {
     #[inline(always)]
     fn columns(&self) -> (usize, usize) {
         let left = (-self.first[1]).clamp(0, self.size[1] as isize) as usize;
-        let end = (self.map[1] as isize - self.first[1]).clamp(left as isize, self.size[1] as isize) as usize;
+        let reach = (self.map[1] as isize - self.first[1]).max(0) as usize;
+        let end =
+            (reach.div_ceil(self.step[1]) as isize).clamp(left as isize, self.size[1] as isize) as usize;
         (left, end - left)
     }
 }
@@ -122,10 +126,11 @@ pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
     let (dst, block_step) = dst;
     let [rows, columns] = window.size;
     let (left, inside) = window.columns();
+    let pitch = window.step[1] * window.pitch;
     // SAFETY: promised by the caller.
     unsafe {
         for row in 0..rows {
-            let y = window.first[0] + row as isize;
+            let y = window.first[0] + (row * window.step[0]) as isize;
             let line = dst.add(row * columns * LANES);
             if inside == 0 || y < 0 || y >= window.map[0] as isize {
                 for block in 0..blocks.1 - blocks.0 {
@@ -141,7 +146,7 @@ pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
                 zero(isa, line, left);
                 let lanes = values.lanes(isa, channel);
                 for column in 0..inside {
-                    isa.store(line.add((left + column) * LANES), lanes.at(pixel + column * window.pitch));
+                    isa.store(line.add((left + column) * LANES), lanes.at(pixel + column * pitch));
                 }
                 zero(isa, line.add((left + inside) * LANES), columns - left - inside);
             }

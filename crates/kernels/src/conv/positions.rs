@@ -1,5 +1,6 @@
 //! A set of output positions that share one tap window, computed tile by tile.
 
+use super::finish::Finishing;
 use super::micro::{Walk, tile};
 use crate::LANES;
 use crate::simd::Isa;
@@ -26,8 +27,8 @@ pub(crate) struct Blocks<'a> {
     pub(crate) panels: &'a [f32],
     /// Values of a block of them.
     pub(crate) block_len: usize,
-    /// Added to every position: a vector a block.
-    pub(crate) bias: Option<&'a [f32]>,
+    /// What happens to every output of the piece's channels.
+    pub(crate) finish: Finishing,
     /// Pixel 0, first channel of the piece.
     pub(crate) dst: *mut f32,
     /// Distance between pixels.
@@ -86,14 +87,15 @@ impl Blocks<'_> {
         for (n, panel) in panels.iter_mut().enumerate() {
             *panel = self.panels[(block + n) * self.block_len..].as_ptr();
         }
-        let bias = match self.bias {
-            Some(bias) => bias[block * LANES..].as_ptr(),
-            None => std::ptr::null(),
-        };
         // SAFETY: promised by the caller.
         unsafe {
-            let ptr = self.dst.add(block * LANES);
-            let target = Target { ptr, pitch: self.pitch, bias, accumulate: self.accumulate };
+            let target = Target {
+                ptr: self.dst,
+                pitch: self.pitch,
+                channel: block * LANES,
+                finish: &self.finish,
+                accumulate: self.accumulate,
+            };
             tiles::<I, MR, NR>(isa, positions, walk, (self.src, panels), &target);
         }
     }
@@ -101,13 +103,15 @@ impl Blocks<'_> {
 
 /// Where tiles are written.
 #[derive(Clone, Copy, Debug)]
-struct Target {
-    /// Pixel 0, first channel of the block.
+struct Target<'a> {
+    /// Pixel 0, first channel of the piece.
     ptr: *mut f32,
     /// Distance between pixels.
     pitch: usize,
-    /// Added to every position, if not null.
-    bias: *const f32,
+    /// First channel of the tiles, counted in the piece.
+    channel: usize,
+    /// What happens to every output.
+    finish: &'a Finishing,
     /// Whether to add to what is there.
     accumulate: bool,
 }
@@ -123,7 +127,7 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     positions: &Positions,
     walk: &Walk,
     from: (*const f32, [*const f32; NR]),
-    target: &Target,
+    target: &Target<'_>,
 ) {
     let mut q = 0;
     while q < positions.count {
@@ -151,7 +155,7 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     positions: &Positions,
     walk: &Walk,
     from: (*const f32, [*const f32; NR]),
-    (target, q): (&Target, usize),
+    (target, q): (&Target<'_>, usize),
 ) {
     let (a, panels) = from;
     let mut rows = [a; M];
@@ -170,16 +174,15 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     unsafe {
         let acc = tile::<I, M, NR>(isa, rows, panels, walk);
         for m in 0..M {
-            let to = target.ptr.add(pixels[m] * target.pitch);
+            let pixel = pixels[m] * target.pitch;
             for n in 0..NR {
-                let mut value = acc[m][n];
-                if !target.bias.is_null() {
-                    value = isa.add(value, isa.load(target.bias.add(n * LANES)));
-                }
+                let channel = target.channel + n * LANES;
+                let to = target.ptr.wrapping_add(pixel + channel);
+                let mut value = target.finish.vector(isa, acc[m][n], [pixel, channel]);
                 if target.accumulate {
-                    value = isa.add(value, isa.load(to.add(n * LANES)));
+                    value = isa.add(value, isa.load(to));
                 }
-                isa.store(to.add(n * LANES), value);
+                isa.store(to, value);
             }
         }
     }

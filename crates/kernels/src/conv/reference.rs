@@ -3,7 +3,7 @@
 
 use super::layout::{filter_channels, packed_block_len, panel_offset};
 use super::{BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
-use crate::args::{Grad, SUM_RUN, Source};
+use crate::args::{Finish, Grad, SUM_RUN, Source};
 use crate::elementwise;
 use crate::shape::ConvShape;
 use crate::{LANES, pitch};
@@ -43,6 +43,18 @@ pub(super) fn source(src: &Source<'_>, index: usize, channel: usize) -> f64 {
     f64::from(elementwise::evaluate(src, index, channel) as f32)
 }
 
+/// A value on its way out, channel `channel` of the pixel that starts at `pixel`.
+pub(super) fn finish(finish: &Finish<'_>, value: f64, [pixel, channel]: [usize; 2]) -> f64 {
+    let mut value = match &finish.affine {
+        Some(affine) => value * f64::from(affine.scale[channel]) + f64::from(affine.shift[channel]),
+        None => value,
+    };
+    if let Some(add) = &finish.add {
+        value += elementwise::term(add, pixel + channel, channel);
+    }
+    if finish.relu && value < 0.0 { 0.0 } else { value }
+}
+
 /// Gradient at output value `index` (pixel times pitch plus channel).
 pub(super) fn gradient(grad: &Grad<'_>, index: usize, channel: usize) -> f64 {
     let g = f64::from(grad.g[index]);
@@ -64,8 +76,8 @@ pub(crate) fn forward(mut args: ForwardArgs<'_>) {
     keep(&mut args);
     for image in 0..args.images {
         for (column, k) in (args.blocks.start * LANES..args.blocks.end * LANES).enumerate() {
-            for pixel in 0..shape.oh * shape.ow {
-                args.dst.row(image * shape.oh * shape.ow + pixel)[column] = 0.0;
+            for row in 0..args.rows.len() * shape.ow {
+                args.dst.row(image * args.rows.len() * shape.ow + row)[column] = 0.0;
             }
             if k >= shape.k {
                 continue;
@@ -75,7 +87,11 @@ pub(crate) fn forward(mut args: ForwardArgs<'_>) {
             let mut at = 0;
             let mut sum = 0.0;
             let mut store = |pixel: usize, sum: f64| {
-                args.dst.row(image * shape.oh * shape.ow + pixel)[column] = (sum + bias) as f32;
+                if args.rows.contains(&(pixel / shape.ow)) {
+                    let pixel = image * shape.oh * shape.ow + pixel;
+                    let value = finish(&args.finish, sum + bias, [pixel * shape.k_pitch(), k]);
+                    args.dst.row(pixel - args.rows.start * shape.ow)[column] = value as f32;
+                }
             };
             for_taps(&shape, |out, input, tap| {
                 while at < out {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::args::{Affine, Gate, GradNorm, Term};
+use crate::args::{Affine, Finish, Gate, GradNorm, Term};
 use crate::{LANES, pitch};
 
 /// Pseudo-random values in [-1, 1): a linear congruential generator is random enough for sums.
@@ -162,6 +162,8 @@ impl Case {
                     keep: (block == 0).then(|| RowsMut::new(keep, shape.c_pitch, 0, shape.c_pitch)),
                     weights: &weights,
                     bias: Some(&self.bias),
+                    finish: Finish::default(),
+                    rows: 0..shape.oh,
                     blocks: range,
                     dst: RowsMut::new(&mut values[part.start * map * k..part.end * map * k], k, start, width),
                     sums: Some(Sums {

@@ -48,8 +48,18 @@ pub fn macs(shape: &ConvShape) -> usize {
 
 /// Tiles of one image. The shape must fit.
 pub fn tiles(shape: &ConvShape) -> usize {
-    let [rows, columns] = Pass::forward(shape).tiling.tiles;
+    let [rows, columns] = grid(shape);
     rows * columns
+}
+
+/// Rows and columns of the tiles of one image. The shape must fit.
+pub fn grid(shape: &ConvShape) -> [usize; 2] {
+    Pass::forward(shape).tiling.tiles
+}
+
+/// Output rows of a row of tiles: a piece of some rows has whole ones. The shape must fit.
+pub fn rows(shape: &ConvShape) -> usize {
+    Pass::forward(shape).tiling.m
 }
 
 /// Images of one piece of [`FORWARD`] and [`BACKWARD_DATA`]: one group of tiles. The shape must fit.

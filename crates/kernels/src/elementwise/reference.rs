@@ -12,7 +12,8 @@ pub(crate) fn evaluate(src: &Source<'_>, index: usize, lane: usize) -> f64 {
     if src.relu && value < 0.0 { 0.0 } else { value }
 }
 
-fn term(term: &Term<'_>, index: usize, lane: usize) -> f64 {
+/// Value `index` (channel `lane`) of a term, in `f64`.
+pub(crate) fn term(term: &Term<'_>, index: usize, lane: usize) -> f64 {
     let value = f64::from(term.data[index]);
     match &term.affine {
         Some(affine) => value * f64::from(affine.scale[lane]) + f64::from(affine.shift[lane]),

@@ -158,6 +158,13 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn register_relu(self, v: __m256) -> __m256 {
+        // `maxps` returns its second operand when one is NaN or both are zero.
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_max_ps(_mm256_setzero_ps(), v) }
+    }
+
+    #[inline(always)]
     fn prefetch(self, src: *const f32) {
         // SAFETY: a prefetch reads nothing; every x86-64 has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(src.cast()) };

@@ -136,6 +136,11 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn register_relu(self, v: __m512) -> __m512 {
+        self.relu(v)
+    }
+
+    #[inline(always)]
     fn prefetch(self, src: *const f32) {
         // SAFETY: a prefetch reads nothing; every x86-64 has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(src.cast()) };

@@ -105,6 +105,9 @@ pub trait Isa: Copy {
     /// `a * b`.
     fn register_mul(self, a: Self::R, b: Self::R) -> Self::R;
 
+    /// As [`Isa::relu`].
+    fn register_relu(self, v: Self::R) -> Self::R;
+
     /// Asks for the cache line at `src` to be brought near, into the first-level cache. A hint: any address will do.
     fn prefetch(self, src: *const f32);
 

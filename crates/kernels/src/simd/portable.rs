@@ -132,5 +132,10 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn register_relu(self, v: [f32; WIDTH]) -> [f32; WIDTH] {
+        each!(WIDTH, i => if v[i] < 0.0 { 0.0 } else { v[i] })
+    }
+
+    #[inline(always)]
     fn prefetch(self, _: *const f32) {}
 }

@@ -115,7 +115,7 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
     for first in (0..all).step_by(CHAIN / LANES) {
         let count = (CHAIN / LANES).min(all - first);
         let mut index = 0;
-        while let Some(group) = pass.tiling.group(index, args.images) {
+        while let Some(group) = pass.tiling.group(index, args.images, (0, pass.tiling.tiles[0])) {
             let tiles = pass.tiling.count(&group);
             let x = Tiles { map: pass.map, pitch: pass.pitch, tiling: &pass.tiling };
             let dy = Tiles { pitch: args.shape.k_pitch(), ..x };

@@ -26,6 +26,7 @@ use super::tiles::Tiles;
 use super::tiling::{Algorithm, Group};
 use super::transform::{self, Out, Square};
 use crate::LANES;
+use crate::conv::finish::Finishing;
 use crate::conv::load::Computed;
 use crate::conv::{BackwardDataArgs, ForwardArgs, backward_data, forward};
 use crate::simd::{Isa, Kernel};
@@ -50,8 +51,10 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
             first_block: args.blocks.start,
             blocks: args.blocks.len(),
             u: args.weights,
-            bias: args.bias,
-            dst: args.dst.as_mut_ptr(),
+            finish: Finishing::new(args.bias, &args.finish, args.blocks.start * LANES),
+            rows: tile_rows(&args),
+            // pixels are those of whole images
+            dst: args.dst.as_mut_ptr().wrapping_sub(args.rows.start * args.shape.ow * args.dst.pitch()),
             pitch: args.dst.pitch(),
             accumulate: false,
         };
@@ -73,7 +76,8 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
             first_block: args.blocks.start,
             blocks: args.blocks.len(),
             u: args.weights,
-            bias: None,
+            finish: Finishing::default(),
+            rows: (0, Pass::backward(args.shape).tiling.tiles[0]),
             dst: args.sink.dst.as_mut_ptr(),
             pitch: args.sink.dst.pitch(),
             accumulate: args.sink.accumulate,
@@ -82,6 +86,13 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
         let images = args.images;
         backward_data::finish(isa, &mut args, (0, images));
     }
+}
+
+/// The piece's rows of tiles.
+fn tile_rows(args: &ForwardArgs<'_>) -> (usize, usize) {
+    let (m, rows) = (Pass::forward(args.shape).tiling.m, &args.rows);
+    assert!(rows.start.is_multiple_of(m) && (rows.end.is_multiple_of(m) || rows.end == args.shape.oh));
+    (rows.start / m, rows.end.div_ceil(m))
 }
 
 /// One piece of work. Maps and destination must have been checked.
@@ -93,7 +104,9 @@ struct Job<'a> {
     blocks: usize,
     /// All transformed filters.
     u: &'a [f32],
-    bias: Option<&'a [f32]>,
+    finish: Finishing,
+    /// Rows of tiles.
+    rows: (usize, usize),
     /// First pixel, first channel of the piece.
     dst: *mut f32,
     pitch: usize,
@@ -136,7 +149,7 @@ impl Job<'_> {
         let (v, m) = rest.split_at_mut(pass.v_len());
         let (chunk, all) = (pass.chunk, pass.channel_blocks());
         let mut index = 0;
-        while let Some(group) = pass.tiling.group(index, self.images) {
+        while let Some(group) = pass.tiling.group(index, self.images, self.rows) {
             let tiles = pass.tiling.count(&group);
             let mut first = 0;
             while first < all {
@@ -271,7 +284,9 @@ impl Job<'_> {
         let row = |row: usize| height.min(row * m);
         let pixel = (group.first * height + row(group.rows.0)) * width;
         let rows = (group.images - 1) * height + row(group.rows.1) - row(group.rows.0);
-        let first = self.dst.wrapping_add(pixel * self.pitch + block * LANES).cast_const();
+        let at = pixel * self.pitch + block * LANES;
+        let added = self.finish.added().map_or(std::ptr::null(), |map| map.wrapping_add(at));
+        let first = [self.dst.wrapping_add(at).cast_const(), added];
         Ahead { first, pixels: rows * width, pitch: self.pitch, blocks: set }
     }
 
@@ -295,17 +310,14 @@ impl Job<'_> {
                 for column in 0..columns {
                     let pixel = (image * height + row * M) * width + column * M;
                     for n in block..block + set {
-                        let bias = match self.bias {
-                            Some(bias) => bias[(self.first_block + n) * LANES..].as_ptr(),
-                            None => std::ptr::null(),
-                        };
                         // SAFETY: promised by the caller.
                         unsafe {
                             let out = Out {
-                                dst: self.dst.add(pixel * self.pitch + n * LANES),
+                                dst: self.dst,
+                                at: [pixel * self.pitch, n * LANES],
                                 step: [width * self.pitch, self.pitch],
                                 size: [M.min(height - row * M), M.min(width - column * M)],
-                                bias,
+                                finish: &self.finish,
                                 accumulate: self.accumulate,
                             };
                             let from = m.data.add((n - block) * self.pass.m_len + tile * LANES);
@@ -320,9 +332,10 @@ impl Job<'_> {
     }
 }
 
-/// Memory that will be written: whatever the caches do not hold is brought near while products are computed.
+/// Memory that will be written, and what will be added: whatever the caches do not hold is brought near while products are
+/// computed.
 struct Ahead {
-    first: *const f32,
+    first: [*const f32; 2],
     pixels: usize,
     pitch: usize,
     blocks: usize,
@@ -330,7 +343,7 @@ struct Ahead {
 
 impl Default for Ahead {
     fn default() -> Self {
-        Self { first: std::ptr::null(), pixels: 0, pitch: 0, blocks: 0 }
+        Self { first: [std::ptr::null(); 2], pixels: 0, pitch: 0, blocks: 0 }
     }
 }
 
@@ -340,7 +353,11 @@ impl Ahead {
     fn bring<I: Isa>(&self, isa: I, (part, parts): (usize, usize)) {
         for pixel in part * self.pixels / parts..(part + 1) * self.pixels / parts {
             for block in 0..self.blocks {
-                isa.prefetch(self.first.wrapping_add(pixel * self.pitch + block * LANES));
+                let at = pixel * self.pitch + block * LANES;
+                isa.prefetch(self.first[0].wrapping_add(at));
+                if !self.first[1].is_null() {
+                    isa.prefetch(self.first[1].wrapping_add(at));
+                }
             }
         }
     }

@@ -132,12 +132,17 @@ pub(super) fn forward(mut args: ForwardArgs<'_>) {
     reference::keep(&mut args);
     let (pass, first, src) = (Pass::forward(args.shape), args.blocks.start, args.src);
     let job = Job { pass: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
-    let bias = args.bias;
+    let (bias, finish, before) = (args.bias, args.finish, args.rows.start * args.shape.ow);
+    let (pitch, pixels) = (args.shape.k_pitch(), args.dst.rows());
     job.run(
         |pixel, channel| reference::source(&src, pixel * pass.pitch + channel, channel),
         |pixel, column, value| {
-            let bias = bias.map_or(0.0, |bias| f64::from(bias[first * LANES + column]));
-            args.dst.row(pixel)[column] = (value + bias) as f32;
+            if (before..before + pixels).contains(&pixel) {
+                let (channel, value) = (first * LANES + column, value);
+                let value = value + bias.map_or(0.0, |bias| f64::from(bias[channel]));
+                let value = reference::finish(&finish, value, [pixel * pitch, channel]);
+                args.dst.row(pixel - before)[column] = value as f32;
+            }
         },
     );
     reference::sum_stored(&mut args);

@@ -125,6 +125,6 @@ impl Tiles<'_> {
     fn window(&self, image: usize, (row, border): (usize, usize), size: [usize; 2]) -> Window {
         let image = image * self.map[0] * self.map[1] * self.pitch;
         let first = [row as isize - border as isize, -(border as isize)];
-        Window { image, pitch: self.pitch, map: self.map, first, size }
+        Window { image, pitch: self.pitch, map: self.map, first, size, step: [1; 2] }
     }
 }

@@ -107,16 +107,16 @@ impl Tiling {
         self.images * self.rows * self.tiles[1]
     }
 
-    /// Group number `index` of `images` maps.
+    /// Group number `index` of rows `start..end` of tiles of `images` maps.
     #[inline(always)]
-    pub(crate) fn group(&self, index: usize, images: usize) -> Option<Group> {
-        let bands = self.tiles[0].div_ceil(self.rows);
+    pub(crate) fn group(&self, index: usize, images: usize, (start, end): (usize, usize)) -> Option<Group> {
+        let bands = (end - start).div_ceil(self.rows);
         let first = index / bands * self.images;
         if first >= images {
             return None;
         }
-        let row = index % bands * self.rows;
-        let rows = (row, self.tiles[0].min(row + self.rows));
+        let row = start + index % bands * self.rows;
+        let rows = (row, end.min(row + self.rows));
         Some(Group { first, images: self.images.min(images - first), rows })
     }
 
@@ -136,7 +136,8 @@ mod tests {
             for algorithm in [Algorithm::F43, Algorithm::F33] {
                 let tiling = Tiling::new(algorithm, size);
                 for images in [1, 2, 37, 64] {
-                    let groups: Vec<Group> = (0..).map_while(|index| tiling.group(index, images)).collect();
+                    let groups: Vec<Group> =
+                        (0..).map_while(|index| tiling.group(index, images, (0, tiling.tiles[0]))).collect();
                     let all: usize = groups.iter().map(|group| tiling.count(group)).sum();
                     assert_eq!(all, images * tiling.tiles[0] * tiling.tiles[1], "{tiling:?}");
                     assert!(groups.iter().all(|group| tiling.count(group) <= tiling.group_tiles()));

@@ -5,6 +5,7 @@
 
 use super::points::Transform;
 use crate::LANES;
+use crate::conv::finish::Finishing;
 use crate::simd::Isa;
 
 /// Distance between the matrices of two points: what they hold, and one cache line, so that the N x N stores of one tile
@@ -93,20 +94,22 @@ pub(super) unsafe fn square<I: Isa, T: Transform<IN, OUT>, const IN: usize, cons
 
 /// Where the outputs of one tile go.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Out {
-    /// Its first output.
+pub(super) struct Out<'a> {
+    /// First pixel and channel of the piece.
     pub(super) dst: *mut f32,
+    /// The tile's first pixel (index times the pitch) and channel.
+    pub(super) at: [usize; 2],
     /// Distance between rows and columns.
     pub(super) step: [usize; 2],
     /// Rows and columns inside the map, at most M.
     pub(super) size: [usize; 2],
-    /// Added to every output, if not null.
-    pub(super) bias: *const f32,
+    /// What happens to every output.
+    pub(super) finish: &'a Finishing,
     /// Whether to add to what is there.
     pub(super) accumulate: bool,
 }
 
-/// As [`square`], to the outputs of a tile: cut at the map's edge, with bias and what is there.
+/// As [`square`], to the outputs of a tile: cut at the map's edge, finished, added to what is there.
 ///
 /// # Safety
 /// `IN` x `IN` vectors must be readable, those of `out` writable.
@@ -114,7 +117,7 @@ pub(super) struct Out {
 pub(super) unsafe fn output<I: Isa, T: Transform<IN, OUT>, const IN: usize, const OUT: usize>(
     isa: I,
     src: Square<*const f32>,
-    out: &Out,
+    out: &Out<'_>,
 ) {
     let mut lane = 0;
     while lane < LANES {
@@ -128,11 +131,10 @@ pub(super) unsafe fn output<I: Isa, T: Transform<IN, OUT>, const IN: usize, cons
                 if i < out.size[0] && j < out.size[1] {
                     // SAFETY: promised by the caller.
                     unsafe {
-                        let to = out.dst.add(i * out.step[0] + j * out.step[1] + lane);
-                        let mut value = line[j];
-                        if !out.bias.is_null() {
-                            value = isa.register_add(value, isa.register_load(out.bias.add(lane)));
-                        }
+                        let (pixel, channel) =
+                            (out.at[0] + i * out.step[0] + j * out.step[1], out.at[1] + lane);
+                        let to = out.dst.wrapping_add(pixel + channel);
+                        let mut value = out.finish.register(isa, line[j], [pixel, channel]);
                         if out.accumulate {
                             value = isa.register_add(value, isa.register_load(to));
                         }

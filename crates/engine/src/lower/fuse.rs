@@ -1,0 +1,30 @@
+//! Views on their way out: where nothing has to wait for batch statistics, a convolution whose output one view alone reads
+//! stores that view instead. Batch norm, residual join and ReLU are then applied while the output is in registers; the
+//! operations, their order and their rounding stay those of a reader.
+
+use plusx_model::graph::NodeId;
+
+use super::{Lowered, Term, Unit, ValueId};
+
+/// Lets convolutions store the views of their outputs. Batch norms must know their statistics; values of `roots` stay.
+pub(crate) fn fuse(lowered: &mut Lowered, roots: &[NodeId]) {
+    let wanted: Vec<Option<ValueId>> = roots.iter().map(|root| lowered.of_node[root.index()]).collect();
+    for index in 0..lowered.units.len() {
+        let Unit::Conv { src, dst, filter, .. } = lowered.units[index] else { continue };
+        let Some(view) = view_of(lowered, dst, index) else { continue };
+        if !wanted.contains(&Some(dst)) {
+            lowered.units[index] = Unit::Conv { src, dst: view, filter, raw: Some(dst) };
+            lowered.values[view.0].stored = true;
+            lowered.values[view.0].unit = index;
+        }
+    }
+}
+
+/// The view that alone reads the output `raw` of unit `index`, if all else it needs is in memory before.
+fn view_of(lowered: &Lowered, raw: ValueId, index: usize) -> Option<ValueId> {
+    let [reader] = lowered.value(raw).readers[..] else { return None };
+    let Unit::View(id) = lowered.units[reader] else { return None };
+    let (_, other) = lowered.value(id).view?.around(raw);
+    let there = |term: Term| lowered.value(term.value).stored && lowered.value(term.value).unit < index;
+    other.is_none_or(there).then_some(id)
+}
