@@ -4,6 +4,7 @@ mod chart;
 pub(crate) mod infer;
 pub(crate) mod kernels;
 mod report;
+pub(crate) mod roofline;
 pub(crate) mod scaling;
 pub(crate) mod start;
 pub(crate) mod train;

@@ -34,6 +34,7 @@ cargo xtask COMMAND
   bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options
   bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
       --filter TEXT (part of the name of a kernel or layer) --out DIR
+  bench roofline        a training step against what memory and arithmetic allow
   bench scaling         how a training step grows with batch, image and threads, and a prediction for more cores
       --steps K (3) --out DIR
   bench start           from the start of `plusx train` to the end of its first step; writes there too
@@ -67,6 +68,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         }
         ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
         ["bench", "infer", rest @ ..] => bench::infer::run(&root, rest),
+        ["bench", "roofline", rest @ ..] => bench::roofline::run(&root, rest),
         ["bench", "scaling", rest @ ..] => bench::scaling::run(&root, rest),
         ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),

@@ -5,7 +5,7 @@ mod interpreter;
 use interpreter::networks;
 use plusx_engine::{Engine, EngineOptions, Level};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
-use plusx_model::graph::Graph;
+use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
 use plusx_model::random::{Philox, uniform24};
 use plusx_model::trace::{Names, trace};
@@ -122,4 +122,59 @@ fn an_image_has_the_same_logits_in_any_batch() {
             }
         }
     }
+}
+
+/// A node that is asked for cannot be skipped, so with all of them every batch norm, ReLU and sum is a step or a reader's; the
+/// output alone is computed by convolutions that finish them on the way out. Both in bands of rows (one image) and without.
+#[test]
+fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
+    let mut graphs = networks::all();
+    graphs.push(("resnet18-d2l", resnet("1x64x64")));
+    for (name, graph) in &graphs {
+        let mut engine = engine(graph, 2, Level::detect());
+        trained(&mut engine, 6, 1);
+        let nodes: Vec<_> = (0..graph.nodes.len() as u32).map(NodeId).collect();
+        for n in [1, 2, 7] {
+            let data = images(n * graph.input_shape().len());
+            let batch = Images { data: &data, n };
+            let apart = engine.infer(batch, &nodes).unwrap();
+            for threads in [1, 2, 3, 4, 7] {
+                engine.set_threads(threads);
+                let output = engine.infer(batch, &[graph.output()]).unwrap();
+                let wanted = &apart[graph.output().index()];
+                assert!(bits(&output[0].data) == bits(&wanted.data), "{name}: {n} images, {threads} threads");
+            }
+        }
+    }
+}
+
+/// What was prepared from parameters is made again when they change, and when another plan has used the memory.
+#[test]
+fn prepared_filters_follow_the_parameters() {
+    let graph = resnet("1x64x64");
+    let data = images(9 * graph.input_shape().len());
+    let mut used = engine(&graph, 2, Level::detect());
+    let batch = |n: usize| Images { data: &data[..n * graph.input_shape().len()], n };
+    let logits = |engine: &mut Engine, n| bits(&engine.infer(batch(n), &[graph.output()]).unwrap()[0].data);
+    let fresh = |params: &plusx_model::params::Params, n| {
+        let mut engine = engine(&graph, 2, Level::detect());
+        engine.set_params(params).unwrap();
+        logits(&mut engine, n)
+    };
+    let first = used.params();
+    let expected = fresh(&first, 9);
+    // twice the same plan, another one between
+    for n in [9, 9, 1, 9] {
+        assert!(logits(&mut used, n) == fresh(&first, n), "{n} images");
+    }
+    trained(&mut used, 6, 1);
+    let second = used.params();
+    assert!(logits(&mut used, 9) == fresh(&second, 9), "after a training step");
+    assert!(logits(&mut used, 9) != expected, "training changed nothing");
+    used.set_params(&first).unwrap();
+    assert!(logits(&mut used, 9) == expected, "after other parameters");
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
 }

@@ -135,7 +135,14 @@ impl Contender {
         Self { name, program: python.to_owned(), arguments, environment }
     }
 
-    fn measure(&self, settings: &Settings, round: usize) -> Result<Row> {
+    /// With one more argument.
+    pub(super) fn with(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// What it prints about itself.
+    pub(super) fn json(&self, settings: &Settings) -> Result<Value> {
         let mut command = match &settings.cores {
             None => Command::new(&self.program),
             Some(cores) => {
@@ -144,13 +151,17 @@ impl Contender {
                 command
             }
         };
-        let before = load();
         let text = capture(command.args(&self.arguments).envs(self.environment.iter().copied()))?;
         let line = text.lines().rev().find(|line| line.starts_with('{'));
         let line = line.with_context(|| format!("`{}` printed no JSON object", shown(&command)))?;
-        let json: Value = serde_json::from_str(line)?;
+        Ok(serde_json::from_str(line)?)
+    }
+
+    fn measure(&self, settings: &Settings, round: usize) -> Result<Row> {
+        let before = load();
+        let json = self.json(settings)?;
         let number = |name: &str| {
-            json[name].as_f64().with_context(|| format!("{}: no number `{name}` in {line}", self.name))
+            json[name].as_f64().with_context(|| format!("{}: no number `{name}` in {json}", self.name))
         };
         let version = ["version", "torch", "mxnet"].into_iter().find_map(|name| json[name].as_str());
         Ok(Row {
