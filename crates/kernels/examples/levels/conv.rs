@@ -230,6 +230,9 @@ impl Case {
         for (part, blocks) in self.pieces(pieces, method.images[0], k / LANES) {
             let (start, width) = (blocks.start * LANES, blocks.len() * LANES);
             let kept = &mut kept[self.x.part(&part)];
+            // what a source of the output's size would do to it, done on the way out
+            let out = self.y.source(form, &part);
+            let finish = Finish { affine: out.main.affine, add: out.add, relu: out.relu };
             let sums_of = &mut sums[part.start * 2 * k..part.end * 2 * k];
             run(ForwardArgs {
                 shape,
@@ -238,7 +241,7 @@ impl Case {
                 keep: (form != 0 && start == 0).then(|| RowsMut::new(kept, shape.c_pitch, 0, shape.c_pitch)),
                 weights: &method.forward,
                 bias: (form != 0).then_some(&self.coefficients[3]),
-                finish: Finish::default(),
+                finish,
                 rows: 0..shape.oh,
                 blocks,
                 dst: RowsMut::new(&mut values[self.y.part(&part)], k, start, width),
