@@ -13,8 +13,9 @@ use crate::lower::Filter;
 /// the same images in a larger batch.
 const LATENCY_IMAGES: usize = 4;
 
-/// Tiles below which such a plan takes the direct method. A filter is read once for each of the tiles' register tiles (6);
-/// its transform costs about as much as 8 of 36 products of 6 tiles, and 4 times the memory.
+/// Tiles below which such a plan takes the direct method: transformed filters, 4 times the memory of the plain ones, are read
+/// once for each register tile of 6. (Where they are too large to be prepared, a transform in every run makes the two
+/// methods equally fast from here to about 32 tiles.)
 const LATENCY_TILES: usize = 16;
 
 /// Tiles of a band of a single image at most.
@@ -40,7 +41,7 @@ pub(super) struct Choice {
 
 impl Builder<'_> {
     /// Whether a convolution is computed by a Winograd algorithm: by its shape alone, but for the latency of inference on
-    /// a few images, where transforming the filters of a small map would take longer than the convolution.
+    /// a few images, where reading the transformed filters of a small map would take longer than the convolution.
     fn winograd(&self, shape: &ConvShape) -> bool {
         let latency = !self.mode.backward && self.batch <= LATENCY_IMAGES;
         let fits = !self.kernels.exact && winograd::fits(shape);
