@@ -3,7 +3,8 @@
 //! A convolution, dense layer or pooling stores its output. Batch norms, ReLUs and sums are *views*:
 //! `[relu](main [+ add])` over stored values, each term perhaps seen through a batch norm. A view with one reader is
 //! never stored: its reader computes it on load. A view with several readers, one that is tapped, and in training one
-//! with two terms (its ReLU's gate needs the sum) is stored once and read like any other map.
+//! with two terms (its ReLU's gate needs the sum) is stored once and read like any other map. In inference the convolution
+//! before a view stores it instead of its own output ([`fuse`]).
 
 mod fuse;
 mod walk;

@@ -4,7 +4,8 @@
 //! **Backward**: see [`BACKWARD_DATA`] and [`BACKWARD_WEIGHTS`]. A bias's gradient is the sum of the gradient at the output.
 //! **Saved**: y (for the batch norm behind it) and whatever the source reads.
 //! **Numerics**: one `f32` chain per output over (channel block, tap, channel); chains of about 144 outputs, added in
-//! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load, statistics and gates on the way out.
+//! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load; statistics and gates, or batch
+//! norm, join and ReLU of the output ([`Finish`]), on the way out.
 //! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), `reference` (`f64` loops; groups, strides with dilation).
 //! Where [`winograd`] fits, a planner may take its tables instead: fewer products, other rounding.
 //!

@@ -9,36 +9,18 @@ use plusx_kernels::elementwise::{SINK, SinkArgs};
 use plusx_kernels::norm::{STATS, StatsArgs};
 use plusx_kernels::shape::{ConvShape, MapShape};
 use plusx_kernels::view::RowsMut;
-use plusx_kernels::{LANES, Level, pitch, select};
-use support::Random;
+use plusx_kernels::{LANES, Level, select};
 use support::sinks::{SinkData, SinkForm};
-
-fn square(c: usize, k: usize, h: usize, stride: usize) -> ConvShape {
-    let oh = (h - 1) / stride + 1;
-    ConvShape {
-        c,
-        k,
-        h,
-        w: h,
-        oh,
-        ow: oh,
-        kernel: [3, 3],
-        stride: [stride; 2],
-        padding: [1, 1],
-        dilation: [1, 1],
-        groups: 1,
-        c_pitch: pitch(c),
-    }
-}
+use support::{Random, conv_shape};
 
 /// Shapes on both sides of the border between the walks by pixel and by image, and beyond one run of 64 pixels.
 fn shapes() -> Vec<ConvShape> {
     vec![
-        square(3, 17, 1, 1),
-        square(16, 6, 4, 1),
-        square(17, 64, 7, 2),
-        square(6, 33, 9, 1),
-        square(16, 16, 12, 2),
+        conv_shape([3, 17, 1, 3, 1, 1]),
+        conv_shape([16, 6, 4, 3, 1, 1]),
+        conv_shape([17, 64, 7, 3, 2, 1]),
+        conv_shape([6, 33, 9, 3, 1, 1]),
+        conv_shape([16, 16, 12, 3, 2, 1]),
     ]
 }
 

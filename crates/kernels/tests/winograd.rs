@@ -8,8 +8,8 @@ use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use plusx_kernels::shape::ConvShape;
 use plusx_kernels::view::RowsMut;
-use plusx_kernels::{LANES, Level, pitch, select};
-use support::Random;
+use plusx_kernels::{LANES, Level, select};
+use support::{Random, conv_shape};
 
 /// What the rms error may be, in that of the direct chain. F(4,3) amplifies rounding errors by 4.8, which is shared
 /// between chains of 64 channels; see the header of `winograd/points.rs`.
@@ -22,23 +22,6 @@ fn normal(random: &mut Random) -> f32 {
     let mut uniform = || (f64::from(random.real()) + 2.0) / 4.0;
     let (radius, angle) = ((-2.0 * (1.0 - uniform()).ln()).sqrt(), std::f64::consts::TAU * uniform());
     (radius * angle.cos()) as f32
-}
-
-fn shape(c: usize, k: usize, size: usize) -> ConvShape {
-    ConvShape {
-        c,
-        k,
-        h: size,
-        w: size,
-        oh: size,
-        ow: size,
-        kernel: [3; 2],
-        stride: [1; 2],
-        padding: [1; 2],
-        dilation: [1; 2],
-        groups: 1,
-        c_pitch: pitch(c),
-    }
 }
 
 /// The errors of one result against `f64`: root of the mean square, and largest.
@@ -203,7 +186,7 @@ fn rounding_errors_are_those_of_a_direct_chain() {
         for ((c, k, size, images), rectified) in
             cases.into_iter().flat_map(|case| [(case, false), (case, true)])
         {
-            let layer = Layer::new(shape(c, k, size), images, rectified);
+            let layer = Layer::new(conv_shape([c, k, size, 3, 1, 1]), images, rectified);
             let want = layer.chains::<f64>(f64::mul_add);
             let direct = layer.chains::<f32>(f32::mul_add);
             for level in Level::ALL.into_iter().filter(|level| level.supported()) {

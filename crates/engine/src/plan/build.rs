@@ -126,9 +126,10 @@ impl<'a> Builder<'a> {
         self.steps.push(step);
     }
 
-    /// A step that reads parameters only and writes `values` values: one that can be left out when a plan runs again, if
-    /// they may stay.
-    pub(super) fn push_prepared(&mut self, step: Step, values: usize) {
+    /// A step that reads parameters only: one that can be left out when a plan runs again, if what it writes may stay.
+    pub(super) fn push_prepared(&mut self, step: Step) {
+        let mut values = 0;
+        step.work.buffers(&mut |id, _| values += self.buffers[id.0].len);
         if self.mode.inference() && values <= MOST_PREPARED {
             self.prepared.push(step)
         } else {
@@ -161,6 +162,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Scale and shift of a batch norm.
+    pub(super) fn affine(&self, id: NormId) -> PairRef {
+        PairRef { buffer: self.norm_buffers(id).affine, pair: 0 }
+    }
+
     pub(super) fn norm_ref(&self, id: NormId) -> NormRef {
         let norm = self.lowered.norm(id);
         let shape = self.value(norm.input).shape;
@@ -189,8 +195,7 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn term(&self, term: Term) -> TermRef {
-        let affine = term.norm.map(|norm| PairRef { buffer: self.norm_buffers(norm).affine, pair: 0 });
-        TermRef { data: self.place(term.value), affine }
+        TermRef { data: self.place(term.value), affine: term.norm.map(|norm| self.affine(norm)) }
     }
 
     pub(super) fn finish(mut self, layout: &Layout) -> Plan {

@@ -48,8 +48,8 @@ impl Builder<'_> {
         fits && !(latency && self.batch * winograd::tiles(shape) < LATENCY_TILES)
     }
 
-    /// The forward pass; its filters, if they are not the parameter as it is, are made by a step before it. `keeps`: it stores its
-    /// evaluated source too.
+    /// The forward pass; its filters, if they are not the parameter as it is, are made by a step before it. `keeps`: it
+    /// stores its evaluated source too.
     pub(super) fn choose_forward(&mut self, label: &str, filter: &Filter, keeps: bool) -> Choice {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let flops = Flops::new(shape, self.batch, self.winograd(shape));
@@ -144,7 +144,7 @@ impl Builder<'_> {
             flops: Flops::default(),
             work: Work::Transform { shape, weight: filter.weight, backward, dst },
         };
-        self.push_prepared(step, len);
+        self.push_prepared(step);
         FilterRef::Transformed(dst)
     }
 }

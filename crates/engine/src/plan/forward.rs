@@ -6,7 +6,7 @@ use plusx_kernels::{elementwise, norm, pool};
 use super::build::{Builder, NormBuffers, only, pick};
 use super::convolution::Choice;
 use super::pieces::Pieces;
-use super::step::{FinishRef, PairRef, Step, SumsRef, Work};
+use super::step::{FinishRef, Step, SumsRef, Work};
 use super::{Kind, Statistics};
 use crate::lower::{Filter, NormId, Unit, ValueId};
 
@@ -71,7 +71,7 @@ impl Builder<'_> {
                 let work = Work::RunningAffines { norms };
                 let step =
                     Step::plain("running statistics".to_owned(), only("affine"), Pieces::single(), work);
-                self.push_prepared(step, 0);
+                self.push_prepared(step);
             }
             // always there: the backward pass may still ask for zeros
             false => {
@@ -111,7 +111,7 @@ impl Builder<'_> {
         let finish = match (raw, &self.value(dst).view) {
             (Some(raw), Some(view)) => {
                 let (own, other) = view.around(raw);
-                let affine = own.norm.map(|norm| PairRef { buffer: self.norm_buffers(norm).affine, pair: 0 });
+                let affine = own.norm.map(|norm| self.affine(norm));
                 FinishRef { affine, add: other.map(|other| self.term(other)), relu: view.relu }
             }
             _ => FinishRef::default(),

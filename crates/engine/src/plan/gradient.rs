@@ -21,7 +21,7 @@ impl Backward<'_, '_> {
         };
         match (view.add, view.main.norm) {
             (None, Some(norm)) => {
-                let affine = PairRef { buffer: self.build.norm_buffers(norm).affine, pair: 0 };
+                let affine = self.build.affine(norm);
                 GateRef::Affine { y: self.build.place(view.main.value), affine }
             }
             // positive exactly where its ReLU is

@@ -72,7 +72,7 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
         let src = kept(isa, &mut args);
-        if args.rows.len() == shape.oh && image_major(shape.oh * shape.ow, thin(&shape), args.images) {
+        if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
             by_image::<I, MR, NR>(isa, &mut args, &src);
         } else {
             by_pixel::<I, MR, NR>(isa, &mut args, &src);

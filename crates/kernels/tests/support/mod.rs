@@ -8,6 +8,7 @@ pub(crate) mod sinks;
 
 use std::ops::Range;
 
+use plusx_kernels::shape::ConvShape;
 use plusx_kernels::{Entry, pitch};
 
 /// Half a unit in the last place of 1: the rounding error of one `f32` operation, relative.
@@ -19,6 +20,25 @@ pub(crate) const CHANNELS: [usize; 6] = [1, 3, 6, 16, 17, 64];
 pub(crate) const MAPS: [[usize; 2]; 5] = [[1, 1], [2, 3], [4, 4], [7, 5], [9, 9]];
 /// Images in a batch.
 pub(crate) const BATCHES: [usize; 3] = [1, 2, 5];
+
+/// A convolution of square maps: channels, filters, size, kernel, stride, padding.
+pub(crate) fn conv_shape([c, k, size, kernel, stride, padding]: [usize; 6]) -> ConvShape {
+    let out = (size + 2 * padding - kernel) / stride + 1;
+    ConvShape {
+        c,
+        k,
+        h: size,
+        w: size,
+        oh: out,
+        ow: out,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        dilation: [1; 2],
+        groups: 1,
+        c_pitch: pitch(c),
+    }
+}
 
 /// SplitMix64 (Steele, Lea & Flood 2014).
 pub(crate) struct Random(pub u64);

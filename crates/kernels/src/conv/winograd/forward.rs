@@ -19,6 +19,8 @@
 //! a second pass over what it scatters; its one gain, sharing A dy A^T with the gradient of the filters, would cost
 //! storing that map, 2.25 times dy.
 
+use std::ops::Range;
+
 use super::gemm::Product;
 use super::points::{F33, F43, Output, Points};
 use super::sizes::Pass;
@@ -45,14 +47,15 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         let mut args = self.0;
         args.check_maps();
         let src = forward::kept(isa, &mut args);
+        let pass = Pass::forward(args.shape);
         let job = Job {
-            pass: Pass::forward(args.shape),
+            pass,
             images: args.images,
             first_block: args.blocks.start,
             blocks: args.blocks.len(),
             u: args.weights,
             finish: Finishing::new(args.bias, &args.finish, args.blocks.start * LANES),
-            rows: tile_rows(&args),
+            rows: tile_rows(&pass, &args.rows),
             // pixels are those of whole images
             dst: args.dst.as_mut_ptr().wrapping_sub(args.rows.start * args.shape.ow * args.dst.pitch()),
             pitch: args.dst.pitch(),
@@ -70,14 +73,15 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
+        let pass = Pass::backward(args.shape);
         let job = Job {
-            pass: Pass::backward(args.shape),
+            pass,
             images: args.images,
             first_block: args.blocks.start,
             blocks: args.blocks.len(),
             u: args.weights,
             finish: Finishing::default(),
-            rows: (0, Pass::backward(args.shape).tiling.tiles[0]),
+            rows: (0, pass.tiling.tiles[0]),
             dst: args.sink.dst.as_mut_ptr(),
             pitch: args.sink.dst.pitch(),
             accumulate: args.sink.accumulate,
@@ -88,10 +92,10 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
     }
 }
 
-/// The piece's rows of tiles.
-fn tile_rows(args: &ForwardArgs<'_>) -> (usize, usize) {
-    let (m, rows) = (Pass::forward(args.shape).tiling.m, &args.rows);
-    assert!(rows.start.is_multiple_of(m) && (rows.end.is_multiple_of(m) || rows.end == args.shape.oh));
+/// The rows of tiles that output rows `rows` are.
+fn tile_rows(pass: &Pass, rows: &Range<usize>) -> (usize, usize) {
+    let m = pass.tiling.m;
+    assert!(rows.start.is_multiple_of(m) && (rows.end.is_multiple_of(m) || rows.end == pass.map[0]), "rows");
     (rows.start / m, rows.end.div_ceil(m))
 }
 
