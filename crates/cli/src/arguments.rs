@@ -18,7 +18,7 @@ pub(crate) enum Command {
     Train(Box<crate::train::TrainArguments>),
     /// Measure a trained network on the test images (JSON)
     Eval(crate::eval::EvalArguments),
-    /// Tell what is on pictures (JSON lines)
+    /// Tell what is on pictures: text, CSV or JSON
     Predict(crate::predict::PredictArguments),
     /// Show a network layer by layer: output shape, parameters, multiply-adds
     Summary(crate::summary::SummaryArguments),

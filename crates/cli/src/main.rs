@@ -12,6 +12,7 @@ mod eval;
 mod exit;
 mod licenses;
 mod machine;
+mod pictures;
 mod plan;
 mod predict;
 mod profile;

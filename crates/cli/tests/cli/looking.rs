@@ -133,7 +133,7 @@ fn eval_and_predict_read_what_train_wrote() {
 
     place.write("grey.png", GREY_PNG);
     place.write("not.png", b"not a picture");
-    let said = place.ok(&format!("predict {weights} grey.png grey.png --topk 3"));
+    let said = place.ok(&format!("predict {weights} grey.png grey.png --topk 3 --json"));
     let lines: Vec<_> = said.stdout.lines().map(json).collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["filename"], "grey.png");
@@ -142,6 +142,22 @@ fn eval_and_predict_read_what_train_wrote() {
     let probability = |index: usize| predictions[index]["prob"].as_f64().expect("a number");
     assert!(probability(0) >= probability(1) && probability(1) >= probability(2));
     assert!(predictions[0]["label"].is_string() && predictions[0]["index"].is_u64());
+
+    // a folder and a pattern, as a table and as text
+    place.write("shots/b.png", GREY_PNG);
+    place.write("shots/deep/a.png", GREY_PNG);
+    place.write("shots/notes.txt", b"not looked at");
+    let said = place.ok(&format!("predict {weights} shots --results-format csv --topk 2"));
+    let rows: Vec<Vec<_>> = said.stdout.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["filename", "index", "label", "prob"]);
+    let names: Vec<_> = rows[1..].iter().map(|row| row[0]).collect();
+    assert_eq!(names, ["shots/b.png", "shots/b.png", "shots/deep/a.png", "shots/deep/a.png"]);
+    assert_eq!(rows[1][2], predictions[0]["label"].as_str().expect("a name"));
+    let said = place.ok(&format!("predict {weights} shots/*.png"));
+    assert!(said.stdout.starts_with(&format!("shots/b.png: {} ", rows[1][2])), "{said:?}");
+    assert_eq!(said.stdout.lines().count(), 1, "{said:?}");
+    let said = place.plusx(&format!("predict {weights} nothing/*.png shots/b.png"));
+    assert_eq!((said.code, said.stdout.lines().count()), (Some(2), 1), "{said:?}");
 
     // one bad picture does not keep the others from being answered
     let said = place.plusx(&format!("predict {weights} not.png nowhere.png grey.png"));

@@ -53,7 +53,9 @@ impl Place {
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.path(name), bytes).expect("a file to write");
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder to write to");
+        fs::write(path, bytes).expect("a file to write");
     }
 
     /// `plusx` with `arguments` (words separated by blanks), not yet started.
