@@ -191,7 +191,9 @@ fn op_name(op: &Op) -> &'static str {
         Op::BatchNorm { .. } => "BatchNorm",
         Op::Relu => "Relu",
         Op::MaxPool2d { .. } => "MaxPool2d",
+        Op::AvgPool2d { .. } => "AvgPool2d",
         Op::GlobalAvgPool2d => "GlobalAvgPool2d",
+        Op::Subsample { .. } => "Subsample",
         Op::Dense { .. } => "Dense",
         Op::Add => "Add",
     }
