@@ -7,6 +7,7 @@ use plusx_model::graph::{Graph, RunningVariance};
 use plusx_model::layers::{AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
+use plusx_model::zoo;
 
 /// A network written as a function.
 struct Net<F>(F);
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<(&'static str, Graph)> {
     all.extend(sums());
     all.extend(shared());
     all.extend(shortcuts());
+    all.extend(zoo());
     all
 }
 
@@ -346,5 +348,27 @@ fn shortcuts() -> Vec<(&'static str, Graph)> {
                 head((a + b)?.relu())
             }),
         ),
+    ]
+}
+
+/// The zoo's kinds of units, with few channels; sizes at which no ReLU has an input within rounding of 0.
+fn zoo() -> Vec<(&'static str, Graph)> {
+    let narrow = |name: &'static str, (width, size): (usize, usize)| {
+        let mut spec = zoo::Spec { width, stages: &[1, 1], ..*zoo::find(name).unwrap() };
+        if let zoo::Unit::Bottleneck { groups, base, .. } = &mut spec.unit {
+            (*groups, *base) = (groups.div_ceil(16), 32);
+        }
+        let net = spec.build(zoo::ZooOptions { classes: 4 });
+        (name, trace(&net, ImageShape::new(3, size, size - 1), &mut Names::new()).unwrap())
+    };
+    vec![
+        narrow("resnet18", (4, 17)),
+        narrow("resnext50_32x4d", (4, 17)),
+        narrow("resnet50d", (4, 19)),
+        narrow("resnet20", (6, 7)),
+        narrow("plain20", (6, 7)),
+        narrow("resnet18v2", (4, 17)),
+        narrow("resnet50v2", (4, 15)),
+        narrow("resnet18-d2lzh", (4, 7)),
     ]
 }
