@@ -9,12 +9,14 @@ use crate::command::run as run_command;
 use crate::options::Options;
 use crate::python;
 
-/// Runs tools/golden.py and tools/golden_resize.py.
+/// Runs tools/golden.py, tools/golden_units.py and tools/golden_resize.py.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let options = Options::parse(arguments, &python::OPTIONS)?;
     // both are looked for before anything is written
     let torch = python::with(root, &options, python::TORCH)?;
     let opencv = python::with(root, &options, python::OPENCV)?;
-    run_command(Command::new(torch).current_dir(root).args(["tools/golden.py", "--out", "tests/golden"]))?;
+    for script in ["tools/golden.py", "tools/golden_units.py"] {
+        run_command(Command::new(&torch).current_dir(root).args([script, "--out", "tests/golden"]))?;
+    }
     run_command(Command::new(opencv).current_dir(root).arg("tools/golden_resize.py"))
 }

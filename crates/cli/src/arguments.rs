@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Eval(crate::eval::EvalArguments),
     /// Tell what is on pictures: text, CSV or JSON
     Predict(crate::predict::PredictArguments),
+    /// List the networks there are: parameters, multiply-adds, images and classes they were made for
+    Models(crate::models::ModelsArguments),
     /// Show a network layer by layer: output shape, parameters, multiply-adds
     Summary(crate::summary::SummaryArguments),
     /// Show the steps and buffers with which the engine runs a network

@@ -16,8 +16,6 @@ use std::time::Instant;
 
 /// Steps before the clock is looked at: buffers get their pages, clocks their speed.
 const WARM_UPS: usize = 3;
-/// Number of classes of the made-up labels.
-const CLASSES: usize = 10;
 /// Of the made-up images.
 const SEED: u32 = 42;
 
@@ -73,8 +71,9 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         BenchCommand::Train(arguments) => (arguments, true),
         BenchCommand::Infer(arguments) => (arguments, false),
     };
-    let graph = crate::plan::graph(&arguments.model, arguments.input, CLASSES)?;
+    let graph = crate::plan::graph(&arguments.model, arguments.input, None)?;
     let (input, batch) = (graph.input_shape(), arguments.batch_size);
+    let classes = graph.output_shape().c as u32;
     let params = initialize(&graph, Init::Xavier, SEED);
     let threads = environment.threads(arguments.threads);
     let level = arguments.isa.level();
@@ -90,7 +89,7 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
     let (planned, direct) = (plan.memory_bytes(), plan.flops());
     check_memory(batch, planned.saturating_add(batch.saturating_mul(size_of::<f32>() * input.len())))?;
     let images = exactly(made_up_pixels(), input.len() * batch, batch)?;
-    let labels = exactly((0..CLASSES as u32).cycle(), batch, batch)?;
+    let labels = exactly((0..classes).cycle(), batch, batch)?;
     let step = |engine: &mut Engine| -> Result<f64> {
         let start = Instant::now();
         let images = Images { data: &images, n: batch };

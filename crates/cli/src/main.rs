@@ -12,6 +12,7 @@ mod eval;
 mod exit;
 mod licenses;
 mod machine;
+mod models;
 mod pictures;
 mod plan;
 mod predict;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Eval(options) => eval::run(&options, &environment),
         Command::Predict(options) => predict::run(&options, &environment),
         Command::Summary(options) => summary::run(&options),
+        Command::Models(options) => models::run(&options),
         Command::Plan(options) => plan::run(&options),
         Command::Bench(options) => bench::run(&options, &environment),
         Command::Doctor(options) => doctor::run(&options, &environment),

@@ -46,7 +46,7 @@ pub(crate) enum Purpose {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PlanArguments) -> Result<u8> {
-    let graph = graph(&arguments.model, arguments.input, 10)?;
+    let graph = graph(&arguments.model, arguments.input, None)?;
     // nothing is computed, and no plan depends on the number of threads
     let options = EngineOptions {
         threads: 1,
@@ -65,12 +65,9 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-/// The graph of a network of the zoo.
-pub(crate) fn graph(model: &str, input: Option<ImageShape>, classes: usize) -> Result<Graph> {
-    let block = zoo::build(model, ZooOptions { classes })?;
-    let input = match input {
-        Some(input) => input,
-        None => zoo::default_input(model)?,
-    };
-    Ok(trace(block.as_ref(), input, &mut Names::new())?)
+/// The graph of a network of the zoo; for the images and classes it was made for, unless others are given.
+pub(crate) fn graph(model: &str, input: Option<ImageShape>, classes: Option<usize>) -> Result<Graph> {
+    let spec = zoo::find(model)?;
+    let options = classes.map_or(spec.options(), |classes| ZooOptions { classes });
+    Ok(trace(&spec.build(options), input.unwrap_or(spec.input), &mut Names::new())?)
 }

@@ -18,9 +18,9 @@ pub(crate) struct SummaryArguments {
     /// Shape of one image [default: the network's own]
     #[arg(long, value_name = "CxHxW")]
     input: Option<ImageShape>,
-    /// Classes to tell apart
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    classes: usize,
+    /// Classes to tell apart [default: the network's own]
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,

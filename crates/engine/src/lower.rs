@@ -10,7 +10,7 @@ mod fuse;
 mod walk;
 
 use plusx_kernels::pitch;
-use plusx_kernels::shape::{ConvShape, MapShape, PoolShape};
+use plusx_kernels::shape::{ConvShape, MapShape, PoolShape, SubsampleShape};
 use plusx_model::graph::{BatchNormSpec, NodeId, Op, ParamId};
 use plusx_model::shape::ImageShape;
 
@@ -118,6 +118,10 @@ pub(crate) enum Unit {
     Conv { src: ValueId, dst: ValueId, filter: Filter, raw: Option<ValueId> },
     /// A max pooling.
     MaxPool { src: ValueId, dst: ValueId, shape: PoolShape },
+    /// An average pooling of windows.
+    AvgPool { src: ValueId, dst: ValueId, shape: PoolShape },
+    /// A subsampling.
+    Subsample { src: ValueId, dst: ValueId, shape: SubsampleShape },
     /// A global average pooling.
     Average { src: ValueId, dst: ValueId },
     /// A batch norm's statistics are complete.
@@ -181,7 +185,9 @@ pub(crate) fn filter(op: &Op, input: ImageShape, output: ImageShape) -> Option<F
         | Op::BatchNorm { .. }
         | Op::Relu
         | Op::MaxPool2d { .. }
+        | Op::AvgPool2d { .. }
         | Op::GlobalAvgPool2d
+        | Op::Subsample { .. }
         | Op::Add => None,
     }
 }

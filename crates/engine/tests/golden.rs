@@ -1,5 +1,5 @@
 //! The engine against PyTorch in f64, on every level of this machine. `tools/golden.py` says what is stored and why a
-//! test asks |ours - f64| <= 6 |torch fp32 - f64| + 1e-6.
+//! test asks |ours - f64| <= 6 |torch fp32 - f64| + 1e-6; `tools/golden_units.py` does the same for the zoo's units.
 
 use plusx_engine::{Engine, EngineOptions, Level};
 use plusx_model::containers::{Residual, Sequential};
@@ -11,6 +11,7 @@ use plusx_model::params::Params;
 use plusx_model::random::{Philox, uniform24};
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
+use plusx_model::zoo::{self, Shortcut, Spec, Unit, ZooOptions};
 use serde_json::Value;
 
 /// Our error may be this many times that of PyTorch's fp32 ...
@@ -60,8 +61,14 @@ impl Gold {
     fn load(name: &'static str) -> Self {
         let json: Value = serde_json::from_slice(&read(&format!("{name}.json"))).unwrap();
         let [c, h, w] = [0, 1, 2].map(|axis| integer(&json["input"][axis]));
-        let channels: Vec<usize> = list(&json["channels"]).iter().map(integer).collect();
-        let net = resnet18(&channels, integer(&json["classes"]));
+        let classes = integer(&json["classes"]);
+        let net = match name.strip_prefix("unit-") {
+            Some(kind) => two_units(kind, classes),
+            None => {
+                let channels: Vec<usize> = list(&json["channels"]).iter().map(integer).collect();
+                resnet18(&channels, classes)
+            }
+        };
         let graph = trace(&net, ImageShape::new(c, h, w), &mut Names::new()).unwrap();
         Self { name, json, graph }
     }
@@ -134,6 +141,22 @@ fn resnet18(channels: &[usize], classes: usize) -> Sequential {
     net.add_named("avgpool", GlobalAvgPool2d::new()).add_named("fc", Dense::new(classes))
 }
 
+/// Two stages of eight and sixteen channels, a unit each.
+fn two_units(kind: &str, classes: usize) -> Sequential {
+    let narrow = |name| Spec { width: 8, stages: &[1, 1], ..*zoo::find(name).unwrap() };
+    let spec = match kind {
+        "grouped" => {
+            let unit = Unit::Bottleneck { groups: 2, base: 32, shortcut: Shortcut::Projection };
+            Spec { unit, ..narrow("resnext50_32x4d") }
+        }
+        "pooled" => narrow("resnet18d"),
+        "padded" => narrow("resnet20"),
+        "preact" => narrow("resnet18v2"),
+        _ => panic!("no network for unit-{kind}.json"),
+    };
+    spec.build(ZooOptions { classes })
+}
+
 /// Collects what is outside its bound, and the largest part of a bound that was used.
 #[derive(Default)]
 struct Report {
@@ -191,7 +214,9 @@ fn op_name(op: &Op) -> &'static str {
         Op::BatchNorm { .. } => "BatchNorm",
         Op::Relu => "Relu",
         Op::MaxPool2d { .. } => "MaxPool2d",
+        Op::AvgPool2d { .. } => "AvgPool2d",
         Op::GlobalAvgPool2d => "GlobalAvgPool2d",
+        Op::Subsample { .. } => "Subsample",
         Op::Dense { .. } => "Dense",
         Op::Add => "Add",
     }
@@ -272,11 +297,11 @@ fn forward(name: &'static str) {
     });
 }
 
-/// Gradients; of biases under a batch norm exactly 0.
-fn gradients(name: &'static str) {
+/// Gradients; of biases under a batch norm, of which there are `biases`, exactly 0.
+fn gradients(name: &'static str, biases: usize) {
     let gold = Gold::load(name);
     let zeros = biases_under_batch_norm(&gold.graph);
-    assert_eq!(zeros.len(), 17, "the stem and two convolutions in each of eight blocks");
+    assert_eq!(zeros.len(), biases);
     gold.on_every_level(|level, report| {
         let mut engine = gold.engine(level);
         gold.step(&mut engine);
@@ -344,6 +369,9 @@ fn descent(name: &'static str, kind: &str) {
     });
 }
 
+/// Those of the chapter's network: the stem and two convolutions in each of eight blocks.
+const BIASES: usize = 17;
+
 #[test]
 fn narrow_starts_alike() {
     same_start("narrow");
@@ -356,7 +384,7 @@ fn narrow_forward() {
 
 #[test]
 fn narrow_gradients() {
-    gradients("narrow");
+    gradients("narrow", BIASES);
 }
 
 /// Not only the sampled entries: every gradient of every parameter.
@@ -405,7 +433,7 @@ fn d2l_forward() {
 
 #[test]
 fn d2l_gradients() {
-    gradients("d2l");
+    gradients("d2l", BIASES);
 }
 
 #[test]
@@ -417,3 +445,21 @@ fn d2l_running_statistics() {
 fn d2l_descent() {
     descent("d2l", "plain");
 }
+
+#[test]
+fn units_start_alike() {
+    UNITS.into_iter().for_each(same_start);
+}
+
+#[test]
+fn units_forward() {
+    UNITS.into_iter().for_each(forward);
+}
+
+#[test]
+fn units_gradients() {
+    UNITS.into_iter().for_each(|name| gradients(name, 0));
+}
+
+/// The files of `tools/golden_units.py`.
+const UNITS: [&str; 4] = ["unit-grouped", "unit-pooled", "unit-padded", "unit-preact"];

@@ -6,6 +6,7 @@
 //! Feature maps are NHWC with the channel pitch rounded up to [`LANES`] and zeros in the tail ([`pitch`]).
 
 pub mod args;
+pub mod avg_pool;
 mod check;
 pub mod conv;
 pub mod elementwise;
@@ -17,6 +18,7 @@ pub mod pool;
 pub mod sgd;
 pub mod shape;
 pub mod simd;
+pub mod subsample;
 pub mod sum;
 mod table;
 pub mod view;

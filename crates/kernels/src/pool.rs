@@ -1,4 +1,5 @@
-//! Pooling: the largest value of each window, and the mean of a whole map.
+//! Pooling: the largest value of each window, and the mean of a whole map (that of a window is
+//! [`crate::avg_pool`]).
 //!
 //! **Max forward**: y\[o\] = max over the window's taps inside the map of z\[i\], z = the evaluated source; the first
 //! maximum in row-major order wins; NaN counts as larger than everything, so a broken run is seen.
@@ -18,6 +19,7 @@ use crate::{Entry, check, pitch};
 
 mod reference;
 mod vector;
+pub(crate) mod windows;
 
 /// Arguments of [`MaxForward`].
 #[derive(Debug)]
@@ -107,11 +109,7 @@ const MAX_TAPS: usize = 256;
 fn check_windows(shape: &PoolShape) {
     let taps = shape.kernel[0] * shape.kernel[1];
     assert!(taps > 0 && taps <= MAX_TAPS, "pooling windows of {:?}: at most {MAX_TAPS} taps", shape.kernel);
-    for (axis, (size, outputs)) in [(shape.h, shape.oh), (shape.w, shape.ow)].into_iter().enumerate() {
-        let [kernel, stride, padding] = [shape.kernel[axis], shape.stride[axis], shape.padding[axis]];
-        let touches = padding < kernel && (outputs == 0 || (outputs - 1) * stride < size + padding);
-        assert!(stride > 0 && touches, "a window of {shape:?} lies outside the map");
-    }
+    windows::check(shape);
 }
 
 impl MaxForwardArgs<'_> {

@@ -76,6 +76,34 @@ pub struct PoolShape {
     pub padding: [usize; 2],
 }
 
+/// Sizes of a subsampling from a map of pitch `pitch(c)` to one of pitch `pitch(before + c + after)`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SubsampleShape {
+    /// Input channels.
+    pub c: usize,
+    /// Input rows.
+    pub h: usize,
+    /// Input columns.
+    pub w: usize,
+    /// Output rows.
+    pub oh: usize,
+    /// Output columns.
+    pub ow: usize,
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Output channels of zeros in front of the input's.
+    pub before: usize,
+    /// Output channels of zeros behind them.
+    pub after: usize,
+}
+
+impl SubsampleShape {
+    /// Distance between neighbouring output pixels.
+    pub fn k_pitch(&self) -> usize {
+        pitch(self.before + self.c + self.after)
+    }
+}
+
 /// Sizes of an elementwise operation over `pixels` pixels (rows times columns) of `c` channels.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MapShape {

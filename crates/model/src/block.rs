@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::ModelError;
-use crate::graph::{NodeId, Op};
+use crate::graph::{NodeId, Op, SubsampleSpec};
+use crate::layers::Pair;
 use crate::shape::ImageShape;
 use crate::trace::{Tag, Tracer};
 
@@ -103,6 +104,17 @@ impl<'g> Var<'g> {
     pub fn relu(self) -> Self {
         let label = self.tracer.function_label("relu");
         Self::new(self.tracer, self.tracer.push(Op::Relu, &[self.node], self.shape(), label))
+    }
+
+    /// Every pixel in `strides` steps, with channels of zeros on both sides (the odd one behind) up to `channels`; with
+    /// fewer than there are, all stay. The shortcut without parameters of He et al. 2015, option A; as a function it
+    /// is not counted.
+    pub fn subsample(self, strides: impl Into<Pair>, channels: usize) -> Result<Self, ModelError> {
+        let more = channels.saturating_sub(self.shape().c);
+        let spec = SubsampleSpec { stride: strides.into().0, before: more / 2, after: more - more / 2 };
+        let label = self.tracer.function_label("subsample");
+        let node = self.tracer.node(Op::Subsample { spec }, &[self.node], label)?;
+        Ok(Self::new(self.tracer, node))
     }
 
     /// Runs `block` under `name`, which becomes a segment of its parameters' names ("layer1" gives

@@ -41,15 +41,27 @@ pub struct ConvSpec {
     pub groups: usize,
 }
 
-/// Sizes of a max pooling; every pair is (vertical, horizontal). Output sizes round down ("valid" in Gluon).
+/// Sizes of a pooling; every pair is (vertical, horizontal). Output sizes round down ("valid" in Gluon) unless the
+/// operation says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PoolSpec {
     /// Window height and width.
     pub kernel: [usize; 2],
     /// Step between neighbouring windows.
     pub stride: [usize; 2],
-    /// Border that never wins the maximum, on each side.
+    /// Border on each side, which never wins a maximum and is not counted in a mean.
     pub padding: [usize; 2],
+}
+
+/// Sizes of a subsampling; the stride is (vertical, horizontal).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SubsampleSpec {
+    /// Step between the pixels that are kept; the first row and column always are.
+    pub stride: [usize; 2],
+    /// Channels of zeros in front of the input's.
+    pub before: usize,
+    /// Channels of zeros behind them.
+    pub after: usize,
 }
 
 /// Which variance enters the running statistics: divided by the count, or by the count less one.
@@ -106,8 +118,21 @@ pub enum Op {
         /// The sizes.
         spec: PoolSpec,
     },
+    /// Mean of each window over its pixels inside the map.
+    AvgPool2d {
+        /// The sizes.
+        spec: PoolSpec,
+        /// Whether a window that only begins inside the map or its left border counts too: sizes then round up.
+        ceil: bool,
+    },
     /// Mean over all pixels of each channel.
     GlobalAvgPool2d,
+    /// y\[before + c, i, j\] = x\[c, i s, j s\], 0 in the channels before and after: a shortcut without parameters to
+    /// a smaller map of more channels (He et al. 2015, section 4.2, option A).
+    Subsample {
+        /// The sizes.
+        spec: SubsampleSpec,
+    },
     /// y = x w^T + b on x flattened in (channel, row, column) order; weight \[units, features\], bias \[units\].
     Dense {
         /// Outputs.

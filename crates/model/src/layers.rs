@@ -229,6 +229,57 @@ impl Block for MaxPool2d {
     layer!("pool");
 }
 
+/// The mean of each window over its pixels inside the map: the border is not counted.
+#[derive(Clone, Debug)]
+pub struct AvgPool2d {
+    kernel: [usize; 2],
+    stride: Option<[usize; 2]>,
+    padding: [usize; 2],
+    ceil: bool,
+    name: Option<String>,
+}
+
+impl AvgPool2d {
+    /// A window of (rows, columns); strides as large as the window, no padding, sizes round down.
+    pub fn new(window: impl Into<Pair>) -> Self {
+        Self { kernel: window.into().0, stride: None, padding: [0, 0], ceil: false, name: None }
+    }
+
+    /// Pixels between neighbouring windows; default: the window's size.
+    pub fn strides(mut self, strides: impl Into<Pair>) -> Self {
+        self.stride = Some(strides.into().0);
+        self
+    }
+
+    /// Border on each side, smaller than the window; default 0.
+    pub fn padding(mut self, padding: impl Into<Pair>) -> Self {
+        self.padding = padding.into().0;
+        self
+    }
+
+    /// Whether sizes round up: the last window may be cut off by the end of the map; default no.
+    pub fn ceil(mut self, ceil: bool) -> Self {
+        self.ceil = ceil;
+        self
+    }
+
+    named!();
+}
+
+impl Block for AvgPool2d {
+    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+        let tag = Tag { identity: None, name: self.own_name(), alias: "pool" };
+        let spec = PoolSpec {
+            kernel: self.kernel,
+            stride: self.stride.unwrap_or(self.kernel),
+            padding: self.padding,
+        };
+        x.layer(tag, Op::AvgPool2d { spec, ceil: self.ceil })
+    }
+
+    layer!("pool");
+}
+
 /// The mean over all pixels of each channel.
 #[derive(Clone, Debug, Default)]
 pub struct GlobalAvgPool2d {

@@ -25,7 +25,9 @@ impl Op {
             Op::BatchNorm { .. } => "batch_norm",
             Op::Relu => "relu",
             Op::MaxPool2d { .. } => "max_pool2d",
+            Op::AvgPool2d { .. } => "avg_pool2d",
             Op::GlobalAvgPool2d => "global_avg_pool2d",
+            Op::Subsample { .. } => "subsample",
             Op::Dense { .. } => "dense",
             Op::Add => "add",
         }
@@ -39,7 +41,9 @@ impl Op {
             | Op::BatchNorm { .. }
             | Op::Relu
             | Op::MaxPool2d { .. }
+            | Op::AvgPool2d { .. }
             | Op::GlobalAvgPool2d
+            | Op::Subsample { .. }
             | Op::Dense { .. } => 1,
             Op::Add => 2,
         }
@@ -50,7 +54,13 @@ impl Op {
     pub fn slots(&mut self, input: ImageShape) -> Vec<Slot<'_>> {
         let slot = |id, suffix, role, dims: &[usize]| Slot { id, suffix, role, dims: dims.to_vec() };
         match self {
-            Op::Input | Op::Relu | Op::MaxPool2d { .. } | Op::GlobalAvgPool2d | Op::Add => Vec::new(),
+            Op::Input
+            | Op::Relu
+            | Op::MaxPool2d { .. }
+            | Op::AvgPool2d { .. }
+            | Op::GlobalAvgPool2d
+            | Op::Subsample { .. }
+            | Op::Add => Vec::new(),
             Op::Conv2d { spec, weight, bias } => {
                 let mut slots =
                     vec![slot(weight, "weight", Role::ConvWeight, &conv_weight_dims(spec, input.c))];
@@ -84,7 +94,9 @@ impl Op {
             | Op::BatchNorm { .. }
             | Op::Relu
             | Op::MaxPool2d { .. }
+            | Op::AvgPool2d { .. }
             | Op::GlobalAvgPool2d
+            | Op::Subsample { .. }
             | Op::Add => 0,
         }
     }

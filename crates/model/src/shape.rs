@@ -2,10 +2,11 @@
 //!
 //! A window of `k` taps, `d` pixels apart, spans `d (k - 1) + 1` pixels; moved by `s` over `n` pixels with `p` zeros
 //! on each side it fits `floor((n + 2p - d (k - 1) - 1) / s) + 1` times (Dumoulin & Visin 2016, "A guide to
-//! convolution arithmetic for deep learning", relationship 15).
+//! convolution arithmetic for deep learning", relationship 15). Where sizes round up, it fits once more if pixels are
+//! left over and it would still begin inside the map or its first border, as in PyTorch's `ceil_mode`.
 
 use crate::error::ModelError;
-use crate::graph::{ConvSpec, Op, PoolSpec};
+use crate::graph::{ConvSpec, Op, PoolSpec, SubsampleSpec};
 
 /// Most values in one image's feature map, and in one parameter: 2^31 - 1, 8 GiB of `f32`. Beyond it, sizes are
 /// typing errors; below it, no product of sizes overflows.
@@ -97,8 +98,10 @@ pub fn output(layer: &str, op: &Op, inputs: &[ImageShape]) -> Result<ImageShape,
             input
         }
         Op::Relu => input,
-        Op::MaxPool2d { spec } => sizes.max_pool(spec)?,
+        Op::MaxPool2d { spec } => sizes.pool(spec, false)?,
+        Op::AvgPool2d { spec, ceil } => sizes.pool(spec, *ceil)?,
         Op::GlobalAvgPool2d => ImageShape::new(input.c, 1, 1),
+        Op::Subsample { spec } => sizes.subsample(spec)?,
         Op::Dense { units, .. } => {
             sizes.positive("units", &[*units])?;
             sizes.bounded("weight", &[*units, input.len()])?;
@@ -143,11 +146,12 @@ impl Sizes<'_> {
             stride: spec.stride,
             padding: spec.padding,
             dilation: spec.dilation,
+            ceil: false,
         })?;
         Ok(ImageShape::new(spec.channels, h, w))
     }
 
-    fn max_pool(&self, spec: &PoolSpec) -> Result<ImageShape, ModelError> {
+    fn pool(&self, spec: &PoolSpec, ceil: bool) -> Result<ImageShape, ModelError> {
         self.positive("pool size", &spec.kernel)?;
         self.positive("strides", &spec.stride)?;
         if spec.padding[0] >= spec.kernel[0] || spec.padding[1] >= spec.kernel[1] {
@@ -162,28 +166,46 @@ impl Sizes<'_> {
             stride: spec.stride,
             padding: spec.padding,
             dilation: [1, 1],
+            ceil,
         })?;
         Ok(ImageShape::new(self.input.c, h, w))
     }
 
+    fn subsample(&self, spec: &SubsampleSpec) -> Result<ImageShape, ModelError> {
+        self.positive("strides", &spec.stride)?;
+        let channels = self.input.c.checked_add(spec.before).and_then(|c| c.checked_add(spec.after));
+        let c = channels.ok_or_else(|| self.too_large("value"))?;
+        Ok(ImageShape::new(c, self.input.h.div_ceil(spec.stride[0]), self.input.w.div_ceil(spec.stride[1])))
+    }
+
     /// Rows and columns of positions that a window can take.
     fn window(&self, window: Window) -> Result<[usize; 2], ModelError> {
-        let too_large =
-            || ModelError::TooLarge { layer: self.layer.to_owned(), what: "value", input: self.input };
+        let too_large = || self.too_large("value");
         let span = window.span().ok_or_else(too_large)?;
+        // rounding up asks for one pixel of the last step only
+        let spare = window.stride.map(|stride| if window.ceil { stride - 1 } else { 0 });
         let mut positions = [0; 2];
         for (axis, size) in [self.input.h, self.input.w].into_iter().enumerate() {
             let padded = window.padding[axis].checked_mul(2).and_then(|padding| padding.checked_add(size));
-            let Some(room) = padded.ok_or_else(too_large)?.checked_sub(span[axis]) else {
+            let padded = padded.and_then(|padded| padded.checked_add(spare[axis])).ok_or_else(too_large)?;
+            let Some(room) = padded.checked_sub(span[axis]) else {
+                let needed = |axis: usize| {
+                    span[axis]
+                        .saturating_sub(window.padding[axis].saturating_mul(2))
+                        .saturating_sub(spare[axis])
+                };
                 return Err(ModelError::Window {
                     layer: self.layer.to_owned(),
                     input: self.input,
                     window: span,
                     padding: window.padding,
-                    smallest: [0, 1].map(|axis| span[axis].saturating_sub(2 * window.padding[axis]).max(1)),
+                    smallest: [0, 1].map(|axis| needed(axis).max(1)),
                 });
             };
             positions[axis] = room / window.stride[axis] + 1;
+            if window.ceil && (positions[axis] - 1) * window.stride[axis] >= size + window.padding[axis] {
+                positions[axis] -= 1;
+            }
         }
         Ok(positions)
     }
@@ -217,8 +239,12 @@ impl Sizes<'_> {
     fn bounded(&self, what: &'static str, dims: &[usize]) -> Result<(), ModelError> {
         match product(dims) {
             Some(_) => Ok(()),
-            None => Err(ModelError::TooLarge { layer: self.layer.to_owned(), what, input: self.input }),
+            None => Err(self.too_large(what)),
         }
+    }
+
+    fn too_large(&self, what: &'static str) -> ModelError {
+        ModelError::TooLarge { layer: self.layer.to_owned(), what, input: self.input }
     }
 }
 
@@ -229,6 +255,8 @@ struct Window {
     stride: [usize; 2],
     padding: [usize; 2],
     dilation: [usize; 2],
+    /// Whether positions round up.
+    ceil: bool,
 }
 
 impl Window {

@@ -4,12 +4,21 @@ use plusx_model::ModelError;
 use plusx_model::block::{Block, Var};
 use plusx_model::containers::{Residual, Sequential};
 use plusx_model::graph::{Graph, ParamId};
-use plusx_model::layers::{BatchNorm, Conv2d, Dense, MaxPool2d};
+use plusx_model::layers::{AvgPool2d, BatchNorm, Conv2d, Dense, MaxPool2d};
 use plusx_model::params::Params;
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
+
+/// A shortcut without parameters.
+struct Skip([usize; 2], usize);
+
+impl Block for Skip {
+    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+        x.subsample((self.0[0], self.0[1]), self.1)
+    }
+}
 
 fn error(block: impl Block, input: &str) -> ModelError {
     trace(&block, input.parse().unwrap(), &mut Names::new()).unwrap_err()
@@ -23,6 +32,9 @@ fn windows_larger_than_the_input() {
         assert!(text.contains(part), "{text}");
     }
     assert!(matches!(error(MaxPool2d::new(4), "1x3x9"), ModelError::Window { .. }));
+    // sizes that round up need one pixel of the last step only
+    let text = error(AvgPool2d::new(4).strides(2).ceil(true), "1x2x9").to_string();
+    assert!(text.contains("pool0") && text.contains("at least 3x3"), "{text}");
 }
 
 #[test]
@@ -61,7 +73,13 @@ fn settings_out_of_range() {
         assert!(matches!(error, ModelError::Setting { .. }), "{error}");
         assert!(error.to_string().starts_with(&alias), "{error}");
     }
-    assert!(matches!(error(MaxPool2d::new(2).padding(2), "3x6x6"), ModelError::Padding { .. }));
+    for pool in
+        [Box::new(MaxPool2d::new(2).padding(2)) as Box<dyn Block>, Box::new(AvgPool2d::new(2).padding(2))]
+    {
+        assert!(matches!(error(pool, "3x6x6"), ModelError::Padding { .. }));
+    }
+    let text = error(Skip([0, 1], 4), "3x6x6").to_string();
+    assert_eq!(text, "skip0_subsample0: expected strides to be at least 1, got 0x1");
 }
 
 #[test]
@@ -77,6 +95,8 @@ fn sizes_beyond_any_machine() {
         let error = error(block, "3x6x6");
         assert!(matches!(error, ModelError::TooLarge { .. }), "{error}");
     }
+    let error = error(Skip([1, 1], usize::MAX), "3x6x6");
+    assert!(matches!(error, ModelError::TooLarge { .. }), "{error}");
     for text in ["1x99999999x99999999", "0x1x1", "1x96", "1x96x96x3", "", "1x-1x3", "axbxc"] {
         assert!(text.parse::<ImageShape>().is_err(), "{text}");
     }

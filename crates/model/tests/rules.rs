@@ -1,10 +1,11 @@
 //! Properties: output sizes against counting windows one by one, and any recipe against the graph's own check.
 
-use plusx_model::block::Block;
+use plusx_model::ModelError;
+use plusx_model::block::{Block, Var};
 use plusx_model::containers::{Residual, Sequential};
 use plusx_model::graph::{Op, Role};
 use plusx_model::init::{Init, initialize};
-use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
+use plusx_model::layers::{Activation, AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
 use plusx_model::random::{INIT, Philox, uniform24};
 use plusx_model::shape::{ImageShape, MAX_VALUES};
 use plusx_model::trace::{Names, trace};
@@ -21,8 +22,28 @@ fn count(size: usize, taps: usize, stride: usize, padding: usize, dilation: usiz
     windows
 }
 
+/// How many windows begin inside the map or its first border and still end in the last step, counted by moving one.
+fn count_up(size: usize, taps: usize, stride: usize, padding: usize) -> usize {
+    let mut windows = 0;
+    let mut start = 0;
+    while start + taps < size + 2 * padding + stride && start < size + padding {
+        windows += 1;
+        start += stride;
+    }
+    windows
+}
+
 fn pair(range: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = (usize, usize)> {
     (range.clone(), range)
+}
+
+/// A shortcut without parameters.
+struct Subsample((usize, usize), usize);
+
+impl Block for Subsample {
+    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+        x.subsample(self.0, self.1)
+    }
 }
 
 /// A layer to be made.
@@ -103,13 +124,43 @@ proptest! {
     }
 
     #[test]
+    fn average_pooling_sizes(
+        (h, w) in pair(1..=40), kernel in pair(1..=7), stride in pair(1..=4), padding in pair(0..=4),
+        ceil: bool,
+    ) {
+        let pool = AvgPool2d::new(kernel).strides(stride).padding(padding).ceil(ceil);
+        let count = |size, taps, stride, padding| match ceil {
+            true => count_up(size, taps, stride, padding),
+            false => count(size, taps, stride, padding, 1),
+        };
+        let rows = count(h, kernel.0, stride.0, padding.0);
+        let columns = count(w, kernel.1, stride.1, padding.1);
+        match trace(&pool, ImageShape::new(3, h, w), &mut Names::new()) {
+            Ok(graph) => prop_assert_eq!(graph.output_shape(), ImageShape::new(3, rows, columns)),
+            Err(_) => prop_assert!(rows * columns == 0 || padding.0 >= kernel.0 || padding.1 >= kernel.1),
+        }
+    }
+
+    #[test]
+    fn subsampling_sizes((h, w) in pair(1..=20), stride in pair(1..=4), c in 1..9usize, channels in 0..20usize) {
+        let graph = trace(&Subsample(stride, channels), ImageShape::new(c, h, w), &mut Names::new()).unwrap();
+        let kept = |size: usize, stride: usize| (0..size).filter(|at| at % stride == 0).count();
+        let shape = ImageShape::new(channels.max(c), kept(h, stride.0), kept(w, stride.1));
+        prop_assert_eq!(graph.output_shape(), shape);
+        prop_assert_eq!(&graph.nodes[1].label, "subsample0_subsample0");
+        graph.check().unwrap();
+    }
+
+    #[test]
     fn no_sizes_panic(
         sizes in prop::array::uniform10(prop_oneof![Just(0), 0..20usize, 0..1_000_000usize, any::<usize>()]),
     ) {
         let [c, h, w, channels, kernel, stride, padding, dilation, groups, units] = sizes;
         let conv = Conv2d::new(channels, kernel).strides(stride).padding(padding).dilation(dilation);
         let pool = MaxPool2d::new(kernel).strides(stride).padding(padding);
-        let net = Sequential::new().add(conv.groups(groups)).add(pool).add(Dense::new(units));
+        let mean = AvgPool2d::new(kernel).strides(stride).padding(padding).ceil(true);
+        let skip = Subsample((stride, stride), channels);
+        let net = Sequential::new().add(skip).add(conv.groups(groups)).add(pool).add(mean).add(Dense::new(units));
         if let Ok(graph) = trace(&net, ImageShape::new(c, h, w), &mut Names::new()) {
             prop_assert!(graph.check().is_ok());
             prop_assert!(graph.nodes.iter().all(|node| node.shape.len() <= MAX_VALUES));

@@ -188,7 +188,12 @@ fn is_flat(graph: &Graph, node: NodeId) -> bool {
     match node.op {
         Op::Dense { .. } => true,
         Op::BatchNorm { .. } | Op::Relu | Op::Add => is_flat(graph, node.inputs[0]),
-        Op::Input | Op::Conv2d { .. } | Op::MaxPool2d { .. } | Op::GlobalAvgPool2d => false,
+        Op::Input
+        | Op::Conv2d { .. }
+        | Op::MaxPool2d { .. }
+        | Op::AvgPool2d { .. }
+        | Op::GlobalAvgPool2d
+        | Op::Subsample { .. } => false,
     }
 }
 

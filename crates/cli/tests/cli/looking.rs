@@ -1,4 +1,4 @@
-//! The commands that look: summary, plan, doctor, bench, eval, predict, data, licenses.
+//! The commands that look: models, summary, plan, doctor, bench, eval, predict, data, licenses.
 
 use crate::program::{Place, SMALL, start};
 use serde_json::Value;
@@ -25,6 +25,54 @@ fn summary_counts_what_the_chapters_network_has() {
     }
     let text = place.ok("summary").stdout;
     assert!(text.contains("11,178,378") && text.contains("318,657,536"), "{text}");
+}
+
+#[test]
+fn models_are_listed_with_what_they_cost() {
+    let place = Place::new();
+    let found = json(&place.ok("models --json").stdout);
+    let rows = found.as_array().expect("a list");
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}"));
+    let resnet50 = serde_json::json!({
+        "name": "resnet50", "params": 25_557_032, "macs": 4_089_184_256_u64,
+        "input": "3x224x224", "classes": 1000, "names": "torchvision",
+    });
+    assert_eq!(*row("resnet50"), resnet50);
+    for (name, input, classes, names) in [
+        ("resnet18-d2l", "1x96x96", 10, "d2l"),
+        ("resnet20", "3x32x32", 10, "plusx"),
+        ("resnet50d", "3x224x224", 1000, "timm"),
+    ] {
+        let row = row(name);
+        assert_eq!(
+            (&row["input"], &row["classes"], &row["names"]),
+            (&input.into(), &classes.into(), &names.into())
+        );
+    }
+    let text = place.ok("models").stdout;
+    assert_eq!(text.lines().count(), rows.len() + 1);
+    assert!(text.contains("25,557,032") && text.contains("4,089,184,256"), "{text}");
+    // an unknown name is answered with all of them
+    let said = place.plusx("summary --model resnet9000");
+    assert!(rows.iter().all(|row| said.stderr.contains(row["name"].as_str().expect("a name"))), "{said:?}");
+}
+
+#[test]
+fn networks_are_shown_as_they_were_made() {
+    let place = Place::new();
+    let found = json(&place.ok("summary --model resnet50 --json").stdout);
+    assert_eq!((&found["input"], &found["total_params"]), (&"3x224x224".into(), &25_557_032.into()));
+    let found = json(&place.ok("summary --model resnet50 --classes 7 --json").stdout);
+    assert_eq!(found["total_params"], 25_557_032 - (1000 - 7) * 2049);
+    for model in ["resnet50", "resnext50_32x4d", "resnet50d", "resnet50v2", "plain34", "resnet110"] {
+        let plan = place.ok(&format!("plan --model {model} --batch-size 1")).stdout;
+        assert!(
+            plan.starts_with("plan: training, batch 1") && plan.contains("dense0 forward"),
+            "{model}: {plan}"
+        );
+    }
+    let said = place.ok("bench train --model resnet20 --input 3x8x8 --batch 2 --steps 1 --json");
+    assert_eq!(json(&said.stdout)["model"], "resnet20");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The walk over a graph's nodes that turns them into values and units.
 
-use plusx_kernels::shape::PoolShape;
+use plusx_kernels::shape::{PoolShape, SubsampleShape};
 use plusx_kernels::{LANES, pitch};
-use plusx_model::graph::{Graph, NodeId, Op};
+use plusx_model::graph::{Graph, Node, NodeId, Op, PoolSpec};
+use plusx_model::shape::ImageShape;
 
 use super::{Lowered, Norm, NormId, Term, Unit, Value, ValueId, View, filter};
 
@@ -90,18 +91,28 @@ impl<'a> Lowering<'a> {
             }
             Op::MaxPool2d { spec } => {
                 let src = self.source(node.inputs[0]);
-                let input = self.done.value(src).shape;
-                let shape = PoolShape {
-                    c: input.c,
-                    h: input.h,
-                    w: input.w,
+                let shape = pool_shape(self.done.value(src).shape, node, spec);
+                self.output(id, src, false, |src, dst| Unit::MaxPool { src, dst, shape });
+            }
+            Op::AvgPool2d { spec, .. } => {
+                let src = self.source(node.inputs[0]);
+                let shape = pool_shape(self.done.value(src).shape, node, spec);
+                self.output(id, src, false, |src, dst| Unit::AvgPool { src, dst, shape });
+            }
+            Op::Subsample { spec } => {
+                let src = self.source(node.inputs[0]);
+                let ImageShape { c, h, w } = self.done.value(src).shape;
+                let shape = SubsampleShape {
+                    c,
+                    h,
+                    w,
                     oh: node.shape.h,
                     ow: node.shape.w,
-                    kernel: spec.kernel,
                     stride: spec.stride,
-                    padding: spec.padding,
+                    before: spec.before,
+                    after: spec.after,
                 };
-                self.output(id, src, false, |src, dst| Unit::MaxPool { src, dst, shape });
+                self.output(id, src, false, |src, dst| Unit::Subsample { src, dst, shape });
             }
             Op::GlobalAvgPool2d => {
                 let src = self.source(node.inputs[0]);
@@ -241,4 +252,10 @@ impl<'a> Lowering<'a> {
         self.done.units.push(unit(src, dst));
         self.done.of_node[node.index()] = Some(dst);
     }
+}
+
+/// Sizes of the pooling `node` of a map of shape `input`.
+fn pool_shape(ImageShape { c, h, w }: ImageShape, node: &Node, spec: PoolSpec) -> PoolShape {
+    let PoolSpec { kernel, stride, padding } = spec;
+    PoolShape { c, h, w, oh: node.shape.h, ow: node.shape.w, kernel, stride, padding }
 }

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use plusx_kernels::conv;
 use plusx_kernels::sum::SEGMENT;
-use plusx_kernels::{elementwise, pool};
+use plusx_kernels::{avg_pool, elementwise, pool, subsample};
 use plusx_model::graph::ParamId;
 
 use super::build::{Builder, only, pick};
@@ -82,7 +82,10 @@ impl Builder<'_> {
             match &lowered.units[index] {
                 Unit::Images(_) | Unit::Norm(_) => {}
                 Unit::Conv { src, dst, filter, .. } => backward.conv(*src, *dst, filter),
-                Unit::MaxPool { .. } | Unit::Average { .. } => backward.pooling(index),
+                Unit::MaxPool { src, dst, .. }
+                | Unit::AvgPool { src, dst, .. }
+                | Unit::Subsample { src, dst, .. }
+                | Unit::Average { src, dst } => backward.map(index, [*src, *dst]),
                 Unit::View(value) => backward.view(*value),
             }
         }
@@ -228,11 +231,8 @@ impl Backward<'_, '_> {
         }
     }
 
-    fn pooling(&mut self, index: usize) {
-        let (src, dst) = match &self.build.lowered.units[index] {
-            Unit::MaxPool { src, dst, .. } | Unit::Average { src, dst } => (*src, *dst),
-            _ => return,
-        };
+    /// Unit `index`, which makes `dst` of `src` without parameters.
+    fn map(&mut self, index: usize, [src, dst]: [ValueId; 2]) {
         if !self.build.value(src).learns {
             return;
         }
@@ -242,6 +242,12 @@ impl Backward<'_, '_> {
         let (kernel, work) = match (&self.build.lowered.units[index], self.build.winners[index]) {
             (Unit::MaxPool { shape, .. }, Some(winner)) => {
                 (pick(pool::MAX_BACKWARD, level, shape), Work::MaxBackward { shape: *shape, g, winner, sink })
+            }
+            (Unit::AvgPool { shape, .. }, _) => {
+                (pick(avg_pool::BACKWARD, level, shape), Work::AvgPoolBackward { shape: *shape, g, sink })
+            }
+            (Unit::Subsample { shape, .. }, _) => {
+                (pick(subsample::BACKWARD, level, shape), Work::SubsampleBackward { shape: *shape, g, sink })
             }
             _ => {
                 let shape = self.build.value(src).map_shape();

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::step::{Access, Step};
+use super::access::Access;
+use super::step::Step;
 use super::{Buffer, Plan, Statistics};
 
 impl fmt::Display for Plan {

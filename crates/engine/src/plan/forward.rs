@@ -1,12 +1,12 @@
 //! The forward half of a plan: one unit after the other, statistics made where the values are, views written by their
 //! first reader.
 
-use plusx_kernels::{elementwise, norm, pool};
+use plusx_kernels::{avg_pool, elementwise, norm, pool, subsample};
 
 use super::build::{Builder, NormBuffers, only, pick};
 use super::convolution::Choice;
 use super::pieces::Pieces;
-use super::step::{FinishRef, Step, SumsRef, Work};
+use super::step::{FinishRef, Kernel, Step, SumsRef, Work};
 use super::{Kind, Statistics};
 use crate::lower::{Filter, NormId, Unit, ValueId};
 
@@ -28,18 +28,27 @@ impl Builder<'_> {
                     });
                     self.winners[index] = winner;
                     let kernel = pick(pool::MAX_FORWARD, self.kernels.level, shape);
-                    let label = format!("{} forward", self.value_label(*dst));
                     let work = Work::MaxForward { shape: *shape, src: source, dst: out, winner };
-                    self.push_plain(label, kernel, self.by_values(*src), work);
+                    self.push_map([*src, *dst], kernel, work);
+                }
+                Unit::AvgPool { src, dst, shape } => {
+                    let (source, out) = (self.source(*src), self.store(*dst));
+                    let kernel = pick(avg_pool::FORWARD, self.kernels.level, shape);
+                    let work = Work::AvgPoolForward { shape: *shape, src: source, dst: out };
+                    self.push_map([*src, *dst], kernel, work);
+                }
+                Unit::Subsample { src, dst, shape } => {
+                    let (source, out) = (self.source(*src), self.store(*dst));
+                    let kernel = pick(subsample::FORWARD, self.kernels.level, shape);
+                    let work = Work::SubsampleForward { shape: *shape, src: source, dst: out };
+                    self.push_map([*src, *dst], kernel, work);
                 }
                 Unit::Average { src, dst } => {
                     let shape = self.value(*src).map_shape();
                     let source = self.source(*src);
                     let out = self.store(*dst);
                     let kernel = pick(pool::AVG_FORWARD, self.kernels.level, &shape);
-                    let label = format!("{} forward", self.value_label(*dst));
-                    let work = Work::AvgForward { shape, src: source, dst: out };
-                    self.push_plain(label, kernel, self.by_values(*src), work);
+                    self.push_map([*src, *dst], kernel, Work::AvgForward { shape, src: source, dst: out });
                 }
                 Unit::Norm(norm) => self.norm_forward(*norm),
                 Unit::View(value) => self.view(*value, index),
@@ -87,6 +96,12 @@ impl Builder<'_> {
             let label = format!("{} load", self.value_label(value));
             self.push_plain(label, only("copy"), self.by_values(value), Work::Load { dst, shape });
         }
+    }
+
+    /// A step that makes value `dst` of value `src`, image by image.
+    fn push_map(&mut self, [src, dst]: [ValueId; 2], kernel: Kernel, work: Work) {
+        let label = format!("{} forward", self.value_label(dst));
+        self.push_plain(label, kernel, self.by_values(src), work);
     }
 
     /// Memory for value `id`.
@@ -184,7 +199,10 @@ impl Builder<'_> {
         let touches = |unit: &Unit| match unit {
             Unit::Norm(norm) => self.lowered.norm(*norm).input == id,
             Unit::Conv { src, raw, dst, .. } => *src == id || self.added(*dst, *raw) == Some(id),
-            Unit::MaxPool { src, .. } | Unit::Average { src, .. } => *src == id,
+            Unit::MaxPool { src, .. }
+            | Unit::AvgPool { src, .. }
+            | Unit::Subsample { src, .. }
+            | Unit::Average { src, .. } => *src == id,
             Unit::View(view) => {
                 self.value(*view).view.is_some_and(|view| view.terms().any(|t| t.value == id))
             }

@@ -80,7 +80,10 @@ impl Backward<'_, '_> {
             && value.learns
             && match self.build.lowered.units[value.unit] {
                 Unit::Conv { .. } => true,
-                Unit::MaxPool { .. } | Unit::Average { .. } => term.norm.is_none(),
+                Unit::MaxPool { .. }
+                | Unit::AvgPool { .. }
+                | Unit::Subsample { .. }
+                | Unit::Average { .. } => term.norm.is_none(),
                 Unit::Images(_) | Unit::Norm(_) | Unit::View(_) => false,
             }
     }

@@ -5,6 +5,7 @@
 //! [`backward`] (with [`gradient`]) emit steps over buffers, [`memory`] gives the buffers their place. Thread count and timing have no
 //! part in it.
 
+mod access;
 mod backward;
 mod build;
 mod convolution;

@@ -1,8 +1,10 @@
-//! Elementwise steps, poolings and statistics: pieces are images.
+//! Elementwise steps, poolings, subsamplings and statistics: pieces are images.
 
+use plusx_kernels::avg_pool;
 use plusx_kernels::elementwise::{self, EvaluateArgs, SinkArgs};
 use plusx_kernels::norm::{self, StatsArgs};
 use plusx_kernels::pool::{self, AvgBackwardArgs, AvgForwardArgs, MaxBackwardArgs, MaxForwardArgs};
+use plusx_kernels::subsample;
 
 use super::memory::{Memory, part};
 use crate::plan::IMAGES;
@@ -113,6 +115,58 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),
                     winner: part(winner, &piece.images, batch),
+                    sink: sink.part(&piece),
+                });
+            });
+        }
+        Work::AvgPoolForward { shape, src, dst } => {
+            let src = memory.source(src);
+            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (avg_pool::FORWARD[entry].run)(avg_pool::ForwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    src: src.part(&piece.images),
+                    dst: dst.take(piece.row, piece.column),
+                });
+            });
+        }
+        Work::AvgPoolBackward { shape, g, sink } => {
+            let g = memory.read(*g);
+            let sink = memory.sink(sink, shape.h * shape.w, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (avg_pool::BACKWARD[entry].run)(avg_pool::BackwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    g: part(g, &piece.images, batch),
+                    sink: sink.part(&piece),
+                });
+            });
+        }
+        Work::SubsampleForward { shape, src, dst } => {
+            let src = memory.source(src);
+            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (subsample::FORWARD[entry].run)(subsample::ForwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    src: src.part(&piece.images),
+                    dst: dst.take(piece.row, piece.column),
+                });
+            });
+        }
+        Work::SubsampleBackward { shape, g, sink } => {
+            let g = memory.read(*g);
+            let sink = memory.sink(sink, shape.h * shape.w, &pieces);
+            pool.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (subsample::BACKWARD[entry].run)(subsample::BackwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    g: part(g, &piece.images, batch),
                     sink: sink.part(&piece),
                 });
             });

@@ -61,6 +61,10 @@ fn run_step(plan: &Plan, step: &Step, machine: &mut Machine<'_>, batch: &mut Bat
         | Work::Sink { .. }
         | Work::MaxForward { .. }
         | Work::MaxBackward { .. }
+        | Work::AvgPoolForward { .. }
+        | Work::AvgPoolBackward { .. }
+        | Work::SubsampleForward { .. }
+        | Work::SubsampleBackward { .. }
         | Work::AvgForward { .. }
         | Work::AvgBackward { .. } => map::run(step, memory, pool),
         Work::Shifts { .. }

@@ -179,6 +179,17 @@ impl<R: Real> Interpreter<'_, R> {
                 });
                 y
             }
+            Op::AvgPool2d { .. } => {
+                let counts = counts(node, input, self.n);
+                let mut y = vec![R::of(0.0); self.n * node.shape.len()];
+                windows(node, input, self.n, |to, from| y[to] += x[from]);
+                y.iter().zip(counts).map(|(y, count)| *y / R::of(count)).collect()
+            }
+            Op::Subsample { .. } => {
+                let mut y = vec![R::of(0.0); self.n * node.shape.len()];
+                kept(node, input, self.n, |to, from| y[to] = x[from]);
+                y
+            }
             Op::GlobalAvgPool2d => {
                 let mut y = vec![R::of(0.0); self.n * node.shape.len()];
                 for (index, x) in x.iter().enumerate() {
@@ -253,6 +264,11 @@ impl<R: Real> Interpreter<'_, R> {
                     }
                 }
             }
+            Op::AvgPool2d { .. } => {
+                let counts = counts(node, input, self.n);
+                windows(node, input, self.n, |to, from| dx[from] += dy[to] / R::of(counts[to]));
+            }
+            Op::Subsample { .. } => kept(node, input, self.n, |to, from| dx[from] = dy[to]),
             Op::GlobalAvgPool2d => {
                 for (index, dx) in dx.iter_mut().enumerate() {
                     *dx = dy[index / input.len() * input.c + index % input.c] / R::of(input.pixels() as f64);
@@ -337,7 +353,7 @@ fn taps(node: &Node, input: ImageShape, n: usize, mut multiply: impl FnMut(usize
 
 /// Every input that a pooling window sees, in row-major order: index of the output, of the input.
 fn windows(node: &Node, input: ImageShape, n: usize, mut see: impl FnMut(usize, usize)) {
-    let Op::MaxPool2d { spec } = node.op else { return };
+    let (Op::MaxPool2d { spec } | Op::AvgPool2d { spec, .. }) = node.op else { return };
     let output = node.shape;
     for image in 0..n {
         for (oh, ow, c) in positions(output) {
@@ -353,6 +369,26 @@ fn windows(node: &Node, input: ImageShape, n: usize, mut see: impl FnMut(usize, 
                     see(to, ((image * input.h + h) * input.w + w) * input.c + c);
                 }
             }
+        }
+    }
+}
+
+/// How many inputs each pooling window sees.
+fn counts(node: &Node, input: ImageShape, n: usize) -> Vec<f64> {
+    let mut counts = vec![0.0; n * node.shape.len()];
+    windows(node, input, n, |to, _| counts[to] += 1.0);
+    counts
+}
+
+/// Every value that a subsampling keeps: index of the output, of the input.
+fn kept(node: &Node, input: ImageShape, n: usize, mut keep: impl FnMut(usize, usize)) {
+    let Op::Subsample { spec } = node.op else { return };
+    let output = node.shape;
+    for image in 0..n {
+        for (h, w, c) in positions(ImageShape::new(input.c, output.h, output.w)) {
+            let to = ((image * output.h + h) * output.w + w) * output.c + spec.before + c;
+            let from = (image * input.h + h * spec.stride[0]) * input.w + w * spec.stride[1];
+            keep(to, from * input.c + c);
         }
     }
 }

@@ -4,9 +4,10 @@ use plusx_model::ModelError;
 use plusx_model::block::{Block, Var};
 use plusx_model::containers::{Residual, Sequential};
 use plusx_model::graph::{Graph, RunningVariance};
-use plusx_model::layers::{BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
+use plusx_model::layers::{AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
+use plusx_model::zoo;
 
 /// A network written as a function.
 struct Net<F>(F);
@@ -42,6 +43,8 @@ pub(crate) fn all() -> Vec<(&'static str, Graph)> {
     let mut all = plain();
     all.extend(sums());
     all.extend(shared());
+    all.extend(shortcuts());
+    all.extend(zoo());
     all
 }
 
@@ -284,5 +287,88 @@ fn shared() -> Vec<(&'static str, Graph)> {
             block.push(conv(6)).push(BatchNorm::new()).push(Residual::new(6));
             net((1, 6, 6), move |x| head(block.forward(x)?))
         }),
+    ]
+}
+
+/// Poolings and subsamplings of everything that can be in front of them, read by everything that can be behind.
+fn shortcuts() -> Vec<(&'static str, Graph)> {
+    vec![
+        (
+            "windows averaged, images first",
+            net((2, 9, 7), |x| {
+                let y = AvgPool2d::new(2).ceil(true).forward(x)?;
+                let y = AvgPool2d::new(3).strides(2).padding(1).forward(conv(6).forward(y)?)?;
+                // a batch norm of means of means would divide by next to nothing
+                let y = BatchNorm::new().forward(conv(6).forward(y)?)?.relu();
+                head(AvgPool2d::new(2).strides(1).ceil(true).forward(y)?)
+            }),
+        ),
+        (
+            "average of bn and relu, many taps",
+            net((2, 9, 9), |x| {
+                let y = BatchNorm::new().forward(conv(17).forward(x)?)?.relu();
+                let y = AvgPool2d::new((9, 8)).strides((4, 5)).padding((4, 3)).forward(y)?;
+                head(conv(5).forward(y)?.relu())
+            }),
+        ),
+        (
+            "pooled shortcut",
+            net((3, 7, 5), |x| {
+                let y = conv(6).forward(x)?.relu();
+                let z = BatchNorm::new().forward(conv(18).strides(2).forward(y)?)?;
+                let s = Conv2d::new(18, 1).bias(false);
+                let s = s.forward(AvgPool2d::new(2).ceil(true).forward(y)?)?;
+                head((z + BatchNorm::new().forward(s)?)?.relu())
+            }),
+        ),
+        (
+            "padded shortcut",
+            net((3, 7, 6), |x| {
+                let y = BatchNorm::new().forward(conv(6).forward(x)?)?.relu();
+                let z = BatchNorm::new().forward(conv(37).strides(2).forward(y)?)?;
+                let y = (z + y.subsample(2, 37)?)?.relu();
+                let z = BatchNorm::new().forward(conv(40).strides((1, 3)).forward(y)?)?;
+                head((z + y.subsample((1, 3), 40)?)?.relu())
+            }),
+        ),
+        (
+            "images subsampled, and everything after",
+            net((2, 6, 5), |x| {
+                let y = conv(7).forward(x.subsample((1, 2), 5)?)?;
+                let y = BatchNorm::new().forward(y)?.relu().subsample(1, 19)?;
+                head(((y + y.subsample(1, 3)?)?.subsample((2, 1), 20)?).relu())
+            }),
+        ),
+        (
+            "subsampled and pooled, added",
+            net((3, 6, 6), |x| {
+                let y = conv(6).forward(x)?;
+                let a = y.relu().subsample(2, 6)?;
+                let b = AvgPool2d::new(2).forward(y)?;
+                head((a + b)?.relu())
+            }),
+        ),
+    ]
+}
+
+/// The zoo's kinds of units, with few channels; sizes at which no ReLU has an input within rounding of 0.
+fn zoo() -> Vec<(&'static str, Graph)> {
+    let narrow = |name: &'static str, (width, size): (usize, usize)| {
+        let mut spec = zoo::Spec { width, stages: &[1, 1], ..*zoo::find(name).unwrap() };
+        if let zoo::Unit::Bottleneck { groups, base, .. } = &mut spec.unit {
+            (*groups, *base) = (groups.div_ceil(16), 32);
+        }
+        let net = spec.build(zoo::ZooOptions { classes: 4 });
+        (name, trace(&net, ImageShape::new(3, size, size - 1), &mut Names::new()).unwrap())
+    };
+    vec![
+        narrow("resnet18", (4, 17)),
+        narrow("resnext50_32x4d", (4, 17)),
+        narrow("resnet50d", (4, 19)),
+        narrow("resnet20", (6, 7)),
+        narrow("plain20", (6, 7)),
+        narrow("resnet18v2", (4, 17)),
+        narrow("resnet50v2", (4, 15)),
+        narrow("resnet18-d2lzh", (4, 7)),
     ]
 }

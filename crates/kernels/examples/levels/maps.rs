@@ -1,6 +1,7 @@
-//! Everything that works pixel by pixel, and the update: elementwise, statistics, pools, SGD.
+//! Everything that works pixel by pixel, and the update: elementwise, statistics, pools, subsampling, SGD.
 
 use plusx_kernels::args::Sums;
+use plusx_kernels::avg_pool;
 use plusx_kernels::elementwise::{EVALUATE, EvaluateArgs, SINK, SinkArgs};
 use plusx_kernels::norm::{STATS, StatsArgs};
 use plusx_kernels::pool::{
@@ -8,7 +9,8 @@ use plusx_kernels::pool::{
     MaxForwardArgs,
 };
 use plusx_kernels::sgd::{SgdArgs, SgdStep, UPDATE};
-use plusx_kernels::shape::{MapShape, PoolShape};
+use plusx_kernels::shape::{MapShape, PoolShape, SubsampleShape};
+use plusx_kernels::subsample;
 use plusx_kernels::view::RowsMut;
 use plusx_kernels::{pitch, select};
 
@@ -34,7 +36,11 @@ pub(crate) fn all(report: &mut Report) {
         let out = |x: usize| (x + 2 * padding - kernel) / stride + 1;
         let (kernel, stride, padding) = ([kernel; 2], [stride; 2], [padding; 2]);
         let [h, w] = size;
-        max_pool(report, &PoolShape { c, h, w, oh: out(h), ow: out(w), kernel, stride, padding });
+        let shape = PoolShape { c, h, w, oh: out(h), ow: out(w), kernel, stride, padding };
+        max_pool(report, &shape);
+        avg_pool(report, &shape);
+        let (oh, ow) = (h.div_ceil(stride[0]), w.div_ceil(stride[1]));
+        subsample(report, &SubsampleShape { c, h, w, oh, ow, stride, before: c / 2, after: c - c / 2 });
     }
     update(report);
 }
@@ -148,6 +154,60 @@ fn max_pool(report: &mut Report, shape: &PoolShape) {
                 let own = part.start * size..part.end * size;
                 let (g, winner) = (&g[own.clone()], &winner[own]);
                 run(MaxBackwardArgs { shape, images: part.len(), g, winner, sink });
+            })
+        });
+    }
+}
+
+fn avg_pool(report: &mut Report, shape: &PoolShape) {
+    let (mut random, images, pitch) = (Random(shape.c as u64), 3, pitch(shape.c));
+    let maps = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let (size, [kernel, _], [stride, _]) = (shape.oh * shape.ow * pitch, shape.kernel, shape.stride);
+    let case = format!("c={} {}x{} kernel={kernel} stride={stride} n={images}", shape.c, shape.h, shape.w);
+    for form in [0, 15] {
+        report.check(avg_pool::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
+            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+                let mut dst = vec![f32::NAN; part.len() * size];
+                let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
+                let src = maps.source(form, part);
+                run(avg_pool::ForwardArgs { shape, images: part.len(), src, dst: rows });
+                hash.singles(&dst)
+            })
+        });
+    }
+    let g = random.map(images * shape.oh * shape.ow, shape.c, pitch);
+    for form in 0..12 {
+        report.check(avg_pool::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
+            into_sink(&maps, (form, images, pieces), |part, sink| {
+                let g = &g[part.start * size..part.end * size];
+                run(avg_pool::BackwardArgs { shape, images: part.len(), g, sink });
+            })
+        });
+    }
+}
+
+fn subsample(report: &mut Report, shape: &SubsampleShape) {
+    let (mut random, images, k_pitch) = (Random(shape.c as u64), 3, shape.k_pitch());
+    let maps = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let size = shape.oh * shape.ow * k_pitch;
+    let case = format!("c={} {}x{} stride={} n={images}", shape.c, shape.h, shape.w, shape.stride[0]);
+    for form in [0, 15] {
+        report.check(subsample::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
+            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+                let mut dst = vec![f32::NAN; part.len() * size];
+                let rows = RowsMut::new(&mut dst, k_pitch, 0, k_pitch);
+                let src = maps.source(form, part);
+                run(subsample::ForwardArgs { shape, images: part.len(), src, dst: rows });
+                hash.singles(&dst)
+            })
+        });
+    }
+    let g = random.map(images * shape.oh * shape.ow, shape.before + shape.c + shape.after, k_pitch);
+    for form in 0..12 {
+        report.check(subsample::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
+            into_sink(&maps, (form, images, pieces), |part, sink| {
+                let g = &g[part.start * size..part.end * size];
+                run(subsample::BackwardArgs { shape, images: part.len(), g, sink });
             })
         });
     }

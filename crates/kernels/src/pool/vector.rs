@@ -16,19 +16,12 @@
 //! Accepted: a source is evaluated once per window that sees it (2.25 times for 3x3 windows at stride 2), which costs
 //! less than storing it.
 
+use super::windows::{Windows, inside};
 use super::{AvgBackwardArgs, AvgForwardArgs, MaxBackwardArgs, MaxForwardArgs};
 use crate::args::SUM_RUN;
 use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear, run_end};
-use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::{LANES, pitch};
-
-/// The taps `first..end` of a window that lie inside the map, along one axis; `origin` is the window's start plus
-/// the padding.
-#[inline(always)]
-fn inside(origin: usize, padding: usize, kernel: usize, size: usize) -> (usize, usize) {
-    (padding.saturating_sub(origin), kernel.min(size + padding - origin))
-}
 
 pub(super) struct MaxForwardKernel<'a>(pub(super) MaxForwardArgs<'a>);
 
@@ -111,31 +104,6 @@ unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxForwardArgs<'_>, [image, oy]: [u
     }
 }
 
-/// The windows that hold one pixel, along one axis: `first..end`, and the pixel's position in the first.
-#[derive(Clone, Copy)]
-struct Windows {
-    first: usize,
-    end: usize,
-    position: usize,
-}
-
-impl Windows {
-    #[inline(always)]
-    fn of(pixel: usize, shape: &PoolShape, axis: usize) -> Self {
-        let outputs = [shape.oh, shape.ow][axis];
-        let [kernel, stride] = [shape.kernel[axis], shape.stride[axis]];
-        let padded = pixel + shape.padding[axis];
-        let first = (padded + 1).saturating_sub(kernel).div_ceil(stride);
-        let end = outputs.min(padded / stride + 1);
-        // a stride larger than the kernel leaves pixels that no window holds
-        if first < end {
-            Self { first, end, position: padded - first * stride }
-        } else {
-            Self { first: 0, end: 0, position: 0 }
-        }
-    }
-}
-
 pub(super) struct MaxBackwardKernel<'a>(pub(super) MaxBackwardArgs<'a>);
 
 impl Kernel for MaxBackwardKernel<'_> {
@@ -147,7 +115,7 @@ impl Kernel for MaxBackwardKernel<'_> {
         args.check();
         let shape = *args.shape;
         let (pitch, pixels) = (pitch(shape.c), shape.h * shape.w);
-        let mut windows = [[Windows { first: 0, end: 0, position: 0 }; 2]; SUM_RUN];
+        let mut windows = [[Windows::NONE; 2]; SUM_RUN];
         for image in 0..args.images {
             if let Some((_, sums)) = &mut args.sink.sums {
                 clear(sums, image);

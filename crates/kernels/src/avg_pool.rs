@@ -1,0 +1,252 @@
+//! Average pooling: the mean of each window over its pixels inside the map.
+//!
+//! **Forward**: y\[o\] = sum of z\[i\] over the window's taps inside the map / their number n\[o\], z = the evaluated
+//! source. Windows that hang over the border of the map, or over its end where sizes round up, count what they hold.
+//! **Backward**: dz\[i\] = sum of dy\[o\] / n\[o\] over the windows o that hold i, in row-major order, gathered for every
+//! input pixel, so each is written once, gated and summed on the way ([`Sink`]).
+//! **Saved**: nothing.
+//! **Numerics**: one `f32` chain over a window in row-major order, times the rounded 1 / n\[o\].
+//! **Kernels**: `avx512`, `avx2`, `portable` for windows of at most 64 taps, the longest chain of the sum rule
+//! ([`SUM_RUN`]); `reference`. They are bound by memory and as simple as can be: networks have three of them.
+
+use crate::args::{SUM_RUN, Sink, Source};
+use crate::elementwise::{SinkWriter, evaluate};
+use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear};
+use crate::pool::windows::{self, Windows, inside};
+use crate::shape::PoolShape;
+use crate::simd::{Isa, Kernel};
+use crate::table::table;
+use crate::view::RowsMut;
+use crate::{Entry, LANES, check, pitch};
+
+/// Arguments of [`Forward`].
+#[derive(Debug)]
+pub struct ForwardArgs<'a> {
+    /// The sizes; every window must touch the map.
+    pub shape: &'a PoolShape,
+    /// How many images the piece has.
+    pub images: usize,
+    /// What is pooled.
+    pub src: Source<'a>,
+    /// `images * oh * ow` rows of all channels.
+    pub dst: RowsMut<'a, f32>,
+}
+
+/// Arguments of [`Backward`].
+#[derive(Debug)]
+pub struct BackwardArgs<'a> {
+    /// The sizes.
+    pub shape: &'a PoolShape,
+    /// How many images the piece has.
+    pub images: usize,
+    /// Gradient at the pool's output.
+    pub g: &'a [f32],
+    /// Where the gradient of the pooled value goes: all channels.
+    pub sink: Sink<'a>,
+}
+
+/// Mean of each window.
+pub type Forward = fn(ForwardArgs<'_>);
+/// Gradient of the pooled value.
+pub type Backward = fn(BackwardArgs<'_>);
+
+/// Mean of each window.
+pub const FORWARD: &[Entry<PoolShape, Forward>] =
+    table!("avg_pool_forward", short, ForwardKernel, forward_reference);
+
+/// Gradient of the pooled value.
+pub const BACKWARD: &[Entry<PoolShape, Backward>] =
+    table!("avg_pool_backward", short, BackwardKernel, backward_reference);
+
+/// Whether a window is one chain of the sum rule.
+fn short(shape: &PoolShape) -> bool {
+    shape.kernel[0].saturating_mul(shape.kernel[1]) <= SUM_RUN
+}
+
+impl ForwardArgs<'_> {
+    #[track_caller]
+    fn check(&self) {
+        let (shape, pitch) = (self.shape, pitch(self.shape.c));
+        windows::check(shape);
+        check::source(&self.src, self.images * shape.h * shape.w, pitch);
+        let rows = self.images * shape.oh * shape.ow;
+        assert!(
+            self.dst.rows() == rows && self.dst.width() == pitch,
+            "destination of {rows} rows, pitch {pitch}"
+        );
+    }
+}
+
+impl BackwardArgs<'_> {
+    #[track_caller]
+    fn check(&self) {
+        let (shape, pitch) = (self.shape, pitch(self.shape.c));
+        windows::check(shape);
+        check::map(self.g, self.images * shape.oh * shape.ow, pitch);
+        check::sink(&self.sink, [self.images, shape.h * shape.w], pitch);
+    }
+}
+
+/// 1 / n of output (`oy`, `ox`).
+#[inline(always)]
+fn share(shape: &PoolShape, [oy, ox]: [usize; 2]) -> f32 {
+    let (top, bottom) = inside(oy * shape.stride[0], shape.padding[0], shape.kernel[0], shape.h);
+    let (left, right) = inside(ox * shape.stride[1], shape.padding[1], shape.kernel[1], shape.w);
+    1.0 / ((bottom - top) * (right - left)) as f32
+}
+
+struct ForwardKernel<'a>(ForwardArgs<'a>);
+
+impl Kernel for ForwardKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let (shape, pitch) = (*args.shape, pitch(args.shape.c));
+        for output in 0..args.images * shape.oh * shape.ow {
+            let (image, at) = (output / (shape.oh * shape.ow), output % (shape.oh * shape.ow));
+            let [top, left] = [at / shape.ow * shape.stride[0], at % shape.ow * shape.stride[1]];
+            let (ky_first, ky_end) = inside(top, shape.padding[0], shape.kernel[0], shape.h);
+            let (kx_first, kx_end) = inside(left, shape.padding[1], shape.kernel[1], shape.w);
+            let share = isa.splat(share(&shape, [at / shape.ow, at % shape.ow]));
+            let row = args.dst.row(output);
+            let mut channel = 0;
+            while channel < pitch {
+                // SAFETY: `check` compared every slice with the sizes; taps inside the map are pixels of the image, and
+                // the pitch is whole vectors.
+                unsafe {
+                    let src = SourceLanes::new(isa, &args.src, channel);
+                    let mut sum = isa.zero();
+                    for ky in ky_first..ky_end {
+                        let line = (image * shape.h + top + ky - shape.padding[0]) * shape.w;
+                        for kx in kx_first..kx_end {
+                            sum = isa.add(sum, src.at((line + left + kx - shape.padding[1]) * pitch));
+                        }
+                    }
+                    isa.store(row[channel..channel + LANES].as_mut_ptr(), isa.mul(sum, share));
+                }
+                channel += LANES;
+            }
+        }
+    }
+}
+
+struct BackwardKernel<'a>(BackwardArgs<'a>);
+
+impl Kernel for BackwardKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let shape = *args.shape;
+        let (pitch, pixels) = (pitch(shape.c), shape.h * shape.w);
+        let mut windows = [[Windows::NONE; 2]; SUM_RUN];
+        for image in 0..args.images {
+            if let Some((_, sums)) = &mut args.sink.sums {
+                clear(sums, image);
+            }
+            let mut pieces = Pieces::new(pixels, pitch);
+            while let Some(Piece { start, end, channel }) = pieces.next() {
+                if channel == 0 {
+                    for pixel in start..end {
+                        windows[pixel - start] = [
+                            Windows::of(pixel / shape.w, &shape, 0),
+                            Windows::of(pixel % shape.w, &shape, 1),
+                        ];
+                    }
+                }
+                // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
+                unsafe {
+                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    for pixel in start..end {
+                        let sum = gather(isa, (args.g, &shape), [image, channel], &windows[pixel - start]);
+                        lanes.put([image * pixels + pixel, pitch], Some(sum));
+                    }
+                    lanes.finish(&mut args.sink, [image, channel]);
+                }
+            }
+        }
+    }
+}
+
+/// The gradient that reaches sixteen channels of one pixel through its windows.
+///
+/// # Safety
+/// `g` must be a map of the pool's output, the windows must exist, `channel + 16` must not exceed the pitch.
+#[inline(always)]
+unsafe fn gather<I: Isa>(
+    isa: I,
+    (g, shape): (&[f32], &PoolShape),
+    [image, channel]: [usize; 2],
+    [vertical, horizontal]: &[Windows; 2],
+) -> I::V {
+    let mut sum = isa.zero();
+    for oy in vertical.first..vertical.end {
+        for ox in horizontal.first..horizontal.end {
+            let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch(shape.c) + channel;
+            // SAFETY: promised by the caller.
+            let g = unsafe { isa.load(g.as_ptr().add(index)) };
+            sum = isa.add(sum, isa.mul(g, isa.splat(share(shape, [oy, ox]))));
+        }
+    }
+    sum
+}
+
+/// The rows (`axis` 0) or columns of the map that output `o` sees.
+fn seen(shape: &PoolShape, axis: usize, o: usize) -> std::ops::Range<usize> {
+    let (start, size) = (o * shape.stride[axis], [shape.h, shape.w][axis]);
+    let end = start.saturating_add(shape.kernel[axis]).saturating_sub(shape.padding[axis]);
+    start.saturating_sub(shape.padding[axis])..end.min(size)
+}
+
+fn forward_reference(mut args: ForwardArgs<'_>) {
+    args.check();
+    let (shape, pitch) = (args.shape, pitch(args.shape.c));
+    for output in 0..args.images * shape.oh * shape.ow {
+        let (image, at) = (output / (shape.oh * shape.ow), output % (shape.oh * shape.ow));
+        let (rows, columns) = (seen(shape, 0, at / shape.ow), seen(shape, 1, at % shape.ow));
+        for (lane, dst) in args.dst.row(output).iter_mut().enumerate() {
+            let mut sum = 0.0;
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    let pixel = (image * shape.h + y) * shape.w + x;
+                    sum += evaluate(&args.src, pixel * pitch + lane, lane);
+                }
+            }
+            *dst = (sum / (rows.len() * columns.len()) as f64) as f32;
+        }
+    }
+}
+
+fn backward_reference(mut args: BackwardArgs<'_>) {
+    args.check();
+    let (shape, pitch) = (args.shape, pitch(args.shape.c));
+    let (pixels, outputs) = (shape.h * shape.w, shape.oh * shape.ow);
+    // no window before these starts late enough, none after them early enough
+    let near = |axis: usize, at: usize, count: usize| {
+        let padded = at + shape.padding[axis];
+        let first = (padded + 1).saturating_sub(shape.kernel[axis]) / shape.stride[axis];
+        (first..count.min(padded / shape.stride[axis] + 1))
+            .filter(move |o| seen(shape, axis, *o).contains(&at))
+    };
+    let mut writer = SinkWriter::new(&mut args.sink, pixels);
+    for image in 0..args.images {
+        for pixel in 0..pixels {
+            for lane in 0..pitch {
+                let mut sum = 0.0;
+                for oy in near(0, pixel / shape.w, shape.oh) {
+                    for ox in near(1, pixel % shape.w, shape.ow) {
+                        let count = seen(shape, 0, oy).len() * seen(shape, 1, ox).len();
+                        let g = args.g[(image * outputs + oy * shape.ow + ox) * pitch + lane];
+                        sum += f64::from(g) / count as f64;
+                    }
+                }
+                writer.put([image, pixel, lane], sum);
+            }
+        }
+    }
+}

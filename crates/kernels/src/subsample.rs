@@ -1,0 +1,203 @@
+//! Subsampling: every s-th pixel, channels of zeros on both sides: the shortcut without parameters.
+//!
+//! **Forward**: y\[before + c, i, j\] = z\[c, i s, j s\], z = the evaluated source; 0 in the channels before and after.
+//! **Backward**: dz\[c, i s, j s\] = dy\[before + c, i, j\], 0 at the pixels between, gated and summed on the way
+//! ([`Sink`]).
+//! **Saved**: nothing.
+//! **Numerics**: exact in the evaluated source.
+//! **Kernels**: `avx512`, `avx2`, `portable`, `reference`. `before` need not be whole vectors, so lanes go through memory on
+//! their way; networks have two of these, on their smallest maps.
+
+use crate::args::{Sink, Source};
+use crate::elementwise::{SinkWriter, evaluate};
+use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear};
+use crate::shape::SubsampleShape;
+use crate::simd::{Isa, Kernel};
+use crate::table::table;
+use crate::view::RowsMut;
+use crate::{Entry, LANES, check, pitch};
+
+/// Arguments of [`Forward`].
+#[derive(Debug)]
+pub struct ForwardArgs<'a> {
+    /// The sizes.
+    pub shape: &'a SubsampleShape,
+    /// How many images the piece has.
+    pub images: usize,
+    /// What is subsampled.
+    pub src: Source<'a>,
+    /// `images * oh * ow` rows of all output channels.
+    pub dst: RowsMut<'a, f32>,
+}
+
+/// Arguments of [`Backward`].
+#[derive(Debug)]
+pub struct BackwardArgs<'a> {
+    /// The sizes.
+    pub shape: &'a SubsampleShape,
+    /// How many images the piece has.
+    pub images: usize,
+    /// Gradient at the output.
+    pub g: &'a [f32],
+    /// Where the gradient of the input goes: all channels.
+    pub sink: Sink<'a>,
+}
+
+/// Every s-th pixel.
+pub type Forward = fn(ForwardArgs<'_>);
+/// Gradient of the input.
+pub type Backward = fn(BackwardArgs<'_>);
+
+/// Every s-th pixel.
+pub const FORWARD: &[Entry<SubsampleShape, Forward>] =
+    table!("subsample_forward", |_| true, ForwardKernel, forward_reference);
+
+/// Gradient of the input.
+pub const BACKWARD: &[Entry<SubsampleShape, Backward>] =
+    table!("subsample_backward", |_| true, BackwardKernel, backward_reference);
+
+#[track_caller]
+fn check_sizes(shape: &SubsampleShape) {
+    let [vertical, horizontal] = shape.stride;
+    assert!(vertical > 0 && horizontal > 0, "strides of {shape:?}");
+    let fits = shape.oh == shape.h.div_ceil(vertical) && shape.ow == shape.w.div_ceil(horizontal);
+    assert!(fits, "output sizes of {shape:?}");
+}
+
+impl ForwardArgs<'_> {
+    #[track_caller]
+    fn check(&self) {
+        let (shape, k_pitch) = (self.shape, self.shape.k_pitch());
+        check_sizes(shape);
+        check::source(&self.src, self.images * shape.h * shape.w, pitch(shape.c));
+        let rows = self.images * shape.oh * shape.ow;
+        assert!(
+            self.dst.rows() == rows && self.dst.width() == k_pitch,
+            "destination of {rows} rows, pitch {k_pitch}"
+        );
+    }
+}
+
+impl BackwardArgs<'_> {
+    #[track_caller]
+    fn check(&self) {
+        let shape = self.shape;
+        check_sizes(shape);
+        check::map(self.g, self.images * shape.oh * shape.ow, shape.k_pitch());
+        check::sink(&self.sink, [self.images, shape.h * shape.w], pitch(shape.c));
+    }
+}
+
+/// The input pixel that output pixel `at` of `image` is, counted over the batch.
+#[inline(always)]
+fn source_pixel(shape: &SubsampleShape, image: usize, at: usize) -> usize {
+    let [y, x] = [at / shape.ow * shape.stride[0], at % shape.ow * shape.stride[1]];
+    (image * shape.h + y) * shape.w + x
+}
+
+/// The output pixel that input pixel `at` of `image` becomes, counted over the batch, if it is kept.
+#[inline(always)]
+fn output_pixel(shape: &SubsampleShape, image: usize, at: usize) -> Option<usize> {
+    let [y, x] = [at / shape.w, at % shape.w];
+    if y % shape.stride[0] != 0 || x % shape.stride[1] != 0 {
+        return None;
+    }
+    Some((image * shape.oh + y / shape.stride[0]) * shape.ow + x / shape.stride[1])
+}
+
+struct ForwardKernel<'a>(ForwardArgs<'a>);
+
+impl Kernel for ForwardKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let (shape, pitch, outputs) = (*args.shape, pitch(args.shape.c), args.shape.oh * args.shape.ow);
+        for output in 0..args.images * outputs {
+            let pixel = source_pixel(&shape, output / outputs, output % outputs);
+            let row = args.dst.row(output);
+            row[..shape.before].fill(0.0);
+            row[shape.before + shape.c..].fill(0.0);
+            let mut channel = 0;
+            while channel < pitch {
+                // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
+                let lanes =
+                    unsafe { isa.to_array(SourceLanes::new(isa, &args.src, channel).at(pixel * pitch)) };
+                let count = LANES.min(shape.c - channel);
+                row[shape.before + channel..][..count].copy_from_slice(&lanes[..count]);
+                channel += LANES;
+            }
+        }
+    }
+}
+
+struct BackwardKernel<'a>(BackwardArgs<'a>);
+
+impl Kernel for BackwardKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        let shape = *args.shape;
+        let (pitch, k_pitch, pixels) = (pitch(shape.c), shape.k_pitch(), shape.h * shape.w);
+        for image in 0..args.images {
+            if let Some((_, sums)) = &mut args.sink.sums {
+                clear(sums, image);
+            }
+            let mut pieces = Pieces::new(pixels, pitch);
+            while let Some(Piece { start, end, channel }) = pieces.next() {
+                let count = LANES.min(shape.c - channel);
+                // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
+                unsafe {
+                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    for pixel in start..end {
+                        // behind the last channel of a row may be those of zeros, whose gradients go nowhere
+                        let mut g = [0.0; LANES];
+                        if let Some(output) = output_pixel(&shape, image, pixel) {
+                            let own = &args.g[output * k_pitch + shape.before + channel..][..count];
+                            g[..count].copy_from_slice(own);
+                        }
+                        lanes.put([image * pixels + pixel, pitch], Some(isa.load(g.as_ptr())));
+                    }
+                    lanes.finish(&mut args.sink, [image, channel]);
+                }
+            }
+        }
+    }
+}
+
+fn forward_reference(mut args: ForwardArgs<'_>) {
+    args.check();
+    let (shape, pitch, outputs) = (*args.shape, pitch(args.shape.c), args.shape.oh * args.shape.ow);
+    for output in 0..args.images * outputs {
+        let pixel = source_pixel(&shape, output / outputs, output % outputs);
+        for (channel, dst) in args.dst.row(output).iter_mut().enumerate() {
+            *dst = match channel.checked_sub(shape.before) {
+                Some(lane) if lane < shape.c => evaluate(&args.src, pixel * pitch + lane, lane) as f32,
+                _ => 0.0,
+            };
+        }
+    }
+}
+
+fn backward_reference(mut args: BackwardArgs<'_>) {
+    args.check();
+    let (shape, pixels) = (*args.shape, args.shape.h * args.shape.w);
+    let mut writer = SinkWriter::new(&mut args.sink, pixels);
+    for image in 0..args.images {
+        for pixel in 0..pixels {
+            let output = output_pixel(&shape, image, pixel);
+            for lane in 0..pitch(shape.c) {
+                let g = match output {
+                    Some(output) if lane < shape.c => args.g[output * shape.k_pitch() + shape.before + lane],
+                    _ => 0.0,
+                };
+                writer.put([image, pixel, lane], f64::from(g));
+            }
+        }
+    }
+}
