@@ -1,4 +1,4 @@
-//! How networks and weights travel: safetensors files, written so that a crash never loses the previous one.
+//! How networks and weights travel: safetensors and ONNX files, written so that a crash never loses the previous one.
 //!
 //! A weight file carries torchvision's names and layouts (`conv1.weight` \[out, in, rows, columns\],
 //! `fc.weight` \[out, in\]) and one metadata entry, `plusx`: JSON with sorted keys holding the architecture, the class
@@ -9,6 +9,7 @@ pub mod atomic;
 mod error;
 mod json;
 mod metadata;
+pub mod onnx;
 pub mod safetensors;
 
 pub use error::{FormatError, Misshapen};
