@@ -2,6 +2,7 @@
 //! written only if it answers as the model does. `tools/golden_onnx.py` made the files.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use plusx_engine::{Engine, EngineError, EngineOptions};
 use plusx_formats::onnx::{Model, Options, Proof, decode, encode, export, read};
@@ -179,4 +180,58 @@ fn an_imported_network_can_be_written_again() {
     let model = Model { graph: &found.graph, params: &found.params, meta: &meta };
     let again = decode(&encode(&model, Options::default()).unwrap(), Path::new("again")).unwrap();
     assert_eq!((again.graph, again.params), (found.graph, found.params));
+}
+
+/// Python with what `tools/check_onnx.py` needs, if this machine has it.
+fn python() -> Option<&'static str> {
+    ["python3", "python"].into_iter().find(|name| {
+        let import = Command::new(name).args(["-c", "import onnx, onnxruntime, numpy"]).output();
+        import.is_ok_and(|output| output.status.success())
+    })
+}
+
+/// The same images as the file takes them: channels first, or bytes.
+fn as_taken(data: &[f32], n: usize, shape: ImageShape, bytes: bool) -> Vec<u8> {
+    if bytes {
+        return images(n, shape).iter().map(|value| (value * 255.0).round() as u8).collect();
+    }
+    let (image, pixels) = (shape.len(), shape.pixels());
+    let value = |i: usize| data[i / image * image + i % pixels * shape.c + i % image / pixels];
+    (0..n * image).flat_map(|i| value(i).to_le_bytes()).collect()
+}
+
+#[test]
+fn other_programs_agree() {
+    let Some(python) = python() else {
+        println!("SKIPPED: needs Python with onnx, onnxruntime and numpy");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/check_onnx.py");
+    let (graph, params, meta) = chapter(ImageShape::new(3, 33, 30));
+    let model = Model { graph: &graph, params: &params, meta: &meta };
+    let data = prepared(3, &meta);
+    let ours = logits(&graph, &params, Images { data: &data, n: 3 });
+    for bits in 0..8 {
+        let [keep_batch_norm, softmax, preprocessing] = [1, 2, 4].map(|bit| bits & bit != 0);
+        let [file, inputs, outputs] = ["net.onnx", "images", "logits"].map(|name| folder.path().join(name));
+        let options = Options { keep_batch_norm, softmax, preprocessing };
+        std::fs::write(&file, encode(&model, options).unwrap()).unwrap();
+        std::fs::write(&inputs, as_taken(&data, 3, graph.input_shape(), preprocessing)).unwrap();
+        let probabilities = |row: &[f32]| -> Vec<f32> {
+            let sum: f32 = row.iter().map(|logit| logit.exp()).sum();
+            row.iter().map(|logit| logit.exp() / sum).collect()
+        };
+        let answers: Vec<f32> = match softmax {
+            true => ours.chunks(10).flat_map(probabilities).collect(),
+            false => ours.clone(),
+        };
+        let bytes: Vec<u8> = answers.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(&outputs, bytes).unwrap();
+        let mut command = Command::new(python);
+        command.arg(&script).arg(&file).arg("--images").arg(&inputs).arg("--logits").arg(&outputs);
+        let output = command.output().unwrap();
+        let [said, errors] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        assert!(output.status.success(), "{options:?}: {said}{errors}");
+    }
 }
