@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Eval(crate::eval::EvalArguments),
     /// Tell what is on pictures (JSON lines)
     Predict(crate::predict::PredictArguments),
+    /// Write a trained network for other programs: ONNX, safetensors, timm
+    Export(crate::export::ExportArguments),
     /// Show a network layer by layer: output shape, parameters, multiply-adds
     Summary(crate::summary::SummaryArguments),
     /// Show the steps and buffers with which the engine runs a network

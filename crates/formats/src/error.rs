@@ -128,15 +128,13 @@ pub enum FormatError {
     },
     /// A node of an ONNX file that cannot be understood.
     #[error(
-        "{}: node {node} ({op}): {reason}; residual networks as PyTorch exports them can be read", path.display()
+        "{}: node {node}: {reason}; residual networks as PyTorch exports them can be read", path.display()
     )]
     OnnxNode {
         /// The file.
         path: PathBuf,
-        /// The node.
+        /// The node and its operation.
         node: String,
-        /// Its operation.
-        op: String,
         /// What about it is not understood.
         reason: String,
     },
@@ -165,6 +163,14 @@ pub enum FormatError {
         path: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// A network that timm does not have.
+    #[error("timm has no network that computes what {architecture} does; it has: {}", known.join(", "))]
+    NoTwin {
+        /// The network.
+        architecture: String,
+        /// Those that timm has.
+        known: &'static [&'static str],
     },
     /// The contents cannot be put into the format.
     #[error("cannot encode the weights: {reason}")]

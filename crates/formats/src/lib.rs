@@ -11,6 +11,7 @@ mod json;
 mod metadata;
 pub mod onnx;
 pub mod safetensors;
+pub mod timm;
 
 pub use error::{FormatError, Misshapen};
 pub use metadata::ModelFile;

@@ -45,7 +45,7 @@ pub fn export<E: Executor>(
     let bytes = encode(model, options)?;
     let found = decode(&bytes, path)?;
     let unproven = |reason: String| FormatError::NoProof { path: path.into(), reason };
-    if images.n == 0 {
+    if images.n == 0 || images.data.is_empty() {
         return Err(unproven("there is no image to prove it on".to_owned()));
     }
     let prepared = match &found.normalise {
@@ -53,11 +53,16 @@ pub fn export<E: Executor>(
         Some(normalise) => Some(from_bytes(images, &model.meta.preprocess, normalise).map_err(unproven)?),
     };
     let seen = Images { data: prepared.as_deref().unwrap_or(images.data), n: images.n };
+    // one image at a time: how large they are is said by a file
     let mut logits = |graph: &Graph, params: &Params, images: Images<'_>| -> Result<Vec<f32>, E::Error> {
         let mut executor = executor(graph)?;
         executor.set_params(params)?;
-        let values = executor.infer(images, &[graph.output()])?;
-        Ok(values.into_iter().flat_map(|value| value.data).collect())
+        let mut logits = Vec::new();
+        for data in images.data.chunks(images.data.len().div_ceil(images.n)) {
+            let values = executor.infer(Images { data, n: 1 }, &[graph.output()])?;
+            logits.extend(values.into_iter().flat_map(|value| value.data));
+        }
+        Ok(logits)
     };
     let failed = |error: E::Error| unproven(error.to_string());
     let expected = logits(model.graph, model.params, images).map_err(failed)?;

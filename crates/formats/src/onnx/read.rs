@@ -121,8 +121,7 @@ impl Source<'_> {
         for node in nodes {
             builder.add(node).map_err(|reason| FormatError::OnnxNode {
                 path: self.path.into(),
-                node: node.title().to_owned(),
-                op: node.op_type.clone().unwrap_or_default(),
+                node: format!("{} ({})", node.title(), node.op_type.as_deref().unwrap_or_default()),
                 reason,
             })?;
         }
