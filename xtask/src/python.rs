@@ -17,6 +17,14 @@ type Modules<'m> = &'m [(&'m str, &'m str)];
 /// What the peer's benchmark and the golden data of networks need.
 pub(crate) const TORCH: Modules<'_> = &[("torch", "torch"), ("numpy", "numpy")];
 
+/// What the golden ONNX files need.
+pub(crate) const ONNX: Modules<'_> = &[
+    ("torchvision", "torchvision"),
+    ("onnx", "onnx"),
+    ("onnxscript", "onnxscript"),
+    ("onnxruntime", "onnxruntime"),
+];
+
 /// What the benchmark of inference needs.
 pub(crate) const ENGINES: Modules<'_> = &[
     ("torch", "torch"),

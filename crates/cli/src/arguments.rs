@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Predict(crate::predict::PredictArguments),
     /// List the networks there are: parameters, multiply-adds, images and classes they were made for
     Models(crate::models::ModelsArguments),
+    /// Write a trained network for other programs: ONNX, safetensors, timm
+    Export(crate::export::ExportArguments),
     /// Show a network layer by layer: output shape, parameters, multiply-adds
     Summary(crate::summary::SummaryArguments),
     /// Show the steps and buffers with which the engine runs a network

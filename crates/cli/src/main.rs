@@ -10,6 +10,7 @@ mod doctor;
 mod environment;
 mod eval;
 mod exit;
+mod export;
 mod licenses;
 mod machine;
 mod models;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Train(options) => train::run(&options, &environment),
         Command::Eval(options) => eval::run(&options, &environment),
         Command::Predict(options) => predict::run(&options, &environment),
+        Command::Export(options) => export::run(&options, &environment),
         Command::Summary(options) => summary::run(&options),
         Command::Models(options) => models::run(&options),
         Command::Plan(options) => plan::run(&options),

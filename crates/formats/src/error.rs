@@ -118,6 +118,60 @@ pub enum FormatError {
         /// How the names kept for the optimiser begin.
         prefix: &'static str,
     },
+    /// An ONNX file that cannot be understood as a whole.
+    #[error("{}: {reason}", path.display())]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A node of an ONNX file that cannot be understood.
+    #[error(
+        "{}: node {node}: {reason}; residual networks as PyTorch exports them can be read", path.display()
+    )]
+    OnnxNode {
+        /// The file.
+        path: PathBuf,
+        /// The node and its operation.
+        node: String,
+        /// What about it is not understood.
+        reason: String,
+    },
+    /// An exported file would not compute what the model does.
+    #[error(
+        "{} was not written: on image {image} its logits are up to {apart:e} from the model's, whose largest is {largest:e}, \
+         and its class is {} where the model's is {}; this is a mistake in plusx, please report it",
+        path.display(), classes[1], classes[0]
+    )]
+    Disproved {
+        /// The file.
+        path: PathBuf,
+        /// The image, counted from 0.
+        image: usize,
+        /// Largest difference of a logit.
+        apart: f32,
+        /// Largest logit of the model.
+        largest: f32,
+        /// Class of the model and of the file.
+        classes: [usize; 2],
+    },
+    /// Whether an exported file computes what the model does could not be found out.
+    #[error("{} was not written: {reason}", path.display())]
+    NoProof {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A network that timm does not have.
+    #[error("timm has no network that computes what {architecture} does; it has: {}", known.join(", "))]
+    NoTwin {
+        /// The network.
+        architecture: String,
+        /// Those that timm has.
+        known: Vec<&'static str>,
+    },
     /// The contents cannot be put into the format.
     #[error("cannot encode the weights: {reason}")]
     Encode {

@@ -1,4 +1,4 @@
-//! How networks and weights travel: safetensors files, written so that a crash never loses the previous one.
+//! How networks and weights travel: safetensors and ONNX files, written so that a crash never loses the previous one.
 //!
 //! A weight file carries torchvision's names and layouts (`conv1.weight` \[out, in, rows, columns\],
 //! `fc.weight` \[out, in\]) and one metadata entry, `plusx`: JSON with sorted keys holding the architecture, the class
@@ -9,7 +9,9 @@ pub mod atomic;
 mod error;
 mod json;
 mod metadata;
+pub mod onnx;
 pub mod safetensors;
+pub mod timm;
 
 pub use error::{FormatError, Misshapen};
 pub use metadata::ModelFile;

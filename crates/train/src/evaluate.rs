@@ -73,9 +73,12 @@ pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<Ev
     }
 }
 
-/// The largest batch up to [`BATCH`] whose maps and inputs take at most [`MOST_BYTES`]; refuses `weights` if not even
-/// one image does.
-pub(crate) fn fitting_batch(engine: &mut Engine, weights: &Path) -> Result<usize, TrainError> {
+/// The largest batch of up to 256 images whose maps and inputs take at most 2.5 GB on `engine`.
+///
+/// # Errors
+/// [`TrainError::TooLarge`], naming the file `weights`, if not even one image fits: how large its images are is said by
+/// the file.
+pub fn fitting_batch(engine: &mut Engine, weights: &Path) -> Result<usize, TrainError> {
     let needed = bytes(engine, 1)?;
     if needed > MOST_BYTES {
         let (needed, limit) = (needed / 1_000_000, MOST_BYTES / 1_000_000);

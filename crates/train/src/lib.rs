@@ -24,7 +24,7 @@ mod state;
 mod stop;
 
 pub use error::{Kept, PathDisplay, TrainError};
-pub use evaluate::{EvalReport, evaluate};
+pub use evaluate::{EvalReport, evaluate, fitting_batch};
 pub use event::{
     EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason, Silent, Started, StepEvent,
 };

@@ -1,6 +1,7 @@
 //! Runs the real `plusx` binary, as a user would.
 
 mod disk;
+mod export;
 mod files;
 mod folder;
 mod looking;

@@ -35,6 +35,8 @@ fn senseless_options_are_refused_with_a_hint() {
         ("bench", "train"),
         ("predict --weights w.safetensors", "IMAGE"),
         ("eval", "--weights"),
+        ("export --weights w.safetensors", "--output"),
+        ("export --weights w.safetensors -o x --format coreml", "safetensors"),
         ("data get cifar", "fashion-mnist"),
         ("trian", "train"),
         ("", "train"),

@@ -1,0 +1,232 @@
+//! `plusx export`: a trained network as a file for other programs. An ONNX file is compared with the network before it
+//! is written.
+
+use crate::arguments::{Isa, SAMPLE, at_least_one, isa};
+use crate::environment::Environment;
+use crate::exit::{self, Usage};
+use crate::screen::{note, result};
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use plusx_data::picture::{self, Picture};
+use plusx_data::{FindOptions, Split};
+use plusx_engine::{Engine, EngineOptions};
+use plusx_formats::onnx::{self, Options};
+use plusx_formats::safetensors::{self, Contents};
+use plusx_formats::{ModelFile, timm};
+use plusx_model::executor::Images;
+use plusx_model::preprocess::Preprocess;
+use plusx_model::random::Philox;
+use plusx_train::{LoadedModel, fitting_batch, load_model};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Images of the proof unless others are given: each must agree, and one would do to find a wrong layer.
+const PROOF_IMAGES: usize = 8;
+
+/// Stream of the noise that stands for pictures, apart from those of weights and orders.
+const NOISE: u32 = 3;
+
+/// Options of `plusx export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// Weight file, for example runs/train/exp/weights/best.safetensors
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// What to write
+    #[arg(long, value_name = "FORMAT", default_value = "onnx")]
+    format: Format,
+    /// File to write; for timm, a folder
+    #[arg(short, long, value_name = "PATH")]
+    output: PathBuf,
+    /// ONNX: keep batch norms as layers of their own in place of making them part of the convolutions
+    #[arg(long)]
+    keep_batch_norm: bool,
+    /// ONNX: end with a softmax: probabilities in place of logits
+    #[arg(long)]
+    softmax: bool,
+    /// ONNX: take bytes (images, rows, columns, channels) of the input's size, and scale and normalise them inside
+    #[arg(long)]
+    with_preprocessing: bool,
+    /// ONNX: pictures, or folders of them, on which the file must answer as the network does [default: eight of the
+    /// sample inside this program, or noise if that does not fit]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    proof_images: Vec<PathBuf>,
+    /// Threads to compute with
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    threads: Option<usize>,
+    /// Instruction set: auto, avx512, avx2 or portable
+    #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
+    isa: Isa,
+    /// Direct convolutions only, no Winograd algorithms
+    #[arg(long)]
+    exact: bool,
+}
+
+/// What can be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Format {
+    /// IR version 8, opset 17
+    Onnx,
+    /// Parameters under torchvision's names
+    Safetensors,
+    /// A folder that timm.create_model opens
+    Timm,
+}
+
+/// What was written, as one JSON object.
+#[derive(Serialize)]
+struct Written {
+    output: String,
+    format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Proof>,
+}
+
+/// On how many images the file answers as the network does, and the largest difference of a logit as a part of the
+/// image's largest one.
+#[derive(Serialize)]
+struct Proof {
+    images: usize,
+    worst: f32,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &ExportArguments, environment: &Environment) -> Result<u8> {
+    let output = arguments.output.as_path();
+    if arguments.format != Format::Onnx && arguments.is_about_onnx() {
+        let options = "--keep-batch-norm, --softmax, --with-preprocessing and --proof-images";
+        return Err(Usage(format!("{options} are for --format onnx")).into());
+    }
+    let model = load_model(&arguments.weights)?;
+    // where a training stood is of no use to other programs, and its counters least
+    let meta = ModelFile { training: None, ..model.meta.clone() };
+    let contents = Contents { params: &model.params, velocity: None, batches: 0, meta: &meta };
+    let (format, proof) = match arguments.format {
+        Format::Onnx => ("onnx", Some(prove(arguments, environment, &model)?)),
+        Format::Safetensors => {
+            safetensors::write(output, &contents)?;
+            ("safetensors", None)
+        }
+        Format::Timm => {
+            timm::write(output, &contents)?;
+            ("timm", None)
+        }
+    };
+    let written = Written { output: output.display().to_string(), format, proof };
+    result(&serde_json::to_string(&written)?)?;
+    Ok(exit::DONE)
+}
+
+impl ExportArguments {
+    fn is_about_onnx(&self) -> bool {
+        self.keep_batch_norm || self.softmax || self.with_preprocessing || !self.proof_images.is_empty()
+    }
+}
+
+/// Writes an ONNX file, if it answers as the network does.
+fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedModel) -> Result<Proof> {
+    let LoadedModel { graph, params, meta } = model;
+    let engine = EngineOptions {
+        threads: environment.threads(arguments.threads),
+        level: arguments.isa.level(),
+        exact: arguments.exact,
+        profile: false,
+    };
+    fitting_batch(&mut Engine::new(graph.clone(), engine)?, &arguments.weights)?;
+    let pictures = match &arguments.proof_images[..] {
+        [] => pictures_at_hand(&meta.preprocess)?,
+        paths => found(paths)?.iter().map(|path| picture::open(path)).collect::<Result<_, _>>()?,
+    };
+    let mut data = Vec::new();
+    for picture in &pictures {
+        data.extend(picture::prepare(picture, &meta.preprocess)?);
+    }
+    let images = Images { data: &data, n: pictures.len() };
+    let options = Options {
+        keep_batch_norm: arguments.keep_batch_norm,
+        softmax: arguments.softmax,
+        preprocessing: arguments.with_preprocessing,
+    };
+    let model = onnx::Model { graph, params, meta };
+    let proof =
+        onnx::export(&arguments.output, &model, options, images, |graph| Engine::new(graph.clone(), engine))?;
+    Ok(Proof { images: proof.images, worst: proof.worst })
+}
+
+/// The files among `paths`, and the pictures in the folders among them, in the order of their names.
+fn found(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let reading = || format!("cannot list {}", path.display());
+        let entries = path.read_dir().with_context(reading)?;
+        let names = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+        let mut names: Vec<PathBuf> =
+            names.with_context(reading)?.into_iter().filter(|name| is_picture(name)).collect();
+        if names.is_empty() {
+            return Err(Usage(format!("{} holds no PNG or JPEG file", path.display())).into());
+        }
+        names.sort();
+        files.extend(names);
+    }
+    Ok(files)
+}
+
+fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    ["png", "jpg", "jpeg"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
+/// Pictures of the sample, for a network that takes grey ones; else noise.
+fn pictures_at_hand(preprocess: &Preprocess) -> Result<Vec<Picture>> {
+    if preprocess.input.c == 1 {
+        let sample = plusx_data::load(SAMPLE, &FindOptions::default())?;
+        return Ok((0..PROOF_IMAGES).filter_map(|index| from_sample(&sample.test, index)).collect());
+    }
+    note(&format!(
+        "the sample inside this program is grey, the network takes {} channels: proving the file on {PROOF_IMAGES} \
+         images of noise; --proof-images takes real ones",
+        preprocess.input.c
+    ));
+    Ok((0..PROOF_IMAGES as u32).map(|index| noise(index, preprocess.resize)).collect())
+}
+
+fn from_sample(split: &Split, index: usize) -> Option<Picture> {
+    let rgb8 = split.image(index)?.iter().flat_map(|&grey| [grey; 3]).collect();
+    Some(Picture { rgb8, w: split.shape.w, h: split.shape.h })
+}
+
+/// Cells of 8x8 pixels in random colours, with fine noise on them: as uneven as photographs.
+fn noise(index: u32, [h, w]: [usize; 2]) -> Picture {
+    let random = Philox::new(0, NOISE);
+    let colour = |y: usize, x: usize, fine: u32| random.block([index, y as u32, x as u32, fine]);
+    let mut rgb8 = Vec::with_capacity(3 * h * w);
+    for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
+        let (coarse, fine) = (colour(y / 8, x / 8, 0), colour(y, x, 1));
+        rgb8.extend(
+            [0, 1, 2]
+                .map(|channel| ((coarse[channel] >> 24) * 3 + (fine[channel] >> 24)) as u16 / 4)
+                .map(|v| v as u8),
+        );
+    }
+    Picture { rgb8, w, h }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_the_same_everywhere_and_uses_the_whole_range() {
+        let picture = noise(1, [40, 30]);
+        assert_eq!(picture, noise(1, [40, 30]));
+        assert_ne!(picture, noise(2, [40, 30]));
+        assert_eq!(picture.rgb8.len(), 3 * 40 * 30);
+        assert!(
+            picture.rgb8.iter().any(|&value| value < 32) && picture.rgb8.iter().any(|&value| value > 223)
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! Exports are written when they answer as the network does, and read back as what they are.
+
+use crate::program::Place;
+use plusx_formats::safetensors::{Contents, read, write};
+use plusx_formats::{ModelFile, onnx};
+use plusx_model::init::{Init, initialize};
+use plusx_model::preprocess::Preprocess;
+use plusx_model::shape::ImageShape;
+use plusx_model::trace::{Names, trace};
+use plusx_model::zoo::{self, ZooOptions};
+use serde_json::{Value, json};
+
+/// A folder with `net.safetensors`, a small network as a training leaves it.
+fn place() -> Place {
+    let place = Place::new();
+    let input = ImageShape::new(1, 16, 16);
+    let net = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
+    let params = initialize(&trace(&*net, input, &mut Names::new()).unwrap(), Init::Xavier, 1);
+    let meta = ModelFile {
+        architecture: "resnet18-d2l".into(),
+        classes: (0..10).map(|index| format!("class {index}")).collect(),
+        preprocess: Preprocess::chapter(input),
+        metrics: Default::default(),
+        training: Some(json!({ "step": 7 })),
+    };
+    let contents = Contents { params: &params, velocity: Some(&params), batches: 7, meta: &meta };
+    write(&place.path("net.safetensors"), &contents).unwrap();
+    place
+}
+
+#[test]
+fn an_onnx_file_is_proven_and_read_back() {
+    let place = place();
+    let weights = read(&place.path("net.safetensors")).unwrap();
+    let said = place.ok("export --weights net.safetensors -o net.onnx --threads 2");
+    let report: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((&report["format"], &report["proof"]["images"]), (&"onnx".into(), &8.into()), "{said:?}");
+    assert!(report["proof"]["worst"].as_f64().unwrap() < 1e-4, "{said:?}");
+    let found = onnx::read(&place.path("net.onnx")).unwrap();
+    assert_eq!(found.meta.unwrap().classes, weights.meta.classes);
+    assert_eq!(found.graph.input_shape(), weights.meta.preprocess.input);
+    assert!(!found.softmax && found.normalise.is_none());
+
+    // the same command, the same bytes; and with everything else
+    let first = place.read("net.onnx");
+    place.ok("export --weights net.safetensors -o net.onnx --format onnx --threads 1");
+    assert_eq!(place.read("net.onnx"), first);
+    place.ok("export --weights net.safetensors -o all.onnx --keep-batch-norm --softmax --with-preprocessing");
+    let all = onnx::read(&place.path("all.onnx")).unwrap();
+    assert!(all.softmax && all.normalise.is_some());
+    let graph = all.graph;
+    assert_eq!(all.params, weights.params(&graph).unwrap());
+}
+
+#[test]
+fn pictures_of_the_users_own_prove_it_too() {
+    let place = place();
+    std::fs::create_dir(place.path("pictures")).expect("a folder");
+    place.write("pictures/notes.txt", b"no picture");
+    let export = "export --weights net.safetensors -o net.onnx --proof-images pictures";
+    let said = place.plusx(export);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("holds no PNG or JPEG"), "{said:?}");
+    place.write("pictures/broken.png", b"no picture either");
+    let said = place.plusx(export);
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.stderr.contains("broken.png") && !place.exists("net.onnx"), "{said:?}");
+    let said = place.plusx("export --weights net.safetensors -o net.onnx --proof-images nowhere.png");
+    assert_eq!(said.code, Some(66), "{said:?}");
+}
+
+#[test]
+fn a_safetensors_file_has_the_parameters_and_nothing_of_the_training() {
+    let place = place();
+    place.ok("export --weights net.safetensors --format safetensors -o out.safetensors");
+    let (before, after) =
+        (read(&place.path("net.safetensors")).unwrap(), read(&place.path("out.safetensors")).unwrap());
+    assert!(before.meta.training.is_some() && after.meta.training.is_none());
+    assert_eq!(after.meta.classes, before.meta.classes);
+    place.ok("eval --weights out.safetensors --data fashion-mnist-mini --threads 2");
+}
+
+#[test]
+fn networks_that_timm_lacks_and_options_that_do_not_fit_are_refused() {
+    let place = place();
+    let said = place.plusx("export --weights net.safetensors --format timm -o folder");
+    assert_eq!(said.code, Some(2), "{said:?}");
+    for part in ["resnet18-d2l", "resnet50"] {
+        assert!(said.stderr.contains(part), "{part}: {said:?}");
+    }
+    assert!(!place.exists("folder"));
+    let said = place.plusx("export --weights net.safetensors --format timm -o folder --softmax");
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("--softmax"), "{said:?}");
+    let said = place.plusx("export --weights net.safetensors -o no/such/folder/net.onnx");
+    assert_eq!(said.code, Some(66), "{said:?}");
+}

@@ -1,0 +1,69 @@
+//! ONNX files: the network with its weights, for other programs, and residual networks from other programs.
+//!
+//! [`export`] writes a file only after a proof: the bytes are read back as any file is, the network found in them is run
+//! on images, and its answers are compared with the model's own. [`read`] takes what [`export`] and PyTorch's two
+//! exporters write for residual networks; every other operation is refused by name.
+//!
+//! Files are IR version 8 with opset 17. The input is called `input`: floats, \[batch\]\[channels\]\[rows\]\[columns\], or, with
+//! the preprocessing in the graph, bytes, \[batch\]\[rows\]\[columns\]\[channels\]; the output `logits` or, with a softmax,
+//! `probabilities`; the batch is free. What the metadata says is listed in `describe.rs`.
+
+mod attributes;
+mod builder;
+mod constants;
+mod describe;
+mod export;
+mod fold;
+mod layers;
+mod names;
+mod preprocess;
+mod proto;
+mod read;
+mod shortcuts;
+mod wire;
+mod write;
+
+use plusx_model::graph::Graph;
+use plusx_model::params::Params;
+
+use crate::error::FormatError;
+use crate::metadata::ModelFile;
+
+pub use export::{Proof, export};
+pub use read::{Imported, Normalise, decode, read};
+
+/// Larger files are neither read nor written: protocol buffers end at 2 GiB.
+const LARGEST: u64 = (2 << 30) - 1;
+
+/// What goes into a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    /// The network.
+    pub graph: &'a Graph,
+    /// Its parameters and running statistics.
+    pub params: &'a Params,
+    /// Class names, preprocessing and the like; it must be the network's.
+    pub meta: &'a ModelFile,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// Whether batch norms stay nodes of their own. By default those that follow a convolution become part of it.
+    pub keep_batch_norm: bool,
+    /// Whether the file ends with a softmax: `probabilities` in place of `logits`.
+    pub softmax: bool,
+    /// Whether the file takes bytes and does the last part of the preprocessing itself: it divides by 255, subtracts
+    /// the mean, divides by the standard deviation and brings channels to the front. Resizing and cropping stay with
+    /// the caller: no operator of ONNX resizes as plusx does.
+    pub preprocessing: bool,
+}
+
+/// The bytes of a file, unproven; see [`export`]. Equal arguments give equal bytes: no date, no host.
+///
+/// # Errors
+/// [`FormatError::Encode`] if graph, parameters and metadata do not belong together, a softmax is asked of a map, or
+/// the file would be larger than ONNX allows.
+pub fn encode(model: &Model<'_>, options: Options) -> Result<Vec<u8>, FormatError> {
+    write::encode(model, options)
+}

@@ -1,0 +1,80 @@
+//! From bytes to messages, with a bound on memory: an empty message takes two bytes in a file and a hundred in memory, so
+//! messages are counted before any is made.
+
+use prost::DecodeError;
+use prost::Message;
+use prost::bytes::Bytes;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+
+use crate::onnx::proto::Model;
+
+/// Fields of the file, its graph, its nodes and their attributes together, at most: forty times those of a ResNet-152
+/// from PyTorch. None takes more than about 200 bytes besides its contents.
+const MOST_FIELDS: usize = 1_000_000;
+
+/// Fields that hold what has fields worth counting: the graph in the file, nodes in it, attributes in them.
+const PATH: [u32; 3] = [7, 1, 5];
+
+/// The message in `bytes`; an error says what is wrong with it.
+pub(super) fn decode(bytes: Bytes) -> Result<Model, String> {
+    let mut left = MOST_FIELDS;
+    count(&bytes, &PATH, &mut left).map_err(|error| match error {
+        Uncounted::Wrong(error) => error.to_string(),
+        Uncounted::TooMany => format!("it has more than {MOST_FIELDS} parts"),
+    })?;
+    // tensors become slices of `bytes`
+    Model::decode(bytes).map_err(|error| error.to_string())
+}
+
+enum Uncounted {
+    Wrong(DecodeError),
+    TooMany,
+}
+
+impl From<DecodeError> for Uncounted {
+    fn from(error: DecodeError) -> Self {
+        Uncounted::Wrong(error)
+    }
+}
+
+/// Takes the fields of one message from `left`, and those inside the fields that `path` leads to.
+fn count(mut bytes: &[u8], path: &[u32], left: &mut usize) -> Result<(), Uncounted> {
+    while !bytes.is_empty() {
+        *left = left.checked_sub(1).ok_or(Uncounted::TooMany)?;
+        let (tag, wire) = decode_key(&mut bytes)?;
+        match path.split_first() {
+            Some((inner, deeper)) if tag == *inner && wire == WireType::LengthDelimited => {
+                let length = decode_varint(&mut bytes)?;
+                let length = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+                // a length beyond the end is the decoder's to report
+                let (message, rest) = bytes.split_at(length);
+                count(message, deeper, left)?;
+                bytes = rest;
+            }
+            _ => skip_field(wire, tag, &mut bytes, DecodeContext::default())?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_empty_messages_is_refused() {
+        // a graph (field 7) of empty nodes (field 1)
+        let nodes = [0x0a, 0].repeat(MOST_FIELDS);
+        let mut file = vec![0x3a];
+        prost::encoding::encode_varint(nodes.len() as u64, &mut file);
+        file.extend(nodes);
+        assert!(decode(file.into()).unwrap_err().contains("more than"));
+    }
+
+    #[test]
+    fn lengths_beyond_the_end_are_errors() {
+        for bytes in [&[0x3a, 0xff][..], &[0x3a, 0x05, 0x0a], &[0x3a, 0x02, 0x0a, 0x7f], &[0x0b]] {
+            assert!(decode(Bytes::copy_from_slice(bytes)).is_err(), "{bytes:?}");
+        }
+    }
+}

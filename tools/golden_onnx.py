@@ -1,0 +1,199 @@
+"""Golden data for the ONNX reader: files by PyTorch's two exporters and by the onnx package, with what they compute.
+
+    pip install torch torchvision onnx onnxscript onnxruntime
+    python tools/golden_onnx.py
+
+writes to tests/golden/onnx/: narrow residual networks made of torchvision's blocks, with made-up running statistics,
+and logits.json. The logits are PyTorch's for its own files, in f64, and ONNX Runtime's for the others.
+
+basic-script.onnx     basic blocks, the exporter based on TorchScript: batch norms merged into convolutions
+basic-kept.onnx       the same, batch norms kept
+basic-dynamo.onnx     the same, the exporter based on torch.export, as it is called by default: weights in a .data file
+grouped-script.onnx   bottlenecks with groups and dilation, TorchScript
+grouped-dynamo.onnx   the same by torch.export, weights inside
+variants.onnx         other ways of saying the same: MatMul + Add, ReduceMean with axes as attribute, constants as nodes,
+                      Dropout, Reshape, Softmax, operators of version 13
+average.onnx          AveragePool over the whole map, Flatten, float_data, operators of version 9, weights among the inputs
+
+Stack traces and other notes of the exporters about the machine they ran on are taken out; nothing else is changed.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+OUT = pathlib.Path(__file__).resolve().parent.parent / "tests/golden/onnx"
+# channels, rows, columns: a network that mixes up the last two would be found out
+INPUT = (3, 20, 17)
+BATCH = 2
+CLASSES = 5
+
+
+def images():
+    """The high bytes of a multiplicative hash of the index over [n][h][w][c], divided by 255."""
+    c, h, w = INPUT
+    index = np.arange(BATCH * h * w * c, dtype=np.uint64)
+    values = (index * np.uint64(2654435761) % np.uint64(1 << 32)) >> np.uint64(24)
+    values = values.astype(np.float32).reshape(BATCH, h, w, c) / np.float32(255)
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+
+
+class Narrow(nn.Module):
+    """torchvision's ResNet with two stages and few channels, under its names."""
+
+    def __init__(self, block, width, **how):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = self.stage(block, 4, width, 1, **how)
+        self.layer2 = self.stage(block, width * block.expansion, 2 * width, 2, **how)
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(2 * width * block.expansion, CLASSES)
+
+    @staticmethod
+    def stage(block, channels, width, stride, **how):
+        out = width * block.expansion
+        downsample = None
+        if stride != 1 or channels != out:
+            downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+        return nn.Sequential(block(channels, width, stride, downsample, **how))
+
+    def forward(self, x):
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer2(self.layer1(x))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+def made(block, width, seed, **how):
+    torch.manual_seed(seed)
+    net = Narrow(block, width, **how).eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values, low, high in (
+                (module.weight, 0.5, 1.5),
+                (module.bias, -0.5, 0.5),
+                (module.running_mean, -0.3, 0.3),
+                (module.running_var, 0.5, 2.0),
+            ):
+                nn.init.uniform_(values, low, high)
+    return net
+
+
+def script(net, name, x, **how):
+    axes = {"input": {0: "batch"}, "logits": {0: "batch"}}
+    names = {"input_names": ["input"], "output_names": ["logits"]}
+    torch.onnx.export(net, (x,), OUT / name, dynamo=False, dynamic_axes=axes, **names, **how)
+    tidy(name)
+
+
+def dynamo(net, name, x, **how):
+    shapes = ({0: torch.export.Dim("batch")},)
+    names = {"input_names": ["input"], "output_names": ["logits"]}
+    torch.onnx.export(net, (x,), OUT / name, dynamo=True, dynamic_shapes=shapes, **names, **how)
+    tidy(name)
+
+
+def tidy(name):
+    """Takes out the exporters' notes: among them are paths of this machine."""
+    model = onnx.load(OUT / name, load_external_data=False)
+    graph = model.graph
+    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, OUT / name)
+
+
+def logits(net, x):
+    with torch.no_grad():
+        return net.double()(x.double()).numpy()
+
+
+def variants(x):
+    rng = np.random.default_rng(1)
+    draw = lambda *dims: rng.uniform(-0.5, 0.5, dims).astype(np.float32)
+    stored = {"w": draw(4, 3, 3, 3), "m": draw(4, CLASSES), "b": draw(CLASSES)}
+    initializers = [numpy_helper.from_array(value, name) for name, value in stored.items()]
+    bias = numpy_helper.from_array(draw(1, 4, 1, 1), "")
+    nodes = [
+        helper.make_node("Conv", ["input", "w"], ["c"], "conv", strides=[2, 1], pads=[1, 0, 1, 0]),
+        helper.make_node("Constant", [], ["cb"], value=bias),
+        helper.make_node("Add", ["cb", "c"], ["cc"]),
+        helper.make_node("Relu", ["cc"], ["r"]),
+        helper.make_node("ReduceMean", ["r"], ["g"], axes=[-1, 2], keepdims=1),
+        helper.make_node("Constant", [], ["to"], value_ints=[0, -1]),
+        helper.make_node("Reshape", ["g", "to"], ["f"]),
+        helper.make_node("Dropout", ["f"], ["d"]),
+        helper.make_node("MatMul", ["d", "m"], ["mm"], "head"),
+        helper.make_node("Add", ["mm", "b"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+        helper.make_node("Sigmoid", ["logits"], ["unused"]),
+    ]
+    write("variants.onnx", nodes, initializers, "probabilities", (13, 7, []))
+    probabilities = run("variants.onnx", x)
+    return np.log(probabilities.astype(np.float64))
+
+
+def average(x):
+    rng = np.random.default_rng(2)
+    draw = lambda *dims: rng.uniform(-0.5, 0.5, dims).astype(np.float32)
+    stored = {"w": draw(4, 3, 2, 2), "wb": draw(4), "m": draw(4, CLASSES), "b": draw(CLASSES)}
+    make = lambda name, value: helper.make_tensor(name, TensorProto.FLOAT, value.shape, value.flatten().tolist())
+    initializers = [make(name, value) for name, value in stored.items()]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape) for name, value in stored.items()]
+    nodes = [
+        helper.make_node("Conv", ["input", "w", "wb"], ["c"], "conv", auto_pad="VALID"),
+        helper.make_node("AveragePool", ["c"], ["a"], kernel_shape=[INPUT[1] - 1, INPUT[2] - 1]),
+        helper.make_node("Flatten", ["a"], ["f"]),
+        helper.make_node("Identity", ["f"], ["i"]),
+        helper.make_node("Gemm", ["i", "m", "b"], ["logits"], "head"),
+    ]
+    write("average.onnx", nodes, initializers, "logits", (9, 3, inputs))
+    return run("average.onnx", x)
+
+
+def write(name, nodes, initializers, output, versions):
+    opset, ir, more_inputs = versions
+    image = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", *INPUT])
+    out = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", CLASSES])
+    graph = helper.make_graph(nodes, "graph", [image, *more_inputs], [out], initializers)
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=ir, producer_name="tools/golden_onnx.py")
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, OUT / name)
+
+
+def run(name, x):
+    session = onnxruntime.InferenceSession(OUT / name, providers=["CPUExecutionProvider"])
+    return session.run(None, {"input": x})[0]
+
+
+def main():
+    OUT.mkdir(parents=True, exist_ok=True)
+    x = images()
+    sample = torch.tensor(x)
+    answers = {"variants": variants(x), "average": average(x)}
+    basic, grouped = made(BasicBlock, 4, 0), made(Bottleneck, 2, 1, groups=2, dilation=2)
+    script(basic, "basic-script.onnx", sample)
+    keep = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    script(basic, "basic-kept.onnx", sample, **keep)
+    dynamo(basic, "basic-dynamo.onnx", sample)
+    script(grouped, "grouped-script.onnx", sample)
+    dynamo(grouped, "grouped-dynamo.onnx", sample, external_data=False)
+    answers["basic"], answers["grouped"] = logits(basic, sample), logits(grouped, sample)
+    text = json.dumps({name: values.tolist() for name, values in answers.items()}, indent=1)
+    (OUT / "logits.json").write_text(text + "\n")
+    for path in sorted(OUT.iterdir()):
+        print(f"{path.name}: {path.stat().st_size} bytes (torch {torch.__version__}, onnx {onnx.__version__})")
+
+
+if __name__ == "__main__":
+    main()
