@@ -3,7 +3,7 @@
 mod interpreter;
 
 use interpreter::networks;
-use plusx_engine::{Engine, EngineOptions, Level};
+use plusx_engine::{Engine, EngineOptions, Level, Mode};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
@@ -134,6 +134,11 @@ fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
         let mut engine = engine(graph, 2, Level::detect());
         trained(&mut engine, 6, 1);
         let nodes: Vec<_> = (0..graph.nodes.len() as u32).map(NodeId).collect();
+        // a reference kernel rounds what it finishes once, not after every operation
+        let plan = engine.plan(Mode::infer(&[graph.output()]), 1).unwrap().to_string();
+        if plan.contains("conv_forward/reference") {
+            continue;
+        }
         for n in [1, 2, 7] {
             let data = images(n * graph.input_shape().len());
             let batch = Images { data: &data, n };

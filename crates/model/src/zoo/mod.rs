@@ -28,7 +28,7 @@ pub struct Spec {
     pub input: ImageShape,
     /// The classes it was made for.
     pub classes: usize,
-    /// Channels of the stem and of the first stage (of a bottleneck's middle convolution, before its own factor).
+    /// Channels of the stem and of the first stage, before the factors of bottlenecks.
     pub width: usize,
     /// How it begins.
     pub stem: Stem,
