@@ -133,15 +133,18 @@ fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedM
         profile: false,
     };
     fitting_batch(&mut Engine::new(graph.clone(), engine)?, &arguments.weights)?;
-    let pictures = match &arguments.proof_images[..] {
-        [] => pictures_at_hand(&meta.preprocess)?,
-        paths => found(paths)?.iter().map(|path| picture::open(path)).collect::<Result<_, _>>()?,
-    };
-    let mut data = Vec::new();
-    for picture in &pictures {
+    let (mut data, mut n) = (Vec::new(), 0);
+    let mut add = |picture: &Picture| -> Result<()> {
         data.extend(picture::prepare(picture, &meta.preprocess)?);
+        n += 1;
+        Ok(())
+    };
+    match &arguments.proof_images[..] {
+        [] => pictures_at_hand(&meta.preprocess)?.iter().try_for_each(add)?,
+        // one at a time: photographs are large before they are resized
+        paths => found(paths)?.iter().try_for_each(|path| add(&picture::open(path)?))?,
     }
-    let images = Images { data: &data, n: pictures.len() };
+    let images = Images { data: &data, n };
     let options = Options {
         keep_batch_norm: arguments.keep_batch_norm,
         softmax: arguments.softmax,
@@ -206,11 +209,7 @@ fn noise(index: u32, [h, w]: [usize; 2]) -> Picture {
     let mut rgb8 = Vec::with_capacity(3 * h * w);
     for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
         let (coarse, fine) = (colour(y / 8, x / 8, 0), colour(y, x, 1));
-        rgb8.extend(
-            [0, 1, 2]
-                .map(|channel| ((coarse[channel] >> 24) * 3 + (fine[channel] >> 24)) as u16 / 4)
-                .map(|v| v as u8),
-        );
+        rgb8.extend([0, 1, 2].map(|i| (((coarse[i] >> 24) * 3 + (fine[i] >> 24)) / 4) as u8));
     }
     Picture { rgb8, w, h }
 }

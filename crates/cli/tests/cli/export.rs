@@ -1,5 +1,6 @@
 //! Exports are written when they answer as the network does, and read back as what they are.
 
+use crate::looking::GREY_PNG;
 use crate::program::Place;
 use plusx_formats::safetensors::{Contents, read, write};
 use plusx_formats::{ModelFile, onnx};
@@ -61,6 +62,10 @@ fn pictures_of_the_users_own_prove_it_too() {
     let said = place.plusx(export);
     assert_eq!(said.code, Some(2), "{said:?}");
     assert!(said.stderr.contains("holds no PNG or JPEG"), "{said:?}");
+    place.write("pictures/grey.png", GREY_PNG);
+    let report: Value = serde_json::from_str(&place.ok(export).stdout).unwrap();
+    assert_eq!(report["proof"]["images"], 1);
+    std::fs::remove_file(place.path("net.onnx")).expect("a file");
     place.write("pictures/broken.png", b"no picture either");
     let said = place.plusx(export);
     assert_eq!(said.code, Some(65), "{said:?}");

@@ -109,7 +109,7 @@ impl<'a> Constants<'a> {
             ));
         }
         if self.files.insert(path.clone(), about.len()).is_none() {
-            self.left += about.len() / size_of::<f32>() as u64;
+            self.left = self.left.saturating_add(about.len() / size_of::<f32>() as u64);
         }
         let mut file = File::open(&path).map_err(failed)?;
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;

@@ -1,8 +1,9 @@
 //! Preprocessing at the start of a graph, as this crate writes it: bytes become floats, channels come first, then
 //! `/ 255`, `- mean`, `/ std`. The network begins behind it.
 
+use crate::onnx::attributes::Attributes;
 use crate::onnx::constants::Constants;
-use crate::onnx::proto::{Graph, Node, Tensor};
+use crate::onnx::proto::{FLOAT, Graph, Node, Tensor};
 use crate::onnx::read::Normalise;
 
 /// The steps in their order.
@@ -28,8 +29,8 @@ pub(super) fn find<'a>(
             let found = format!("{} does {}", node.title(), node.op_type.as_deref().unwrap_or("nothing"));
             return Err(unknown(input, &format!("{found} where {step} was expected")));
         }
-        if step == "Transpose" && !channels_first(node) {
-            return Err(unknown(input, &format!("{} does not bring the channels first", node.title())));
+        if !is_set_for(node, step) {
+            return Err(unknown(input, &format!("the attributes of {} are others", node.title())));
         }
         if let Some(name) = node.input.get(1) {
             numbers.push(constants.floats(initializer(graph, name)?)?.1);
@@ -56,9 +57,15 @@ fn unknown(input: &str, why: &str) -> String {
     )
 }
 
-fn channels_first(node: &Node) -> bool {
-    let order = node.attribute.iter().find(|attribute| attribute.name.as_deref() == Some("perm"));
-    order.is_some_and(|attribute| attribute.ints == [0, 3, 1, 2])
+/// Whether a step has the attributes that it is written with.
+fn is_set_for(node: &Node, step: &str) -> bool {
+    let mut attributes = Attributes::of(node);
+    let right = match step {
+        "Cast" => attributes.expect("to", i64::from(FLOAT)).is_ok(),
+        "Transpose" => attributes.ints("perm") == Ok(Some(&[0, 3, 1, 2])),
+        _ => true,
+    };
+    right && attributes.finish().is_ok()
 }
 
 fn initializer<'a>(graph: &'a Graph, name: &str) -> Result<&'a Tensor, String> {

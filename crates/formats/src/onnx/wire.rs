@@ -8,17 +8,25 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 
 use crate::onnx::proto::Model;
 
-/// Fields of the file, its graph, its nodes and their attributes together, at most: forty times those of a ResNet-152
-/// from PyTorch. None takes more than about 200 bytes besides its contents.
+/// Fields of all messages together, at most: forty times those of a ResNet-152 from PyTorch. None takes more than about
+/// 200 bytes besides its contents.
 const MOST_FIELDS: usize = 1_000_000;
 
-/// Fields that hold what has fields worth counting: the graph in the file, nodes in it, attributes in them.
-const PATH: [u32; 3] = [7, 1, 5];
+/// A kind of message: the numbers of its fields that are messages themselves.
+struct Kind(&'static [(u32, Kind)]);
+
+const LEAF: Kind = Kind(&[]);
+const TENSOR: Kind = Kind(&[(13, LEAF)]);
+const NODE: Kind = Kind(&[(5, Kind(&[(5, TENSOR)]))]);
+/// A value with its type, the tensor in that, its shape, and the sizes in that.
+const VALUE: Kind = Kind(&[(2, Kind(&[(1, Kind(&[(2, Kind(&[(1, LEAF)]))]))]))]);
+const GRAPH: Kind = Kind(&[(1, NODE), (5, TENSOR), (11, VALUE), (12, VALUE)]);
+const MODEL: Kind = Kind(&[(7, GRAPH), (8, LEAF), (14, LEAF)]);
 
 /// The message in `bytes`; an error says what is wrong with it.
 pub(super) fn decode(bytes: Bytes) -> Result<Model, String> {
     let mut left = MOST_FIELDS;
-    count(&bytes, &PATH, &mut left).map_err(|error| match error {
+    count(&bytes, &MODEL, &mut left).map_err(|error| match error {
         Uncounted::Wrong(error) => error.to_string(),
         Uncounted::TooMany => format!("it has more than {MOST_FIELDS} parts"),
     })?;
@@ -37,18 +45,18 @@ impl From<DecodeError> for Uncounted {
     }
 }
 
-/// Takes the fields of one message from `left`, and those inside the fields that `path` leads to.
-fn count(mut bytes: &[u8], path: &[u32], left: &mut usize) -> Result<(), Uncounted> {
+/// Takes the fields of one message from `left`, and those of the messages in it. As deep as [`MODEL`], no deeper.
+fn count(mut bytes: &[u8], kind: &Kind, left: &mut usize) -> Result<(), Uncounted> {
     while !bytes.is_empty() {
         *left = left.checked_sub(1).ok_or(Uncounted::TooMany)?;
         let (tag, wire) = decode_key(&mut bytes)?;
-        match path.split_first() {
-            Some((inner, deeper)) if tag == *inner && wire == WireType::LengthDelimited => {
+        match kind.0.iter().find(|(field, _)| *field == tag) {
+            Some((_, inner)) if wire == WireType::LengthDelimited => {
                 let length = decode_varint(&mut bytes)?;
                 let length = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
                 // a length beyond the end is the decoder's to report
                 let (message, rest) = bytes.split_at(length);
-                count(message, deeper, left)?;
+                count(message, inner, left)?;
                 bytes = rest;
             }
             _ => skip_field(wire, tag, &mut bytes, DecodeContext::default())?,

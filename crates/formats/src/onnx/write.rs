@@ -314,13 +314,13 @@ impl<'a> Writer<'a> {
 
     /// `wanted`, or that with a number if something has the name already.
     fn unique(&mut self, wanted: &str) -> String {
-        let numbered = (2_usize..).map(|count| format!("{wanted}_{count}"));
-        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
-        loop {
-            if let Some(name) = names.next().filter(|name| self.taken.insert(name.clone())) {
-                return name;
-            }
+        let mut name = wanted.to_owned();
+        let mut count = 1;
+        while !self.taken.insert(name.clone()) {
+            count += 1;
+            name = format!("{wanted}_{count}");
         }
+        name
     }
 }
 
