@@ -1,4 +1,4 @@
-//! `cargo xtask golden`: makes the golden data again: of networks and of the resize.
+//! `cargo xtask golden`: makes the golden data again: of networks, of the resize, and files of other programs.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,12 +9,17 @@ use crate::command::run as run_command;
 use crate::options::Options;
 use crate::python;
 
-/// Runs tools/golden.py and tools/golden_resize.py.
+/// Runs tools/golden.py, tools/golden_resize.py and tools/golden_weights.py.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
-    let options = Options::parse(arguments, &python::OPTIONS)?;
-    // both are looked for before anything is written
-    let torch = python::with(root, &options, python::TORCH)?;
+    let options = Options::parse(arguments, &[&python::OPTIONS[..], &["mxnet-python"]].concat())?;
+    // all are looked for before anything is written
+    let torch = python::with(root, &options, python::WEIGHTS)?;
     let opencv = python::with(root, &options, python::OPENCV)?;
-    run_command(Command::new(torch).current_dir(root).args(["tools/golden.py", "--out", "tests/golden"]))?;
-    run_command(Command::new(opencv).current_dir(root).arg("tools/golden_resize.py"))
+    let mxnet = python::mxnet(root, &options)?;
+    run_command(Command::new(&torch).current_dir(root).args(["tools/golden.py", "--out", "tests/golden"]))?;
+    run_command(Command::new(opencv).current_dir(root).arg("tools/golden_resize.py"))?;
+    for (python, part) in [(&torch, "torch"), (&mxnet, "mxnet"), (&torch, "bare")] {
+        run_command(Command::new(python).current_dir(root).args(["tools/golden_weights.py", part]))?;
+    }
+    Ok(())
 }
