@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Weight files as other programs write them, for the tests of crates/formats: writes crates/formats/tests/golden/.
+"""Weight files as other programs write them, for the tests of crates/formats: writes crates/formats/tests/golden/, and
+small ones to fuzz/corpus/, where the fuzz targets start.
 
     pip install torch numpy safetensors            python tools/golden_weights.py torch
     pip install mxnet==1.9.1 numpy==1.23.5         python tools/golden_weights.py mxnet
@@ -10,7 +11,7 @@ container of torch.save before 0.1.10, and files that mean harm.
 
 All hold one small network under torchvision's names (NET), or the chapter's (CHAPTER). Value i of the tensor called
 `name` is ((37 i + sum of the bytes of the name) mod 251 - 125) / 64, in whatever file: exact in 16 bits, too, and known to
-the tests without a copy.
+the tests without a copy. A legacy stream names its storages by where they lay in memory: it differs every time. The files in fuzz/corpus/ hold TINY, with zeros.
 """
 
 import io
@@ -22,7 +23,9 @@ import sys
 import tarfile
 import zipfile
 
-GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "crates/formats/tests/golden"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "crates/formats/tests/golden"
+CORPUS = ROOT / "fuzz/corpus"
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -63,6 +66,9 @@ CHAPTER = {
     **with_bias("layer2.0.downsample.0", (8, 4, 1, 1)),
     **with_bias("fc", (5, 8)),
 }
+
+
+TINY = {"conv1.weight": (2, 1, 1, 1), **norm("bn1", 2), "fc.weight": (2, 2), "fc.bias": (2,)}
 
 
 def values(name, dims):
@@ -122,6 +128,11 @@ def torch_files():
         mixed[name] = mixed[name].to(dtype)
     safetensors.torch.save_file(dict(mixed), GOLDEN / "mixed.safetensors", metadata={"format": "pt"})
     report("mixed.safetensors")
+    tiny = {name: torch.zeros(dims) for name, dims in TINY.items()}
+    torch.save(tiny, CORPUS / "torch/zip.pth")
+    torch.save({"net": tiny}, CORPUS / "torch/legacy.pth", _use_new_zipfile_serialization=False)
+    halves = {name: tensor.half() for name, tensor in tiny.items()}
+    safetensors.torch.save_file(halves, CORPUS / "safetensors/half.safetensors")
     integers = tensors()
     integers["fc.bias"] = integers["fc.bias"].to(torch.int32)
     safetensors.torch.save_file(dict(integers), GOLDEN / "integers.safetensors")
@@ -224,6 +235,9 @@ def mxnet_files():
     # names that count over the whole program, as the chapter's first edition saved them
     chapter.collect_params().save(str(GOLDEN / "counted.params"))
     report("counted.params")
+    roles = {"bn1.weight": "bn1.gamma", "bn1.bias": "bn1.beta"}
+    tiny = {roles.get(name, name): mx.nd.zeros(dims) for name, dims in TINY.items()}
+    mx.nd.save(str(CORPUS / "params/tiny.params"), tiny)
     sparse = mx.nd.sparse.row_sparse_array((mx.nd.ones((2, 3)), [1, 4]), shape=(6, 3))
     mx.nd.save(str(GOLDEN / "sparse.params"), {"embedding.weight": sparse})
     report("sparse.params")
@@ -264,10 +278,10 @@ def pickled(value):
     return stream.getvalue()
 
 
-def tar_file():
+def tar_file(table, values):
     """What torch.save wrote before 0.1.10: sys_info, pickle, tensors, storages."""
-    storages, tensors, state = [pickled(len(NET))], [pickled(len(NET))], {}
-    for index, (name, dims) in enumerate(NET.items()):
+    storages, tensors, state = [pickled(len(table))], [pickled(len(table))], {}
+    for index, (name, dims) in enumerate(table.items()):
         key, storage = 1000 + index, 5000 + index
         numbers = values(name, dims)
         storages.append(pickled((storage, "cpu", Name("torch", "FloatStorage"))))
@@ -298,7 +312,9 @@ def archive(entries, compression):
 
 
 def bare_files():
-    write("tar.pth", tar_file())
+    write("tar.pth", tar_file(NET, values))
+    zeros = tar_file(TINY, lambda name, dims: [0] * math.prod(dims))
+    (CORPUS / "torch/tar.pth").write_bytes(zeros)
     # Python would call os.system("echo ran") here
     call = b"\x80\x02cposix\nsystem\nX\x08\x00\x00\x00echo ran\x85R."
     write("call.pkl", call)

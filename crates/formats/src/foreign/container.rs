@@ -1,4 +1,4 @@
-//! What is looked at in an archive before its reader may unpack it: a few kilobytes must not become gigabytes.
+//! What is looked at in a file before its reader may unpack it: a few kilobytes must not become gigabytes.
 //!
 //! `torch.save` never compressed anything and its pickles, which only describe the tensors, are small. So an archive of
 //! another make is refused, and no legitimate file is.
@@ -9,17 +9,18 @@ use std::path::Path;
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::Kind;
+use super::{Kind, pickle};
 use crate::error::FormatError;
 
 /// Most bytes of pickles. The largest residual networks of 2017 describe themselves in half a megabyte, and each byte of
 /// a pickle can become a hundred in memory.
-pub(super) const LARGEST_PICKLE: u64 = 4 << 20;
+const LARGEST_PICKLE: u64 = 4 << 20;
 
-/// Refuses an archive that would unpack to more than it is.
+/// Refuses a file that would unpack to more than it is.
 pub(super) fn check(path: &Path, kind: Kind) -> Result<(), FormatError> {
     let reason = match kind {
         Kind::TorchZip => zip(path),
+        Kind::TorchStream => stream(path),
         Kind::TorchTar => tar(path),
         _ => Ok(None),
     };
@@ -50,6 +51,25 @@ fn zip(path: &Path) -> std::io::Result<Option<String>> {
         if name.ends_with(".pkl") && entry.size() > LARGEST_PICKLE {
             return Ok(Some(format!("its description of the tensors takes {} bytes", entry.size())));
         }
+    }
+    Ok(None)
+}
+
+/// Pickles before the numbers of a stream: magic number, protocol, system, the saved object, the order of the numbers.
+const PICKLES: usize = 5;
+
+/// What is wrong with a stream, if anything.
+fn stream(path: &Path) -> std::io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_PICKLE).read_to_end(&mut bytes)?;
+    let mut rest = &bytes[..];
+    for _ in 0..PICKLES {
+        let Some(length) = pickle::length(rest) else {
+            let reason =
+                "its description of the tensors does not end, or is longer than any of a real network";
+            return Ok(Some(reason.to_owned()));
+        };
+        rest = &rest[length..];
     }
     Ok(None)
 }

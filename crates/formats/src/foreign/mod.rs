@@ -10,6 +10,7 @@ mod gluon;
 mod layers;
 mod names;
 mod numbers;
+mod pickle;
 mod report;
 mod tensors;
 mod torch;

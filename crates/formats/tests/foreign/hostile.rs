@@ -82,6 +82,16 @@ fn a_bomb_does_not_go_off() {
 }
 
 #[test]
+fn a_stream_that_never_ends_its_pickles_is_not_unpickled() {
+    let mut bytes = std::fs::read(golden("legacy.th")).unwrap();
+    // the saved object begins after magic number, protocol and system; a billion empty tuples would follow
+    let at = bytes.windows(12).position(|part| part == b"state_dictq\x01").unwrap() - 5;
+    bytes.truncate(at);
+    bytes.resize(5 << 20, b')');
+    assert!(error(&bytes).to_string().contains("longer than any"));
+}
+
+#[test]
 fn a_sparse_entry_of_a_tar_archive_is_not_filled() {
     let mut tar = std::fs::read(golden("tar.pth")).unwrap();
     // GNU's sparse entries claim any length; checksums are looked at later
