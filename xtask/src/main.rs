@@ -40,8 +40,8 @@ cargo xtask COMMAND
   bench start           from the start of `plusx train` to the end of its first step; writes there too
       --rounds N (5) --data NAME (fashion-mnist-mini) --out DIR
   notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
-  golden                makes tests/golden/ and crates/data/tests/golden/ again (needs PyTorch and OpenCV: --venv or
-                        --python, else they are set up under target/)
+  golden                makes golden data again, in tests/ and crates/*/tests/ (needs PyTorch, OpenCV, MXNet: --venv or
+                        --python, and --mxnet-python; else they are set up under target/)
 ";
 
 fn main() -> ExitCode {

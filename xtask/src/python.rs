@@ -14,7 +14,7 @@ pub(crate) const OPTIONS: [&str; 2] = ["venv", "python"];
 /// Python modules, each as it is imported and as pip calls it.
 type Modules<'m> = &'m [(&'m str, &'m str)];
 
-/// What the peer's benchmark and the golden data of networks need.
+/// What the peer's benchmark needs.
 pub(crate) const TORCH: Modules<'_> = &[("torch", "torch"), ("numpy", "numpy")];
 
 /// What the golden ONNX files need.
@@ -24,6 +24,10 @@ pub(crate) const ONNX: Modules<'_> = &[
     ("onnxscript", "onnxscript"),
     ("onnxruntime", "onnxruntime"),
 ];
+
+/// What golden data needs: of networks, and weight files as PyTorch writes them.
+pub(crate) const WEIGHTS: Modules<'_> =
+    &[("torch", "torch"), ("numpy", "numpy"), ("safetensors", "safetensors")];
 
 /// What the benchmark of inference needs.
 pub(crate) const ENGINES: Modules<'_> = &[

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::foreign::Kind;
+
 /// A tensor whose shape is not the network's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Misshapen {
@@ -60,7 +62,8 @@ pub enum FormatError {
     /// A safetensors file that does not say what network it is for.
     #[error(
         "{}: no `plusx` entry in the metadata, so the file does not say which network it is for; \
-         it was not written by plusx", path.display()
+         it was not written by plusx. If it holds the weights of a network that plusx knows, make a weight file of it: \
+         plusx import {} --model NAME -o model.safetensors", path.display(), path.display()
     )]
     Foreign {
         /// The file.
@@ -172,6 +175,25 @@ pub enum FormatError {
         /// Those that timm has.
         known: Vec<&'static str>,
     },
+    /// A file of another program that is not as that program writes it.
+    #[error("{}: not a whole {kind} file: {reason}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What its first bytes say it is.
+        kind: Kind,
+        /// What the reader stumbled over.
+        reason: String,
+    },
+    /// A file whose first bytes say nothing.
+    #[error(
+        "{}: neither a safetensors file nor one that PyTorch (torch.save) or MXNet (save_parameters, export) wrote",
+        path.display()
+    )]
+    UnknownKind {
+        /// The file.
+        path: PathBuf,
+    },
     /// The contents cannot be put into the format.
     #[error("cannot encode the weights: {reason}")]
     Encode {
@@ -183,14 +205,16 @@ pub enum FormatError {
 /// At most so many names of a kind are listed; the rest is counted.
 const LISTED: usize = 6;
 
-fn list(missing: &[String], extra: &[String], misshapen: &[Misshapen]) -> String {
-    fn some<T: ToString>(items: &[T], separator: &str) -> String {
-        let shown = items.iter().take(LISTED).map(T::to_string).collect::<Vec<_>>().join(separator);
-        match items.len().saturating_sub(LISTED) {
-            0 => shown,
-            more => format!("{shown}{separator}and {more} more"),
-        }
+/// The first of `items`, and how many more there are.
+pub(crate) fn some<T: ToString>(items: &[T], separator: &str) -> String {
+    let shown = items.iter().take(LISTED).map(T::to_string).collect::<Vec<_>>().join(separator);
+    match items.len().saturating_sub(LISTED) {
+        0 => shown,
+        more => format!("{shown}{separator}and {more} more"),
     }
+}
+
+fn list(missing: &[String], extra: &[String], misshapen: &[Misshapen]) -> String {
     let mut parts = Vec::new();
     if !missing.is_empty() {
         parts.push(format!("missing {}", some(missing, ", ")));
@@ -215,6 +239,17 @@ impl FormatError {
 
     pub(crate) fn not_safetensors(path: &Path, reason: &(impl ToString + ?Sized)) -> Self {
         FormatError::NotSafetensors { path: path.into(), reason: reason.to_string() }
+    }
+
+    /// `reason` may come from a reader that quotes the file; so much of it is kept as a screen can bear.
+    pub(crate) fn broken(path: &Path, kind: Kind, reason: impl Into<String>) -> Self {
+        const LONGEST: usize = 300;
+        let mut reason: String = reason.into();
+        if let Some((end, _)) = reason.char_indices().nth(LONGEST) {
+            reason.truncate(end);
+            reason.push('…');
+        }
+        FormatError::Broken { path: path.into(), kind, reason }
     }
 
     pub(crate) fn metadata(path: &Path, reason: impl std::fmt::Display) -> Self {

@@ -3,10 +3,13 @@
 //! A weight file carries torchvision's names and layouts (`conv1.weight` \[out, in, rows, columns\],
 //! `fc.weight` \[out, in\]) and one metadata entry, `plusx`: JSON with sorted keys holding the architecture, the class
 //! names, the preprocessing and, in a checkpoint, the state of the training. Equal contents give equal bytes.
+//!
+//! Weights that PyTorch or MXNet wrote come in through [`foreign`].
 #![forbid(unsafe_code)]
 
 pub mod atomic;
 mod error;
+pub mod foreign;
 mod json;
 mod metadata;
 pub mod onnx;

@@ -21,7 +21,7 @@ use crate::error::{FormatError, Misshapen};
 use crate::metadata::ModelFile;
 
 /// Larger files are refused unread: a billion parameters with their velocity fit.
-const LARGEST: u64 = 8 << 30;
+pub(crate) const LARGEST: u64 = 8 << 30;
 
 /// Bytes before the header: its length.
 const PREFIX: u64 = size_of::<u64>() as u64;
@@ -33,7 +33,7 @@ const LARGEST_HEADER: u64 = 100_000_000;
 const KEY: &str = "plusx";
 
 /// Stands before the names of the optimiser's tensors.
-const VELOCITY: &str = "velocity.";
+pub(crate) const VELOCITY: &str = "velocity.";
 
 /// What goes into a file.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +166,19 @@ pub fn write(path: &Path, contents: &Contents<'_>) -> Result<Vec<u8>, FormatErro
 /// One that names the file: unreadable, too large, truncated or of another kind, without or with bad metadata, or
 /// holding numbers of another type.
 pub fn read(path: &Path) -> Result<Loaded, FormatError> {
+    decode(&judged(path, |table| examine(table, path).map(drop))?, path)
+}
+
+/// The bytes of a safetensors file of anybody's, whose length is what its header says.
+pub(crate) fn whole(path: &Path) -> Result<Vec<u8>, FormatError> {
+    judged(path, |_| Ok(()))
+}
+
+/// The bytes of a file, read after `judge` has seen its header.
+fn judged(
+    path: &Path,
+    judge: impl FnOnce(&Metadata) -> Result<(), FormatError>,
+) -> Result<Vec<u8>, FormatError> {
     let failed = |source| FormatError::read(path, source);
     let refused = |reason: &dyn ToString| FormatError::not_safetensors(path, reason);
     let mut file = File::open(path).map_err(failed)?;
@@ -185,7 +198,7 @@ pub fn read(path: &Path) -> Result<Loaded, FormatError> {
     }
     let table: Metadata =
         serde_json::from_slice(&bytes[PREFIX as usize..]).map_err(|error| refused(&error))?;
-    examine(&table, path)?;
+    judge(&table)?;
     let size = (table.data_len() as u64).saturating_add(PREFIX + header);
     if size > LARGEST {
         return Err(FormatError::TooLarge { path: path.into(), size, limit: LARGEST });
@@ -200,7 +213,7 @@ pub fn read(path: &Path) -> Result<Loaded, FormatError> {
     }
     // one byte more shows what goes on after its end
     append(&mut file, table.data_len() as u64 + 1, &mut bytes).map_err(failed)?;
-    decode(&bytes, path)
+    Ok(bytes)
 }
 
 /// Adds up to `count` bytes of `file`.

@@ -85,7 +85,8 @@ fn room_of(package: &str) -> Option<&str> {
 
 pub(super) fn arrows(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (room, path, text) in manifests(tree).filter(|(_, path, _)| !path.starts_with("examples/")) {
+    let outside = |path: &str| path.starts_with("examples/") || path.starts_with("fuzz/");
+    for (room, path, text) in manifests(tree).filter(|(_, path, _)| !outside(path)) {
         let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
             findings.push(Finding::new(path, 0, "a crate that the drawing does not know"));
             continue;

@@ -1,0 +1,172 @@
+//! From the tensors of a file to the parameters of a graph: every one accounted for, or an error that lists the others.
+
+use std::collections::BTreeSet;
+
+use plusx_model::graph::{Graph, NodeId, ParamId, ParamSpec, Role};
+use plusx_model::params::Params;
+
+use super::report::{NewHead, Report};
+use super::{Kind, Tensor, Weights, layers, names};
+use crate::error::{FormatError, Misshapen};
+
+/// What may differ between file and network; default nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Allow {
+    /// The number of classes: a classifier of another size, or none in the file, starts anew.
+    pub other_classes: bool,
+    /// Colour in the file, grey in the network: the three filters of the first convolution are summed, so that a grey
+    /// picture gives what it gave as three equal channels. (timm does the same.)
+    pub grey: bool,
+}
+
+/// Parameters from a file.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Adopted {
+    /// Those of the network.
+    pub params: Params,
+    /// What was done to get them.
+    pub report: Report,
+}
+
+/// What is wrong so far.
+#[derive(Default)]
+struct Wrong {
+    missing: Vec<String>,
+    extra: Vec<String>,
+    misshapen: Vec<Misshapen>,
+}
+
+impl Weights {
+    /// The parameters and running statistics of `graph`. `start` is what they are before: a classifier that starts anew
+    /// keeps it.
+    ///
+    /// By name: torchvision's, and what others call the same (`linear.` for `fc.`, `shortcut.` for `downsample.`). In
+    /// Gluon's files by the order of the layers.
+    ///
+    /// # Errors
+    /// [`FormatError::Mismatch`] listing the missing, unknown and misshapen tensors, [`FormatError::Dtype`] for a
+    /// parameter of whole numbers, [`FormatError::NotFinite`] naming the first tensor with an infinity or no number,
+    /// [`FormatError::Broken`] for a Gluon file whose layers have no order.
+    ///
+    /// # Panics
+    /// If `start` is not of this graph.
+    pub fn adopt(&self, graph: &Graph, start: Params, allow: Allow) -> Result<Adopted, FormatError> {
+        assert!(start.fits(graph), "the initial parameters are those of another graph");
+        let pairs = match self.kind {
+            Kind::Gluon => layers::pair(self, graph)
+                .map_err(|reason| FormatError::broken(&self.path, self.kind, reason))?,
+            _ => names::pair(self, graph),
+        };
+        let head = new_head(self, graph, &pairs).filter(|_| allow.other_classes);
+        let stem = stem(graph).filter(|_| allow.grey);
+        let mut report = self.report();
+        let (mut params, mut wrong) = (start, Wrong::default());
+        let mut left: BTreeSet<usize> = (0..self.tensors.len()).collect();
+        for (index, (spec, pair)) in graph.params.iter().zip(pairs).enumerate() {
+            let tensor = pair.map(|pair| {
+                left.remove(&pair);
+                &self.tensors[pair]
+            });
+            if head.as_ref().is_some_and(|head| names::split(&spec.name).0 == head.layer) {
+                continue;
+            }
+            let Some(tensor) = tensor else {
+                self.check_type(&spec.name)?;
+                wrong.missing.push(spec.name.clone());
+                continue;
+            };
+            let id = ParamId(index as u32);
+            if tensor.dims == spec.dims {
+                params.get_mut(id).copy_from_slice(&tensor.values);
+            } else if stem == Some(id) && sums_to(tensor, &spec.dims) {
+                params.get_mut(id).copy_from_slice(&grey(tensor));
+                report.grey = Some(spec.name.clone());
+            } else {
+                wrong.misshapen.push(misshapen(tensor, spec));
+                continue;
+            }
+            if !params.get(id).iter().all(|value| value.is_finite()) {
+                return Err(FormatError::NotFinite { path: self.path.clone(), name: tensor.name.clone() });
+            }
+            if tensor.name != spec.name {
+                report.renamed.push((tensor.name.clone(), spec.name.clone()));
+            }
+            report.taken += 1;
+        }
+        wrong.extra = left.into_iter().map(|index| self.tensors[index].name.clone()).collect();
+        if !(wrong.missing.is_empty() && wrong.extra.is_empty() && wrong.misshapen.is_empty()) {
+            let Wrong { missing, extra, misshapen } = wrong;
+            return Err(FormatError::Mismatch { path: self.path.clone(), missing, extra, misshapen });
+        }
+        report.head = head;
+        Ok(Adopted { params, report })
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            kind: self.kind,
+            section: self.section.clone(),
+            prefix: self.prefix.clone(),
+            taken: 0,
+            renamed: Vec::new(),
+            skipped: self.skipped.clone(),
+            head: None,
+            grey: None,
+        }
+    }
+
+    /// Refuses a parameter that the file has as whole numbers.
+    fn check_type(&self, name: &str) -> Result<(), FormatError> {
+        match self.skipped.iter().any(|skipped| skipped == name) {
+            true => Err(FormatError::Dtype {
+                path: self.path.clone(),
+                name: name.to_owned(),
+                found: "whole numbers".to_owned(),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The last dense layer, if the file has it for another number of classes or not at all.
+fn new_head(weights: &Weights, graph: &Graph, pairs: &[Option<usize>]) -> Option<NewHead> {
+    let weight = graph.params.iter().rposition(|spec| spec.role == Role::DenseWeight)?;
+    let spec = &graph.params[weight];
+    let (layer, to) = (names::split(&spec.name).0.to_owned(), spec.dims[0]);
+    match pairs[weight].map(|pair| &weights.tensors[pair].dims[..]) {
+        None => Some(NewHead { layer, from: None, to }),
+        Some(&[from, features]) if from != to && features == spec.dims[1] => {
+            Some(NewHead { layer, from: Some(from), to })
+        }
+        Some(_) => None,
+    }
+}
+
+/// The filters that read the images.
+fn stem(graph: &Graph) -> Option<ParamId> {
+    let first = graph.nodes.iter().find(|node| node.inputs.first() == Some(&NodeId(0)))?;
+    graph.params_of(first).into_iter().find(|id| graph.param(*id).role == Role::ConvWeight)
+}
+
+/// Whether filters for colours become `dims`, filters for grey, by summing.
+fn sums_to(tensor: &Tensor, dims: &[usize]) -> bool {
+    matches!((&tensor.dims[..], dims), ([o, 3, h, w], [to, 1, th, tw]) if [o, h, w] == [to, th, tw])
+}
+
+/// Filters \[o, 3, h, w\] summed over their channels.
+fn grey(tensor: &Tensor) -> Vec<f32> {
+    let pixels: usize = tensor.dims[2..].iter().product();
+    let filters = tensor.values.chunks_exact((3 * pixels).max(1));
+    filters
+        .flat_map(|filter| (0..pixels).map(|at| filter[at] + filter[pixels + at] + filter[2 * pixels + at]))
+        .collect()
+}
+
+/// Names the tensor as the network does, and as the file does if that differs.
+fn misshapen(tensor: &Tensor, spec: &ParamSpec) -> Misshapen {
+    let name = match tensor.name == spec.name {
+        true => spec.name.clone(),
+        false => format!("{} (there {})", spec.name, tensor.name),
+    };
+    Misshapen { name, expected: spec.dims.clone(), found: tensor.dims.clone() }
+}

@@ -1,0 +1,86 @@
+//! The number types of weight files, as `f32`.
+
+/// A floating-point type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Number {
+    /// IEEE binary16.
+    F16,
+    /// The upper half of an `f32`.
+    Bf16,
+    /// IEEE binary32.
+    F32,
+    /// IEEE binary64.
+    F64,
+}
+
+impl Number {
+    /// Bytes of one.
+    pub(super) fn size(self) -> usize {
+        match self {
+            Number::F16 | Number::Bf16 => 2,
+            Number::F32 => 4,
+            Number::F64 => 8,
+        }
+    }
+
+    /// Little-endian `bytes` as numbers; 64 bits are rounded to nearest even. Bytes beyond the last whole number are
+    /// left out.
+    pub(super) fn floats(self, bytes: &[u8]) -> Vec<f32> {
+        let halves = || bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
+        match self {
+            Number::F16 => halves().map(from_f16).collect(),
+            Number::Bf16 => halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
+            Number::F32 => bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
+            Number::F64 => {
+                bytes.as_chunks::<8>().0.iter().map(|eight| f64::from_le_bytes(*eight) as f32).collect()
+            }
+        }
+    }
+}
+
+/// 1 bit of sign, 5 of exponent (bias 15), 10 of mantissa.
+fn from_f16(half: u16) -> f32 {
+    let sign = u32::from(half >> 15) << 31;
+    let (exponent, mantissa) = (u32::from(half >> 10 & 0x1f), u32::from(half & 0x3ff));
+    match exponent {
+        // subnormal: mantissa * 2^-24, exact in f32
+        0 => f32::from_bits((mantissa as f32 * 2.0_f32.powi(-24)).to_bits() | sign),
+        0x1f => f32::from_bits(sign | 0x7f80_0000 | mantissa << 13),
+        _ => f32::from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixteen_bits() {
+        for (half, value) in [
+            (0x0000, 0.0),
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x83ff, -6.097_555e-5),
+            (0x0400, 6.103_515_6e-5),
+            (0x3555, 0.333_251_95),
+        ] {
+            assert_eq!(from_f16(half), value, "{half:04x}");
+        }
+        assert_eq!(from_f16(0x8000).to_bits(), (-0.0_f32).to_bits());
+        assert_eq!(from_f16(0xfc00), f32::NEG_INFINITY);
+        assert!(from_f16(0x7e01).is_nan());
+        assert_eq!(Number::Bf16.floats(&[0x80, 0x3f, 0x20, 0xc1]), [1.0, -10.0]);
+    }
+
+    #[test]
+    fn wider_numbers() {
+        let bytes: Vec<u8> = [0.1_f64, -3.0, 1e300].iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!(Number::F64.floats(&bytes), [0.1, -3.0, f32::INFINITY]);
+        assert_eq!(Number::F32.floats(&0.1_f32.to_le_bytes()), [0.1]);
+        for number in [Number::F16, Number::Bf16, Number::F32, Number::F64] {
+            assert_eq!(number.floats(&[0; 8]).len() * number.size(), 8);
+        }
+    }
+}

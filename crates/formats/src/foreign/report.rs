@@ -1,0 +1,73 @@
+//! What was done to make the weights of one network those of another: nothing of it happens in silence.
+
+use super::Kind;
+use crate::error::some;
+
+/// A classifier that starts anew.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewHead {
+    /// Its layer, `fc`.
+    pub layer: String,
+    /// Classes in the file; none if the file has no classifier.
+    pub from: Option<usize>,
+    /// Classes of the network.
+    pub to: usize,
+}
+
+/// How [`Weights::adopt`](super::Weights::adopt) came to its parameters; displays as sentences, one a line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// What the file was.
+    pub kind: Kind,
+    /// The part of the file that was read.
+    pub section: Option<String>,
+    /// What stood before every name.
+    pub prefix: String,
+    /// Parameters that were found.
+    pub taken: usize,
+    /// Parameters the file has by other names: the file's, the network's.
+    pub renamed: Vec<(String, String)>,
+    /// Names in the file that are no parameters.
+    pub skipped: Vec<String>,
+    /// The classifier, if it starts anew.
+    pub head: Option<NewHead>,
+    /// The first convolution, if its filters for red, green and blue were summed to one for grey.
+    pub grey: Option<String>,
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} parameters", self.kind, self.taken)?;
+        if let Some(section) = &self.section {
+            write!(f, " from `{section}`")?;
+        }
+        if !self.prefix.is_empty() {
+            write!(f, ", `{}` taken off their names", self.prefix)?;
+        }
+        if !self.renamed.is_empty() {
+            let pairs: Vec<_> = self.renamed.iter().map(|(from, to)| format!("{from} as {to}")).collect();
+            write!(f, "\n{} by other names: {}", pairs.len(), some(&pairs, ", "))?;
+        }
+        let (counts, others): (Vec<_>, Vec<_>) =
+            self.skipped.iter().partition(|name| name.ends_with("num_batches_tracked"));
+        if !counts.is_empty() {
+            write!(f, "\nleft out: {} counts of batches", counts.len())?;
+        }
+        if !others.is_empty() {
+            write!(f, "\nleft out: {}", some(&others, ", "))?;
+        }
+        match &self.head {
+            Some(NewHead { layer, from: Some(from), to }) => {
+                write!(f, "\n{layer} starts anew: {from} classes in the file, {to} in the network")?;
+            }
+            Some(NewHead { layer, from: None, to }) => {
+                write!(f, "\n{layer} starts anew: no classifier in the file, {to} classes in the network")?;
+            }
+            None => {}
+        }
+        if let Some(name) = &self.grey {
+            write!(f, "\n{name}: filters for red, green and blue summed to one for grey")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! MXNet's lists of arrays.
+#![no_main]
+
+#[path = "../entries.rs"]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::params(bytes));

@@ -1,0 +1,7 @@
+//! safetensors files: ours, and those of others.
+#![no_main]
+
+#[path = "../entries.rs"]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::safetensors(bytes));
