@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Predict(crate::predict::PredictArguments),
     /// List the networks there are: parameters, multiply-adds, images and classes they were made for
     Models(crate::models::ModelsArguments),
+    /// Make a weight file of one that PyTorch, timm or MXNet wrote
+    Import(crate::import::ImportArguments),
     /// Write a trained network for other programs: ONNX, safetensors, timm
     Export(crate::export::ExportArguments),
     /// Show a network layer by layer: output shape, parameters, multiply-adds

@@ -4,8 +4,9 @@
 use crate::arguments::{Isa, SAMPLE, at_least_one, isa};
 use crate::environment::Environment;
 use crate::exit::{self, Usage};
+use crate::pictures;
 use crate::screen::{note, result};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use plusx_data::picture::{self, Picture};
 use plusx_data::{FindOptions, Split};
@@ -18,7 +19,7 @@ use plusx_model::preprocess::Preprocess;
 use plusx_model::random::Philox;
 use plusx_train::{LoadedModel, fitting_batch, load_model};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Images of the proof unless others are given: each must agree, and one would do to find a wrong layer.
 const PROOF_IMAGES: usize = 8;
@@ -142,7 +143,11 @@ fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedM
     match &arguments.proof_images[..] {
         [] => pictures_at_hand(&meta.preprocess)?.iter().try_for_each(add)?,
         // one at a time: photographs are large before they are resized
-        paths => found(paths)?.iter().try_for_each(|path| add(&picture::open(path)?))?,
+        paths => {
+            for path in paths {
+                pictures::meant(path)?.iter().try_for_each(|path| add(&picture::open(path)?))?;
+            }
+        }
     }
     let images = Images { data: &data, n };
     let options = Options {
@@ -154,33 +159,6 @@ fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedM
     let proof =
         onnx::export(&arguments.output, &model, options, images, |graph| Engine::new(graph.clone(), engine))?;
     Ok(Proof { images: proof.images, worst: proof.worst })
-}
-
-/// The files among `paths`, and the pictures in the folders among them, in the order of their names.
-fn found(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let reading = || format!("cannot list {}", path.display());
-        let entries = path.read_dir().with_context(reading)?;
-        let names = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
-        let mut names: Vec<PathBuf> =
-            names.with_context(reading)?.into_iter().filter(|name| is_picture(name)).collect();
-        if names.is_empty() {
-            return Err(Usage(format!("{} holds no PNG or JPEG file", path.display())).into());
-        }
-        names.sort();
-        files.extend(names);
-    }
-    Ok(files)
-}
-
-fn is_picture(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    ["png", "jpg", "jpeg"].iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// Pictures of the sample, for a network that takes grey ones; else noise.

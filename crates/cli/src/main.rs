@@ -11,6 +11,7 @@ mod environment;
 mod eval;
 mod exit;
 mod export;
+mod import;
 mod licenses;
 mod machine;
 mod models;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Train(options) => train::run(&options, &environment),
         Command::Eval(options) => eval::run(&options, &environment),
         Command::Predict(options) => predict::run(&options, &environment),
+        Command::Import(options) => import::run(&options),
         Command::Export(options) => export::run(&options, &environment),
         Command::Summary(options) => summary::run(&options),
         Command::Models(options) => models::run(&options),

@@ -52,7 +52,10 @@ pub enum FormatError {
         limit: u64,
     },
     /// Not a safetensors file, or one that was cut short.
-    #[error("{}: not a whole safetensors file ({reason}); it may be truncated or of another kind", path.display())]
+    #[error(
+        "{}: not a whole safetensors file ({reason}); it may be truncated or of another kind: weights of PyTorch and MXNet \
+         are read by plusx import", path.display()
+    )]
     NotSafetensors {
         /// The file.
         path: PathBuf,

@@ -4,6 +4,7 @@ mod disk;
 mod export;
 mod files;
 mod folder;
+mod import;
 mod looking;
 mod program;
 mod resume;

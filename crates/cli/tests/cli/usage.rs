@@ -37,6 +37,8 @@ fn senseless_options_are_refused_with_a_hint() {
         ("eval", "--weights"),
         ("export --weights w.safetensors", "--output"),
         ("export --weights w.safetensors -o x --format coreml", "safetensors"),
+        ("import w.pth -o x.safetensors", "--model"),
+        ("import w.pth --model resnet9000 -o x.safetensors", "resnet50"),
         ("data get cifar", "fashion-mnist"),
         ("trian", "train"),
         ("", "train"),

@@ -1,7 +1,7 @@
 //! Ready-made networks: one table of specs, one function that turns a spec into blocks.
 //! Adding a model: see `docs/adding-a-model.md`.
 //!
-//! [`specs`] is the table, [`stems`] how networks begin, [`units`] what they repeat. Parameters have torchvision's names
+//! `specs.rs` is the table, `stems.rs` how networks begin, `units.rs` what they repeat. Parameters have torchvision's names
 //! wherever torchvision has the layer: conv1, bn1, layer1.0.conv1, ..., fc.
 
 mod specs;
