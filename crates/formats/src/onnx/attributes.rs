@@ -1,6 +1,7 @@
 //! The attributes of one node: each is taken once, and one that nobody takes is an error, because it may change what
 //! the node computes.
 
+use crate::onnx::constants::LONGEST_LIST;
 use crate::onnx::proto::{Attribute, Node, Tensor, kind};
 
 /// What is left of a node's attributes.
@@ -48,14 +49,17 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// A list of whole numbers.
+    /// A short list of whole numbers.
     pub(super) fn ints(&mut self, name: &str) -> Result<Option<&'a [i64]>, String> {
         match self.take(name) {
             None => Ok(None),
-            Some(attribute) if attribute.kind.is_none_or(|found| found == kind::INTS) => {
-                Ok(Some(&attribute.ints))
+            Some(attribute) if attribute.kind.is_some_and(|found| found != kind::INTS) => {
+                Err(format!("attribute {name} is no list of whole numbers"))
             }
-            Some(_) => Err(format!("attribute {name} is no list of whole numbers")),
+            Some(attribute) if attribute.ints.len() > LONGEST_LIST => {
+                Err(format!("attribute {name} is a list of {} numbers", attribute.ints.len()))
+            }
+            Some(attribute) => Ok(Some(&attribute.ints)),
         }
     }
 

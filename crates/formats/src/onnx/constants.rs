@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 
 use crate::onnx::proto::{self, Tensor};
 
-/// Values that layers may take beyond those the files hold: exporters write equal vectors once.
-const SHARED: u64 = 1 << 20;
+/// How often a value may be taken, on the average: exporters write equal tensors once. Of a network that was never
+/// trained many are equal: folding a batch norm whose scale starts at 0 makes every last filter of a block zeros.
+const SHARED: u64 = 4;
+
+/// Longest list of sizes or axes that any operation here could want; messages repeat them.
+pub(super) const LONGEST_LIST: usize = 8;
 
 /// Where numbers are taken from.
 #[derive(Debug)]
@@ -27,8 +31,7 @@ pub(super) struct Constants<'a> {
 impl<'a> Constants<'a> {
     /// For a file of `size` bytes in `folder`.
     pub(super) fn new(size: usize, folder: Option<&'a Path>) -> Self {
-        let left = size as u64 / size_of::<f32>() as u64 + SHARED;
-        Self { folder, files: BTreeMap::new(), left }
+        Self { folder, files: BTreeMap::new(), left: allowance(size as u64) }
     }
 
     /// The floats of a tensor with its sizes.
@@ -109,7 +112,7 @@ impl<'a> Constants<'a> {
             ));
         }
         if self.files.insert(path.clone(), about.len()).is_none() {
-            self.left = self.left.saturating_add(about.len() / size_of::<f32>() as u64);
+            self.left = self.left.saturating_add(allowance(about.len()));
         }
         let mut file = File::open(&path).map_err(failed)?;
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
@@ -128,7 +131,8 @@ pub(super) fn int_list(tensor: &Tensor) -> Result<Vec<i64>, String> {
         return Err(format!("the numbers of tensor {name} are in another file"));
     }
     let dims = dims(tensor)?;
-    let count = count(&dims).filter(|_| dims.len() < 2).ok_or_else(|| format!("tensor {name} is no list"))?;
+    let count = count(&dims).filter(|count| dims.len() < 2 && *count <= LONGEST_LIST as u64);
+    let count = count.ok_or_else(|| format!("tensor {name} is no list of sizes"))?;
     match &tensor.raw_data {
         Some(raw) => {
             expect_count(name, count * size_of::<i64>() as u64, raw.len(), "bytes")?;
@@ -141,11 +145,19 @@ pub(super) fn int_list(tensor: &Tensor) -> Result<Vec<i64>, String> {
     }
 }
 
+/// How many values layers may take of a file of `size` bytes.
+fn allowance(size: u64) -> u64 {
+    (size / size_of::<f32>() as u64).saturating_mul(SHARED)
+}
+
 fn title(tensor: &Tensor) -> &str {
     tensor.name.as_deref().unwrap_or("without a name")
 }
 
 fn dims(tensor: &Tensor) -> Result<Vec<usize>, String> {
+    if tensor.dims.len() > LONGEST_LIST {
+        return Err(format!("tensor {} has {} sizes", title(tensor), tensor.dims.len()));
+    }
     let sizes = tensor.dims.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>();
     sizes.map_err(|_| format!("tensor {} has sizes {:?}", title(tensor), tensor.dims))
 }
@@ -194,5 +206,30 @@ fn expect_type(tensor: &Tensor, wanted: i32) -> Result<(), String> {
             name(found).unwrap_or("numbers of another type"),
             name(wanted).unwrap_or_default()
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_tensors_may_be_one_but_not_without_end() {
+        let tensor = Tensor::floats("w".to_owned(), &[100], &[0.0; 100]);
+        // a file that holds little else: four bytes a value
+        let mut constants = Constants::new(400, None);
+        for _ in 0..SHARED {
+            assert_eq!(constants.floats(&tensor).unwrap().1.len(), 100);
+        }
+        assert!(constants.floats(&tensor).unwrap_err().contains("far more values"));
+    }
+
+    #[test]
+    fn long_lists_are_not_repeated_in_messages() {
+        let list = Tensor::int_list("to".to_owned(), &[1; 100]);
+        assert_eq!(int_list(&list).unwrap_err(), "tensor to is no list of sizes");
+        let many = Tensor { dims: vec![1; 100], ..Tensor::floats("w".to_owned(), &[1], &[0.0]) };
+        let error = Constants::new(400, None).floats(&many).unwrap_err();
+        assert_eq!(error, "tensor w has 100 sizes");
     }
 }
