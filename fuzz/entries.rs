@@ -37,6 +37,13 @@ pub(crate) fn params(bytes: &[u8]) {
     }
 }
 
+/// ONNX files.
+pub(crate) fn onnx(bytes: &[u8]) {
+    if let Ok(found) = plusx_formats::onnx::decode(bytes, Path::new("fuzz")) {
+        found.graph.check().expect("what is read is sound");
+    }
+}
+
 fn weights(bytes: &[u8]) {
     let path = file();
     std::fs::write(path, bytes).expect("a file in the folder for temporary ones");

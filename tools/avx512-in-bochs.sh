@@ -67,10 +67,10 @@ trap 'exit 2' INT TERM
 export RUSTFLAGS='-C target-feature=+crt-static'
 cargo build --release --target "$target" -p plusx-kernels --example levels || fail "the program does not build"
 built=$(cargo metadata --format-version 1 --no-deps | grep -o '"target_directory":"[^"]*"' | cut -d'"' -f4)
-rm -rf "$work/root" "$work/iso"
-mkdir -p "$work/root/bin" "$work/root/proc" "$work/root/dev" "$work/root/tests" "$work/iso/isolinux"
-cp "$built/$target/release/examples/levels" "$work/root/levels"
-"$work/root/levels" >"$work/native.txt" || fail "levels of this machine differ: see levels without the emulator first"
+rm -rf "$work/guest" "$work/iso"
+mkdir -p "$work/guest/bin" "$work/guest/proc" "$work/guest/dev" "$work/guest/tests" "$work/iso/isolinux"
+cp "$built/$target/release/examples/levels" "$work/guest/levels"
+"$work/guest/levels" >"$work/native.txt" || fail "levels of this machine differ: see levels without the emulator first"
 if [ -n "$tests" ]; then
     release="--release --target $target"
     # to a file first: a pipe would hide that cargo failed
@@ -82,7 +82,7 @@ if [ -n "$tests" ]; then
     grep '"test":true' "$work/built.json" | grep -o '"executable":"[^"]*"' | cut -d'"' -f4 >"$work/programs.txt"
     [ -s "$work/programs.txt" ] || fail "cargo built no test"
     while read -r program; do
-        cp "$program" "$work/root/tests/$(basename "$program" | sed 's/-[0-9a-f]*$//')"
+        cp "$program" "$work/guest/tests/$(basename "$program" | sed 's/-[0-9a-f]*$//')"
     done <"$work/programs.txt"
 fi
 
@@ -96,8 +96,8 @@ if [ -z "${KERNEL:-}" ]; then
         KERNEL=$(find "$work" -path '*/boot/vmlinuz-*' | head -n 1)
     fi
 fi
-cp /bin/busybox "$work/root/bin/busybox"
-cat >"$work/root/init" <<EOI
+cp /bin/busybox "$work/guest/bin/busybox"
+cat >"$work/guest/init" <<EOI
 #!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t devtmpfs dev /dev
@@ -116,8 +116,8 @@ echo "guest: done"
 /bin/busybox sleep 3
 /bin/busybox poweroff -f
 EOI
-chmod +x "$work/root/init"
-(cd "$work/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/iso/isolinux/initrd.gz"
+chmod +x "$work/guest/init"
+(cd "$work/guest" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/iso/isolinux/initrd.gz"
 cp "$KERNEL" "$work/iso/isolinux/vmlinuz"
 cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$work/iso/isolinux/"
 # clearcpuid, nopku: Bochs 2.7 misreports the size of the compacted register state; Linux would not believe it and turn AVX off.

@@ -15,11 +15,14 @@ variants.onnx         other ways of saying the same: MatMul + Add, ReduceMean wi
                       Dropout, Reshape, Softmax, operators of version 13
 average.onnx          AveragePool over the whole map, Flatten, float_data, operators of version 9, weights among the inputs
 
+The two small ones are also where the fuzz target starts: fuzz/corpus/onnx/.
+
 Stack traces and other notes of the exporters about the machine they ran on are taken out; nothing else is changed.
 """
 
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import onnx
@@ -29,7 +32,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-OUT = pathlib.Path(__file__).resolve().parent.parent / "tests/golden/onnx"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OUT = ROOT / "tests/golden/onnx"
+CORPUS = ROOT / "fuzz/corpus/onnx"
 # channels, rows, columns: a network that mixes up the last two would be found out
 INPUT = (3, 20, 17)
 BATCH = 2
@@ -191,6 +196,9 @@ def main():
     answers["basic"], answers["grouped"] = logits(basic, sample), logits(grouped, sample)
     text = json.dumps({name: values.tolist() for name, values in answers.items()}, indent=1)
     (OUT / "logits.json").write_text(text + "\n")
+    CORPUS.mkdir(parents=True, exist_ok=True)
+    for name in ["average.onnx", "variants.onnx"]:
+        shutil.copy(OUT / name, CORPUS / name)
     for path in sorted(OUT.iterdir()):
         print(f"{path.name}: {path.stat().st_size} bytes (torch {torch.__version__}, onnx {onnx.__version__})")
 

@@ -1,7 +1,9 @@
 //! The commands and what their options share. Parsing does no work.
 
-use clap::{Parser, Subcommand};
+use crate::environment::Environment;
+use clap::{Args, Parser, Subcommand};
 use plusx_engine::Level;
+use plusx_train::Machine;
 
 /// Residual networks on ordinary computers.
 #[derive(Debug, Parser)]
@@ -74,6 +76,28 @@ impl Isa {
     /// The level to run at.
     pub(crate) fn level(self) -> Level {
         self.0.unwrap_or_else(Level::detect)
+    }
+}
+
+/// Which part of the machine to use: options of every command that computes. (`train` has its own: a resumed run knows which
+/// were given.)
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct MachineArguments {
+    /// Threads to compute with
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    threads: Option<usize>,
+    /// Instruction set: auto, avx512, avx2 or portable
+    #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
+    isa: Isa,
+    /// Direct convolutions only, no Winograd algorithms
+    #[arg(long)]
+    exact: bool,
+}
+
+impl MachineArguments {
+    /// With the environment's number of threads, unless one was given.
+    pub(crate) fn machine(&self, environment: &Environment) -> Machine {
+        Machine { threads: Some(environment.threads(self.threads)), isa: self.isa.0, exact: self.exact }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `plusx bench train|infer`: how long a step takes, on made-up images.
 
-use crate::arguments::{DEFAULT_MODEL, Isa, at_least_one, isa};
+use crate::arguments::{DEFAULT_MODEL, MachineArguments, at_least_one};
 use crate::environment::Environment;
 use crate::screen::{bytes, result};
 use crate::{exit, machine, profile};
@@ -48,15 +48,8 @@ struct StepArguments {
     /// Steps to measure, after 3 that are not
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = at_least_one)]
     steps: usize,
-    /// Threads to compute with
-    #[arg(long, value_name = "T", value_parser = at_least_one)]
-    threads: Option<usize>,
-    /// Instruction set: auto, avx512, avx2 or portable
-    #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
-    isa: Isa,
-    /// Direct convolutions only, no Winograd algorithms
-    #[arg(long)]
-    exact: bool,
+    #[command(flatten)]
+    machine: MachineArguments,
     /// Show where the time goes, step by step of the plan
     #[arg(long)]
     profile: bool,
@@ -75,11 +68,11 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
     let (input, batch) = (graph.input_shape(), arguments.batch_size);
     let classes = graph.output_shape().c as u32;
     let params = initialize(&graph, Init::Xavier, SEED);
-    let threads = environment.threads(arguments.threads);
-    let level = arguments.isa.level();
+    let machine = arguments.machine.machine(environment);
+    let (threads, level) = (machine.threads(), machine.level());
     let mut engine = Engine::new(
         graph,
-        EngineOptions { threads, level, exact: arguments.exact, profile: arguments.profile },
+        EngineOptions { threads, level, exact: machine.exact, profile: arguments.profile },
     )?;
     engine.set_params(&params)?;
 

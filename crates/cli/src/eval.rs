@@ -1,12 +1,11 @@
 //! `plusx eval`: loss and accuracy of a weight file on the test images, one JSON object.
 
-use crate::arguments::{FASHION_MNIST, Isa, SAMPLE, at_least_one, isa};
+use crate::arguments::{FASHION_MNIST, MachineArguments, SAMPLE};
 use crate::environment::Environment;
 use crate::exit;
 use crate::screen::{note, result};
 use anyhow::Result;
 use clap::Args;
-use plusx_train::Machine;
 use std::path::PathBuf;
 
 /// Options of `plusx eval`.
@@ -21,15 +20,8 @@ pub(crate) struct EvalArguments {
     /// Folder with the data set's files
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Threads to compute with
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    threads: Option<usize>,
-    /// Instruction set: auto, avx512, avx2 or portable
-    #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
-    isa: Isa,
-    /// Direct convolutions only, no Winograd algorithms
-    #[arg(long)]
-    exact: bool,
+    #[command(flatten)]
+    machine: MachineArguments,
     /// Print JSON; this is what eval always does
     #[arg(long, hide = true)]
     json: bool,
@@ -50,12 +42,7 @@ pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Resul
     if let Err(error) = dataset.check_origin(&dataset.fingerprint()) {
         note(&format!("warning: {error}; the network is measured on it all the same"));
     }
-    let machine = Machine {
-        threads: Some(environment.threads(arguments.threads)),
-        isa: arguments.isa.0,
-        exact: arguments.exact,
-    };
-    let report = plusx_train::evaluate(&arguments.weights, dataset, machine)?;
+    let report = plusx_train::evaluate(&arguments.weights, dataset, arguments.machine.machine(environment))?;
     result(&serde_json::to_string(&report)?)?;
     Ok(exit::DONE)
 }

@@ -1,7 +1,7 @@
 //! `plusx export`: a trained network as a file for other programs. An ONNX file is compared with the network before it
 //! is written.
 
-use crate::arguments::{Isa, SAMPLE, at_least_one, isa};
+use crate::arguments::{MachineArguments, SAMPLE};
 use crate::environment::Environment;
 use crate::exit::{self, Usage};
 use crate::pictures;
@@ -52,15 +52,8 @@ pub(crate) struct ExportArguments {
     /// sample inside this program, or noise if that does not fit]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     proof_images: Vec<PathBuf>,
-    /// Threads to compute with
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    threads: Option<usize>,
-    /// Instruction set: auto, avx512, avx2 or portable
-    #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
-    isa: Isa,
-    /// Direct convolutions only, no Winograd algorithms
-    #[arg(long)]
-    exact: bool,
+    #[command(flatten)]
+    machine: MachineArguments,
 }
 
 /// What can be written.
@@ -127,10 +120,11 @@ impl ExportArguments {
 /// Writes an ONNX file, if it answers as the network does.
 fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedModel) -> Result<Proof> {
     let LoadedModel { graph, params, meta } = model;
+    let machine = arguments.machine.machine(environment);
     let engine = EngineOptions {
-        threads: environment.threads(arguments.threads),
-        level: arguments.isa.level(),
-        exact: arguments.exact,
+        threads: machine.threads(),
+        level: machine.level(),
+        exact: machine.exact,
         profile: false,
     };
     fitting_batch(&mut Engine::new(graph.clone(), engine)?, &arguments.weights)?;

@@ -11,10 +11,10 @@ use plusx_formats::{FormatError, ModelFile};
 use plusx_model::init::{Init, initialize};
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
-use plusx_model::trace::{Names, trace};
-use plusx_model::zoo::{self, Naming, Spec, ZooOptions};
+use plusx_model::zoo::{self, Naming, Spec};
 use serde::Serialize;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Seed of a classifier that starts anew; training has the same default.
@@ -25,6 +25,9 @@ const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 
 /// Over the training images of CIFAR-10.
 const CIFAR10: [[f32; 3]; 2] = [[0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]];
+
+/// Most bytes of names: a hundred for each of ten thousand classes.
+const LARGEST_NAMES: u64 = 1_000_000;
 
 /// Options of `plusx import`.
 #[derive(Debug, Args)]
@@ -70,8 +73,8 @@ pub(crate) fn run(arguments: &ImportArguments) -> Result<u8> {
     let spec = zoo::find(&arguments.model)?;
     let weights = foreign::read(&arguments.file)?;
     let classes = arguments.classes(weights.classes().unwrap_or(spec.classes))?;
-    let input = arguments.input.unwrap_or(spec.input);
-    let graph = trace(&spec.build(ZooOptions { classes: classes.len() }), input, &mut Names::new())?;
+    let graph = crate::plan::graph(&arguments.model, arguments.input, Some(classes.len()))?;
+    let input = graph.input_shape();
     let asked = arguments.num_classes.is_some() || arguments.class_names.is_some();
     let allow = Allow { other_classes: asked, grey: input.c == 1 };
     let adopted = weights.adopt(&graph, initialize(&graph, Init::Xavier, SEED), allow)?;
@@ -134,6 +137,11 @@ fn statistics(spec: &Spec, channels: usize) -> [Vec<f32>; 2] {
 /// The lines of a small text file.
 fn lines(path: &Path) -> Result<Vec<String>> {
     let failed = |source| FormatError::Read { path: path.to_owned(), source };
-    let text = fs::read_to_string(path).map_err(failed)?;
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST_NAMES + 1).read_to_string(&mut text));
+    let size = read.map_err(failed)? as u64;
+    if size > LARGEST_NAMES {
+        return Err(FormatError::TooLarge { path: path.to_owned(), size, limit: LARGEST_NAMES }.into());
+    }
     Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
 }

@@ -1,13 +1,13 @@
 //! `plusx predict`: what is on pictures, as text, CSV or JSON.
 
-use crate::arguments::{Isa, at_least_one, isa};
+use crate::arguments::{MachineArguments, at_least_one};
 use crate::environment::Environment;
 use crate::screen::result;
 use crate::{exit, pictures};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use plusx_data::picture;
-use plusx_train::{Machine, Prediction, Predictor};
+use plusx_train::{Prediction, Predictor};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -24,15 +24,8 @@ pub(crate) struct PredictArguments {
     /// Classes to name for each picture, the likeliest first
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = at_least_one)]
     topk: usize,
-    /// Threads to compute with
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    threads: Option<usize>,
-    /// Instruction set: auto, avx512, avx2 or portable
-    #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
-    isa: Isa,
-    /// Direct convolutions only, no Winograd algorithms
-    #[arg(long)]
-    exact: bool,
+    #[command(flatten)]
+    machine: MachineArguments,
     /// How answers are printed: a line of text for each picture; CSV, one line for each class, with the columns
     /// filename,index,label,prob; or a JSON object a line for each picture
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -53,12 +46,7 @@ enum Format {
 /// Runs the command. A picture that cannot be read is named and does not keep the others from being answered; the exit
 /// code is then that of the first such picture.
 pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Result<u8> {
-    let machine = Machine {
-        threads: Some(environment.threads(arguments.threads)),
-        isa: arguments.isa.0,
-        exact: arguments.exact,
-    };
-    let mut predictor = Predictor::open(&arguments.weights, machine)?;
+    let mut predictor = Predictor::open(&arguments.weights, arguments.machine.machine(environment))?;
     let format = if arguments.json { Format::Json } else { arguments.results_format };
     if format == Format::Csv {
         result("filename,index,label,prob")?;

@@ -39,3 +39,8 @@ fn torch() {
 fn params() {
     run("params", entries::params);
 }
+
+#[test]
+fn onnx() {
+    run("onnx", entries::onnx);
+}

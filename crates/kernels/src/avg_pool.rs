@@ -11,8 +11,8 @@
 
 use crate::args::{SUM_RUN, Sink, Source};
 use crate::elementwise::{SinkWriter, evaluate};
-use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear};
-use crate::pool::windows::{self, Windows, inside};
+use crate::lanes::SourceLanes;
+use crate::pool::windows::{self, Gather, Windows, inside};
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -142,58 +142,38 @@ impl Kernel for BackwardKernel<'_> {
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let shape = *args.shape;
-        let (pitch, pixels) = (pitch(shape.c), shape.h * shape.w);
-        let mut windows = [[Windows::NONE; 2]; SUM_RUN];
-        for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
-            let mut pieces = Pieces::new(pixels, pitch);
-            while let Some(Piece { start, end, channel }) = pieces.next() {
-                if channel == 0 {
-                    for pixel in start..end {
-                        windows[pixel - start] = [
-                            Windows::of(pixel / shape.w, &shape, 0),
-                            Windows::of(pixel % shape.w, &shape, 1),
-                        ];
-                    }
-                }
-                // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-                unsafe {
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
-                    for pixel in start..end {
-                        let sum = gather(isa, (args.g, &shape), [image, channel], &windows[pixel - start]);
-                        lanes.put([image * pixels + pixel, pitch], Some(sum));
-                    }
-                    lanes.finish(&mut args.sink, [image, channel]);
-                }
-            }
-        }
+        let shares = Shares { shape: args.shape, g: args.g };
+        // SAFETY: `check` compared every slice with the sizes.
+        unsafe { windows::spread(isa, &shares, args.shape, args.images, &mut args.sink) };
     }
 }
 
-/// The gradient that reaches sixteen channels of one pixel through its windows.
-///
-/// # Safety
-/// `g` must be a map of the pool's output, the windows must exist, `channel + 16` must not exceed the pitch.
-#[inline(always)]
-unsafe fn gather<I: Isa>(
-    isa: I,
-    (g, shape): (&[f32], &PoolShape),
-    [image, channel]: [usize; 2],
-    [vertical, horizontal]: &[Windows; 2],
-) -> I::V {
-    let mut sum = isa.zero();
-    for oy in vertical.first..vertical.end {
-        for ox in horizontal.first..horizontal.end {
-            let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch(shape.c) + channel;
-            // SAFETY: promised by the caller.
-            let g = unsafe { isa.load(g.as_ptr().add(index)) };
-            sum = isa.add(sum, isa.mul(g, isa.splat(share(shape, [oy, ox]))));
+/// Every pixel of a window has its share of the gradient.
+struct Shares<'a> {
+    shape: &'a PoolShape,
+    g: &'a [f32],
+}
+
+impl Gather for Shares<'_> {
+    #[inline(always)]
+    unsafe fn gather<I: Isa>(
+        &self,
+        isa: I,
+        [image, channel]: [usize; 2],
+        [vertical, horizontal]: &[Windows; 2],
+    ) -> I::V {
+        let shape = self.shape;
+        let mut sum = isa.zero();
+        for oy in vertical.first..vertical.end {
+            for ox in horizontal.first..horizontal.end {
+                let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch(shape.c) + channel;
+                // SAFETY: promised by the caller.
+                let g = unsafe { isa.load(self.g.as_ptr().add(index)) };
+                sum = isa.add(sum, isa.mul(g, isa.splat(share(shape, [oy, ox]))));
+            }
         }
+        sum
     }
-    sum
 }
 
 /// The rows (`axis` 0) or columns of the map that output `o` sees.

@@ -9,17 +9,17 @@
 //! ```
 //! 1. The winner travels as an `f32` lane next to the value: positions up to 255 are exact, one select moves both, and
 //!    adding 2^23 leaves the position in the low bits for the one conversion at the end.
-//! 2. The windows of the 64 pixels of a run are found once, not once per block: divisions cost as much as the sums.
+//! 2. The windows of the 64 pixels of a run are found once, not once per block ([`windows::spread`]).
 //! 3. Whether a gradient passes is a bit mask, never a branch: winners are as good as random.
 //! 4. Backward gathers, so there is no pass that fills the gradient with zeros and no second pass for gate and sums.
 //!
 //! Accepted: a source is evaluated once per window that sees it (2.25 times for 3x3 windows at stride 2), which costs
 //! less than storing it.
 
-use super::windows::{Windows, inside};
+use super::windows::{self, Gather, Windows, inside};
 use super::{AvgBackwardArgs, AvgForwardArgs, MaxBackwardArgs, MaxForwardArgs};
-use crate::args::SUM_RUN;
 use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear, run_end};
+use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::{LANES, pitch};
 
@@ -113,69 +113,49 @@ impl Kernel for MaxBackwardKernel<'_> {
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let shape = *args.shape;
-        let (pitch, pixels) = (pitch(shape.c), shape.h * shape.w);
-        let mut windows = [[Windows::NONE; 2]; SUM_RUN];
-        for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
-            let mut pieces = Pieces::new(pixels, pitch);
-            while let Some(Piece { start, end, channel }) = pieces.next() {
-                if channel == 0 {
-                    for pixel in start..end {
-                        windows[pixel - start] = [
-                            Windows::of(pixel / shape.w, &shape, 0),
-                            Windows::of(pixel % shape.w, &shape, 1),
-                        ];
-                    }
-                }
-                // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-                unsafe {
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
-                    for pixel in start..end {
-                        let sum = gather(isa, &args, [image, channel], &windows[pixel - start]);
-                        lanes.put([image * pixels + pixel, pitch], Some(sum));
-                    }
-                    lanes.finish(&mut args.sink, [image, channel]);
-                }
-            }
-        }
+        let winners = Winners { shape: args.shape, g: args.g, winner: args.winner };
+        // SAFETY: `check` compared every slice with the sizes.
+        unsafe { windows::spread(isa, &winners, args.shape, args.images, &mut args.sink) };
     }
 }
 
-/// The gradient that reaches sixteen channels of one pixel through its windows.
-///
-/// # Safety
-/// `args` must have been checked, the windows must exist, `channel + 16` must not exceed the pitch.
-#[inline(always)]
-unsafe fn gather<I: Isa>(
-    isa: I,
-    args: &MaxBackwardArgs<'_>,
-    [image, channel]: [usize; 2],
-    [vertical, horizontal]: &[Windows; 2],
-) -> I::V {
-    let shape = *args.shape;
-    let pitch = pitch(shape.c);
-    let mut sum = isa.zero();
-    let mut oy = vertical.first;
-    while oy < vertical.end {
-        let ky = vertical.position - (oy - vertical.first) * shape.stride[0];
-        let mut ox = horizontal.first;
-        while ox < horizontal.end {
-            let kx = horizontal.position - (ox - horizontal.first) * shape.stride[1];
-            let position = (ky * shape.kernel[1] + kx) as u8;
-            let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch + channel;
-            // SAFETY: promised by the caller.
-            unsafe {
-                let g = isa.load(args.g.as_ptr().add(index));
-                sum = isa.add(sum, isa.keep_where(g, args.winner.as_ptr().add(index), position));
+/// The whole gradient goes to the pixel that won the window.
+struct Winners<'a> {
+    shape: &'a PoolShape,
+    g: &'a [f32],
+    winner: &'a [u8],
+}
+
+impl Gather for Winners<'_> {
+    #[inline(always)]
+    unsafe fn gather<I: Isa>(
+        &self,
+        isa: I,
+        [image, channel]: [usize; 2],
+        [vertical, horizontal]: &[Windows; 2],
+    ) -> I::V {
+        let shape = self.shape;
+        let pitch = pitch(shape.c);
+        let mut sum = isa.zero();
+        let mut oy = vertical.first;
+        while oy < vertical.end {
+            let ky = vertical.position - (oy - vertical.first) * shape.stride[0];
+            let mut ox = horizontal.first;
+            while ox < horizontal.end {
+                let kx = horizontal.position - (ox - horizontal.first) * shape.stride[1];
+                let position = (ky * shape.kernel[1] + kx) as u8;
+                let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch + channel;
+                // SAFETY: promised by the caller.
+                unsafe {
+                    let g = isa.load(self.g.as_ptr().add(index));
+                    sum = isa.add(sum, isa.keep_where(g, self.winner.as_ptr().add(index), position));
+                }
+                ox += 1;
             }
-            ox += 1;
+            oy += 1;
         }
-        oy += 1;
+        sum
     }
-    sum
 }
 
 pub(super) struct AvgForwardKernel<'a>(pub(super) AvgForwardArgs<'a>);

@@ -1,6 +1,11 @@
-//! Which pixels a window holds, and which windows hold a pixel, along one axis.
+//! Which pixels a window holds, which windows hold a pixel, along one axis; and the walk over the pixels of a gradient that
+//! comes through windows.
 
+use crate::args::{SUM_RUN, Sink};
+use crate::lanes::{Piece, Pieces, SinkLanes, clear};
+use crate::pitch;
 use crate::shape::PoolShape;
+use crate::simd::Isa;
 
 /// The taps `first..end` of a window that lie inside the map; `origin` is the window's start plus the padding.
 #[inline(always)]
@@ -30,6 +35,56 @@ impl Windows {
         let end = outputs.min(padded / stride + 1);
         // a stride larger than the kernel leaves pixels that no window holds
         if first < end { Self { first, end, position: padded - first * stride } } else { Self::NONE }
+    }
+}
+
+/// How the gradient at a pool's output reaches a pixel of its input.
+pub(crate) trait Gather {
+    /// Sixteen channels from `channel` on of one pixel of image `image`, through the vertical and horizontal windows that
+    /// hold it.
+    ///
+    /// # Safety
+    /// The windows must be those of a pixel of the pool, the image and sixteen channels from `channel` on must exist.
+    unsafe fn gather<I: Isa>(&self, isa: I, at: [usize; 2], windows: &[Windows; 2]) -> I::V;
+}
+
+/// Writes the gradient of every input pixel to `sink`. The windows of the pixels of a run are found once, not once per
+/// block of channels: divisions cost as much as the sums.
+///
+/// # Safety
+/// `sink` and what `gather` reads must be maps of `images` images of the pool.
+#[inline(always)]
+pub(crate) unsafe fn spread<I: Isa, G: Gather>(
+    isa: I,
+    gather: &G,
+    shape: &PoolShape,
+    images: usize,
+    sink: &mut Sink<'_>,
+) {
+    let (pitch, pixels) = (pitch(shape.c), shape.h * shape.w);
+    let mut windows = [[Windows::NONE; 2]; SUM_RUN];
+    for image in 0..images {
+        if let Some((_, sums)) = &mut sink.sums {
+            clear(sums, image);
+        }
+        let mut pieces = Pieces::new(pixels, pitch);
+        while let Some(Piece { start, end, channel }) = pieces.next() {
+            if channel == 0 {
+                for pixel in start..end {
+                    let [y, x] = [pixel / shape.w, pixel % shape.w];
+                    windows[pixel - start] = [Windows::of(y, shape, 0), Windows::of(x, shape, 1)];
+                }
+            }
+            // SAFETY: promised by the caller; `channel + 16 <= pitch`.
+            unsafe {
+                let mut lanes = SinkLanes::new(isa, sink, [channel, channel]);
+                for pixel in start..end {
+                    let sum = gather.gather(isa, [image, channel], &windows[pixel - start]);
+                    lanes.put([image * pixels + pixel, pitch], Some(sum));
+                }
+                lanes.finish(sink, [image, channel]);
+            }
+        }
     }
 }
 
