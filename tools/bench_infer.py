@@ -20,15 +20,13 @@ here.
 """
 
 import argparse
-import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 
-from bench_torch import build, percentile
+import bench_steps
+from bench_torch import build
 
 TOLERANCE = 1e-3
 
@@ -36,11 +34,8 @@ TOLERANCE = 1e-3
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", choices=sorted(ENGINES), required=True)
-    parser.add_argument("--input", default="1x96x96", help="channels x rows x columns")
+    bench_steps.add_options(parser, steps=20, warmup=5)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--warmup", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores this process may use")
     # the child's half of the work: write the net, its input and its logits into this folder
     parser.add_argument("--prepare", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -267,31 +262,20 @@ def bench(args, stdout):
         raise SystemExit("the reference does not tell the images apart")
     version, isa, run = ENGINES[args.engine](images, threads)
     error = check(args.engine, run(), expected)
-    times = []
-    for step in range(args.warmup + args.steps):
-        start = time.perf_counter()
-        logits = run()
-        if step >= args.warmup:
-            times.append((time.perf_counter() - start) * 1e3)
-    error = max(error, check(args.engine, logits, expected))
-    median = percentile(times, 0.5)
-    print(json.dumps({
-        "model": "resnet18-d2l",
-        "input": args.input,
-        "batch": args.batch_size,
+    last = {}
+
+    def step():
+        last["logits"] = run()
+
+    times = bench_steps.measure(step, args, stdout)
+    error = max(error, check(args.engine, last["logits"], expected))
+    bench_steps.report(times, args, {
         "threads": threads,
         "isa": isa,
-        "steps": args.steps,
-        "step_ms_median": round(median, 3),
-        "step_ms_p10": round(percentile(times, 0.1), 3),
-        "step_ms_p90": round(percentile(times, 0.9), 3),
-        "img_per_s": round(args.batch_size * 1e3 / median, 3),
-        # Linux counts kilobytes
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
         "engine": args.engine,
         "version": version,
         "max_error": float(f"{error:.3e}"),
-    }), file=stdout)
+    }, stdout)
 
 
 def main():

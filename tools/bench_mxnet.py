@@ -14,19 +14,15 @@ static memory and shapes, which is the fastest mode documented; `--imperative` r
 """
 
 import argparse
-import json
 import os
-import resource
-import time
+
+import bench_steps
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--input", default="1x96x96", help="channels x rows x columns")
+    bench_steps.add_options(parser, steps=5, warmup=3)
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--warmup", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores this process may use")
     parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--imperative", action="store_true", help="do not hybridize")
     return parser.parse_args()
@@ -62,15 +58,6 @@ def build(nn, channels, classes=10):
     return net
 
 
-def percentile(values, share):
-    """Linear interpolation between the sorted values."""
-    values = sorted(values)
-    at = share * (len(values) - 1)
-    low = int(at)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (values[high] - values[low]) * (at - low)
-
-
 def main():
     args = parse()
     threads = args.threads or len(os.sched_getaffinity(0))
@@ -92,36 +79,26 @@ def main():
     trainer = mx.gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": args.lr})
     # the input is made lazily, too: not in the first step's time
     mx.nd.waitall()
-    times = []
-    for step in range(args.warmup + args.steps):
-        start = time.perf_counter()
+    last = {}
+
+    def step():
         with mx.autograd.record():
             loss = loss_of(net(images), labels)
         loss.backward()
         # the loss is one value an image: the trainer divides the summed gradient by the batch
         trainer.step(args.batch_size)
         mx.nd.waitall()
-        if step >= args.warmup:
-            times.append((time.perf_counter() - start) * 1e3)
-    median = percentile(times, 0.5)
-    print(json.dumps({
-        "model": "resnet18-d2l",
-        "input": args.input,
-        "batch": args.batch_size,
+        last["loss"] = loss
+
+    times = bench_steps.measure(step, args)
+    bench_steps.report(times, args, {
         "threads": threads,
         # MXNet cannot be asked what oneDNN chose; only a limit set from outside is known
         "isa": os.environ.get("DNNL_MAX_CPU_ISA", "default"),
-        "steps": args.steps,
-        "step_ms_median": round(median, 3),
-        "step_ms_p10": round(percentile(times, 0.1), 3),
-        "step_ms_p90": round(percentile(times, 0.9), 3),
-        "img_per_s": round(args.batch_size * 1e3 / median, 3),
-        # Linux counts kilobytes
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
         "mxnet": mx.__version__,
         "layout": "NCHW",
-        "loss": round(loss.mean().asscalar().item(), 6),
-    }))
+        "loss": round(last["loss"].mean().asscalar().item(), 6),
+    })
 
 
 if __name__ == "__main__":

@@ -11,19 +11,15 @@ convolutions). fp32; `--compile` adds torch.compile.
 """
 
 import argparse
-import json
 import os
-import resource
-import time
+
+import bench_steps
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--input", default="1x96x96", help="channels x rows x columns")
+    bench_steps.add_options(parser, steps=5, warmup=3)
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--warmup", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores this process may use")
     parser.add_argument("--layout", choices=["channels_last", "contiguous"], default="channels_last")
     parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--compile", action="store_true", help="torch.compile, default mode")
@@ -59,15 +55,6 @@ def build(torch, channels, classes=10):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, classes))
 
 
-def percentile(values, share):
-    """Linear interpolation between the sorted values."""
-    values = sorted(values)
-    at = share * (len(values) - 1)
-    low = int(at)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (values[high] - values[low]) * (at - low)
-
-
 def main():
     args = parse()
     threads = args.threads or len(os.sched_getaffinity(0))
@@ -90,33 +77,23 @@ def main():
     labels = torch.randint(0, 10, (args.batch_size,))
     loss_of = torch.nn.CrossEntropyLoss()
     optimiser = torch.optim.SGD(net.parameters(), lr=args.lr)
-    times = []
-    for step in range(args.warmup + args.steps):
-        start = time.perf_counter()
+    last = {}
+
+    def step():
         optimiser.zero_grad()
         loss = loss_of(step_of(images), labels)
         loss.backward()
         optimiser.step()
-        if step >= args.warmup:
-            times.append((time.perf_counter() - start) * 1e3)
-    median = percentile(times, 0.5)
-    print(json.dumps({
-        "model": "resnet18-d2l",
-        "input": args.input,
-        "batch": args.batch_size,
+        last["loss"] = loss
+
+    times = bench_steps.measure(step, args)
+    bench_steps.report(times, args, {
         "threads": threads,
         "isa": torch.backends.cpu.get_cpu_capability(),
-        "steps": args.steps,
-        "step_ms_median": round(median, 3),
-        "step_ms_p10": round(percentile(times, 0.1), 3),
-        "step_ms_p90": round(percentile(times, 0.9), 3),
-        "img_per_s": round(args.batch_size * 1e3 / median, 3),
-        # Linux counts kilobytes
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
         "torch": torch.__version__,
         "layout": args.layout,
-        "loss": round(loss.item(), 6),
-    }))
+        "loss": round(last["loss"].item(), 6),
+    })
 
 
 if __name__ == "__main__":

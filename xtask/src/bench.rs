@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements that go into the repository, as raw numbers and a summary.
 
+pub(crate) mod best;
 mod chart;
 pub(crate) mod infer;
 pub(crate) mod kernels;

@@ -32,6 +32,8 @@ cargo xtask COMMAND
       --out DIR
       --mxnet-python FILE          one that has MXNet 1.9.1, likewise
   bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options
+  bench best            a training step of everybody at its own best batch size and with its best allocator
+      --rounds N (3) --steps K (2) --threads T (all) --venv DIR | --python FILE --mxnet-python FILE --out DIR
   bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
       --filter TEXT (part of the name of a kernel or layer) --out DIR
   bench roofline        a training step against what memory and arithmetic allow
@@ -67,6 +69,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             bench::train::run(&root, &[])
         }
         ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
+        ["bench", "best", rest @ ..] => bench::best::run(&root, rest),
         ["bench", "infer", rest @ ..] => bench::infer::run(&root, rest),
         ["bench", "roofline", rest @ ..] => bench::roofline::run(&root, rest),
         ["bench", "scaling", rest @ ..] => bench::scaling::run(&root, rest),

@@ -3,7 +3,7 @@
 use crate::arguments::{DEFAULT_MODEL, MachineArguments, at_least_one};
 use crate::environment::Environment;
 use crate::screen::{bytes, result};
-use crate::{exit, machine, profile};
+use crate::{exit, machine, profile, turns};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use plusx_engine::{Engine, EngineOptions, Mode};
@@ -51,11 +51,15 @@ struct StepArguments {
     #[command(flatten)]
     machine: MachineArguments,
     /// Show where the time goes, step by step of the plan
-    #[arg(long)]
+    #[arg(long, conflicts_with = "turns")]
     profile: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// For benchmarks that let programs take turns: read numbers of steps from standard input, one a line, and answer each
+    /// with {"step_ms": […]}; the object of all of them comes when the input ends
+    #[arg(long, requires = "json", conflicts_with = "steps")]
+    turns: bool,
 }
 
 /// Runs the command.
@@ -98,7 +102,11 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         step(&mut engine)?;
     }
     engine.reset_profile();
-    let mut times = (0..arguments.steps).map(|_| step(&mut engine)).collect::<Result<Vec<_>>>()?;
+    let mut times = if arguments.turns {
+        turns::take(|| step(&mut engine))?
+    } else {
+        (0..arguments.steps).map(|_| step(&mut engine)).collect::<Result<Vec<_>>>()?
+    };
     times.sort_by(f64::total_cmp);
 
     let peak = plusx_engine::peak_gflops(level) * threads as f64 * 1e9;
@@ -111,7 +119,7 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         batch,
         threads,
         isa: level.name(),
-        steps: arguments.steps,
+        steps: times.len(),
         step_ms_median: round(percentile(&times, 0.5)),
         step_ms_p10: round(percentile(&times, 0.1)),
         step_ms_p90: round(percentile(&times, 0.9)),

@@ -23,6 +23,7 @@ mod screen;
 mod signals;
 mod summary;
 mod train;
+mod turns;
 mod watch;
 
 use arguments::{Arguments, Command};

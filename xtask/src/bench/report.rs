@@ -12,13 +12,13 @@ use crate::machine::Machine;
 /// One process that measured itself.
 pub(super) struct Row {
     pub(super) round: usize,
-    pub(super) contender: &'static str,
+    pub(super) contender: String,
     pub(super) threads: f64,
     pub(super) batch: f64,
     pub(super) isa: String,
     pub(super) median_ms: f64,
-    pub(super) p10_ms: f64,
-    pub(super) p90_ms: f64,
+    pub(super) least_ms: f64,
+    pub(super) most_ms: f64,
     pub(super) images_per_s: f64,
     pub(super) peak_rss_mb: f64,
     /// Of the machine, before the process started.
@@ -49,17 +49,26 @@ pub(super) fn finish(report: &Report, (machine, rows): (&Machine, &[Row]), folde
     Ok(())
 }
 
-/// Median images a second of each contender, in order.
-fn bars(rows: &[Row]) -> Vec<(&'static str, f64)> {
-    let mut bars: Vec<(&'static str, f64)> = Vec::new();
+/// The contenders, in order.
+pub(super) fn names(rows: &[Row]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
     for row in rows {
-        if !bars.iter().any(|(name, _)| *name == row.contender) {
-            let own = rows.iter().filter(|other| other.contender == row.contender);
-            let [_, median, _] = spread(own.map(|row| row.images_per_s));
-            bars.push((row.contender, median));
+        if !names.contains(&row.contender.as_str()) {
+            names.push(&row.contender);
         }
     }
-    bars
+    names
+}
+
+/// The rows of one contender.
+pub(super) fn of<'r>(rows: &'r [Row], name: &'r str) -> impl Iterator<Item = &'r Row> {
+    rows.iter().filter(move |row| row.contender == name)
+}
+
+/// Median images a second of each contender, in order.
+fn bars(rows: &[Row]) -> Vec<(&str, f64)> {
+    let median = |name| spread(of(rows, name).map(|row| row.images_per_s))[1];
+    names(rows).into_iter().map(|name| (name, median(name))).collect()
 }
 
 /// Median of the direct limits.
@@ -69,14 +78,14 @@ fn limit(rows: &[Row]) -> Option<f64> {
 }
 
 /// Every row, with a header.
-fn csv(rows: &[Row]) -> String {
+pub(super) fn csv(rows: &[Row]) -> String {
     let mut text = String::from(
-        "round,contender,isa,threads,batch,step_ms_median,step_ms_p10,step_ms_p90,img_per_s,peak_rss_mb,load\n",
+        "round,contender,isa,threads,batch,step_ms_median,step_ms_least,step_ms_most,img_per_s,peak_rss_mb,load\n",
     );
     for row in rows {
         let Row { round, contender, isa, threads, batch, .. } = row;
-        let Row { median_ms, p10_ms, p90_ms, images_per_s, peak_rss_mb, load, .. } = row;
-        let times = format!("{median_ms:.3},{p10_ms:.3},{p90_ms:.3},{images_per_s:.3}");
+        let Row { median_ms, least_ms, most_ms, images_per_s, peak_rss_mb, load, .. } = row;
+        let times = format!("{median_ms:.3},{least_ms:.3},{most_ms:.3},{images_per_s:.3}");
         // writing to a string cannot fail
         let _ =
             writeln!(text, "{round},{contender},{isa},{threads},{batch},{times},{peak_rss_mb:.1},{load:.2}");
@@ -91,27 +100,21 @@ fn summary(machine: &Machine, report: &Report, rows: &[Row]) -> String {
         "| | images/s (least, median, most) | ms a step (median) | peak memory, MB | load before |\n",
     );
     text.push_str("|---|---|---|---|---|\n");
-    let of = |name: &'static str| rows.iter().filter(move |row| row.contender == name);
-    let mut names: Vec<&'static str> = Vec::new();
-    for row in rows {
-        if !names.contains(&row.contender) {
-            names.push(row.contender);
-        }
-    }
+    let names = names(rows);
     for &name in &names {
-        let [least, median, most] = spread(of(name).map(|row| row.images_per_s));
-        let [_, ms, _] = spread(of(name).map(|row| row.median_ms));
-        let [_, _, memory] = spread(of(name).map(|row| row.peak_rss_mb));
-        let [_, load, _] = spread(of(name).map(|row| row.load));
+        let [least, median, most] = spread(of(rows, name).map(|row| row.images_per_s));
+        let [_, ms, _] = spread(of(rows, name).map(|row| row.median_ms));
+        let [_, _, memory] = spread(of(rows, name).map(|row| row.peak_rss_mb));
+        let [_, load, _] = spread(of(rows, name).map(|row| row.load));
         let _ = writeln!(
             text,
             "| {name} | {least:.1}, {median:.1}, {most:.1} | {ms:.0} | {memory:.0} | {load:.1} |"
         );
     }
     text.push('\n');
-    let ours: Vec<f64> = of(names[0]).map(|row| row.images_per_s).collect();
+    let ours: Vec<f64> = of(rows, names[0]).map(|row| row.images_per_s).collect();
     for &peer in &names[1..] {
-        let ratios = of(peer).zip(&ours).map(|(row, ours)| ours / row.images_per_s);
+        let ratios = of(rows, peer).zip(&ours).map(|(row, ours)| ours / row.images_per_s);
         let [least, median, most] = spread(ratios);
         let _ = writeln!(
             text,
@@ -151,19 +154,19 @@ pub(super) fn write(folder: &Path, files: &[(&str, String)]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn row(round: usize, contender: &'static str, images_per_s: f64) -> Row {
+    pub(in crate::bench) fn row(round: usize, contender: &str, images_per_s: f64) -> Row {
         Row {
             round,
-            contender,
+            contender: contender.to_owned(),
             threads: 2.0,
             batch: 256.0,
             isa: "avx2".to_owned(),
             median_ms: 256e3 / images_per_s,
-            p10_ms: 1.0,
-            p90_ms: 2.0,
+            least_ms: 1.0,
+            most_ms: 2.0,
             images_per_s,
             peak_rss_mb: 1000.0,
             load: 0.5,

@@ -40,7 +40,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let peers = fs::read_to_string(&path)
         .with_context(|| format!("no {}: run `cargo xtask bench train` first", path.display()))?;
     let memory = bandwidth(machine.cores);
-    let json = Contender::plusx(root, &settings, "train")?.with("--profile").json(&settings)?;
+    let json = Contender::plusx(root, &settings, "train")?.alone(&settings, &["--profile"])?;
     let steps = steps(&json)?;
     let number = |name: &str| json[name].as_f64().with_context(|| format!("no number `{name}`"));
     let direct: f64 = list(&json)?.iter().filter_map(|step| step["direct_gflop"].as_f64()).sum();

@@ -30,7 +30,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     report::finish(&report, (&machine, &rows), &folder)
 }
 
-fn contenders(root: &Path, settings: &Settings, options: &Options) -> Result<Vec<Contender>> {
+/// Ours and the peers'.
+pub(super) fn contenders(root: &Path, settings: &Settings, options: &Options) -> Result<Vec<Contender>> {
     let mut contenders = vec![Contender::plusx(root, settings, "train")?];
     let python = python::with(root, options, python::TORCH)?;
     for (name, own) in [

@@ -1,13 +1,17 @@
-//! Contenders in turns: whatever else the machine does falls on all of them. Each measures itself in a process of its own
-//! and prints a JSON object.
+//! Contenders in turns: whatever else the machine does falls on all of them. Each is a process of its own that measures
+//! itself; all are started and warmed up first, then each runs a few steps while the others wait, round after round, so
+//! that the steps of one round lie seconds apart.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::report::Row;
+use super::spread;
 use crate::command::{capture, cargo, exists, run as run_command, shown, target_folder};
 use crate::machine::{Machine, first_cores, load};
 use crate::options::Options;
@@ -16,6 +20,7 @@ use crate::options::Options;
 pub(super) const OPTIONS: [&str; 6] = ["rounds", "steps", "threads", "batch-size", "input", "isa"];
 
 /// What is measured, the same for all.
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) rounds: usize,
     pub(super) steps: usize,
@@ -55,6 +60,16 @@ impl Settings {
         })
     }
 
+    /// With another number of steps in a turn.
+    pub(super) fn with_steps(self, steps: usize) -> Self {
+        Self { steps, ..self }
+    }
+
+    /// With another batch size.
+    pub(super) fn at_batch(&self, batch: usize) -> Self {
+        Self { batch, ..self.clone() }
+    }
+
     /// As options.
     pub(super) fn shown(&self) -> [(&'static str, String); 6] {
         [
@@ -72,7 +87,6 @@ impl Settings {
         let common = [
             ("--input", self.input.clone()),
             ("--batch-size", self.batch.to_string()),
-            ("--steps", self.steps.to_string()),
             ("--threads", self.threads.to_string()),
         ];
         common.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
@@ -85,16 +99,17 @@ impl Settings {
             None => "not pinned".to_owned(),
         };
         format!(
-            "ResNet-18 of the chapter, fp32, input {}, batch {}, {} threads, {pinned}; median of {} steps after 3 warm-ups, \
-             {} rounds in turns, a new process each time.",
+            "ResNet-18 of the chapter, fp32, input {}, batch {}, {} threads, {pinned}; median of the {} steps of a turn, {} \
+             rounds of turns, a process each, all warmed up before the first round.",
             self.input, self.batch, self.threads, self.steps, self.rounds
         )
     }
 }
 
 /// Somebody who can be measured.
+#[derive(Clone)]
 pub(super) struct Contender {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     program: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(&'static str, &'static str)>,
@@ -110,12 +125,12 @@ impl Contender {
             ["bench", command, "--model", "resnet18-d2l", "--json"].map(str::to_owned).into();
         arguments.extend(settings.arguments());
         arguments.extend(["--isa".to_owned(), settings.isa.clone()]);
-        Ok(Self { name: "plusx", program, arguments, environment: Vec::new() })
+        Ok(Self { name: "plusx".to_owned(), program, arguments, environment: Vec::new() })
     }
 
     /// A script of tools/ with these options of its own.
     pub(super) fn script(
-        name: &'static str,
+        name: &str,
         (python, script): (&Path, PathBuf),
         settings: &Settings,
         own: &[&str],
@@ -132,17 +147,23 @@ impl Contender {
             ],
             _ => Vec::new(),
         };
-        Self { name, program: python.to_owned(), arguments, environment }
+        Self { name: name.to_owned(), program: python.to_owned(), arguments, environment }
     }
 
-    /// With one more argument.
-    pub(super) fn with(mut self, argument: &str) -> Self {
-        self.arguments.push(argument.to_owned());
+    /// With an environment variable.
+    pub(super) fn variable(mut self, name: &'static str, value: &'static str) -> Self {
+        self.environment.push((name, value));
         self
     }
 
-    /// What it prints about itself.
-    pub(super) fn json(&self, settings: &Settings) -> Result<Value> {
+    /// Under another name.
+    pub(super) fn named(mut self, name: String) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// What starts it, with these arguments more.
+    fn command(&self, settings: &Settings, more: &[&str]) -> Command {
         let mut command = match &settings.cores {
             None => Command::new(&self.program),
             Some(cores) => {
@@ -151,49 +172,147 @@ impl Contender {
                 command
             }
         };
-        let text = capture(command.args(&self.arguments).envs(self.environment.iter().copied()))?;
+        command.args(&self.arguments).args(more).envs(self.environment.iter().copied());
+        command
+    }
+
+    /// What it prints about itself when nobody else takes turns.
+    pub(super) fn alone(&self, settings: &Settings, more: &[&str]) -> Result<Value> {
+        let steps = settings.steps.to_string();
+        let mut command = self.command(settings, &[&["--steps", &steps], more].concat());
+        let text = capture(&mut command)?;
         let line = text.lines().rev().find(|line| line.starts_with('{'));
         let line = line.with_context(|| format!("`{}` printed no JSON object", shown(&command)))?;
         Ok(serde_json::from_str(line)?)
     }
 
-    fn measure(&self, settings: &Settings, round: usize) -> Result<Row> {
-        let before = load();
-        let json = self.json(settings)?;
-        let number = |name: &str| {
-            json[name].as_f64().with_context(|| format!("{}: no number `{name}` in {json}", self.name))
-        };
-        let version = ["version", "torch", "mxnet"].into_iter().find_map(|name| json[name].as_str());
-        Ok(Row {
-            round,
-            contender: self.name,
-            threads: number("threads")?,
-            batch: number("batch")?,
-            isa: json["isa"].as_str().unwrap_or("unknown").to_owned(),
-            median_ms: number("step_ms_median")?,
-            p10_ms: number("step_ms_p10")?,
-            p90_ms: number("step_ms_p90")?,
-            images_per_s: number("img_per_s")?,
-            peak_rss_mb: number("peak_rss_mb")?,
-            load: before,
-            version: version.map(str::to_owned),
-            limit: json["direct_limit_img_per_s"].as_f64(),
-        })
+    /// Started, and warmed up when this returns.
+    fn start(&self, settings: &Settings) -> Result<Player> {
+        let mut command = self.command(settings, &["--turns"]);
+        let shown = shown(&command);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{shown}`"))?;
+        let (to, from) = (child.stdin.take(), child.stdout.take().context("the child's stdout is ours")?);
+        let mut player = Player { shown, child, to, from: BufReader::new(from) };
+        let ready = player.hear()?;
+        if ready["ready"] != true {
+            bail!("`{}` said {ready} instead of being ready", player.shown);
+        }
+        Ok(player)
     }
 }
 
-/// Everybody in turns.
-pub(super) fn measure(contenders: &[Contender], settings: &Settings) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for round in 1..=settings.rounds {
-        for contender in contenders {
-            let row = contender.measure(settings, round)?;
-            eprintln!(
-                "round {round} {:<20} {:>9.1} ms {:>7.2} images/s {:>7.0} MB, load {:.1}",
-                row.contender, row.median_ms, row.images_per_s, row.peak_rss_mb, row.load
-            );
-            rows.push(row);
+/// A contender's process.
+struct Player {
+    shown: String,
+    child: Child,
+    /// Taken when it shall end.
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Player {
+    /// The next JSON object that it prints.
+    fn hear(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        while !line.starts_with('{') {
+            line.clear();
+            if self.from.read_line(&mut line)? == 0 {
+                bail!("`{}` ended without an answer: {}", self.shown, self.child.wait()?);
+            }
+        }
+        serde_json::from_str(&line).with_context(|| format!("`{}` said {line:?}", self.shown))
+    }
+
+    /// Milliseconds of `steps` more steps.
+    fn turn(&mut self, steps: usize) -> Result<Vec<f64>> {
+        let to = self.to.as_mut().context("the child's stdin is ours")?;
+        writeln!(to, "{steps}")?;
+        to.flush()?;
+        let answer = self.hear()?;
+        let times =
+            answer["step_ms"].as_array().map(|times| times.iter().filter_map(Value::as_f64).collect());
+        let times: Vec<f64> = times.with_context(|| format!("`{}` said {answer}", self.shown))?;
+        if times.len() != steps {
+            bail!("`{}` ran {} steps instead of {steps}", self.shown, times.len());
+        }
+        Ok(times)
+    }
+
+    /// What it says of itself at the end.
+    fn end(mut self) -> Result<Value> {
+        drop(self.to.take());
+        let last = self.hear()?;
+        let status = self.child.wait()?;
+        if !status.success() {
+            bail!("`{}` failed: {status}", self.shown);
+        }
+        Ok(last)
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        // after an error elsewhere: nobody else will end it
+        if self.to.is_some() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
     }
-    Ok(rows)
+}
+
+/// Runtimes let their threads spin for a while after the last work, a fifth of a second in the longest documented default.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Everybody in turns.
+pub(super) fn measure(contenders: &[Contender], settings: &Settings) -> Result<Vec<Row>> {
+    let mut players = Vec::new();
+    for contender in contenders {
+        eprintln!("starting {}", contender.name);
+        players.push(contender.start(settings)?);
+    }
+    let mut turns = Vec::new();
+    for round in 1..=settings.rounds {
+        for (index, (contender, player)) in contenders.iter().zip(&mut players).enumerate() {
+            std::thread::sleep(PAUSE);
+            let before = load();
+            let times = player.turn(settings.steps)?;
+            let [_, median, _] = spread(times.iter().copied());
+            eprintln!("round {round} {:<28} {median:>9.1} ms, load {before:.1}", contender.name);
+            turns.push((round, index, before, times));
+        }
+    }
+    let said = players.into_iter().map(Player::end).collect::<Result<Vec<Value>>>()?;
+    turns
+        .into_iter()
+        .map(|(round, index, load, times)| row((&contenders[index], &said[index]), (round, load), &times))
+        .collect()
+}
+
+/// One turn of a contender that said `json` of itself.
+fn row((contender, json): (&Contender, &Value), (round, load): (usize, f64), times: &[f64]) -> Result<Row> {
+    let number = |name: &str| {
+        json[name].as_f64().with_context(|| format!("{}: no number `{name}` in {json}", contender.name))
+    };
+    let [least_ms, median_ms, most_ms] = spread(times.iter().copied());
+    let batch = number("batch")?;
+    let version = ["version", "torch", "mxnet"].into_iter().find_map(|name| json[name].as_str());
+    Ok(Row {
+        round,
+        contender: contender.name.clone(),
+        threads: number("threads")?,
+        batch,
+        isa: json["isa"].as_str().unwrap_or("unknown").to_owned(),
+        median_ms,
+        least_ms,
+        most_ms,
+        images_per_s: batch * 1e3 / median_ms,
+        peak_rss_mb: number("peak_rss_mb")?,
+        load,
+        version: version.map(str::to_owned),
+        limit: json["direct_limit_img_per_s"].as_f64(),
+    })
 }
