@@ -19,6 +19,11 @@ pub(crate) const ALIGN: usize = 64;
 #[cfg(target_os = "linux")]
 const HUGE_PAGE: usize = 2 << 20;
 
+/// Blocks from this size on lie on large pages alone, though a part of the last may be wasted: a thread's scratch, a megabyte
+/// that every step goes through in strides of several kilobytes, would take hundreds of small ones.
+#[cfg(target_os = "linux")]
+const WORTH_A_HUGE_PAGE: usize = HUGE_PAGE / 4;
+
 /// Values that any bit pattern is valid for, so that raw memory can be seen as them.
 ///
 /// # Safety
@@ -62,9 +67,10 @@ impl Block {
         if len == 0 {
             return Some(Self::empty());
         }
-        // room to start on a large page; pages that are never touched cost nothing
-        let large = len >= HUGE_PAGE;
-        let owned = if large { len.checked_add(HUGE_PAGE)? } else { len };
+        // whole large pages, and room to start on one; pages that are never touched cost nothing
+        let large = len >= WORTH_A_HUGE_PAGE;
+        let pages = if large { len.checked_next_multiple_of(HUGE_PAGE)? } else { len };
+        let owned = if large { pages.checked_add(HUGE_PAGE)? } else { len };
         // SAFETY: a new anonymous mapping; it touches no existing memory.
         let start = unsafe {
             libc::mmap(
@@ -86,7 +92,7 @@ impl Block {
             // SAFETY: `skip` is below the extra page of the mapping.
             ptr = unsafe { start.add(skip) };
             // SAFETY: advice about our own mapping; a refusal changes nothing, so the result is not needed.
-            let _ = unsafe { libc::madvise(ptr.cast(), len, libc::MADV_HUGEPAGE) };
+            let _ = unsafe { libc::madvise(ptr.cast(), pages, libc::MADV_HUGEPAGE) };
         }
         Some(Self { ptr, len, owned: (start, owned) })
     }

@@ -11,6 +11,10 @@
 //! computed together, never the order inside one. Taps are described by strides ([`Walk`]), so that the forward pass,
 //! the parity classes of a strided backward pass and the cut-off windows at a border are all the same code.
 //!
+//! A long reduction goes in parts ([`Part`]): all tiles of a part before the next, so that its panels are read from the
+//! first-level cache by all tiles but the first, and the next part's are brought near meanwhile. What has been added up
+//! waits in the destination, with all its bits: the chain is the same.
+//!
 //! Registers: AVX-512 6x4 needs 24 accumulators + 4 + 1 of 32; AVX2 6x1 needs 12 + 2 + 1 of 16. Every broadcast feeds
 //! `NR` (AVX2: two half-) multiply-adds and every panel load `MR`, so neither level is bound by its two load ports.
 
@@ -42,20 +46,33 @@ pub(crate) struct Walk {
     pub(crate) b_block: usize,
 }
 
-/// Accumulates one tile. `rows[m]` points at position `m`'s source, `panels[n]` at vector `n`'s panel.
+/// Part of a reduction, and what is brought near meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// The first block of reduced channels and the one behind the last.
+    pub(crate) blocks: [usize; 2],
+    /// The first value of each panel to ask for.
+    pub(crate) ahead: usize,
+    /// Cache lines of each panel to ask for at every tap.
+    pub(crate) lines: usize,
+}
+
+/// Adds part of the reduction of one tile to `acc`. `rows[m]` points at position `m`'s source, `panels[n]` at vector `n`'s
+/// panel.
 ///
 /// # Safety
 /// Every offset that `walk` produces must be readable from every row and panel pointer.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    rows: [*const f32; MR],
-    panels: [*const f32; NR],
+    (rows, panels): ([*const f32; MR], [*const f32; NR]),
     walk: &Walk,
+    part: &Part,
+    mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
-    let mut acc = [[isa.zero(); NR]; MR];
-    let mut block = 0;
-    while block < walk.blocks {
+    let mut ahead = part.ahead;
+    let [mut block, end] = part.blocks;
+    while block < end {
         let len = if block + 1 == walk.blocks { walk.last } else { walk.full };
         let mut row = 0;
         while row < walk.taps[0] {
@@ -69,6 +86,16 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
                     + walk.b_first[1]
                     + column * walk.b_step[1];
                 let b = block * walk.b_block + tap * len * LANES;
+                let mut line = 0;
+                while line < part.lines {
+                    let mut n = 0;
+                    while n < NR {
+                        isa.prefetch(panels[n].wrapping_add(ahead));
+                        n += 1;
+                    }
+                    ahead += LANES;
+                    line += 1;
+                }
                 // SAFETY: promised by the caller.
                 unsafe {
                     if len == LANES {

@@ -1,7 +1,7 @@
 //! A set of output positions that share one tap window, computed tile by tile.
 
 use super::finish::Finishing;
-use super::micro::{Walk, tile};
+use super::micro::{Part, Walk, tile};
 use crate::LANES;
 use crate::simd::Isa;
 
@@ -116,6 +116,18 @@ struct Target<'a> {
     accumulate: bool,
 }
 
+impl Target<'_> {
+    /// Block `n` of the tiles' channels of the pixel that starts at value `pixel`.
+    #[inline(always)]
+    fn at(&self, pixel: usize, n: usize) -> *mut f32 {
+        self.ptr.wrapping_add(pixel + self.channel + n * LANES)
+    }
+}
+
+/// Panel values of one part of a reduction where they are not more already: 24 KB, which leave room in a first-level cache of
+/// 32 KB for what they are multiplied with.
+const PART: usize = 6 * 1024;
+
 /// Computes `NR` blocks of channels of all positions.
 ///
 /// # Safety
@@ -129,58 +141,98 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     from: (*const f32, [*const f32; NR]),
     target: &Target<'_>,
 ) {
-    let mut q = 0;
-    while q < positions.count {
-        let rows = MR.min(positions.count - q);
-        // SAFETY: promised by the caller.
-        unsafe {
-            match rows {
-                1 => rows_of::<I, 1, NR>(isa, positions, walk, from, (target, q)),
-                2 => rows_of::<I, 2, NR>(isa, positions, walk, from, (target, q)),
-                3 => rows_of::<I, 3, NR>(isa, positions, walk, from, (target, q)),
-                4 => rows_of::<I, 4, NR>(isa, positions, walk, from, (target, q)),
-                5 => rows_of::<I, 5, NR>(isa, positions, walk, from, (target, q)),
-                _ => rows_of::<I, 6, NR>(isa, positions, walk, from, (target, q)),
+    let count = positions.count.div_ceil(MR);
+    // a lone tile reads its panels once, and sums cannot wait where there is something to add to
+    let whole = count == 1 || target.accumulate;
+    let step = if whole { walk.blocks } else { (PART / (NR * walk.b_block).max(1)).max(1) };
+    let mut first = 0;
+    while first < walk.blocks {
+        let end = walk.blocks.min(first + step);
+        // the next part's lines, as many for each tile and then for each tap of it
+        let lines = (walk.blocks.min(end + step) - end) * walk.b_block / LANES;
+        let share = lines.div_ceil(count);
+        let taps = ((end - first) * walk.taps[0] * walk.taps[1]).max(1);
+        let mut q = 0;
+        let mut asked = 0;
+        while q < positions.count {
+            let rows = MR.min(positions.count - q);
+            let part = Part {
+                blocks: [first, end],
+                ahead: end * walk.b_block + asked * LANES,
+                lines: share.min(lines - asked).div_ceil(taps),
+            };
+            let stage = Stage { q, part, starts: first == 0, ends: end == walk.blocks };
+            // SAFETY: promised by the caller.
+            unsafe {
+                match rows {
+                    1 => rows_of::<I, 1, NR>(isa, (positions, walk), from, target, &stage),
+                    2 => rows_of::<I, 2, NR>(isa, (positions, walk), from, target, &stage),
+                    3 => rows_of::<I, 3, NR>(isa, (positions, walk), from, target, &stage),
+                    4 => rows_of::<I, 4, NR>(isa, (positions, walk), from, target, &stage),
+                    5 => rows_of::<I, 5, NR>(isa, (positions, walk), from, target, &stage),
+                    _ => rows_of::<I, 6, NR>(isa, (positions, walk), from, target, &stage),
+                }
             }
+            asked = lines.min(asked + share);
+            q += rows;
         }
-        q += rows;
+        first = end;
     }
 }
 
+/// One tile of one part of a reduction.
+struct Stage {
+    /// The tile's first position.
+    q: usize,
+    part: Part,
+    /// Whether nothing has been added up before, and whether nothing will be afterwards.
+    starts: bool,
+    ends: bool,
+}
+
 /// # Safety
-/// As [`tiles`]; `M` positions from `q` on exist.
+/// As [`tiles`]; `M` positions from the stage's first on exist.
 #[inline(always)]
 unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     isa: I,
-    positions: &Positions,
-    walk: &Walk,
+    (positions, walk): (&Positions, &Walk),
     from: (*const f32, [*const f32; NR]),
-    (target, q): (&Target<'_>, usize),
+    target: &Target<'_>,
+    stage: &Stage,
 ) {
     let (a, panels) = from;
     let mut rows = [a; M];
     let mut pixels = [0; M];
-    let (mut u, mut v) = (q / positions.columns, q % positions.columns);
+    let (mut u, mut v) = (stage.q / positions.columns, stage.q % positions.columns);
     for m in 0..M {
         // SAFETY: promised by the caller.
         rows[m] = unsafe { a.add(positions.a[0] + u * positions.a[1] + v * positions.a[2]) };
-        pixels[m] = positions.d[0] + u * positions.d[1] + v * positions.d[2];
+        pixels[m] = (positions.d[0] + u * positions.d[1] + v * positions.d[2]) * target.pitch;
         v += 1;
         if v == positions.columns {
             (u, v) = (u + 1, 0);
         }
     }
+    let mut acc = [[isa.zero(); NR]; M];
     // SAFETY: promised by the caller.
     unsafe {
-        let acc = tile::<I, M, NR>(isa, rows, panels, walk);
+        if !stage.starts {
+            for m in 0..M {
+                for n in 0..NR {
+                    acc[m][n] = isa.load(target.at(pixels[m], n));
+                }
+            }
+        }
+        let acc = tile::<I, M, NR>(isa, (rows, panels), walk, &stage.part, acc);
         for m in 0..M {
-            let pixel = pixels[m] * target.pitch;
             for n in 0..NR {
-                let channel = target.channel + n * LANES;
-                let to = target.ptr.wrapping_add(pixel + channel);
-                let mut value = target.finish.vector(isa, acc[m][n], [pixel, channel]);
-                if target.accumulate {
-                    value = isa.add(value, isa.load(to));
+                let to = target.at(pixels[m], n);
+                let mut value = acc[m][n];
+                if stage.ends {
+                    value = target.finish.vector(isa, value, [pixels[m], target.channel + n * LANES]);
+                    if target.accumulate {
+                        value = isa.add(value, isa.load(to));
+                    }
                 }
                 isa.store(to, value);
             }
