@@ -10,6 +10,7 @@ pub(crate) mod scaling;
 pub(crate) mod start;
 pub(crate) mod train;
 mod turns;
+mod verbose;
 
 use std::path::{Path, PathBuf};
 

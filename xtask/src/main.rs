@@ -27,13 +27,13 @@ cargo xtask COMMAND
   tidy                  rules of the house that reading the tree can check
   bench                 lists the following, then runs `bench train`; settings other than the usual ones need --out
   bench train           a training step beside PyTorch and MXNet, in turns; writes docs/benchmarks/<date>-<cpu>/
-      --rounds N (3) --steps K (5) --threads T (all) --batch-size B (256) --input CxHxW (1x96x96) --isa L (auto)
+      --rounds N (6) --steps K (2) --threads T (all) --batch-size B (256) --input CxHxW (1x96x96) --isa L (auto)
       --venv DIR | --python FILE   an environment that has torch, instead of one made under target/
       --out DIR
       --mxnet-python FILE          one that has MXNet 1.9.1, likewise
   bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options
   bench best            a training step of everybody at its own best batch size and with its best allocator
-      --rounds N (3) --steps K (2) --threads T (all) --venv DIR | --python FILE --mxnet-python FILE --out DIR
+      --rounds N (2) --steps K (2) --threads T (all) --venv DIR | --python FILE --mxnet-python FILE --out DIR
   bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
       --filter TEXT (part of the name of a kernel or layer) --out DIR
   bench roofline        a training step against what memory and arithmetic allow

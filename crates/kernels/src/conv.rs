@@ -40,7 +40,7 @@ use backward_weights::BackwardWeightsKernel;
 use forward::ForwardKernel;
 pub use geometry::{
     backward_data_images, backward_data_scratch_len, backward_weights_scratch_len, forward_images,
-    forward_scratch_len,
+    forward_scratch_len, weight_segment,
 };
 pub use layout::{
     backward_block_len, backward_len, pack, pack_backward, packed_block_len, packed_len, unpack,
@@ -96,7 +96,7 @@ pub struct BackwardDataArgs<'a> {
 }
 
 /// Arguments of [`BackwardWeights`]: gradient of the filters of `blocks` of the output channels, summed over the
-/// images of the piece (at most one segment of 64).
+/// images of the piece (at most one segment, see [`weight_segment`]).
 #[derive(Debug)]
 pub struct BackwardWeightsArgs<'a> {
     /// The sizes.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::report::{self, Row};
 use super::spread;
 use super::train::contenders;
-use super::turns::{self, Contender, Settings};
+use super::turns::{self, Settings};
 use crate::machine::Machine;
 use crate::options::Options;
 
@@ -29,7 +29,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let known = ["rounds", "steps", "threads", "venv", "python", "mxnet-python", "out"];
     let options = Options::parse(arguments, &known)?;
     let machine = Machine::look();
-    let usual = Settings::usual(&machine).with_steps(2);
+    let usual = Settings::usual(&machine).with_rounds(2);
     let settings = Settings::read(&options, &usual)?;
     let folder = super::folder(root, &options, &machine, &usual.shown())?;
     let mut rows = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let allocated = allocators(root, (&settings, &options), &rows)?;
     text.push_str("\n## Allocators, each at its best batch size\n\n");
     text.push_str(
-        "In front of the system's by `LD_PRELOAD`, all in turns.\n\n| | batch | images/s |\n|---|---|---|\n",
+        "In front of the system's by `LD_PRELOAD`, those of one contender in turns.\n\n| | batch | images/s |\n|---|---|---|\n",
     );
     for name in report::names(&allocated) {
         let _ =
@@ -72,28 +72,23 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Everybody at its best batch size, with each allocator that is there.
+/// Everybody at its best batch size, with each allocator that is there. The allocators of one contender take turns; all
+/// contenders together would not fit into memory.
 fn allocators(root: &Path, (settings, options): (&Settings, &Options), rows: &[Row]) -> Result<Vec<Row>> {
+    let there: Vec<_> = ALLOCATORS.into_iter().filter(|(_, library)| Path::new(library).exists()).collect();
+    for (allocator, library) in ALLOCATORS.iter().filter(|allocator| !there.contains(allocator)) {
+        eprintln!("xtask: without {allocator}: {library} is not there");
+    }
     let mut all = Vec::new();
-    for batch in BATCHES {
-        let settings = settings.at_batch(batch);
-        let here = |contender: &Contender| batch_of(rows, &contender.name) == batch;
-        let chosen: Vec<Contender> = contenders(root, &settings, options)?.into_iter().filter(here).collect();
-        let mut variants = Vec::new();
-        for contender in &chosen {
-            variants.push(contender.clone().named(format!("{}, system's", contender.name)));
-            for (allocator, library) in ALLOCATORS {
-                if Path::new(library).exists() {
-                    let variant = contender.clone().named(format!("{}, {allocator}", contender.name));
-                    variants.push(variant.variable("LD_PRELOAD", library));
-                } else {
-                    eprintln!("xtask: without {allocator}: {library} is not there");
-                }
-            }
-        }
-        if !variants.is_empty() {
-            all.extend(turns::measure(&variants, &settings)?);
-        }
+    for name in report::names(rows) {
+        let settings = settings.at_batch(batch_of(rows, name));
+        let here = contenders(root, &settings, options)?.into_iter().find(|contender| contender.name == name);
+        let Some(contender) = here else { continue };
+        let mut variants = vec![contender.clone().named(format!("{name}, system's"))];
+        variants.extend(there.iter().map(|(allocator, library)| {
+            contender.clone().named(format!("{name}, {allocator}")).variable("LD_PRELOAD", library)
+        }));
+        all.extend(turns::measure(&variants, &settings)?);
     }
     Ok(all)
 }

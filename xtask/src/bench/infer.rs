@@ -37,6 +37,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
             "{} Batch norm in evaluation mode, input made outside the clock.",
             settings.describe()
         ),
+        more: String::new(),
     };
     report::finish(&report, (&machine, &rows), &folder)
 }

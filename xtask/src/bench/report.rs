@@ -36,11 +36,13 @@ pub(super) struct Report {
     pub(super) title: &'static str,
     /// How it was measured.
     pub(super) setup: String,
+    /// What follows the numbers.
+    pub(super) more: String,
 }
 
 /// Writes the files of a report and prints the summary.
 pub(super) fn finish(report: &Report, (machine, rows): (&Machine, &[Row]), folder: &Path) -> Result<()> {
-    let summary = summary(machine, report, rows);
+    let summary = summary(machine, report, rows) + &report.more;
     let name = |end: &str| format!("{}.{end}", report.name);
     let files = [(name("csv"), csv(rows)), (name("md"), summary.clone())];
     write(folder, &files.each_ref().map(|(name, text)| (name.as_str(), text.clone())))?;
@@ -178,7 +180,7 @@ pub(super) mod tests {
     #[test]
     fn ratios_are_taken_within_a_round() {
         let rows = [row(1, "a", 80.0), row(1, "b", 40.0), row(2, "a", 60.0), row(2, "b", 60.0)];
-        let report = Report { name: "train", title: "Title", setup: "setup".to_owned() };
+        let report = Report { name: "train", title: "Title", setup: "setup".to_owned(), more: String::new() };
         let text = summary(&Machine::look(), &report, &rows);
         assert!(text.contains("# Title") && text.contains("a does 1.40 times that"), "{text}");
         assert!(text.contains("a is 1.50 times as fast as b (1.00 to 2.00 over the rounds)"), "{text}");

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::report::{self, Report};
 use super::turns::{self, Contender, Settings};
+use super::verbose;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::python;
@@ -19,6 +20,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let folder = super::folder(root, &options, &machine, &Settings::usual(&machine).shown())?;
     let contenders = contenders(root, &settings, &options)?;
     let rows = turns::measure(&contenders, &settings)?;
+    let said = if settings.is_held() { verbose::say(&contenders[1..], &settings)? } else { String::new() };
     let report = Report {
         name: "train",
         title: "A training step beside PyTorch and MXNet",
@@ -26,6 +28,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
             "{} A step is forward, loss, backward and update, on input made outside the clock.",
             settings.describe()
         ),
+        more: said,
     };
     report::finish(&report, (&machine, &rows), &folder)
 }

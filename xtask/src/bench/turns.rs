@@ -36,8 +36,8 @@ impl Settings {
     /// Those of the results in docs/benchmarks/.
     pub(super) fn usual(machine: &Machine) -> Self {
         Self {
-            rounds: 3,
-            steps: 5,
+            rounds: 6,
+            steps: 2,
             threads: machine.cores,
             batch: 256,
             input: "1x96x96".to_owned(),
@@ -60,9 +60,14 @@ impl Settings {
         })
     }
 
-    /// With another number of steps in a turn.
-    pub(super) fn with_steps(self, steps: usize) -> Self {
-        Self { steps, ..self }
+    /// Whether everybody is held to a level below the machine's best.
+    pub(super) fn is_held(&self) -> bool {
+        self.isa != "auto"
+    }
+
+    /// With another number of rounds.
+    pub(super) fn with_rounds(self, rounds: usize) -> Self {
+        Self { rounds, ..self }
     }
 
     /// With another batch size.
@@ -176,13 +181,17 @@ impl Contender {
         command
     }
 
+    /// All that it prints when nobody else takes turns.
+    pub(super) fn output(&self, settings: &Settings, more: &[&str]) -> Result<String> {
+        capture(&mut self.command(settings, more))
+    }
+
     /// What it prints about itself when nobody else takes turns.
     pub(super) fn alone(&self, settings: &Settings, more: &[&str]) -> Result<Value> {
         let steps = settings.steps.to_string();
-        let mut command = self.command(settings, &[&["--steps", &steps], more].concat());
-        let text = capture(&mut command)?;
+        let text = self.output(settings, &[&["--steps", &steps], more].concat())?;
         let line = text.lines().rev().find(|line| line.starts_with('{'));
-        let line = line.with_context(|| format!("`{}` printed no JSON object", shown(&command)))?;
+        let line = line.with_context(|| format!("{} printed no JSON object", self.name))?;
         Ok(serde_json::from_str(line)?)
     }
 

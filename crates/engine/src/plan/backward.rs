@@ -10,8 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use plusx_kernels::conv;
-use plusx_kernels::sum::SEGMENT;
+use plusx_kernels::{LANES, conv};
 use plusx_kernels::{avg_pool, elementwise, pool, subsample};
 use plusx_model::graph::ParamId;
 
@@ -22,8 +21,11 @@ use super::step::{BufferId, GateRef, GradRef, SinkRef, Step, Work};
 use crate::lower::{Filter, NormId, Unit, ValueId};
 use crate::params::Layout;
 
-/// Values that one piece of a sum over segments has.
-const CHUNK: usize = 1 << 16;
+/// Values that one piece of a sum over segments has at most, and at least.
+const CHUNK: [usize; 2] = [1 << 10, 1 << 16];
+
+/// Pieces of such a sum, within these limits.
+const CHUNKS: usize = 64;
 
 /// The gradient of one value in the making.
 #[derive(Clone, Default)]
@@ -67,12 +69,11 @@ impl Builder<'_> {
         for (gradient, value) in gradients.iter_mut().zip(&lowered.values) {
             gradient.left = value.readers.len();
         }
-        let segments = self.batch.div_ceil(SEGMENT);
         let mut parts = HashMap::new();
         for unit in &lowered.units {
             if let Unit::Conv { filter, .. } = unit {
                 let parts = parts.entry(filter.weight).or_insert(Parts { buffer: None, count: 0, next: 0 });
-                parts.count += segments;
+                parts.count += self.batch.div_ceil(conv::weight_segment(&filter.shape));
             }
         }
         let mut backward =
@@ -196,7 +197,7 @@ impl Backward<'_, '_> {
     fn backward_weights(&mut self, src: ValueId, filter: &Filter, (label, grad): (&str, GradRef)) {
         let build = &mut *self.build;
         let len = conv::packed_len(&filter.shape);
-        let segments = build.batch.div_ceil(SEGMENT);
+        let segments = build.batch.div_ceil(conv::weight_segment(&filter.shape));
         let Some(parts) = self.parts.get_mut(&filter.weight) else {
             unreachable!("every filter was counted");
         };
@@ -224,9 +225,9 @@ impl Backward<'_, '_> {
             },
         });
         if let (Some(buffer), true) = (parts.buffer, parts.next == parts.count) {
-            let pieces = Pieces::chunks(len.div_ceil(CHUNK));
-            let work =
-                Work::SumTree { parts: buffer, count: parts.count, len, chunk: CHUNK, weight: filter.weight };
+            let chunk = len.div_ceil(CHUNKS).next_multiple_of(LANES).clamp(CHUNK[0], CHUNK[1]);
+            let pieces = Pieces::chunks(len.div_ceil(chunk));
+            let work = Work::SumTree { parts: buffer, count: parts.count, len, chunk, weight: filter.weight };
             build.push_plain(format!("{label} sum weights"), only("sum_tree"), pieces, work);
         }
     }

@@ -101,7 +101,7 @@ impl Builder<'_> {
     /// The gradient of the filters, which reads none.
     pub(super) fn choose_backward_weights(&self, filter: &Filter) -> (Choice, bool) {
         let (shape, level) = (&filter.shape, self.kernels.level);
-        let pieces = Pieces::segments(self.batch, blocks(shape.k));
+        let pieces = Pieces::segments(self.batch, conv::weight_segment(shape), blocks(shape.k));
         let winograd = self.winograd(shape);
         let (kernel, scratch) = if winograd {
             let scratch = winograd::backward_weights_scratch_len(shape, pieces.block_step());

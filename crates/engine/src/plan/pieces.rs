@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
-use plusx_kernels::sum::SEGMENT;
+/// Pieces a step should have at least, where its sizes allow: one for every [`ENOUGH_IMAGES`] images of the batch, so that
+/// the larger batches of larger machines keep many cores busy, within limits. More pieces cost: each loads and transforms its
+/// source for itself.
+const ENOUGH: [usize; 2] = [4, 64];
+/// See [`ENOUGH`].
+const ENOUGH_IMAGES: usize = 4;
 
-/// Pieces a step should have at least, where its sizes allow: enough for a few threads to share evenly, few enough to
-/// keep register tiles wide (a filter gradient of 64 channels at batch 256 has four segments).
-const ENOUGH: usize = 4;
+/// Blocks of the widest register tile.
+const TILE_BLOCKS: usize = 4;
 
 /// Values in one piece of an elementwise step: some tens of microseconds of memory traffic.
 const PIECE_VALUES: usize = 1 << 16;
@@ -39,9 +43,9 @@ impl Pieces {
         Self { images: [1, 1], blocks: [1, 1], bands: false }
     }
 
-    /// Images only, so many that a piece has about [`PIECE_VALUES`] values.
+    /// Images only, so many that a piece has about [`PIECE_VALUES`] values, or fewer for enough pieces.
     pub(crate) fn by_values(images: usize, values_per_image: usize) -> Self {
-        let step = (PIECE_VALUES / values_per_image.max(1)).clamp(1, images.max(1));
+        let step = (PIECE_VALUES / values_per_image.max(1)).clamp(1, (images / ENOUGH[1]).max(1));
         Self { images: [images, step], blocks: [1, 1], bands: false }
     }
 
@@ -50,15 +54,14 @@ impl Pieces {
         Self { images: [1, 1], blocks: [count, 1], bands: false }
     }
 
-    /// Pieces of `step` images, and of as many blocks as leaves enough pieces: all, else quads, pairs, singles (a
-    /// convolution's widest register tile spans four blocks).
+    /// Pieces of `step` images, and of as many blocks as leaves enough pieces: all, else quads, pairs, singles.
     pub(crate) fn grid(images: usize, step: usize, blocks: usize) -> Self {
         Self::widest(images, step, blocks, &[blocks, 4, 2, 1])
     }
 
     /// Segments of images, and at most four blocks: a filter's gradient of more would not stay in the cache.
-    pub(crate) fn segments(images: usize, blocks: usize) -> Self {
-        Self::widest(images, SEGMENT, blocks, &[4, 2, 1])
+    pub(crate) fn segments(images: usize, segment: usize, blocks: usize) -> Self {
+        Self::widest(images, segment, blocks, &[4, 2, 1])
     }
 
     /// Pieces of `step` images and of at most `widest` blocks.
@@ -68,7 +71,10 @@ impl Pieces {
 
     /// Bands of `step` of the `rows` rows of a single image, at most `widest` blocks.
     pub(crate) fn bands(rows: usize, step: usize, blocks: (usize, usize)) -> Self {
-        Self { bands: true, ..Self::at_most(rows, step, blocks) }
+        // of one image, however many rows it has
+        let bands = rows.div_ceil(step.max(1));
+        let pieces = Self::at_most(bands, 1, blocks);
+        Self { images: [rows, step], bands: true, ..pieces }
     }
 
     /// Whether a piece is a band of rows.
@@ -76,11 +82,18 @@ impl Pieces {
         self.bands
     }
 
+    /// The widest of `widths` blocks, widest first, that gives enough pieces; where none does, and for few images, whole
+    /// register tiles (four blocks) matter more than many pieces.
     fn widest(images: usize, step: usize, blocks: usize, widths: &[usize]) -> Self {
         let step = step.clamp(1, images.max(1));
         let rows = images.div_ceil(step);
-        let enough = |width: &&usize| rows * blocks.div_ceil(**width) >= ENOUGH;
-        let width = widths.iter().filter(|width| **width <= blocks).find(enough).copied().unwrap_or(1);
+        let pieces = |width: usize| rows * blocks.div_ceil(width);
+        let least = (images / ENOUGH_IMAGES).clamp(ENOUGH[0], ENOUGH[1]);
+        let fitting = || widths.iter().copied().filter(|width| *width <= blocks);
+        let enough = fitting().filter(|width| *width >= TILE_BLOCKS).find(|width| pieces(*width) >= least);
+        let narrow =
+            || fitting().filter(|width| *width <= TILE_BLOCKS).find(|width| pieces(*width) >= ENOUGH[0]);
+        let width = enough.or_else(narrow).unwrap_or(1);
         Self { images: [images, step], blocks: [blocks, width], bands: false }
     }
 
@@ -137,7 +150,8 @@ mod tests {
             assert!(seen.iter().all(|count| *count == 1), "{pieces:?}");
         }
         assert_eq!(Pieces::grid(1, 8, 32).count(), 8);
-        assert_eq!(Pieces::segments(256, 4).count(), 4);
+        assert_eq!(Pieces::segments(256, 4, 4).count(), 64);
+        assert_eq!(Pieces::segments(32, 64, 32).count(), 8);
         assert_eq!(Pieces::by_values(256, 147_456).count(), 256);
         assert_eq!(Pieces::single().count(), 1);
     }

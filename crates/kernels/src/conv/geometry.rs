@@ -148,10 +148,27 @@ pub fn backward_data_scratch_len(shape: &ConvShape, images: usize) -> usize {
 /// How the gradient of a filter walks over the output: `images` whole maps, or `rows` rows of one map, per chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct WeightBlock {
-    /// Images in one chain (a power of two, so that it divides [`SEGMENT`]); 1 if a chain is part of an image.
+    /// Images in one chain (a power of two, so that it divides a segment); 1 if a chain is part of an image.
     pub(crate) images: usize,
     /// Output rows in one chain.
     pub(crate) rows: usize,
+}
+
+/// Images in a segment of a filter's gradient at least: enough work beside adding the segments up.
+const LEAST_SEGMENT: usize = 4;
+
+/// Outputs of a channel that a segment has at least: whole chains, those of a Winograd algorithm too (36 tiles of at most
+/// 16 outputs, rounded down to a power of two of images).
+const SEGMENT_PIXELS: usize = 288;
+
+/// Images whose gradients of a filter are summed in order before segments are added by a pairwise tree: fewer than
+/// [`SEGMENT`] where there are few filters, so that a batch of 256 has 64 pieces of four blocks of filters. A power of two,
+/// which divides [`SEGMENT`]. It fixes the order of sums: changing it changes every byte.
+pub fn weight_segment(shape: &ConvShape) -> usize {
+    let quads = shape.k.div_ceil(4 * LANES);
+    let by_pixels = SEGMENT_PIXELS.div_ceil((shape.oh * shape.ow).max(1));
+    let images = (LEAST_SEGMENT * quads).max(by_pixels).min(SEGMENT);
+    images.next_power_of_two().max(weight_block(shape).images)
 }
 
 /// The rule for the chains of a filter's gradient. It fixes the order of sums: changing it changes every byte.

@@ -22,6 +22,7 @@ use super::tiling::{Algorithm, CHAIN};
 use super::transform::{self, Square, step};
 use crate::LANES;
 use crate::conv::BackwardWeightsArgs;
+use crate::conv::geometry::weight_segment;
 use crate::conv::layout::panel_offset;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
@@ -45,7 +46,7 @@ pub(super) struct Sizes {
 impl Sizes {
     pub(super) fn new(shape: &ConvShape, blocks: usize) -> Self {
         let pass = Pass::forward(shape);
-        let pass = Pass { tiling: pass.tiling.of_chains(), ..pass };
+        let pass = Pass { tiling: pass.tiling.of_chains(weight_segment(shape)), ..pass };
         let (tiles, chunk) = (pass.tiling.group_tiles(), CHAIN.min(pass.channel_blocks() * LANES));
         Self {
             pass,

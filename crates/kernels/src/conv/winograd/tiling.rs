@@ -6,7 +6,6 @@
 use crate::LANES;
 use crate::conv::geometry::thin;
 use crate::shape::ConvShape;
-use crate::sum::SEGMENT;
 
 /// Tiles in a group at most. With 64 channels, 36 tiles are 332 KB of transformed source, which stays in a second-level
 /// cache of half a megabyte beside the products of one block; filters are read once per group from further away.
@@ -95,10 +94,10 @@ impl Tiling {
         Self { m, tiles, images: 1, rows: tiles[0].div_ceil(bands) }
     }
 
-    /// For the gradient of the filters, where a group is a chain: whole groups make a segment of images, none is left
-    /// with a few tiles.
-    pub(crate) fn of_chains(self) -> Self {
-        let images = if self.images > 1 { 1 << self.images.min(SEGMENT).ilog2() } else { 1 };
+    /// For the gradient of the filters, where a group is a chain: whole groups make a segment of `segment` images, none is
+    /// left with a few tiles.
+    pub(crate) fn of_chains(self, segment: usize) -> Self {
+        let images = 1 << self.images.clamp(1, segment.max(1)).ilog2();
         Self { images, ..self }
     }
 
