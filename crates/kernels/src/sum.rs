@@ -12,8 +12,12 @@ use crate::view::RowsMut;
 /// Images in one segment: the sums of a segment are taken in image order.
 pub const SEGMENT: usize = 64;
 
-/// Columns added at a time: wide enough to hide the walk of the tree, and a whole number of cache lines.
-const CHUNK: usize = 64;
+/// Columns added at a time: long enough runs for the processor to read ahead in every part, short enough that what waits in
+/// the branches of a tree, a row each, stays in the first-level cache.
+const CHUNK: usize = 512;
+
+/// Branches that can wait: a tree has at most `1 << LEVELS` leaves, 4 million images of segments of 4.
+const LEVELS: usize = 20;
 
 /// Adds `count` parts, laid one after the other in `parts`, by the pairwise tree: `dst[i]` is the sum of the parts'
 /// value `range.start + i`. Only additions in `f32`: the bytes are the same on every level.
@@ -24,9 +28,10 @@ pub fn sum_tree(parts: &[f32], count: usize, range: Range<usize>, dst: &mut [f32
     assert!(count > 0 && parts.len().is_multiple_of(count), "{} values in {count} parts", parts.len());
     let len = parts.len() / count;
     assert!(range.end <= len && dst.len() == range.len(), "{range:?} of {len} into {}", dst.len());
+    let mut waiting = [[0.0; CHUNK]; LEVELS];
     for (chunk, dst) in dst.chunks_mut(CHUNK).enumerate() {
         let columns = Parts { values: parts, len, start: range.start + chunk * CHUNK, width: dst.len() };
-        dst.copy_from_slice(&tree(&columns, 0..count)[..dst.len()]);
+        tree(&columns, 0..count, dst, &mut waiting);
     }
 }
 
@@ -45,12 +50,13 @@ pub fn reduce_sums(
     assert_eq!(partials.len(), images * 2 * pitch, "per-image sums");
     assert!(images > 0 && lanes.end <= pitch, "{lanes:?} of {pitch} channels, {images} images");
     assert!(out.rows() == 2 && out.width() == lanes.len(), "{} rows of {}", out.rows(), out.width());
+    let mut waiting = [[0.0; CHUNK]; LEVELS];
     for row in 0..2 {
         for (chunk, dst) in out.row(row).chunks_mut(CHUNK).enumerate() {
             let start = row * pitch + lanes.start + chunk * CHUNK;
             let images = Parts { values: partials, len: 2 * pitch, start, width: dst.len() };
             let segments = images.count().div_ceil(SEGMENT);
-            dst.copy_from_slice(&tree(&Segments(images), 0..segments)[..dst.len()]);
+            tree(&Segments(images), 0..segments, dst, &mut waiting);
         }
     }
 }
@@ -65,8 +71,8 @@ pub fn bias_gradient(sums: &[f64], dst: &mut [f32]) {
 
 /// What a tree adds: rows of at most [`CHUNK`] values.
 trait Leaves<T> {
-    /// Row `index`; values past its width are 0.
-    fn leaf(&self, index: usize) -> [T; CHUNK];
+    /// Writes row `index`.
+    fn put(&self, index: usize, dst: &mut [T]);
 }
 
 /// Columns `start..start + width` of parts of `len` values.
@@ -88,10 +94,8 @@ impl<T> Parts<'_, T> {
 }
 
 impl Leaves<f32> for Parts<'_, f32> {
-    fn leaf(&self, index: usize) -> [f32; CHUNK] {
-        let mut leaf = [0.0; CHUNK];
-        leaf[..self.width].copy_from_slice(self.row(index));
-        leaf
+    fn put(&self, index: usize, dst: &mut [f32]) {
+        dst.copy_from_slice(self.row(index));
     }
 }
 
@@ -99,26 +103,37 @@ impl Leaves<f32> for Parts<'_, f32> {
 struct Segments<'a>(Parts<'a, f64>);
 
 impl Leaves<f64> for Segments<'_> {
-    fn leaf(&self, index: usize) -> [f64; CHUNK] {
-        let mut total = [0.0; CHUNK];
+    fn put(&self, index: usize, dst: &mut [f64]) {
+        dst.fill(0.0);
         for image in index * SEGMENT..self.0.count().min((index + 1) * SEGMENT) {
-            for (total, value) in total.iter_mut().zip(self.0.row(image)) {
-                *total += value;
-            }
+            add(dst, self.0.row(image));
         }
-        total
     }
 }
 
-/// The sum of the leaves `range` (at least one): the left branch is the largest power of two below their number.
-fn tree<T: Copy + AddAssign>(leaves: &impl Leaves<T>, range: Range<usize>) -> [T; CHUNK] {
+/// The sum of the leaves `range` (at least one): the left branch is the largest power of two below their number. The right
+/// one waits in the first row of `waiting`.
+fn tree<T: Copy + AddAssign>(
+    leaves: &impl Leaves<T>,
+    range: Range<usize>,
+    dst: &mut [T],
+    waiting: &mut [[T; CHUNK]],
+) {
     if range.len() == 1 {
-        return leaves.leaf(range.start);
+        return leaves.put(range.start, dst);
     }
     let middle = range.start + (range.len().next_power_of_two() / 2);
-    let mut total = tree(leaves, range.start..middle);
-    for (total, right) in total.iter_mut().zip(&tree(leaves, middle..range.end)) {
-        *total += *right;
+    tree(leaves, range.start..middle, dst, waiting);
+    let Some((right, waiting)) = waiting.split_first_mut() else {
+        panic!("more than {} parts", 1usize << LEVELS);
+    };
+    let right = &mut right[..dst.len()];
+    tree(leaves, middle..range.end, right, waiting);
+    add(dst, right);
+}
+
+fn add<T: Copy + AddAssign>(dst: &mut [T], values: &[T]) {
+    for (dst, value) in dst.iter_mut().zip(values) {
+        *dst += *value;
     }
-    total
 }
