@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a network; without options, the chapter's run: ResNet-18 on Fashion-MNIST, 5 epochs
     Train(Box<crate::train::TrainArguments>),
+    /// Train several networks under one recipe and draw their training and test errors: are deeper ones better?
+    Compare(Box<crate::compare::CompareArguments>),
     /// Measure a trained network on the test images (JSON)
     Eval(crate::eval::EvalArguments),
     /// Tell what is on pictures: text, CSV or JSON
@@ -79,8 +81,8 @@ impl Isa {
     }
 }
 
-/// Which part of the machine to use: options of every command that computes. (`train` has its own: a resumed run knows which
-/// were given.)
+/// Which part of the machine to use: options of every command that computes. (`train` and `compare` have their own: a resumed run
+/// knows which were given.)
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct MachineArguments {
     /// Threads to compute with

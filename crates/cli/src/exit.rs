@@ -91,9 +91,10 @@ pub(crate) fn of(error: &Error) -> u8 {
 
 fn of_train(error: &TrainError) -> Option<u8> {
     match error {
-        TrainError::Option { .. } | TrainError::Exists { .. } | TrainError::ResumeChanged { .. } => {
-            Some(USAGE)
-        }
+        TrainError::Option { .. }
+        | TrainError::Exists { .. }
+        | TrainError::ResumeChanged { .. }
+        | TrainError::ComparisonChanged { .. } => Some(USAGE),
         TrainError::Model(error) => of_model(error),
         TrainError::NoRun { .. } => Some(NO_INPUT),
         TrainError::BadRun { .. }

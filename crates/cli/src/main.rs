@@ -5,6 +5,7 @@
 mod arguments;
 mod bench;
 mod cgroup;
+mod compare;
 mod data;
 mod doctor;
 mod environment;
@@ -19,6 +20,7 @@ mod pictures;
 mod plan;
 mod predict;
 mod profile;
+mod recipe;
 mod screen;
 mod signals;
 mod summary;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let environment = Environment::read();
     let result = match arguments.command {
         Command::Train(options) => train::run(&options, &environment),
+        Command::Compare(options) => compare::run(&options, &environment),
         Command::Eval(options) => eval::run(&options, &environment),
         Command::Predict(options) => predict::run(&options, &environment),
         Command::Import(options) => import::run(&options),

@@ -1,9 +1,13 @@
 //! What a run shows while it goes on: the chapter's lines or JSON on stdout, plan, progress and results on stderr.
 
+use crate::compare::plan_text as comparison_text;
 use crate::screen::{bytes, can_draw, duration, note, result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plusx_model::summary::thousands;
-use plusx_train::{EpochReport, Event, Observer, PlanReport, Report, SaveReason, Started, StepEvent};
+use plusx_train::{
+    CompareRun, CompareRunDone, EpochReport, Event, Observer, PlanReport, Report, SaveReason, Started,
+    StepEvent,
+};
 use std::time::{Duration, Instant};
 
 /// Without a terminal, one line of progress is written at most this often.
@@ -20,6 +24,8 @@ pub(crate) struct Watcher {
     spoke: Option<Instant>,
     /// Nobody reads stdout any more.
     deaf: bool,
+    /// Which run of a comparison this is; its lines are then no results, and its plan is known.
+    run: Option<String>,
 }
 
 impl Watcher {
@@ -30,7 +36,7 @@ impl Watcher {
         let bar = ProgressBar::with_draw_target(Some(1), target);
         let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-        Self { json, bar, draws, spoke: None, deaf: false }
+        Self { json, bar, draws, spoke: None, deaf: false, run: None }
     }
 
     /// What to tell when the first signal comes, from the thread that hears signals.
@@ -69,7 +75,7 @@ impl Watcher {
         } else {
             self.note(&format!("writing to {}", started.run.display()));
         }
-        if !self.json {
+        if !self.json && self.run.is_none() {
             self.result(&format!("training on {}", started.context));
         }
     }
@@ -78,7 +84,7 @@ impl Watcher {
         let StepEvent { loss, accuracy, img_per_s, .. } = step;
         let left = duration(step.eta);
         if self.draws {
-            self.bar.set_prefix(format!("epoch {}/{}", step.epoch, step.epochs));
+            self.bar.set_prefix(format!("{}epoch {}/{}", self.prefix(), step.epoch, step.epochs));
             self.bar.set_length(step.steps);
             let wait = if step.data_wait > 0.1 { ", waiting for data" } else { "" };
             self.bar.set_message(format!(
@@ -88,16 +94,21 @@ impl Watcher {
         } else if self.spoke.is_none_or(|time| time.elapsed() >= SPARSE) {
             self.spoke = Some(Instant::now());
             self.note(&format!(
-                "epoch {}/{} step {}/{}: loss {loss:.4}, acc {accuracy:.3}, {img_per_s:.1} img/s, \
+                "{}epoch {}/{} step {}/{}: loss {loss:.4}, acc {accuracy:.3}, {img_per_s:.1} img/s, \
                  data wait {:.3} s, {left} left",
-                step.epoch, step.epochs, step.step, step.steps, step.data_wait
+                self.prefix(),
+                step.epoch,
+                step.epochs,
+                step.step,
+                step.steps,
+                step.data_wait
             ));
         }
     }
 
     fn evaluating(&mut self, epoch: u32, done: usize, total: usize) {
         if self.draws {
-            self.bar.set_prefix(format!("epoch {epoch} test"));
+            self.bar.set_prefix(format!("{}epoch {epoch} test", self.prefix()));
             self.bar.set_length(total as u64);
             self.bar.set_message("images");
             self.bar.set_position(done as u64);
@@ -105,8 +116,10 @@ impl Watcher {
     }
 
     fn epoch(&mut self, epoch: &EpochReport) {
-        if !self.json {
-            self.result(&epoch.line());
+        match &self.run {
+            Some(run) => self.note(&format!("{run}: {}", epoch.line())),
+            None if self.json => {}
+            None => self.result(&epoch.line()),
         }
         self.note(&format!(
             "epoch {}: {:.1} img/s, waited {} for data{}",
@@ -115,6 +128,29 @@ impl Watcher {
             duration(epoch.data_wait),
             if epoch.best { ", best so far" } else { "" }
         ));
+    }
+
+    /// The run, where there are several.
+    fn prefix(&self) -> String {
+        self.run.as_ref().map_or(String::new(), |run| format!("{run}, "))
+    }
+
+    fn run(&mut self, run: &CompareRun) {
+        let name = format!("{} seed {}", run.model, run.seed);
+        self.note(&format!("run {} of {}: {name}", run.number, run.runs));
+        self.run = Some(name);
+    }
+
+    fn run_done(&mut self, done: &CompareRunDone) {
+        self.bar.reset();
+        let [train, test] = [done.train_error, done.test_error].map(|error| 100.0 * error);
+        let (model, seed) = (&done.model, done.seed);
+        if !self.json {
+            self.result(&format!("{model} seed {seed}: training error {train:.2} %, test error {test:.2} %"));
+        }
+        if done.seconds_left > 0.0 {
+            self.note(&format!("about {} left", duration(done.seconds_left)));
+        }
     }
 
     fn finished(&mut self, report: &Report) {
@@ -140,6 +176,7 @@ impl Observer for Watcher {
             self.result(&line);
         }
         match event {
+            Event::Plan(_) if self.run.is_some() => {}
             Event::Plan(plan) => self.note(&plan_text(plan)),
             Event::Estimate { seconds } => self.note(&format!("measured: {} to go", duration(*seconds))),
             Event::Started(started) => self.started(started),
@@ -158,6 +195,9 @@ impl Observer for Watcher {
                 self.bar.finish_and_clear();
                 self.finished(report);
             }
+            Event::Comparison(plan) => self.note(&comparison_text(plan)),
+            Event::Run(run) => self.run(run),
+            Event::RunDone(done) => self.run_done(done),
             _ => {}
         }
     }

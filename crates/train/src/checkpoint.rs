@@ -114,14 +114,7 @@ impl Header {
 
     fn check(&self, loaded: &Loaded) -> Result<Training, TrainError> {
         let path = loaded.path();
-        let Some(training) = &loaded.meta.training else {
-            return Err(TrainError::bad_run(
-                path,
-                "the file has weights but no state of a training to continue",
-            ));
-        };
-        let training: Training = serde_json::from_value(training.clone())
-            .map_err(|error| TrainError::bad_run(path, format!("bad state of the training: {error}")))?;
+        let training = training(loaded)?;
         let (then, now) = (&training.identity, &self.training.identity);
         if loaded.meta.architecture != self.model.architecture
             || *then != (Identity { data_sha256: then.data_sha256.clone(), ..now.clone() })
@@ -143,6 +136,22 @@ impl Header {
         }
         Ok(training)
     }
+}
+
+/// The state that the checkpoint `path` was written in.
+pub(crate) fn state(path: &Path) -> Result<State, TrainError> {
+    let loaded = safetensors::read(path)?;
+    Ok(training(&loaded)?.state)
+}
+
+/// The state and identity of the training in a checkpoint.
+fn training(loaded: &Loaded) -> Result<Training, TrainError> {
+    let path = loaded.path();
+    let Some(training) = &loaded.meta.training else {
+        return Err(TrainError::bad_run(path, "the file has weights but no state of a training to continue"));
+    };
+    serde_json::from_value(training.clone())
+        .map_err(|error| TrainError::bad_run(path, format!("bad state of the training: {error}")))
 }
 
 fn check_finite<const N: usize>(tensors: [Option<&Params>; N]) -> Result<(), Refusal> {

@@ -1,8 +1,10 @@
-//! `curves.svg` and `curves.png`: loss and accuracy over the epochs. The only file that knows the plotting library.
+//! `curves.svg` and `curves.png`: loss and accuracy over the epochs. Only this file and `compare/chart.rs` know the
+//! plotting library.
 
 use kuva::backend::svg::SvgBackend;
 use kuva::prelude::*;
 use kuva::render::figure::Figure;
+use kuva::render::render::Scene;
 use plusx_formats::atomic;
 
 use crate::folder::Folder;
@@ -16,13 +18,17 @@ const TEST: &str = "#d55e00";
 /// Draws both files anew. The error is in words: a curve that cannot be drawn is no reason to stop a run.
 pub(crate) fn draw(folder: &Folder, options: &TrainOptions, rows: &[Row]) -> Result<(), String> {
     let title = format!("{} on {}", options.model, options.data);
-    let scene = figure(&title, rows).render();
-    let svg = SvgBackend.render_scene(&scene);
-    let path = folder.file("curves.svg");
+    save(&figure(&title, rows).render(), folder, "curves")
+}
+
+/// Writes `name.svg` and `name.png`.
+pub(crate) fn save(scene: &Scene, folder: &Folder, name: &str) -> Result<(), String> {
+    let svg = SvgBackend.render_scene(scene);
+    let path = folder.file(&format!("{name}.svg"));
     atomic::write(&path, svg.as_bytes()).map_err(|error| error.to_string())?;
-    let path = folder.file("curves.png");
+    let path = folder.file(&format!("{name}.png"));
     let png = kuva::PngBackend::new()
-        .render_scene(&scene)
+        .render_scene(scene)
         .map_err(|error| format!("{}: {error}", path.display()))?;
     atomic::write(&path, &png).map_err(|error| error.to_string())
 }

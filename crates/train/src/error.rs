@@ -55,10 +55,14 @@ pub enum TrainError {
         path: PathDisplay,
     },
     /// There is nothing to resume.
-    #[error("no run to resume in {path}: a run is a folder with an args.yaml; name it with --resume RUN")]
+    #[error(
+        "no run to resume in {path}: a run is a folder with a file {marker}; name it with --resume FOLDER"
+    )]
     NoRun {
         /// Where runs were looked for.
         path: PathDisplay,
+        /// The file by which a run is known: `args.yaml`, or that of a comparison.
+        marker: &'static str,
     },
     /// A run folder's own files cannot be understood.
     #[error("{path}: {reason}")]
@@ -77,6 +81,19 @@ pub enum TrainError {
         /// Without the dashes.
         option: String,
         /// The value in `args.yaml`.
+        saved: String,
+        /// The value on the command line.
+        given: String,
+    },
+    /// A comparison may not change this.
+    #[error(
+        "--{option} {given}: the comparison was begun with {saved}, and its runs share one recipe (only --threads, --isa, \
+         --data-dir and --save-every may change); begin a new comparison instead"
+    )]
+    ComparisonChanged {
+        /// Without the dashes.
+        option: String,
+        /// The value it was begun with.
         saved: String,
         /// The value on the command line.
         given: String,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::compare::ComparePlan;
 use crate::stop::Signal;
 
 /// Hears what happens. Called from the thread that trains, between two steps: be quick.
@@ -67,6 +68,12 @@ pub enum Event {
     },
     /// The run is done.
     Finished(Report),
+    /// First of all in a comparison: what is about to be done.
+    Comparison(ComparePlan),
+    /// The next run of a comparison begins or goes on; its own events follow.
+    Run(CompareRun),
+    /// It is done, and the comparison's files show it.
+    RunDone(CompareRunDone),
 }
 
 /// What is about to be done.
@@ -209,6 +216,36 @@ pub struct Report {
     pub weights_sha256: String,
     /// Seconds spent training, over all resumptions.
     pub seconds: f64,
+}
+
+/// One of the runs of a comparison.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CompareRun {
+    /// Name of the network.
+    pub model: String,
+    /// Seed of this run.
+    pub seed: u32,
+    /// Which of the runs it is, counted from 1.
+    pub number: usize,
+    /// Runs in all.
+    pub runs: usize,
+    /// Its folder.
+    pub run: PathBuf,
+}
+
+/// What one of the runs of a comparison gave.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CompareRunDone {
+    /// Name of the network.
+    pub model: String,
+    /// Seed of this run.
+    pub seed: u32,
+    /// Training error of its last point, 0 to 1.
+    pub train_error: f64,
+    /// Test error at its end, 0 to 1.
+    pub test_error: f64,
+    /// Seconds to the end of the comparison, from the runs made so far.
+    pub seconds_left: f64,
 }
 
 /// How a run ended.

@@ -7,11 +7,16 @@ use std::time::SystemTime;
 
 use plusx_formats::atomic;
 
+use crate::checkpoint;
 use crate::error::{PathDisplay, TrainError};
 use crate::options::{Overrides, TrainOptions};
+use crate::results::Results;
 
 /// Name of a run nobody named; the second is `exp2`.
 const DEFAULT_NAME: &str = "exp";
+
+/// The options of a run; a folder that holds it is one.
+const ARGS: &str = "args.yaml";
 
 /// A folder this process alone writes into, for as long as the value lives.
 #[derive(Debug)]
@@ -25,22 +30,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// Makes the folder of a new run and writes its name into the options.
     pub(crate) fn create(options: &mut TrainOptions) -> Result<Self, TrainError> {
-        let output = &options.output;
-        fs::create_dir_all(output).map_err(|error| TrainError::io("cannot make", output, error))?;
-        let (path, fresh) = match &options.name {
-            None => (first_free(output)?, true),
-            Some(name) => {
-                let path = output.join(name);
-                match fs::create_dir(&path) {
-                    Ok(()) => (path, true),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match options.exist_ok {
-                        true => (path, false),
-                        false => return Err(TrainError::Exists { path: PathDisplay(path) }),
-                    },
-                    Err(error) => return Err(TrainError::io("cannot make", &path, error)),
-                }
-            }
-        };
+        let (path, fresh) = make(&options.output, options.name.as_deref(), options.exist_ok)?;
         options.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let folder = Self::lock(path)?;
         if !fresh {
@@ -73,6 +63,7 @@ impl Folder {
             self.best(),
             self.results(),
             self.clock(),
+            self.points(),
             self.file("curves.svg"),
             self.file("curves.png"),
             self.file("env.json"),
@@ -90,7 +81,7 @@ impl Folder {
 
     /// `args.yaml`.
     pub(crate) fn write_options(&self, options: &TrainOptions) -> Result<(), TrainError> {
-        let path = self.file("args.yaml");
+        let path = self.file(ARGS);
         let text =
             yaml_serde::to_string(options).map_err(|error| TrainError::bad_run(&path, error.to_string()))?;
         Ok(atomic::write(&path, text.as_bytes())?)
@@ -116,6 +107,11 @@ impl Folder {
         self.file("results.csv")
     }
 
+    /// The errors inside epochs.
+    pub(crate) fn points(&self) -> PathBuf {
+        self.file("points.csv")
+    }
+
     /// Times of the epoch that is under way: not in the checkpoint, whose bytes must not depend on them.
     pub(crate) fn clock(&self) -> PathBuf {
         self.file("clock.json")
@@ -139,6 +135,22 @@ fn last(run: &Path) -> PathBuf {
     run.join("weights").join("last.safetensors")
 }
 
+/// Makes the folder `name` of `output`, or without a name the first free one; whether it was not there before, which
+/// must be so unless `exist_ok`.
+pub(crate) fn make(output: &Path, name: Option<&str>, exist_ok: bool) -> Result<(PathBuf, bool), TrainError> {
+    fs::create_dir_all(output).map_err(|error| TrainError::io("cannot make", output, error))?;
+    let Some(name) = name else { return Ok((first_free(output)?, true)) };
+    let path = output.join(name);
+    match fs::create_dir(&path) {
+        Ok(()) => Ok((path, true)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && exist_ok => Ok((path, false)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(TrainError::Exists { path: PathDisplay(path) })
+        }
+        Err(error) => Err(TrainError::io("cannot make", &path, error)),
+    }
+}
+
 /// Makes `exp`, or `exp2`, … whichever is free.
 fn first_free(output: &Path) -> Result<PathBuf, TrainError> {
     for number in 1_u32.. {
@@ -152,7 +164,19 @@ fn first_free(output: &Path) -> Result<PathBuf, TrainError> {
             Err(error) => return Err(TrainError::io("cannot make", &path, error)),
         }
     }
-    Err(TrainError::NoRun { path: PathDisplay(output.into()) })
+    Err(TrainError::Exists { path: PathDisplay(output.into()) })
+}
+
+/// The folder to go on with: the one that holds a file `marker`, by its path or its name under `output`, or the newest
+/// of these under `output`.
+pub(crate) fn locate(run: Option<&Path>, output: &Path, marker: &'static str) -> Result<PathBuf, TrainError> {
+    let is_run = |path: &Path| path.join(marker).is_file();
+    match run {
+        None => newest(output, marker),
+        Some(run) if is_run(run) => Ok(run.into()),
+        Some(run) if is_run(&output.join(run)) => Ok(output.join(run)),
+        Some(run) => Err(TrainError::NoRun { path: PathDisplay(run.into()), marker }),
+    }
 }
 
 /// A run that stopped, locked and ready to be continued with [`resume`](crate::resume).
@@ -166,14 +190,8 @@ pub struct SavedRun {
 impl SavedRun {
     /// Opens `run` (a path, or a name under `output`), or the newest run under `output`.
     pub(crate) fn open(run: Option<&Path>, output: &Path, overrides: &Overrides) -> Result<Self, TrainError> {
-        let path = match run {
-            None => newest(output)?,
-            Some(run) if is_run(run) => run.into(),
-            Some(run) if is_run(&output.join(run)) => output.join(run),
-            Some(run) => return Err(TrainError::NoRun { path: PathDisplay(run.into()) }),
-        };
-        let folder = Folder::lock(path)?;
-        let args = folder.file("args.yaml");
+        let folder = Folder::lock(locate(run, output, ARGS)?)?;
+        let args = folder.file(ARGS);
         let text = fs::read_to_string(&args).map_err(|error| TrainError::io("cannot read", &args, error))?;
         let saved: TrainOptions = yaml_serde::from_str(&text)
             .map_err(|error| TrainError::bad_run(&args, format!("not the options of a run: {error}")))?;
@@ -190,15 +208,23 @@ impl SavedRun {
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
-}
 
-fn is_run(path: &Path) -> bool {
-    path.join("args.yaml").is_file()
+    /// Whether nothing is left to do.
+    pub(crate) fn finished(&self) -> Result<bool, TrainError> {
+        let last = self.folder.last();
+        if !last.is_file() {
+            return Ok(false);
+        }
+        let state = checkpoint::state(&last)?;
+        let path = self.folder.results();
+        let results = Results::open(&path)?.unwrap_or_else(|| Results::new(path));
+        Ok(state.is_done(&self.options, &results))
+    }
 }
 
 /// The run under `output` that was written to last.
-fn newest(output: &Path) -> Result<PathBuf, TrainError> {
-    let none = || TrainError::NoRun { path: PathDisplay(output.into()) };
+fn newest(output: &Path, marker: &'static str) -> Result<PathBuf, TrainError> {
+    let none = || TrainError::NoRun { path: PathDisplay(output.into()), marker };
     let entries = match fs::read_dir(output) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(none()),
         entries => entries.map_err(|error| TrainError::io("cannot read", output, error))?,
@@ -206,16 +232,16 @@ fn newest(output: &Path) -> Result<PathBuf, TrainError> {
     let mut runs = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| TrainError::io("cannot read", output, error))?.path();
-        if is_run(&path) {
-            runs.push((changed(&path), path));
+        if path.join(marker).is_file() {
+            runs.push((changed(&path, marker), path));
         }
     }
     runs.into_iter().max().map(|(_, path)| path).ok_or_else(none)
 }
 
 /// When a run was last written to.
-fn changed(run: &Path) -> Option<SystemTime> {
-    [last(run), run.join("args.yaml")]
+fn changed(run: &Path, marker: &str) -> Option<SystemTime> {
+    [last(run), run.join(marker)]
         .iter()
         .filter_map(|file| fs::metadata(file).and_then(|metadata| metadata.modified()).ok())
         .max()

@@ -19,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) options: TrainOptions,
     pub(crate) train: Arc<Split>,
     pub(crate) test: Arc<Split>,
+    /// The test images of measurements inside an epoch, see [`measured`].
+    pub(crate) measured: Arc<Split>,
     /// The training images used, a subset with `train_limit`.
     pub(crate) samples: Vec<u32>,
     pub(crate) header: Header,
@@ -43,24 +45,56 @@ impl Job {
         let epochs = u64::from(self.options.epochs.saturating_sub(state.epoch));
         let all = epochs * n - if epochs > 0 { state.seen.min(n) } else { 0 };
         let test = self.test.len() as u64;
-        match self.options.max_steps {
-            None => Work { train: all, test: epochs * test },
+        let (train, passes) = match self.options.max_steps {
+            None => (all, epochs),
             Some(max) => {
                 let steps = max.saturating_sub(state.step);
                 let train = all.min(steps.saturating_mul(self.options.batch_size as u64));
-                let passes = (state.seen + train).div_ceil(n.max(1)).min(epochs);
-                Work { train, test: passes * test }
+                (train, (state.seen + train).div_ceil(n.max(1)).min(epochs))
             }
-        }
+        };
+        let steps = train.div_ceil(self.options.batch_size as u64);
+        let points = points(&self.options, steps, passes);
+        Work { train, test: passes * test + points * measured_images(&self.options, self.test.len()) }
     }
+}
+
+/// Measurements inside epochs in so many steps and epochs, about.
+pub(crate) fn points(options: &TrainOptions, steps: u64, epochs: u64) -> u64 {
+    options.measure_every.map_or(0, |every| (steps / every.max(1)).saturating_sub(epochs))
+}
+
+/// Images that a measurement inside an epoch looks at, of so many.
+pub(crate) fn measured_images(options: &TrainOptions, test: usize) -> u64 {
+    options.measure_limit.map_or(test, |limit| limit.min(test)) as u64
 }
 
 /// The training images used: all, or a draw in which each is as likely as any other.
 pub(crate) fn samples(split: &Split, options: &TrainOptions) -> Vec<u32> {
-    let n = split.len();
-    match options.train_limit {
+    draw(split.len(), options.train_limit, options.seed)
+}
+
+/// The test images of measurements inside an epoch: the same ones for every seed, so that runs can be compared.
+pub(crate) fn measured(test: &Arc<Split>, options: &TrainOptions) -> Arc<Split> {
+    let pixels = test.shape.len();
+    match options.measure_limit {
+        Some(limit) if limit < test.len() => {
+            let drawn = draw(test.len(), Some(limit), 0);
+            let image = |index: &u32| test.image(*index as usize).unwrap_or_default().iter().copied();
+            let mut images = Vec::with_capacity(limit * pixels);
+            images.extend(drawn.iter().flat_map(image));
+            let labels = drawn.iter().filter_map(|index| test.labels.get(*index as usize).copied()).collect();
+            Arc::new(Split { images, labels, shape: test.shape })
+        }
+        _ => Arc::clone(test),
+    }
+}
+
+/// `limit` of `n` images, each as likely as any other, in file order; all of them without a limit.
+fn draw(n: usize, limit: Option<usize>, seed: u32) -> Vec<u32> {
+    match limit {
         Some(limit) if limit < n => {
-            let mut drawn = shuffle(n, options.seed, LIMIT_EPOCH);
+            let mut drawn = shuffle(n, seed, LIMIT_EPOCH);
             drawn.truncate(limit);
             drawn.sort_unstable();
             drawn

@@ -1,12 +1,13 @@
 //! How it learns: the recipe, the loop, the checkpoints and the run folder.
 //!
 //! [`run`] trains a network of the zoo; [`open`] and [`resume`] continue a run that stopped, to the very bytes it
-//! would have reached undisturbed; [`evaluate`] and [`Predictor`] use the result. Nothing here prints: an
+//! would have reached undisturbed; [`Comparison`] does so with several networks under one recipe; [`evaluate`] and [`Predictor`] use the result. Nothing here prints: an
 //! [`Observer`] hears what happens.
 #![forbid(unsafe_code)]
 
 mod checkpoint;
 mod clock;
+mod compare;
 mod curves;
 mod error;
 mod estimate;
@@ -16,6 +17,7 @@ mod folder;
 mod job;
 mod options;
 mod outlook;
+mod points;
 mod predict;
 mod results;
 mod session;
@@ -23,10 +25,15 @@ mod start;
 mod state;
 mod stop;
 
+pub use compare::{
+    Claim, CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Deeper, Findings,
+    ModelErrors, Spread, plan as plan_comparison,
+};
 pub use error::{Kept, PathDisplay, TrainError};
 pub use evaluate::{EvalReport, evaluate, fitting_batch};
 pub use event::{
-    EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason, Silent, Started, StepEvent,
+    CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason,
+    Silent, Started, StepEvent,
 };
 pub use folder::SavedRun;
 pub use options::{Overrides, Recipe, SaveEvery, TrainOptions};

@@ -144,6 +144,13 @@ pub struct TrainOptions {
     pub max_steps: Option<u64>,
     /// Train on so many images only, drawn by the seed, any as likely as another; default all.
     pub train_limit: Option<usize>,
+    /// Measure the errors after every so many steps of an epoch, not only at its end, and write them to `points.csv`;
+    /// default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure_every: Option<u64>,
+    /// Of the test images, how many are looked at inside an epoch: always the same ones, whatever the seed; default all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure_limit: Option<usize>,
 }
 
 impl Default for TrainOptions {
@@ -170,6 +177,8 @@ impl Default for TrainOptions {
             save_every: SaveEvery::default(),
             max_steps: None,
             train_limit: None,
+            measure_every: None,
+            measure_limit: None,
         }
     }
 }
@@ -196,6 +205,8 @@ impl TrainOptions {
             o if o.threads == Some(0) => fail("threads", &0, "at least 1"),
             o if o.max_steps == Some(0) => fail("max-steps", &0, "at least 1"),
             o if o.train_limit == Some(0) => fail("train-limit", &0, "at least 1"),
+            o if o.measure_every == Some(0) => fail("measure-every", &0, "at least 1"),
+            o if o.measure_limit == Some(0) => fail("measure-limit", &0, "at least 1"),
             // `args.yaml` counts in whole seconds, and a step count of 0 would never be due
             TrainOptions { save_every: SaveEvery::Time(time), .. } if time.as_secs() == 0 => {
                 fail("save-every", &format_args!("{} s", time.as_secs_f64()), "at least 1 s")
@@ -245,6 +256,8 @@ pub struct Overrides {
     pub save_every: Option<SaveEvery>,
     pub max_steps: Option<u64>,
     pub train_limit: Option<usize>,
+    pub measure_every: Option<u64>,
+    pub measure_limit: Option<usize>,
 }
 
 /// Lays each given field over the same field of the options.
@@ -290,7 +303,7 @@ impl Overrides {
             self, options, recipe, model, data, data_dir, resize, epochs, batch_size, lr, momentum, nesterov
         );
         lay!(self, options, weight_decay, seed, threads, isa, exact, output, name, exist_ok, save_every);
-        lay!(self, options, max_steps, train_limit);
+        lay!(self, options, max_steps, train_limit, measure_every, measure_limit);
         options.check()?;
         Ok(options)
     }
@@ -301,7 +314,7 @@ impl Overrides {
     /// Who asks for epochs wants all of them: a saved `max_steps` that is not given again is lifted.
     pub fn resume(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
         same!(self, saved, recipe, model, data, resize, batch_size, lr, momentum, nesterov, weight_decay);
-        same!(self, saved, seed, exact, train_limit);
+        same!(self, saved, seed, exact, train_limit, measure_every, measure_limit);
         let mut options = saved.clone();
         if self.epochs.is_some() {
             options.max_steps = None;
@@ -309,6 +322,12 @@ impl Overrides {
         lay!(self, options, data_dir, epochs, threads, isa, save_every, max_steps);
         options.check()?;
         Ok(options)
+    }
+
+    /// As [`Overrides::resume`] for a run whose length may not change either.
+    pub(crate) fn keep(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
+        same!(self, saved, epochs, max_steps);
+        Overrides { epochs: None, max_steps: None, ..self.clone() }.resume(saved)
     }
 }
 

@@ -8,7 +8,7 @@ use plusx_model::summary::Summary;
 use crate::error::TrainError;
 use crate::estimate::{self, Work};
 use crate::event::PlanReport;
-use crate::job::samples;
+use crate::job::{measured_images, points, samples};
 use crate::options::TrainOptions;
 use crate::predict::Machine;
 
@@ -33,7 +33,9 @@ pub(crate) fn report(
         train = train.min(max.saturating_mul(options.batch_size as u64));
     }
     let passes = train.div_ceil(samples as u64);
-    let work = Work { train, test: passes * test_images as u64 };
+    let points = points(options, train.div_ceil(options.batch_size as u64), passes);
+    let work =
+        Work { train, test: passes * test_images as u64 + points * measured_images(options, test_images) };
     Ok(PlanReport {
         model: options.model.clone(),
         input: summary.input.to_string(),

@@ -4,12 +4,14 @@
 //! the running sums; then the test pass, one line, one row. Loss and accuracy are means per sample over the epoch.
 //! The gradient is the batch's sum divided by the *full* batch size, so the smaller last batch takes a smaller step.
 //! The order of files at the end of an epoch: best weights, results, then the checkpoint that confirms them; a
-//! process killed in between repeats the epoch's end and writes the same bytes.
+//! process killed in between repeats the epoch's end and writes the same bytes. Measurements inside epochs are `measure`'s.
+
+mod measure;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plusx_data::{Batch, BatchPlan, Loader};
+use plusx_data::{Batch, BatchPlan, Loader, Split};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
 
 use crate::checkpoint::{self, Refusal};
@@ -21,6 +23,7 @@ use crate::evaluate::{EvalReport, Pass};
 use crate::event::{EpochReport, Event, Observer, Outcome, Report, SaveReason, Started, StepEvent};
 use crate::job::Job;
 use crate::options::SaveEvery;
+use crate::points::Points;
 use crate::results::{Results, Row};
 use crate::state::{Best, State};
 use crate::stop::{Signal, Stop};
@@ -46,6 +49,7 @@ pub(crate) struct Session<'a, E> {
     observer: &'a mut dyn Observer,
     state: State,
     results: Results,
+    points: Points,
     pace: Pace,
     clock: Clock,
     /// When the last checkpoint was written, or the run began.
@@ -75,8 +79,9 @@ impl<'a, E: Executor> Session<'a, E> {
         let ended = state.epoch_step > 0 && job.options.max_steps.is_some_and(|max| state.step >= max);
         results.keep(state.epoch + u32::from(ended));
         let clock = Clock::open(&job.folder, &state, results.rows());
+        let points = Points::open(job, &state)?;
         let (pace, saved) = (Pace::default(), Instant::now());
-        Ok(Self { job, executor, stop, observer, state, results, pace, clock, saved })
+        Ok(Self { job, executor, stop, observer, state, results, points, pace, clock, saved })
     }
 
     /// Trains to the end, or until a signal comes.
@@ -150,15 +155,8 @@ impl<'a, E: Executor> Session<'a, E> {
         }
     }
 
-    /// Whether nothing is left: all epochs, or all of `max_steps` and the test pass after the last of them.
     fn done(&self) -> bool {
-        let told = self.results.rows().last().is_some_and(|row| row.epoch > self.state.epoch);
-        self.state.epoch >= self.job.options.epochs || (self.enough() && (self.state.epoch_step == 0 || told))
-    }
-
-    /// Whether `max_steps` is reached.
-    fn enough(&self) -> bool {
-        self.job.options.max_steps.is_some_and(|max| self.state.step >= max)
+        self.state.is_done(&self.job.options, &self.results)
     }
 
     /// The rest of one epoch and its test pass.
@@ -175,9 +173,12 @@ impl<'a, E: Executor> Session<'a, E> {
             if let Some(signal) = self.stop.requested() {
                 return Ok(End::Stopped(signal));
             }
-            if self.enough() {
+            if self.state.is_enough(&job.options) {
                 self.save(SaveReason::MaxSteps)?;
                 break;
+            }
+            if self.point_is_due() && !self.measure()? {
+                return Ok(self.stopped());
             }
             let started = Instant::now();
             let waited = loader.waited();
@@ -201,10 +202,12 @@ impl<'a, E: Executor> Session<'a, E> {
         }
         drop(loader);
         let whole = self.state.epoch_step == steps;
-        let Some(report) = self.test()? else {
-            return Ok(End::Stopped(self.stop.requested().unwrap_or(Signal::Interrupt)));
-        };
+        let Some(report) = self.test(&job.test)? else { return Ok(self.stopped()) };
         self.end(report, whole)
+    }
+
+    fn stopped(&self) -> End {
+        End::Stopped(self.stop.requested().unwrap_or(Signal::Interrupt))
     }
 
     /// One step on one batch.
@@ -254,15 +257,15 @@ impl<'a, E: Executor> Session<'a, E> {
         }
     }
 
-    /// The test pass; `None` if a signal came.
-    fn test(&mut self) -> Result<Option<EvalReport>, TrainError> {
+    /// A test pass over `split`; `None` if a signal came.
+    fn test(&mut self, split: &Arc<Split>) -> Result<Option<EvalReport>, TrainError> {
         let job = self.job;
         let pass = Pass {
-            split: Arc::clone(&job.test),
+            split: Arc::clone(split),
             resize: [job.options.resize; 2],
             batch_size: job.options.batch_size,
         };
-        let (epoch, total) = (self.state.epoch + 1, job.test.len());
+        let (epoch, total) = (self.state.epoch + 1, split.len());
         let (stop, observer) = (self.stop, &mut *self.observer);
         let started = Instant::now();
         let mut told = started;
@@ -309,6 +312,7 @@ impl<'a, E: Executor> Session<'a, E> {
             saved.map_err(|refusal| self.refused(refusal))?;
             self.tell(&Event::Saved { path, reason: SaveReason::Best });
         }
+        self.mark(&report)?;
         self.results.push(Row::new(&self.job.options.data, self.job.options.lr, &line));
         self.results.write().map_err(|error| self.keeping(error))?;
         // before the save that confirms it: a process killed in between tells the same line again, none is lost

@@ -20,7 +20,7 @@ use crate::error::TrainError;
 use crate::evaluate::check_split;
 use crate::event::{Event, Observer, Outcome, PlanReport};
 use crate::folder::{Folder, SavedRun};
-use crate::job::{Job, samples};
+use crate::job::{Job, measured, samples};
 use crate::options::{Overrides, TrainOptions};
 use crate::outlook::{machine, report};
 use crate::session::Session;
@@ -214,7 +214,9 @@ fn job<E: Executor>(
         state: State::default(),
     };
     let header = Header { model, training, data_source: dataset.source };
-    Job { options, train: Arc::new(dataset.train), test: Arc::new(dataset.test), samples, header, folder }
+    let (train, test) = (Arc::new(dataset.train), Arc::new(dataset.test));
+    let measured = measured(&test, &options);
+    Job { options, train, test, measured, samples, header, folder }
 }
 
 /// `env.json`: the machine and the data of the last start. Of these only the arithmetic and the hash enter a

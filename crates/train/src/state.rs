@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::EvalReport;
 use crate::options::{Recipe, TrainOptions};
+use crate::results::Results;
 
 /// The best epoch so far.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -53,6 +54,17 @@ impl State {
     /// Running accuracy of the epoch, 0 to 1.
     pub(crate) fn accuracy(&self) -> f64 {
         self.correct as f64 / self.seen.max(1) as f64
+    }
+
+    /// Whether `max_steps` is reached.
+    pub(crate) fn is_enough(&self, options: &TrainOptions) -> bool {
+        options.max_steps.is_some_and(|max| self.step >= max)
+    }
+
+    /// Whether nothing is left: all epochs, or all of `max_steps` and the test pass after the last of them.
+    pub(crate) fn is_done(&self, options: &TrainOptions, results: &Results) -> bool {
+        let told = results.rows().last().is_some_and(|row| row.epoch > self.epoch);
+        self.epoch >= options.epochs || (self.is_enough(options) && (self.epoch_step == 0 || told))
     }
 
     /// Goes on to the next epoch.

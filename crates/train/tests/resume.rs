@@ -343,3 +343,44 @@ fn a_failed_save_keeps_the_last_good_checkpoint() {
     let resumed = go_on(&folder.path().join("run"), &Overrides::default(), expected.lines.clone());
     assert_eq!(resumed, expected);
 }
+
+#[test]
+fn points_inside_epochs_are_the_same_wherever_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let measuring = |name: &str| TrainOptions {
+        measure_every: Some(3),
+        measure_limit: Some(20),
+        ..options(&folder.path().join(name))
+    };
+    let points = |run: &Path| fs::read_to_string(run.join("points.csv")).unwrap();
+    let expected = undisturbed(&measuring("whole"));
+    let whole = points(&folder.path().join("whole/run"));
+    let steps: Vec<_> = whole.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    // after steps 3 and 6 of each epoch, and at its end
+    assert_eq!(steps, ["3", "6", "7", "10", "13", "14", "17", "20", "21"]);
+    // each training image counts once an epoch; 20 test images inside, all 30 at the end
+    let sum = |column: usize| -> u64 {
+        whole.lines().skip(1).map(|line| line.split(',').nth(column).unwrap().parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!((sum(2), sum(4)), (3 * TRAIN as u64, 3 * (20 + 20 + 30)));
+    for after in 1..=3 * STEPS {
+        let options = measuring(&format!("after{after}"));
+        let stop = Stop::new();
+        let mut watch = watch(&stop, Some(after));
+        let outcome = run_on(&mut Fake::new(), &options, dataset(TRAIN, 30), &stop, &mut watch).unwrap();
+        if let Outcome::Interrupted { run, .. } = outcome {
+            assert_eq!(go_on(&run, &Overrides::default(), watch.lines), expected, "{after}");
+            assert_eq!(points(&run), whole, "{after}");
+        }
+    }
+    // without its points a run cannot go on: the next would count too much
+    let stop = Stop::new();
+    let options = measuring("gone");
+    run_on(&mut Fake::new(), &options, dataset(TRAIN, 30), &stop, &mut watch(&stop, Some(4))).unwrap();
+    let run = folder.path().join("gone/run");
+    fs::remove_file(run.join("points.csv")).unwrap();
+    let saved = open(Some(&run), Path::new("nowhere"), &Overrides::default()).unwrap();
+    let again =
+        resume_on(&mut Fake::new(), saved, dataset(TRAIN, 30), &Stop::new(), &mut plusx_train::Silent);
+    assert!(again.unwrap_err().to_string().contains("points.csv"));
+}

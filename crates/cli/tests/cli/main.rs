@@ -1,5 +1,6 @@
 //! Runs the real `plusx` binary, as a user would.
 
+mod compare;
 mod disk;
 mod export;
 mod files;

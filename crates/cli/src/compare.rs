@@ -1,0 +1,175 @@
+//! `plusx compare`: several networks under one recipe, seed by seed, and what came of it.
+
+use crate::environment::Environment;
+use crate::exit;
+use crate::recipe::{RecipeArguments, find_data};
+use crate::screen::{bytes, duration, note, result};
+use crate::train::resume_command;
+use crate::watch::Watcher;
+use anyhow::Result;
+use clap::Args;
+use plusx_model::summary::thousands;
+use plusx_train::{
+    CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Findings, Overrides, Stop,
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Options of `plusx compare`. Those of the recipe hold for every run.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// Networks from the zoo, at least two [default: plain20,plain56,resnet20,resnet56]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    models: Option<Vec<String>>,
+    /// Runs of each network, from --seed and the seeds that follow it [default: 3]
+    #[arg(long, value_name = "N")]
+    seeds: Option<u32>,
+    #[command(flatten)]
+    recipe: RecipeArguments,
+    /// Folder that holds the comparisons [default: runs/compare]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Continue a comparison that was stopped: its folder, or nothing for the newest
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, conflicts_with = "dry_run")]
+    resume: Option<Option<PathBuf>>,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Result<u8> {
+    let changes = arguments.overrides(environment);
+    let recipe = &arguments.recipe;
+    let (comparison, dataset) = match &arguments.resume {
+        Some(run) => {
+            let output = changes.train.output.clone();
+            let output = output.unwrap_or_else(|| CompareOptions::default().train.output);
+            let run = run.clone().or(changes.train.name.as_ref().map(PathBuf::from));
+            let mut comparison = Comparison::open(run.as_deref(), &output, &changes)?;
+            let dataset = find_data(recipe, environment, &mut comparison.options.train, true)?;
+            (comparison, dataset)
+        }
+        None => {
+            let mut options = changes.resolve()?;
+            let dataset = find_data(recipe, environment, &mut options.train, false)?;
+            if recipe.dry_run {
+                let plan = plusx_train::plan_comparison(&options, &dataset)?;
+                result(&if recipe.json { serde_json::to_string(&plan)? } else { plan_text(&plan) })?;
+                return Ok(exit::DONE);
+            }
+            (Comparison::create(&options, &dataset)?, dataset)
+        }
+    };
+    let stop = Stop::new();
+    let mut watcher = Watcher::new(recipe.json);
+    crate::signals::listen(&stop, watcher.on_signal())?;
+    let compared = comparison.run(&dataset, &stop, &mut watcher);
+    watcher.close();
+    match compared? {
+        Compared::Done(findings) => {
+            tell(&findings, recipe.json)?;
+            note(&format!("results in {}", findings.folder.display()));
+            Ok(exit::DONE)
+        }
+        Compared::Interrupted { signal, folder } => {
+            note(&format!("saved; to continue:\n  {}", resume_command("compare", &folder)));
+            Ok(signal.exit_code())
+        }
+    }
+}
+
+/// The findings on stdout.
+fn tell(findings: &Findings, json: bool) -> Result<()> {
+    if !json {
+        return result(&findings_text(findings));
+    }
+    for model in &findings.models {
+        result(&line("model", model)?)?;
+    }
+    for pair in &findings.deeper {
+        result(&line("deeper", pair)?)?;
+    }
+    for claim in &findings.claims {
+        result(&line("claim", claim)?)?;
+    }
+    Ok(())
+}
+
+/// One JSON object with the field `event`, as those of a run.
+fn line<T: Serialize>(event: &'static str, value: &T) -> Result<String> {
+    #[derive(Serialize)]
+    struct Line<'a, T> {
+        event: &'static str,
+        #[serde(flatten)]
+        value: &'a T,
+    }
+    Ok(serde_json::to_string(&Line { event, value })?)
+}
+
+/// A table and sentences, for people.
+fn findings_text(findings: &Findings) -> String {
+    let name = findings.models.iter().map(|model| model.model.len()).max().unwrap_or(0).max(7);
+    let row = |cells: [&str; 5]| {
+        let [model, seeds, steps, train, test] = cells;
+        format!("{model:name$}  {seeds:>5}  {steps:>6}  {train:>16}  {test:>16}")
+    };
+    let mut lines = vec![row(["network", "seeds", "steps", "training error %", "test error %"])];
+    lines.extend(findings.models.iter().map(|model| {
+        let (seeds, steps) = (model.seeds.to_string(), thousands(model.step));
+        row([&model.model, &seeds, &steps, &model.train_error.percent(), &model.test_error.percent()])
+    }));
+    lines.extend(findings.deeper.iter().map(plusx_train::Deeper::line));
+    lines.extend(findings.claims.iter().map(plusx_train::Claim::line));
+    if findings.deeper.is_empty() {
+        lines.push("no two of these networks differ in their number of layers only".into());
+    }
+    lines.join("\n")
+}
+
+/// What is about to be done, for people.
+pub(crate) fn plan_text(plan: &ComparePlan) -> String {
+    let name = plan.models.iter().map(|model| model.model.len()).max().unwrap_or(0);
+    let mut lines: Vec<String> = plan
+        .models
+        .iter()
+        .map(|model| {
+            format!(
+                "{:name$}  {:>11} parameters  {:>9.1} million multiply-adds an image  {:>9} of memory  {:>12} a run",
+                model.model,
+                thousands(model.parameters),
+                model.macs as f64 / 1e6,
+                bytes(model.memory_bytes),
+                duration(model.estimate_seconds)
+            )
+        })
+        .collect();
+    if let Some(first) = plan.models.first() {
+        lines.push(format!(
+            "{} from {}: {} training and {} test images of {}",
+            first.data,
+            first.data_source,
+            thousands(first.train_images as u64),
+            thousands(first.test_images as u64),
+            first.input
+        ));
+        lines.push(format!(
+            "{} seeds each, {} epochs of {} steps of {} images, errors every {} steps on {} test images, {} threads, {}",
+            plan.seeds,
+            first.epochs,
+            thousands(first.steps_per_epoch),
+            first.batch_size,
+            plan.measure_every,
+            thousands(plan.measure_images),
+            first.threads,
+            first.isa
+        ));
+    }
+    lines.push(format!("estimated time: {}", duration(plan.estimate_seconds)));
+    lines.join("\n")
+}
+
+impl CompareArguments {
+    /// What was given on the command line.
+    fn overrides(&self, environment: &Environment) -> CompareOverrides {
+        let train = Overrides { output: self.output.clone(), ..self.recipe.overrides(environment) };
+        CompareOverrides { models: self.models.clone(), seeds: self.seeds, train }
+    }
+}

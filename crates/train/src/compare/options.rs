@@ -1,0 +1,134 @@
+//! What to compare under which recipe: one plain record, `compare.yaml` in the comparison's folder.
+
+use std::path::Path;
+
+use plusx_data::Dataset;
+use plusx_model::zoo;
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::job::samples;
+use crate::options::{Overrides, TrainOptions};
+
+/// Points of a curve if nobody says: enough to see a bend, few enough to cost little.
+const POINTS: u64 = 20;
+
+/// What to compare.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareOptions {
+    /// Networks of the zoo, at least two, each once.
+    pub models: Vec<String>,
+    /// Runs of each network, from as many seeds; default 3.
+    pub seeds: u32,
+    /// The recipe of every run: `seed` is the first one, `output` and `name` the comparison's folder, `model` not looked
+    /// at. Without `measure_every` a curve has about 20 points.
+    pub train: TrainOptions,
+}
+
+impl Default for CompareOptions {
+    /// The question of He et al. 2015, figure 6, for two depths.
+    fn default() -> Self {
+        Self {
+            models: ["plain20", "plain56", "resnet20", "resnet56"].map(str::to_owned).into(),
+            seeds: 3,
+            train: TrainOptions { output: "runs/compare".into(), ..TrainOptions::default() },
+        }
+    }
+}
+
+impl CompareOptions {
+    /// Refuses values that make no sense, naming the option.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let fail = |wanted| Err(TrainError::option("models", &self.models.join(","), wanted));
+        for (index, model) in self.models.iter().enumerate() {
+            zoo::find(model)?;
+            if self.models[..index].contains(model) {
+                return fail("name each network once");
+            }
+        }
+        if self.models.len() < 2 {
+            return fail("a comparison needs at least two networks, as in --models plain20,plain56");
+        }
+        if self.seeds == 0 || self.train.seed.checked_add(self.seeds - 1).is_none() {
+            let wanted = "at least 1, and the last seed at most 4294967295";
+            return Err(TrainError::option("seeds", &self.seeds.to_string(), wanted));
+        }
+        if self.train.exist_ok {
+            return Err(TrainError::option("exist-ok", "true", "a comparison never replaces another"));
+        }
+        self.train.check()
+    }
+
+    /// Seeds of the runs of each network.
+    pub(super) fn seeds(&self) -> impl Iterator<Item = u32> + use<> {
+        let (first, count) = (self.train.seed, self.seeds);
+        (0..count).map(move |index| first.wrapping_add(index))
+    }
+
+    /// The options of one run; its folder stands in `folder`.
+    pub(super) fn run(&self, model: &str, seed: u32, folder: &Path) -> TrainOptions {
+        TrainOptions {
+            model: model.into(),
+            seed,
+            output: folder.into(),
+            name: Some(format!("{model}-seed{seed}")),
+            // a process killed while it made the folder has left one without options
+            exist_ok: true,
+            ..self.train.clone()
+        }
+    }
+
+    /// Puts points on the curves if nobody said how many.
+    pub(super) fn settle(&mut self, dataset: &Dataset) {
+        if self.train.measure_every.is_none() {
+            let epoch = samples(&dataset.train, &self.train).len().div_ceil(self.train.batch_size) as u64;
+            let all = epoch.saturating_mul(u64::from(self.train.epochs));
+            let all = self.train.max_steps.map_or(all, |max| max.min(all));
+            // in equal parts of an epoch, because there is a point at its end
+            let parts = (POINTS * epoch).div_ceil(all.max(1)).max(1);
+            self.train.measure_every = Some(epoch.min(all).div_ceil(parts.min(POINTS)).max(1));
+        }
+    }
+}
+
+/// What a command line says: only what was given.
+#[derive(Clone, PartialEq, Debug, Default)]
+#[allow(missing_docs)] // the fields are those of CompareOptions
+pub struct CompareOverrides {
+    pub models: Option<Vec<String>>,
+    pub seeds: Option<u32>,
+    pub train: Overrides,
+}
+
+impl CompareOverrides {
+    /// The options of a new comparison.
+    pub fn resolve(&self) -> Result<CompareOptions, TrainError> {
+        let default = CompareOptions::default();
+        let output = self.train.output.clone().unwrap_or(default.train.output);
+        let options = CompareOptions {
+            models: self.models.clone().unwrap_or(default.models),
+            seeds: self.seeds.unwrap_or(default.seeds),
+            train: TrainOptions { output, ..self.train.resolve()? },
+        };
+        options.check()?;
+        Ok(options)
+    }
+
+    /// The options of one that goes on: those it was begun with, but for the machine's and the place of the data.
+    pub(super) fn resume(&self, saved: &CompareOptions) -> Result<CompareOptions, TrainError> {
+        let changed = |option: &str, saved: String, given: String| {
+            Err(TrainError::ComparisonChanged { option: option.into(), saved, given })
+        };
+        if let Some(given) = self.models.as_ref().filter(|given| **given != saved.models) {
+            return changed("models", saved.models.join(","), given.join(","));
+        }
+        if let Some(given) = self.seeds.filter(|given| *given != saved.seeds) {
+            return changed("seeds", saved.seeds.to_string(), given.to_string());
+        }
+        match self.train.keep(&saved.train) {
+            Err(TrainError::ResumeChanged { option, saved, given }) => changed(&option, saved, given),
+            train => Ok(CompareOptions { train: train?, ..saved.clone() }),
+        }
+    }
+}

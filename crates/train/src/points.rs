@@ -1,0 +1,157 @@
+//! `points.csv`: errors at points inside epochs and at their ends, in whole numbers.
+//!
+//! One definition. The *training error* of a point is the share of images that were wrong in the training steps since
+//! the point before it (or since the epoch began), each counted as d2l counts: by the network in training mode, before
+//! the step that learnt from it. It costs nothing and no image is counted twice. The *test error* is that of the network
+//! as it is after the step, in evaluation mode: inside an epoch on the images of `measure_limit`, at the end of an epoch
+//! and of the run on all test images.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use plusx_formats::atomic;
+
+use crate::error::TrainError;
+use crate::evaluate::EvalReport;
+use crate::job::Job;
+use crate::state::State;
+
+/// The columns. Epochs and steps count from 1; a step is one of the run.
+const HEADER: &str = "epoch,step,train_images,train_wrong,test_images,test_wrong";
+
+/// One point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Point {
+    pub(crate) epoch: u64,
+    /// Steps of the run done.
+    pub(crate) step: u64,
+    /// Images learnt from since the point before, and how many of them were wrong.
+    pub(crate) train: [u64; 2],
+    /// Test images looked at, and how many of them were wrong.
+    pub(crate) test: [u64; 2],
+}
+
+impl Point {
+    /// Training error and test error, 0 to 1.
+    pub(crate) fn errors(&self) -> [f64; 2] {
+        [self.train, self.test].map(|[images, wrong]| wrong as f64 / images.max(1) as f64)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let numbers: Vec<u64> = line.split(',').map(|field| field.parse().ok()).collect::<Option<_>>()?;
+        let [epoch, step, seen, missed, tested, wrong] = numbers[..] else { return None };
+        Some(Self { epoch, step, train: [seen, missed], test: [tested, wrong] })
+    }
+}
+
+/// The file and its points, first step first.
+#[derive(Debug)]
+pub(crate) struct Points {
+    path: PathBuf,
+    points: Vec<Point>,
+}
+
+impl Points {
+    /// The points that `state` confirms, of a run that measures; those of later steps come again.
+    ///
+    /// # Errors
+    /// [`TrainError::BadRun`] if the file is gone or foreign: without the points before it, the next would be wrong.
+    pub(crate) fn open(job: &Job, state: &State) -> Result<Self, TrainError> {
+        let path = job.folder.points();
+        if job.options.measure_every.is_none() || state.step == 0 {
+            return Ok(Self { path, points: Vec::new() });
+        }
+        let mut points = read(&path)?;
+        points.retain(|point| point.step <= state.step);
+        Ok(Self { path, points })
+    }
+
+    /// Step of the last point, 0 before the first.
+    pub(crate) fn last_step(&self) -> u64 {
+        self.points.last().map_or(0, |point| point.step)
+    }
+
+    /// Adds the point of `state`, which is inside an epoch or at its last step, in place of one of the same step.
+    pub(crate) fn push(&mut self, state: &State, report: &EvalReport) {
+        self.points.retain(|point| point.step < state.step);
+        let epoch = u64::from(state.epoch) + 1;
+        let before = self.points.iter().filter(|point| point.epoch == epoch);
+        let [images, wrong] =
+            before.fold([0, 0], |[n, wrong], point| [n + point.train[0], wrong + point.train[1]]);
+        let all = [state.seen, state.seen.saturating_sub(state.correct)];
+        let right = (report.top1 * report.n as f64).round() as u64;
+        self.points.push(Point {
+            epoch,
+            step: state.step,
+            train: [all[0].saturating_sub(images), all[1].saturating_sub(wrong)],
+            test: [report.n, report.n.saturating_sub(right)],
+        });
+    }
+
+    /// Writes the file anew.
+    pub(crate) fn write(&self) -> Result<(), TrainError> {
+        let mut text = format!("{HEADER}\n");
+        for Point { epoch, step, train, test } in &self.points {
+            text += &format!("{epoch},{step},{},{},{},{}\n", train[0], train[1], test[0], test[1]);
+        }
+        Ok(atomic::write(&self.path, text.as_bytes())?)
+    }
+}
+
+/// Reads the points of a run.
+///
+/// # Errors
+/// [`TrainError::BadRun`] naming the file if it is gone or foreign.
+pub(crate) fn read(path: &Path) -> Result<Vec<Point>, TrainError> {
+    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => TrainError::bad_run(
+            path,
+            "the file is gone, and with it the errors measured so far: remove the run's folder, and the run is made again",
+        ),
+        _ => TrainError::io("cannot read", path, error),
+    })?;
+    let point = |line: &str| {
+        Point::parse(line)
+            .ok_or_else(|| TrainError::bad_run(path, format!("cannot understand the row `{line}`")))
+    };
+    text.lines().skip(1).map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(epoch: u32, step: u64, [seen, correct]: [u64; 2]) -> State {
+        State { epoch, step, seen, correct, ..State::default() }
+    }
+
+    #[test]
+    fn every_image_is_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("points.csv");
+        let mut points = Points { path: path.clone(), points: Vec::new() };
+        let report = |right: u32| EvalReport { loss: 1.0, top1: f64::from(right) / 7.0, top5: 1.0, n: 7 };
+        points.push(&state(0, 2, [16, 3]), &report(1));
+        points.push(&state(0, 4, [32, 10]), &report(5));
+        points.push(&state(0, 5, [36, 14]), &report(6));
+        // the end of the epoch was not confirmed and comes again
+        points.push(&state(0, 5, [36, 14]), &report(6));
+        points.push(&state(1, 7, [16, 12]), &report(7));
+        points.write().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{HEADER}\n1,2,16,13,7,6\n1,4,16,9,7,2\n1,5,4,0,7,1\n2,7,16,4,7,0\n"));
+        assert_eq!(read(&path).unwrap(), points.points);
+        assert_eq!(points.points[1].errors(), [9.0 / 16.0, 2.0 / 7.0]);
+        assert_eq!(points.last_step(), 7);
+    }
+
+    #[test]
+    fn a_foreign_file_is_named_and_a_missing_one_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("points.csv");
+        assert!(read(&path).unwrap_err().to_string().contains("points.csv: the file is gone"));
+        fs::write(&path, "a,b\n1,2\n").unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("`1,2`"));
+    }
+}
