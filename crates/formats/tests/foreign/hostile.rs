@@ -115,7 +115,7 @@ fn lengths_that_lie_ask_for_no_memory() {
     assert!(text.contains("1 bytes follow its end"), "{text}");
     let mut header = u64::to_le_bytes(90_000_000).to_vec();
     header.extend(b"{\"a\":");
-    assert!(matches!(error(&header), FormatError::NotSafetensors { .. }));
+    assert!(matches!(error(&header), FormatError::Weights(WeightError::NotSafetensors { .. })));
 }
 
 #[test]
