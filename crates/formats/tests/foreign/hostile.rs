@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use plusx_formats::FormatError;
 use plusx_formats::foreign::read;
+use plusx_formats::{FormatError, WeightError};
 use proptest::prelude::*;
 
 use crate::golden;

@@ -7,8 +7,8 @@ mod networks;
 use std::path::{Path, PathBuf};
 
 use networks::{Net, chapter, expect, start, values};
-use plusx_formats::FormatError;
 use plusx_formats::foreign::{Adopted, Allow, Kind, read};
+use plusx_formats::{FormatError, WeightError};
 use plusx_model::graph::Graph;
 
 fn golden(name: &str) -> PathBuf {
