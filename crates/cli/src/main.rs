@@ -27,6 +27,7 @@ mod summary;
 mod train;
 mod turns;
 mod watch;
+mod weights;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options, &environment),
         Command::Doctor(options) => doctor::run(&options, &environment),
         Command::Data(options) => data::run(&options, &environment),
+        Command::Weights(options) => weights::run(&options, &environment),
         Command::Licenses => licenses::run(),
     };
     exit::code(result)

@@ -2,9 +2,10 @@
 //! the pieces of a step own.
 //!
 //! Three layers keep the rest of the engine free of `unsafe`:
-//! [`Block`] owns zeroed, aligned memory; [`Lender`] borrows a block exclusively for one step and hands out slices,
-//! refusing any that overlap a mutable one; [`Tiles`] cuts one mutable slice into a grid of windows and gives each
-//! window to one taker only. A planning mistake is therefore a panic with both ranges in it, never a data race.
+//! [`Block`] owns zeroed, aligned memory; [`Lender`] borrows an [`Arena`], a block with a list of what is lent,
+//! exclusively for one step and hands out slices, refusing any that overlap a mutable one; [`Tiles`] cuts one mutable
+//! slice into a grid of windows and gives each window to one taker only. A planning mistake is therefore a panic with
+//! both ranges in it, never a data race.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
@@ -108,16 +109,6 @@ impl Block {
         let ptr = unsafe { std::alloc::alloc_zeroed(layout) };
         (!ptr.is_null()).then_some(Self { ptr, len, owned: (ptr, len) })
     }
-
-    /// Bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Borrows everything for one step.
-    pub(crate) fn lend(&mut self) -> Lender<'_> {
-        Lender { ptr: self.ptr, len: self.len, lent: Vec::new(), life: PhantomData }
-    }
 }
 
 impl Drop for Block {
@@ -170,13 +161,62 @@ impl DerefMut for Floats {
     }
 }
 
-/// One step's exclusive hold on a block: hands out slices that live as long as the hold, and panics rather than
+/// A block that is lent step by step. The lists that this takes stay with it, so that lending allocates nothing once
+/// they are long enough.
+#[derive(Debug)]
+pub(crate) struct Arena {
+    block: Block,
+    /// What the present step holds, and whether to write.
+    lent: Vec<(Range<usize>, bool)>,
+    /// For the windows of the present step, a bit each.
+    marks: Vec<AtomicU64>,
+}
+
+impl Arena {
+    /// Without memory.
+    pub(crate) const fn empty() -> Self {
+        Self { block: Block::empty(), lent: Vec::new(), marks: Vec::new() }
+    }
+
+    /// Makes room for `len` bytes; whether the memory was there. What was in it is lost if there was too little.
+    pub(crate) fn reserve(&mut self, len: usize) -> bool {
+        if self.block.len < len {
+            // give the old one back first
+            self.block = Block::empty();
+            match Block::new(len) {
+                Some(block) => self.block = block,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Bytes.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.block.len
+    }
+
+    /// Borrows everything for one step, whose tiles take `marks` words of bits.
+    pub(crate) fn lend(&mut self, marks: usize) -> Lender<'_> {
+        self.lent.clear();
+        if self.marks.len() < marks {
+            self.marks.resize_with(marks, AtomicU64::default);
+        }
+        let (ptr, len) = (self.block.ptr, self.block.len);
+        Lender { ptr, len, lent: &mut self.lent, marks: &mut self.marks, life: PhantomData }
+    }
+}
+
+/// One step's exclusive hold on an arena: hands out slices that live as long as the hold, and panics rather than
 /// hand out a byte mutably that is lent already.
 #[derive(Debug)]
 pub(crate) struct Lender<'a> {
     ptr: *mut u8,
     len: usize,
-    lent: Vec<(Range<usize>, bool)>,
+    lent: &'a mut Vec<(Range<usize>, bool)>,
+    /// Those that no tiles have yet.
+    marks: &'a mut [AtomicU64],
     life: PhantomData<&'a mut [u8]>,
 }
 
@@ -184,7 +224,7 @@ impl<'a> Lender<'a> {
     fn take(&mut self, bytes: Range<usize>, mutable: bool) -> *mut u8 {
         assert!(bytes.start <= bytes.end && bytes.end <= self.len, "bytes {bytes:?} of {}", self.len);
         assert!(bytes.start.is_multiple_of(ALIGN), "bytes {bytes:?} do not start on a cache line");
-        for (other, exclusive) in &self.lent {
+        for (other, exclusive) in self.lent.iter() {
             let apart = other.end <= bytes.start || bytes.end <= other.start;
             assert!(apart || !(mutable || *exclusive), "bytes {bytes:?} are lent already, as {other:?}");
         }
@@ -214,6 +254,35 @@ impl<'a> Lender<'a> {
         // SAFETY: as in `read`, and `take` saw that nobody holds any of it at all for 'a.
         unsafe { std::slice::from_raw_parts_mut(ptr.cast(), len) }
     }
+
+    /// Rows of `pitch` values, which need not be the arena's, in windows of `tile` rows and columns.
+    ///
+    /// # Panics
+    /// If `data` is not whole rows, a window is empty, or the step did not ask for enough marks.
+    pub(crate) fn tiles<'b, T>(&mut self, data: &'b mut [T], pitch: usize, tile: [usize; 2]) -> Tiles<'b, T>
+    where
+        'a: 'b,
+    {
+        assert!(pitch > 0 && data.len().is_multiple_of(pitch), "{} values in rows of {pitch}", data.len());
+        assert!(tile[0] > 0 && tile[1] > 0, "an empty tile");
+        let rows = data.len() / pitch;
+        let words = (rows.div_ceil(tile[0]) * pitch.div_ceil(tile[1])).div_ceil(64);
+        let marks = std::mem::take(&mut self.marks);
+        assert!(words <= marks.len(), "{words} words of marks are wanted, {} are left", marks.len());
+        let (taken, left) = marks.split_at_mut(words);
+        taken.iter_mut().for_each(|word| *word.get_mut() = 0);
+        self.marks = left;
+        Tiles { ptr: data.as_mut_ptr(), rows, pitch, tile, taken, life: PhantomData }
+    }
+
+    /// Chunks of `len` values of a plain slice (the last may be shorter), likewise.
+    pub(crate) fn chunks<'b, T>(&mut self, data: &'b mut [T], len: usize) -> Tiles<'b, T>
+    where
+        'a: 'b,
+    {
+        let pitch = data.len().max(1);
+        self.tiles(data, pitch, [1, len])
+    }
 }
 
 /// A mutable slice of rows cut into a grid of windows; each can be taken once, by any thread.
@@ -224,7 +293,7 @@ pub(crate) struct Tiles<'a, T> {
     pitch: usize,
     /// Rows and columns of one window (the last ones may be smaller).
     tile: [usize; 2],
-    taken: Vec<AtomicU64>,
+    taken: &'a [AtomicU64],
     life: PhantomData<&'a mut [T]>,
 }
 
@@ -234,25 +303,6 @@ unsafe impl<T: Send> Send for Tiles<'_, T> {}
 unsafe impl<T: Send> Sync for Tiles<'_, T> {}
 
 impl<'a, T> Tiles<'a, T> {
-    /// Rows of `pitch` values, in windows of `tile` rows and columns.
-    ///
-    /// # Panics
-    /// If `data` is not whole rows or a window is empty.
-    pub(crate) fn new(data: &'a mut [T], pitch: usize, tile: [usize; 2]) -> Self {
-        assert!(pitch > 0 && data.len().is_multiple_of(pitch), "{} values in rows of {pitch}", data.len());
-        assert!(tile[0] > 0 && tile[1] > 0, "an empty tile");
-        let rows = data.len() / pitch;
-        let count = rows.div_ceil(tile[0]) * pitch.div_ceil(tile[1]);
-        let taken = std::iter::repeat_with(|| AtomicU64::new(0)).take(count.div_ceil(64)).collect();
-        Self { ptr: data.as_mut_ptr(), rows, pitch, tile, taken, life: PhantomData }
-    }
-
-    /// Chunks of `len` values of a plain slice (the last may be shorter).
-    pub(crate) fn chunks(data: &'a mut [T], len: usize) -> Self {
-        let pitch = data.len().max(1);
-        Self::new(data, pitch, [1, len])
-    }
-
     /// The window in row `row` and column `column` of the grid.
     ///
     /// # Panics
@@ -288,17 +338,23 @@ impl<'a, T> Tiles<'a, T> {
 mod tests {
     use super::*;
 
+    fn arena(len: usize) -> Arena {
+        let mut arena = Arena::empty();
+        assert!(arena.reserve(len));
+        arena
+    }
+
     #[test]
     fn lends_disjoint_ranges() {
-        let mut block = Block::new(4096).unwrap();
-        let mut lender = block.lend();
+        let mut arena = arena(4096);
+        let mut lender = arena.lend(0);
         let a = lender.write::<f32>(0, 16);
         let b = lender.write::<f64>(64, 8);
         a[15] = 1.0;
         b[0] = 2.0;
         assert_eq!(lender.read::<u8>(128, 1), &[0]);
         drop(lender);
-        let mut lender = block.lend();
+        let mut lender = arena.lend(0);
         assert_eq!(lender.read::<f32>(0, 16)[15], 1.0);
         assert_eq!(lender.read::<f64>(64, 8)[0], 2.0);
     }
@@ -306,8 +362,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "lent already")]
     fn refuses_overlap() {
-        let mut block = Block::new(4096).unwrap();
-        let mut lender = block.lend();
+        let mut arena = arena(4096);
+        let mut lender = arena.lend(0);
         let _ = lender.read::<f32>(0, 17);
         let _ = lender.write::<f32>(64, 4);
     }
@@ -324,7 +380,10 @@ mod tests {
     #[test]
     fn tiles_cover_everything_once() {
         let mut data = vec![0u8; 7 * 5];
-        let tiles = Tiles::new(&mut data, 5, [3, 2]);
+        let mut arena = Arena::empty();
+        // marks of an earlier step do not matter
+        arena.lend(1).tiles(&mut data, 5, [3, 2]).take(0, 0);
+        let tiles = arena.lend(1).tiles(&mut data, 5, [3, 2]);
         for row in 0..3 {
             for column in 0..3 {
                 let mut window = tiles.take(row, column);
@@ -340,7 +399,8 @@ mod tests {
     #[should_panic(expected = "taken already")]
     fn a_tile_is_taken_once() {
         let mut data = vec![0u8; 4];
-        let tiles = Tiles::chunks(&mut data, 2);
+        let mut arena = Arena::empty();
+        let tiles = arena.lend(1).chunks(&mut data, 2);
         let _ = tiles.take_slice(0, 1);
         let _ = tiles.take_slice(0, 1);
     }

@@ -3,26 +3,23 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
-use plusx_kernels::{LANES, Level};
+use plusx_kernels::Level;
 use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Targets};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::params::Params;
 
-use crate::arena::Block;
 use crate::check;
 use crate::error::EngineError;
-use crate::params::{Layout, Store, Which, same_table};
-use crate::plan::{IMAGES, Kernels, Mode, Plan};
+use crate::params::{Held, Layout, Store, Which, same_table};
+use crate::plan::{Kernels, Mode, Plan};
 use crate::pool::Pool;
 use crate::profile::{Profile, StepProfile};
-use crate::run::{Batch, Machine, run};
-
-/// Values of all maps of a batch together, at most: 2^44 where addresses have 64 bits, 64 TiB.
-const MOST_VALUES: usize = usize::MAX >> 20;
+use crate::run::{Batch, Machine, read_tap, run};
+use crate::seat::Seat;
 
 /// Plans kept: a run needs four (training and evaluation, of a full and of a last batch); a caller of ever new batch sizes
 /// must not fill the memory with them.
-const MOST_PLANS: usize = 64;
+pub(crate) const MOST_PLANS: usize = 64;
 
 /// How an engine works. Threads and profile change no byte of what it computes; `exact` and the arithmetic profile of the
 /// level ([`Level::profile`]) decide how it is rounded.
@@ -52,9 +49,8 @@ impl Default for EngineOptions {
 pub struct Engine {
     graph: Graph,
     kernels: Kernels,
-    pool: Pool,
     store: Store,
-    arena: Block,
+    seat: Seat,
     plans: HashMap<(Mode, usize), Plan>,
     /// The plan whose prepared steps are still in the arena, made from the parameters as they are.
     ready: Option<(Mode, usize)>,
@@ -68,17 +64,13 @@ impl Engine {
     /// If the graph is not well formed, the machine lacks the level, or memory cannot be had.
     pub fn new(graph: Graph, options: EngineOptions) -> Result<Self, EngineError> {
         check::graph(&graph)?;
-        let level = options.level;
-        if !level.supported() {
-            return Err(EngineError::Level { level, best: Level::detect() });
-        }
+        check::level(options.level)?;
         let store = Store::new(Layout::new(&graph)?)?;
         Ok(Self {
             graph,
-            kernels: Kernels { level, exact: options.exact },
-            pool: Pool::new(options.threads),
+            kernels: Kernels { level: options.level, exact: options.exact },
             store,
-            arena: Block::empty(),
+            seat: Seat::new(options.threads),
             plans: HashMap::new(),
             ready: None,
             profile: options.profile.then(Profile::default),
@@ -93,16 +85,7 @@ impl Engine {
     pub fn plan(&mut self, mode: impl Borrow<Mode>, batch: usize) -> Result<&Plan, EngineError> {
         let mode = mode.borrow();
         self.check_mode(mode)?;
-        let shape = self.graph.input_shape();
-        if batch == 0 {
-            return Err(EngineError::Images { n: 0, shape, len: 0 });
-        }
-        // far above any machine's memory, far below what sizes can count
-        let image: usize = self.graph.nodes.iter().map(|node| node.shape.len() + LANES).sum();
-        if batch > MOST_VALUES / image {
-            let what = format!("the maps of {batch} images");
-            return Err(EngineError::Memory { mib: usize::MAX >> 20, what });
-        }
+        check::batch(&self.graph, batch)?;
         let key = (mode.clone(), batch);
         let (graph, layout, kernels) = (&self.graph, &self.store.layout, self.kernels);
         if self.plans.len() >= MOST_PLANS && !self.plans.contains_key(&key) {
@@ -113,14 +96,14 @@ impl Engine {
 
     /// How many threads compute.
     pub fn threads(&self) -> usize {
-        self.pool.threads()
+        self.seat.pool.threads()
     }
 
     /// Changes the number of threads (0 counts as 1); results do not depend on it. If the system refuses to start
     /// some, there are fewer: see [`Engine::threads`].
     pub fn set_threads(&mut self, threads: usize) {
-        if threads.max(1) != self.pool.threads() {
-            self.pool = Pool::new(threads);
+        if threads.max(1) != self.seat.pool.threads() {
+            self.seat.pool = Pool::new(threads);
         }
     }
 
@@ -155,14 +138,6 @@ impl Engine {
         Ok(())
     }
 
-    fn check_images(&self, images: Images<'_>) -> Result<(), EngineError> {
-        let shape = self.graph.input_shape();
-        if images.n == 0 || images.n.checked_mul(shape.len()) != Some(images.data.len()) {
-            return Err(EngineError::Images { n: images.n, shape, len: images.data.len() });
-        }
-        Ok(())
-    }
-
     fn check_labels(&self, images: usize, labels: &[u32]) -> Result<(), EngineError> {
         if labels.len() != images {
             return Err(EngineError::Labels { images, labels: labels.len() });
@@ -180,57 +155,39 @@ impl Engine {
     /// Runs a plan made before, in memory that is large enough.
     fn run(&mut self, mode: &Mode, batch: &mut Batch<'_>) -> Result<(), EngineError> {
         let n = batch.images.len() / self.graph.input_shape().len();
-        let plan = self.plan(mode, n)?;
-        let (bytes, scratch) = (plan.arena_bytes, plan.scratch());
-        if !self.pool.reserve(scratch) {
-            let mib = (scratch * size_of::<f32>() * self.threads()) >> 20;
-            return Err(EngineError::Memory { mib, what: "the scratch of all threads".to_owned() });
-        }
-        if self.arena.len() < bytes {
-            // give the old one back first
-            self.arena = Block::empty();
-            let refused =
-                || EngineError::Memory { mib: bytes >> 20, what: format!("the maps of {n} images") };
-            self.arena = Block::new(bytes).ok_or_else(refused)?;
-        }
+        self.plan(mode, n)?;
         let key = (mode.clone(), n);
         let Some(plan) = self.plans.get(&key) else {
             unreachable!("the plan was just made");
         };
-        let first = if self.ready.as_ref() == Some(&key) { plan.prepared } else { 0 };
-        self.ready = None;
+        // a new arena holds nothing, nor does one that was refused
+        let ready = self.ready.take();
+        self.seat.reserve(plan)?;
+        let first = if ready.as_ref() == Some(&key) { plan.prepared } else { 0 };
         let machine = Machine {
-            arena: &mut self.arena,
-            store: &mut self.store,
-            pool: &mut self.pool,
+            arena: &mut self.seat.arena,
+            pool: &mut self.seat.pool,
+            store: Held::Own(&mut self.store),
+            made: &[],
             profile: self.profile.as_mut(),
         };
-        run(plan, first, machine, batch);
+        run(plan, first..plan.steps.len(), machine, batch);
         self.ready = mode.inference().then_some(key);
         Ok(())
     }
 
     fn forward(&mut self, images: Images<'_>, mode: &Mode) -> Result<Vec<NodeValue>, EngineError> {
-        self.check_images(images)?;
+        check::images(&self.graph, images)?;
         self.check_mode(mode)?;
-        let mut batch =
-            Batch { images: images.data, labels: &[], losses: &mut [], predictions: &mut [], update: None };
-        self.run(mode, &mut batch)?;
+        self.run(mode, &mut Batch::forward(images.data))?;
         let Some(plan) = self.plans.get(&(mode.clone(), images.n)) else {
             unreachable!("the plan has just run");
         };
-        let mut lender = self.arena.lend();
+        let arena = &mut self.seat.arena;
         let values = plan.taps.iter().map(|tap| {
-            let buffer = &plan.buffers[tap.buffer.0];
-            let data = match buffer.offset {
-                None => images.data,
-                Some(offset) => lender.read(offset, buffer.len),
-            };
-            debug_assert!(buffer.offset.is_some() || tap.buffer == IMAGES);
-            let mut unpadded = Vec::with_capacity(images.n * tap.shape.len());
-            data.chunks_exact(buffer.pitch)
-                .for_each(|pixel| unpadded.extend_from_slice(&pixel[..tap.shape.c]));
-            NodeValue { n: images.n, shape: tap.shape, data: unpadded }
+            let mut data = vec![0.0; images.n * tap.shape.len()];
+            read_tap(plan, tap, (arena, images.data), &mut data);
+            NodeValue { n: images.n, shape: tap.shape, data }
         });
         Ok(values.collect())
     }
@@ -292,7 +249,7 @@ impl Executor for Engine {
         update: Option<&Sgd>,
     ) -> Result<StepResult, EngineError> {
         let mode = Mode::train();
-        self.check_images(images)?;
+        check::images(&self.graph, images)?;
         self.check_mode(&mode)?;
         let Targets::Classes(labels) = targets else {
             return Err(EngineError::Targets);
@@ -349,12 +306,12 @@ mod tests {
             let params = initialize(&graph, Init::Xavier, 1);
             let mut results = Vec::new();
             for poison in [0, 0xff] {
-                let len = engine.arena.len();
-                engine.arena.lend().write::<u8>(0, len).fill(poison);
+                let len = engine.seat.arena.len();
+                engine.seat.arena.lend(0).write::<u8>(0, len).fill(poison);
                 engine.set_params(&params).unwrap();
                 let step = engine.train_step(images, Targets::Classes(&[0, 1, 2, 3, 0]), None).unwrap();
-                let len = engine.arena.len();
-                engine.arena.lend().write::<u8>(0, len).fill(poison);
+                let len = engine.seat.arena.len();
+                engine.seat.arena.lend(0).write::<u8>(0, len).fill(poison);
                 let logits = engine.infer(images, &[graph.output()]).unwrap();
                 results.push((step, logits, engine.gradients(), engine.params()));
             }

@@ -56,6 +56,19 @@ pub enum EngineError {
         len: usize,
     },
 
+    /// Not as much room as there are logits.
+    #[error(
+        "{images} images give {expected} logits, but there is room for {found}; pass a slice of that length"
+    )]
+    Logits {
+        /// Images in the batch.
+        images: usize,
+        /// Values they give.
+        expected: usize,
+        /// Length of the slice.
+        found: usize,
+    },
+
     /// Not one label for each image.
     #[error("{images} images came with {labels} labels; pass one class index per image")]
     Labels {

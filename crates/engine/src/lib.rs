@@ -6,6 +6,9 @@
 //! buffers and hands its pieces to the engine's own threads (`pool`). Results are the same bytes for any number of
 //! threads and for every instruction level of one arithmetic profile.
 //!
+//! [`Engine`] trains and infers for one caller. [`Prepared`] only infers, for any number of callers at once: parameters,
+//! folded batch norms and transformed filters are there once, what changes while a plan runs is each call's own.
+//!
 //! `unsafe` is confined to `arena` and `pool`.
 #![deny(unsafe_code)]
 
@@ -22,12 +25,15 @@ mod params;
 mod plan;
 #[allow(unsafe_code)]
 mod pool;
+mod prepared;
 mod profile;
 mod run;
+mod seat;
 
 pub use engine::{Engine, EngineOptions};
 pub use error::EngineError;
 pub use plan::{Mode, Plan};
 pub use plusx_kernels::Level;
 pub use plusx_kernels::simd::peak_gflops;
+pub use prepared::{Prepared, PreparedOptions};
 pub use profile::StepProfile;

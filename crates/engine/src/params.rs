@@ -174,6 +174,39 @@ impl Store {
     }
 }
 
+/// The parameters as one run has them.
+#[derive(Debug)]
+pub(crate) enum Held<'a> {
+    /// They may change.
+    Own(&'a mut Store),
+    /// Others read them at the same time.
+    Shared(&'a Store),
+}
+
+impl Held<'_> {
+    /// To change them.
+    ///
+    /// # Panics
+    /// If they are shared: no plan of inference has a step that changes anything.
+    pub(crate) fn own(&mut self) -> &mut Store {
+        match self {
+            Held::Own(store) => store,
+            Held::Shared(_) => panic!("a step of inference would change parameters that are shared"),
+        }
+    }
+}
+
+impl std::ops::Deref for Held<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        match self {
+            Held::Own(store) => store,
+            Held::Shared(store) => store,
+        }
+    }
+}
+
 /// One of the flat buffers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Which {

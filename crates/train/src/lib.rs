@@ -1,7 +1,8 @@
 //! How it learns: the recipe, the loop, the checkpoints and the run folder.
 //!
 //! [`run`] trains a network of the zoo; [`open`] and [`resume`] continue a run that stopped, to the very bytes it
-//! would have reached undisturbed; [`Comparison`] does so with several networks under one recipe; [`evaluate`] and [`Predictor`] use the result. Nothing here prints: an
+//! would have reached undisturbed; [`Comparison`] does so with several networks under one recipe; [`evaluate`] measures the
+//! result. Nothing here prints: an
 //! [`Observer`] hears what happens.
 #![forbid(unsafe_code)]
 
@@ -15,10 +16,10 @@ mod evaluate;
 mod event;
 mod folder;
 mod job;
+mod load;
 mod options;
 mod outlook;
 mod points;
-mod predict;
 mod results;
 mod session;
 mod start;
@@ -36,7 +37,7 @@ pub use event::{
     Silent, Started, StepEvent,
 };
 pub use folder::SavedRun;
+pub use load::{LoadedModel, Machine, load_model};
 pub use options::{Overrides, Recipe, SaveEvery, TrainOptions};
-pub use predict::{LoadedModel, Machine, Prediction, Predictor, load_model};
 pub use start::{open, plan, resume, resume_on, run, run_on};
 pub use stop::{Signal, Stop};

@@ -13,3 +13,4 @@ mod same_bytes;
 mod signals;
 mod train;
 mod usage;
+mod weights;

@@ -5,7 +5,7 @@ use plusx_model::graph::{Graph, NodeId};
 
 use super::pieces::Pieces;
 use super::step::{BufferId, Kernel, NormRef, PairRef, SourceRef, Step, SumsRef, TermRef, Work};
-use super::{Buffer, IMAGES, Kernels, Kind, Mode, Plan, Tap, memory};
+use super::{Buffer, IMAGES, Kernels, Kind, Lasting, Mode, Plan, Tap, memory};
 use crate::lower::{Lowered, NormId, Term, Value, ValueId};
 use crate::params::Layout;
 
@@ -63,6 +63,7 @@ impl<'a> Builder<'a> {
             len: batch * input.len(),
             pitch: input.c,
             offset: None,
+            lasting: None,
             life: [0, 0],
         };
         Self {
@@ -96,7 +97,8 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn buffer(&mut self, name: String, kind: Kind, len: usize, pitch: usize) -> BufferId {
-        self.buffers.push(Buffer { name, kind, len, pitch, offset: None, life: [usize::MAX, 0] });
+        let life = [usize::MAX, 0];
+        self.buffers.push(Buffer { name, kind, len, pitch, offset: None, lasting: None, life });
         BufferId(self.buffers.len() - 1)
     }
 
@@ -126,11 +128,12 @@ impl<'a> Builder<'a> {
         self.steps.push(step);
     }
 
-    /// A step that reads parameters only: one that can be left out when a plan runs again, if what it writes may stay.
-    pub(super) fn push_prepared(&mut self, step: Step) {
-        let mut values = 0;
-        step.work.buffers(&mut |id, _| values += self.buffers[id.0].len);
-        if self.mode.inference() && values <= MOST_PREPARED {
+    /// A step that makes buffers of parameters only: one that can be left out when a plan runs again, if they may stay.
+    pub(super) fn push_prepared(&mut self, step: Step, made: &[(BufferId, Lasting)]) {
+        let values: usize = made.iter().map(|(id, _)| self.buffers[id.0].len).sum();
+        // outside the arena they take no memory from each caller
+        if self.mode.inference() && (self.mode.shared || values <= MOST_PREPARED) {
+            made.iter().for_each(|(id, lasting)| self.buffers[id.0].lasting = Some(*lasting));
             self.prepared.push(step)
         } else {
             self.push(step)
@@ -209,7 +212,8 @@ impl<'a> Builder<'a> {
         }
         let prepared = self.prepared.len();
         self.steps.splice(0..0, self.prepared);
-        let arena_bytes = memory::place(&mut self.buffers, (&self.steps, prepared), &taps);
+        let steps = memory::Steps { all: &self.steps, prepared, shared: self.mode.shared };
+        let arena_bytes = memory::place(&mut self.buffers, &steps, &taps);
         Plan {
             mode: self.mode.clone(),
             batch: self.batch,

@@ -3,10 +3,10 @@
 use plusx_kernels::conv::{self, winograd};
 use plusx_kernels::shape::ConvShape;
 
-use super::Kind;
 use super::build::{Builder, blocks, only, pick};
 use super::pieces::Pieces;
 use super::step::{FilterRef, Flops, Kernel, Step, Work};
+use super::{Kind, Lasting};
 use crate::lower::Filter;
 
 /// Inference on at most this many images is planned for latency; its logits may differ in the last places from those of
@@ -144,7 +144,7 @@ impl Builder<'_> {
             flops: Flops::default(),
             work: Work::Transform { shape, weight: filter.weight, backward, dst },
         };
-        self.push_prepared(step);
+        self.push_prepared(step, &[(dst, Lasting::Filters(filter.weight, shape))]);
         FilterRef::Transformed(dst)
     }
 }

@@ -7,7 +7,7 @@ use super::build::{Builder, NormBuffers, only, pick};
 use super::convolution::Choice;
 use super::pieces::Pieces;
 use super::step::{FinishRef, Kernel, Step, SumsRef, Work};
-use super::{Kind, Statistics};
+use super::{Kind, Lasting, Statistics};
 use crate::lower::{Filter, NormId, Unit, ValueId};
 
 impl Builder<'_> {
@@ -59,7 +59,7 @@ impl Builder<'_> {
     /// The vectors of every batch norm, and the step that fills those known before the pass.
     fn norm_vectors(&mut self) {
         let running = self.mode.statistics == Statistics::Running;
-        let (mut means, mut norms) = (Vec::new(), Vec::new());
+        let (mut means, mut norms, mut made) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..self.lowered.norms.len() {
             let norm = self.lowered.norm(NormId(index));
             let (label, pitch) = (self.label(norm.node), self.value(norm.input).pitch);
@@ -67,6 +67,7 @@ impl Builder<'_> {
             let (mut shift, mut saved) = (affine, affine);
             if running {
                 norms.push((self.norm_ref(NormId(index)), affine));
+                made.push((affine, Lasting::Affine(norm.node)));
             } else {
                 shift = self.vectors(format!("{label}.shift"), 1, pitch);
                 saved = self.vectors(format!("{label}.saved"), 2, pitch);
@@ -80,7 +81,7 @@ impl Builder<'_> {
                 let work = Work::RunningAffines { norms };
                 let step =
                     Step::plain("running statistics".to_owned(), only("affine"), Pieces::single(), work);
-                self.push_prepared(step);
+                self.push_prepared(step, &made);
             }
             // always there: the backward pass may still ask for zeros
             false => {

@@ -14,16 +14,27 @@ const BIG: usize = 1 << 16;
 /// together would otherwise meet in the same cache sets.
 const STAGGER: usize = 3 * ALIGN;
 
-/// Sets lives and offsets; gives the bytes of the arena. What the first `prepared` steps touch lives to the end.
-pub(super) fn place(buffers: &mut [Buffer], (steps, prepared): (&[Step], usize), taps: &[Tap]) -> usize {
+/// The steps of a plan.
+pub(super) struct Steps<'a> {
+    pub(super) all: &'a [Step],
+    /// How many of them, the first, make what lasts.
+    pub(super) prepared: usize,
+    /// Whether that is moved out of the arena right after; else it stays to the end.
+    pub(super) shared: bool,
+}
+
+/// Sets lives and offsets; gives the bytes of the arena.
+pub(super) fn place(buffers: &mut [Buffer], steps: &Steps<'_>, taps: &[Tap]) -> usize {
+    let Steps { all: steps, prepared, shared } = *steps;
     for (index, step) in steps.iter().enumerate() {
         step.work.buffers(&mut |id, _| {
             let life = &mut buffers[id.0].life;
             *life = [life[0].min(index), life[1].max(index)];
         });
     }
-    for step in &steps[..prepared] {
-        step.work.buffers(&mut |id, _| buffers[id.0].life = [0, steps.len()]);
+    for (index, step) in steps[..prepared].iter().enumerate() {
+        let life = if shared { [index, index] } else { [0, steps.len()] };
+        step.work.buffers(&mut |id, _| buffers[id.0].life = life);
     }
     for tap in taps {
         let life = &mut buffers[tap.buffer.0].life;

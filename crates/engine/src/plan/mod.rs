@@ -17,7 +17,8 @@ pub(crate) mod pieces;
 pub(crate) mod step;
 
 use plusx_kernels::Level;
-use plusx_model::graph::{Graph, NodeId};
+use plusx_kernels::shape::ConvShape;
+use plusx_model::graph::{Graph, NodeId, ParamId};
 use plusx_model::shape::ImageShape;
 
 use self::build::Builder;
@@ -46,24 +47,31 @@ pub struct Mode {
     pub(crate) statistics: Statistics,
     /// Nodes whose values are wanted; in training the output is always computed.
     pub(crate) taps: Vec<NodeId>,
+    /// Whether what is made of parameters alone is moved out of the arena, once, for all runs to read.
+    pub(crate) shared: bool,
 }
 
 impl Mode {
     /// A training step: batch statistics, loss, gradients, update.
     pub fn train() -> Self {
         let statistics = Statistics::Batch { update_running: true };
-        Self { backward: true, statistics, taps: Vec::new() }
+        Self { backward: true, statistics, taps: Vec::new(), shared: false }
     }
 
     /// Values of `taps` with running statistics.
     pub fn infer(taps: &[NodeId]) -> Self {
-        Self { backward: false, statistics: Statistics::Running, taps: taps.to_vec() }
+        Self { backward: false, statistics: Statistics::Running, taps: taps.to_vec(), shared: false }
+    }
+
+    /// The output with running statistics, for many callers at a time.
+    pub(crate) fn shared(output: NodeId) -> Self {
+        Self { shared: true, ..Self::infer(&[output]) }
     }
 
     /// Values of `taps` with batch statistics; running statistics stay.
     pub fn forward_training(taps: &[NodeId]) -> Self {
         let statistics = Statistics::Batch { update_running: false };
-        Self { backward: false, statistics, taps: taps.to_vec() }
+        Self { backward: false, statistics, taps: taps.to_vec(), shared: false }
     }
 }
 
@@ -101,6 +109,15 @@ impl Kind {
     }
 }
 
+/// What a buffer that is made of parameters alone holds: equal for all plans of a network and a level.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lasting {
+    /// Scale and shift of a batch norm, from running statistics.
+    Affine(NodeId),
+    /// Filters of a Winograd algorithm.
+    Filters(ParamId, ConvShape),
+}
+
 /// Memory of a plan.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Buffer {
@@ -112,6 +129,8 @@ pub(crate) struct Buffer {
     pub(crate) pitch: usize,
     /// First byte in the arena; the caller's images have none.
     pub(crate) offset: Option<usize>,
+    /// What a step before the others puts there, if it may stay.
+    pub(crate) lasting: Option<Lasting>,
     /// The first and the last step that touch it.
     pub(crate) life: [usize; 2],
 }

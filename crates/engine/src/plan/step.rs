@@ -249,7 +249,20 @@ pub(crate) struct Step {
     pub(crate) work: Work,
 }
 
+/// Maps that a step cuts into windows at most: a convolution its output, the evaluated source it keeps, and its sums.
+const MOST_CUT: usize = 3;
+
 impl Step {
+    /// Words of bits that mark which windows of its maps are taken.
+    pub(crate) fn marks(&self) -> usize {
+        let windows = match &self.work {
+            // each part is a row of its own, and other steps write the others
+            Work::ConvBackwardWeights { parts: Some((_, _, all)), .. } => all * self.pieces.columns(),
+            _ => self.pieces.count(),
+        };
+        MOST_CUT * windows.div_ceil(64)
+    }
+
     /// Without scratch, of pieces that are not counted.
     pub(crate) fn plain(label: String, kernel: Kernel, pieces: Pieces, work: Work) -> Self {
         Self { label, kernel, pieces, scratch: 0, flops: Flops::default(), work }

@@ -10,10 +10,10 @@ use plusx_kernels::view::RowsMut;
 use plusx_model::graph::{ParamId, RunningVariance};
 
 use super::memory::Memory;
-use crate::params::Store;
+use crate::params::{Held, Store};
 use crate::plan::step::{BufferId, GradTo, NormRef, Work};
 
-pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Store) {
+pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Held<'_>) {
     match work {
         Work::Shifts { means, zeros } => {
             for (mean, dst) in means {
@@ -42,6 +42,7 @@ pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Store) {
         }
         Work::NormForward { norm, sums, totals, saved, affine, update_running } => {
             let totals = reduce(memory, sums.out, *totals);
+            let store = store.own();
             let pitch = memory.pitch(sums.out);
             let (mean, istd) = memory.write(*saved).split_at_mut(pitch);
             let (scale, shift_out) = memory.write(*affine).split_at_mut(pitch);
@@ -88,14 +89,14 @@ pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Store) {
                 b,
                 constant,
             });
-            put(store, *gamma, dgamma);
-            put(store, *beta, dbeta);
+            put(store.own(), *gamma, dgamma);
+            put(store.own(), *beta, dbeta);
         }
         Work::BiasBackward { pitch, sums, totals, bias } => {
             let totals = reduce(memory, *sums, *totals);
             let mut fresh = vec![0.0; *pitch];
             bias_gradient(&totals[..*pitch], &mut fresh);
-            put(store, *bias, &fresh);
+            put(store.own(), *bias, &fresh);
         }
         _ => unreachable!("{work:?} is not a channel step"),
     }

@@ -3,14 +3,14 @@
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use plusx_kernels::sum::sum_tree;
+use plusx_model::graph::ParamId;
 
 use super::memory::Memory;
-use crate::arena::Tiles;
-use crate::params::Store;
+use crate::params::{Held, Store};
 use crate::plan::step::{FilterRef, Step, Work};
 use crate::pool::Pool;
 
-pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), store: &mut Store) {
+pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), store: &mut Held<'_>) {
     let (pieces, entry, scratch) = (step.pieces, step.kernel.entry, step.scratch);
     match &step.work {
         Work::ConvForward { shape, src, keep, weight, filters, bias, finish, dst, sums } => {
@@ -18,7 +18,8 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
             let keep = keep.map(|keep| {
                 // only the pieces of the first blocks write it, all channels
                 let pitch = memory.pitch(keep);
-                Tiles::new(memory.write(keep), pitch, [shape.h * shape.w * pieces.image_step(), pitch])
+                let data = memory.write(keep);
+                memory.cut(data, pitch, [shape.h * shape.w * pieces.image_step(), pitch])
             });
             let pixels = if pieces.is_bands() { shape.ow } else { shape.oh * shape.ow };
             let dst = memory.tiles(*dst, pixels, &pieces);
@@ -56,9 +57,9 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
             let (block, len) = (conv::packed_block_len(shape), conv::packed_len(shape));
             let (dst, first) = match parts {
                 Some((buffer, first, _)) => (memory.write(*buffer), *first),
-                None => (&mut store.gradients[store.layout.range(*weight)], 0),
+                None => (gradient(store.own(), *weight), 0),
             };
-            let dst = Tiles::new(dst, len, [1, block * pieces.block_step()]);
+            let dst = memory.cut(dst, len, [1, block * pieces.block_step()]);
             pool.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
                 run(BackwardWeightsArgs {
@@ -74,7 +75,7 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
         }
         Work::SumTree { parts, count, len, chunk, weight } => {
             let parts = memory.read(*parts);
-            let dst = Tiles::chunks(&mut store.gradients[store.layout.range(*weight)], *chunk);
+            let dst = memory.chunks(gradient(store.own(), *weight), *chunk);
             pool.run(pieces.count(), 0, &|index, _| {
                 let range = index * chunk..((index + 1) * chunk).min(*len);
                 sum_tree(parts, *count, range, dst.take_slice(0, index));
@@ -82,7 +83,8 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
         }
         Work::PackBackward { shape, weight, dst } => {
             let packed = &store.weights[store.layout.range(*weight)];
-            let dst = Tiles::chunks(memory.write(*dst), conv::backward_block_len(shape));
+            let dst = memory.write(*dst);
+            let dst = memory.chunks(dst, conv::backward_block_len(shape));
             pool.run(pieces.count(), 0, &|index, _| {
                 conv::pack_backward(shape, packed, index..index + 1, dst.take_slice(0, index));
             });
@@ -94,7 +96,8 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
             } else {
                 (winograd::TRANSFORM, winograd::filters_block_len(shape))
             };
-            let dst = Tiles::chunks(memory.write(*dst), len);
+            let dst = memory.write(*dst);
+            let dst = memory.chunks(dst, len);
             pool.run(pieces.count(), scratch, &|index, scratch| {
                 let (blocks, dst) = (index..index + 1, dst.take_slice(0, index));
                 (table[entry].run)(TransformArgs { shape, packed, blocks, dst, scratch });
@@ -124,4 +127,9 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
         }
         _ => unreachable!("{} is not a convolution step", step.label),
     }
+}
+
+/// The gradient of a filter.
+fn gradient(store: &mut Store, weight: ParamId) -> &mut [f32] {
+    &mut store.gradients[store.layout.range(weight)]
 }

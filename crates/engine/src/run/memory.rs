@@ -1,12 +1,13 @@
 //! From references in a plan to slices: whole maps for a step, and the part of them that one piece works on.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use plusx_kernels::LANES;
 use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, Sink, Source, Sums, Term};
 use plusx_kernels::view::RowsMut;
 
-use crate::arena::{Lender, Plain, Tiles};
+use crate::arena::{Floats, Lender, Plain, Tiles};
 use crate::plan::pieces::{Piece, Pieces};
 use crate::plan::step::{
     BufferId, FinishRef, GateRef, GradRef, PairRef, SinkRef, SourceRef, SumsRef, TermRef,
@@ -19,11 +20,18 @@ pub(super) struct Memory<'a> {
     plan: &'a Plan,
     lender: Lender<'a>,
     images: &'a [f32],
+    /// What was made once and is outside the arena, by buffer.
+    made: &'a [Option<Arc<Floats>>],
 }
 
 impl<'a> Memory<'a> {
-    pub(super) fn new(plan: &'a Plan, lender: Lender<'a>, images: &'a [f32]) -> Self {
-        Self { plan, lender, images }
+    pub(super) fn new(
+        plan: &'a Plan,
+        lender: Lender<'a>,
+        images: &'a [f32],
+        made: &'a [Option<Arc<Floats>>],
+    ) -> Self {
+        Self { plan, lender, images, made }
     }
 
     pub(super) fn batch(&self) -> usize {
@@ -39,6 +47,9 @@ impl<'a> Memory<'a> {
     }
 
     pub(super) fn read(&mut self, id: BufferId) -> &'a [f32] {
+        if let Some(Some(made)) = self.made.get(id.0) {
+            return &made[..self.buffer(id).len];
+        }
         match self.buffer(id).offset {
             Some(offset) => self.lender.read(offset, self.buffer(id).len),
             None if id == IMAGES => self.images,
@@ -106,14 +117,32 @@ impl<'a> Memory<'a> {
         let pitch = self.pitch(sums.out);
         let shift = &self.read(sums.shift)[..pitch];
         let tile = [2 * pieces.image_step(), columns(pieces, pitch)];
-        WholeSums { shift, out: Tiles::new(self.write_as(sums.out), pitch, tile) }
+        let out = self.write_as(sums.out);
+        WholeSums { shift, out: self.lender.tiles(out, pitch, tile) }
     }
 
     /// Windows of a map with `pixels` rows for each image.
     pub(super) fn tiles<T: Plain>(&mut self, id: BufferId, pixels: usize, pieces: &Pieces) -> Tiles<'a, T> {
         let pitch = self.pitch(id);
         let tile = [pixels * pieces.image_step(), columns(pieces, pitch)];
-        Tiles::new(self.write_as(id), pitch, tile)
+        let data = self.write_as(id);
+        self.lender.tiles(data, pitch, tile)
+    }
+
+    /// Windows of `tile` rows and columns of rows of `pitch` values.
+    pub(super) fn cut<'b>(&mut self, data: &'b mut [f32], pitch: usize, tile: [usize; 2]) -> Tiles<'b, f32>
+    where
+        'a: 'b,
+    {
+        self.lender.tiles(data, pitch, tile)
+    }
+
+    /// Chunks of `len` values.
+    pub(super) fn chunks<'b>(&mut self, data: &'b mut [f32], len: usize) -> Tiles<'b, f32>
+    where
+        'a: 'b,
+    {
+        self.lender.chunks(data, len)
     }
 
     pub(super) fn sink(&mut self, sink: &SinkRef, pixels: usize, pieces: &Pieces) -> WholeSink<'a> {
