@@ -162,7 +162,7 @@ fn a_trained_file_answers_as_its_training_said() {
         );
     }
     let mut predictor = Predictor::open(&report.last, machine).unwrap();
-    assert_eq!(predictor.meta().preprocess.resize, [16, 16]);
+    assert_eq!(predictor.meta().preprocess, Preprocess::chapter(ImageShape::new(1, 16, 16)));
     let answers = predictor.predict(&[0.5; 2 * 16 * 16], 2, 3).unwrap();
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0], answers[1]);
