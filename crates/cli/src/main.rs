@@ -18,6 +18,7 @@ mod models;
 mod pictures;
 mod plan;
 mod predict;
+mod preprocess;
 mod profile;
 mod screen;
 mod signals;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
         Command::Train(options) => train::run(&options, &environment),
         Command::Eval(options) => eval::run(&options, &environment),
         Command::Predict(options) => predict::run(&options, &environment),
-        Command::Import(options) => import::run(&options),
+        Command::Import(options) => import::run(&options, &environment),
         Command::Export(options) => export::run(&options, &environment),
         Command::Summary(options) => summary::run(&options),
         Command::Models(options) => models::run(&options),

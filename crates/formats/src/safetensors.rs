@@ -180,26 +180,11 @@ fn judged(
     judge: impl FnOnce(&Metadata) -> Result<(), FormatError>,
 ) -> Result<Vec<u8>, FormatError> {
     let failed = |source| FormatError::read(path, source);
-    let refused = |reason: &dyn ToString| FormatError::not_safetensors(path, reason);
     let mut file = File::open(path).map_err(failed)?;
+    let (mut bytes, table) = header(&mut file, path)?;
     let metadata = file.metadata().map_err(failed)?;
-    let mut bytes = Vec::new();
-    append(&mut file, PREFIX, &mut bytes).map_err(failed)?;
-    let header = match bytes.first_chunk() {
-        Some(length) => u64::from_le_bytes(*length),
-        None => return Err(refused(&"it ends before its header")),
-    };
-    if header > LARGEST_HEADER {
-        return Err(refused(&"it does not start with the length of a header"));
-    }
-    append(&mut file, header, &mut bytes).map_err(failed)?;
-    if bytes.len() as u64 != PREFIX + header {
-        return Err(refused(&"it ends inside its header"));
-    }
-    let table: Metadata =
-        serde_json::from_slice(&bytes[PREFIX as usize..]).map_err(|error| refused(&error))?;
     judge(&table)?;
-    let size = (table.data_len() as u64).saturating_add(PREFIX + header);
+    let size = (table.data_len() as u64).saturating_add(bytes.len() as u64);
     if size > LARGEST {
         return Err(FormatError::TooLarge { path: path.into(), size, limit: LARGEST });
     }
@@ -207,7 +192,8 @@ fn judged(
     if metadata.is_file() {
         let found = metadata.len();
         if found != size {
-            return Err(refused(&format!("its header speaks of {size} bytes, it has {found}")));
+            let reason = format!("its header speaks of {size} bytes, it has {found}");
+            return Err(FormatError::not_safetensors(path, &reason));
         }
         bytes.reserve_exact(table.data_len());
     }
@@ -216,16 +202,47 @@ fn judged(
     Ok(bytes)
 }
 
+/// The beginning of a file up to where the numbers start, and what it says.
+fn header(file: &mut File, path: &Path) -> Result<(Vec<u8>, Metadata), FormatError> {
+    let failed = |source| FormatError::read(path, source);
+    let refused = |reason: &dyn ToString| FormatError::not_safetensors(path, reason);
+    let mut bytes = Vec::new();
+    append(file, PREFIX, &mut bytes).map_err(failed)?;
+    let length = match bytes.first_chunk() {
+        Some(length) => u64::from_le_bytes(*length),
+        None => return Err(refused(&"it ends before its header")),
+    };
+    if length > LARGEST_HEADER {
+        return Err(refused(&"it does not start with the length of a header"));
+    }
+    append(file, length, &mut bytes).map_err(failed)?;
+    if bytes.len() as u64 != PREFIX + length {
+        return Err(refused(&"it ends inside its header"));
+    }
+    let table = serde_json::from_slice(&bytes[PREFIX as usize..]).map_err(|error| refused(&error))?;
+    Ok((bytes, table))
+}
+
+/// What a file says about itself, if it is one of ours; nothing but its header is read.
+pub(crate) fn about(path: &Path) -> Result<Option<ModelFile>, FormatError> {
+    let mut file = File::open(path).map_err(|source| FormatError::read(path, source))?;
+    entry(&header(&mut file, path)?.1, path)
+}
+
 /// Adds up to `count` bytes of `file`.
 fn append(file: &mut File, count: u64, bytes: &mut Vec<u8>) -> std::io::Result<()> {
     file.take(count).read_to_end(bytes).map(|_| ())
 }
 
+/// What a file of ours says about itself.
+pub(crate) fn entry(table: &Metadata, path: &Path) -> Result<Option<ModelFile>, FormatError> {
+    let text = table.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+    text.map(|text| ModelFile::from_text(text, path)).transpose()
+}
+
 /// What a header says besides the places of the tensors; refuses numbers of another type.
 fn examine(table: &Metadata, path: &Path) -> Result<ModelFile, FormatError> {
-    let text = table.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-    let text = text.ok_or_else(|| FormatError::Foreign { path: path.into() })?;
-    let meta = ModelFile::from_text(text, path)?;
+    let meta = entry(table, path)?.ok_or_else(|| FormatError::Foreign { path: path.into() })?;
     let tensors: BTreeMap<_, _> = table.tensors().into_iter().collect();
     let odd =
         tensors.into_iter().find(|(name, info)| info.dtype != Dtype::F32 && !is_count(name, info.dtype));

@@ -112,6 +112,7 @@ impl Weights {
             skipped: self.skipped.clone(),
             head: None,
             grey: None,
+            folded: self.folded,
         }
     }
 
