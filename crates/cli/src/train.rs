@@ -2,13 +2,16 @@
 
 use crate::arguments::{Isa, SAMPLE, at_least_one, isa};
 use crate::environment::Environment;
-use crate::exit::{self, Usage};
+use crate::exit::{self, Absent, Usage};
 use crate::screen::{note, result};
 use crate::watch::{Watcher, plan_text};
 use anyhow::Result;
 use clap::Args;
 use plusx_data::{DataError, Dataset, FindOptions};
-use plusx_train::{Outcome, Overrides, Recipe, SaveEvery, Stop, TrainOptions};
+use plusx_model::preprocess::Preset;
+use plusx_model::shape::ImageShape;
+use plusx_model::zoo;
+use plusx_train::{Outcome, Overrides, Pictures, Recipe, SaveEvery, Stop, TrainOptions};
 use std::path::{Path, PathBuf};
 
 /// Options of `plusx train`. Defaults shown are those of the recipe.
@@ -17,7 +20,7 @@ pub(crate) struct TrainArguments {
     /// Named set of defaults: d2l is the chapter's run [default: d2l]
     #[arg(long, value_name = "NAME")]
     recipe: Option<Recipe>,
-    /// Network from the zoo [default: resnet18-d2l]
+    /// Network from the zoo [default: resnet18-d2l; with --pretrained the one that the weights say they are of]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// Data set: fashion-mnist, or fashion-mnist-mini, the sample inside this program [default: fashion-mnist, or
@@ -33,9 +36,20 @@ pub(crate) struct TrainArguments {
     /// Address of a folder with the data set's files, for --download
     #[arg(long, value_name = "URL", requires = "download")]
     mirror: Option<String>,
-    /// Side of the square images are resized to, in pixels [default: 96]
+    /// Side of the square images are resized to, in pixels [default: 96; with --pretrained what the weights were made for]
     #[arg(long, value_name = "N")]
     resize: Option<usize>,
+    /// Shape of the network's input in place of that square; grey images fill several channels
+    #[arg(long, value_name = "CxHxW", conflicts_with = "resize")]
+    input: Option<ImageShape>,
+    /// How images are resized (the whole image, nothing is cut off) and normalised: d2l, cifar10, imagenet or timm [default:
+    /// d2l; with --pretrained as the weights were trained]
+    #[arg(long, value_name = "NAME")]
+    preprocess: Option<Preset>,
+    /// Start from trained weights: a weight file of plusx, anything that plusx import reads, or the name of a network whose
+    /// weights plusx weights get has fetched. A classifier for other classes starts anew
+    #[arg(long, value_name = "FILE|NAME")]
+    pretrained: Option<PathBuf>,
     /// Passes over the training images [default: 5]
     #[arg(long, value_name = "N")]
     epochs: Option<u32>,
@@ -101,7 +115,11 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     if let Some(run) = &arguments.resume {
         return resume(arguments, environment, run.as_deref());
     }
-    let mut options = arguments.overrides(environment).resolve()?;
+    let given = arguments.overrides(environment);
+    let mut options = given.resolve()?;
+    if let Some(pretrained) = &arguments.pretrained {
+        start_from(pretrained, &given, &mut options, environment)?;
+    }
     let dataset = find_data(arguments, environment, &mut options)?;
     if arguments.dry_run {
         let plan = plusx_train::plan(&options, &dataset)?;
@@ -115,6 +133,48 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     let outcome = plusx_train::run(&options, dataset, &stop, &mut watcher);
     watcher.close();
     finish(outcome?)
+}
+
+/// Finds the weights that a run starts from: a file, else what was fetched for a network of the zoo.
+fn start_from(
+    pretrained: &Path,
+    given: &Overrides,
+    options: &mut TrainOptions,
+    environment: &Environment,
+) -> Result<()> {
+    let name = pretrained.to_string_lossy();
+    if pretrained.exists() {
+        return Ok(options.start_from(&name, pretrained, given)?);
+    }
+    let Ok(spec) = zoo::find(&name) else {
+        return Err(Absent(format!(
+            "--pretrained {name}: there is no such file, and no network of that name"
+        ))
+        .into());
+    };
+    let fetched = environment
+        .cache
+        .as_ref()
+        .map(|cache| cache.join("weights").join(format!("{}.safetensors", spec.name)));
+    match fetched {
+        Some(file) if file.is_file() => {
+            if given.model.is_none() {
+                options.model = spec.name.into();
+            }
+            Ok(options.start_from(&name, &file, given)?)
+        }
+        _ => {
+            let place = fetched.map_or_else(
+                || "the cache folder, which is not set".into(),
+                |file| file.display().to_string(),
+            );
+            Err(Absent(format!(
+                "--pretrained {name}: there is no such file, and no weights of {name} at {place}: plusx weights get {name} \
+                 fetches them"
+            ))
+            .into())
+        }
+    }
 }
 
 fn resume(arguments: &TrainArguments, environment: &Environment, run: Option<&Path>) -> Result<u8> {
@@ -229,6 +289,9 @@ impl TrainArguments {
             data: self.data.clone(),
             data_dir: self.data_dir.clone(),
             resize: self.resize,
+            input: self.input,
+            preprocess: self.preprocess.map(Pictures::preset),
+            pretrained: self.pretrained.as_ref().map(|name| name.to_string_lossy().into_owned()),
             epochs: self.epochs,
             batch_size: self.batch_size,
             lr: self.lr,

@@ -5,6 +5,7 @@
 //! [`Observer`] hears what happens.
 #![forbid(unsafe_code)]
 
+mod by_name;
 mod checkpoint;
 mod clock;
 mod curves;
@@ -17,6 +18,7 @@ mod job;
 mod options;
 mod outlook;
 mod predict;
+mod pretrained;
 mod results;
 mod session;
 mod start;
@@ -31,5 +33,6 @@ pub use event::{
 pub use folder::SavedRun;
 pub use options::{Overrides, Recipe, SaveEvery, TrainOptions};
 pub use predict::{LoadedModel, Machine, Prediction, Predictor, load_model};
+pub use pretrained::{Pictures, Pretrained};
 pub use start::{open, plan, resume, resume_on, run, run_on};
 pub use stop::{Signal, Stop};
