@@ -41,6 +41,10 @@ pub(crate) fn params(bytes: &[u8]) {
 pub(crate) fn onnx(bytes: &[u8]) {
     if let Ok(found) = plusx_formats::onnx::decode(bytes, Path::new("fuzz")) {
         found.graph.check().expect("what is read is sound");
+        let spec = plusx_model::zoo::find("resnet20").expect("a network of the zoo");
+        if let Ok(weights) = foreign::from_onnx(&found, Path::new("fuzz"), spec) {
+            assert!(weights.tensors.iter().all(|one| one.values.len() == one.dims.iter().product::<usize>()));
+        }
     }
 }
 

@@ -11,6 +11,10 @@ basic-kept.onnx       the same, batch norms kept
 basic-dynamo.onnx     the same, the exporter based on torch.export, as it is called by default: weights in a .data file
 grouped-script.onnx   bottlenecks with groups and dilation, TorchScript
 grouped-dynamo.onnx   the same by torch.export, weights inside
+padded-script.onnx    a CIFAR network whose shortcut takes every second pixel and adds channels of zeros, TorchScript
+padded-dynamo.onnx    the same by torch.export, weights inside
+pooled-script.onnx    three convolutions in the stem, bottlenecks with pooled shortcuts (ResNet-D), TorchScript
+pooled-dynamo.onnx    the same by torch.export, weights inside
 variants.onnx         other ways of saying the same: MatMul + Add, ReduceMean with axes as attribute, constants as nodes,
                       Dropout, Reshape, Softmax, operators of version 13
 average.onnx          AveragePool over the whole map, Flatten, float_data, operators of version 9, weights among the inputs
@@ -30,6 +34,7 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -78,9 +83,58 @@ class Narrow(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-def made(block, width, seed, **how):
+class Pad(nn.Module):
+    """Option A of He et al. 2015, as the CIFAR networks of Akamaster have it."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x):
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.channels // 4, self.channels // 4), "constant", 0)
+
+
+class Padded(nn.Module):
+    """A stem for small pictures, two blocks, the second behind a shortcut without parameters."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = nn.Sequential(BasicBlock(width, width))
+        self.layer2 = nn.Sequential(BasicBlock(width, 2 * width, 2, Pad(2 * width)))
+        self.linear = nn.Linear(2 * width, CLASSES)
+
+    def forward(self, x):
+        x = self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x)))))
+        return self.linear(x.mean((2, 3)))
+
+
+class Pooled(Narrow):
+    """timm's ResNet-D with two stages and few channels."""
+
+    def __init__(self, width):
+        super().__init__(Bottleneck, width)
+        conv = lambda channels, out, stride: nn.Conv2d(channels, out, 3, stride, 1, bias=False)
+        half = width // 2
+        self.conv1 = nn.Sequential(
+            conv(3, half, 2), nn.BatchNorm2d(half), nn.ReLU(), conv(half, half, 1), nn.BatchNorm2d(half), nn.ReLU(),
+            conv(half, width, 1),
+        )
+        self.bn1 = nn.BatchNorm2d(width)
+
+    @staticmethod
+    def stage(block, channels, width, stride, **how):
+        out = width * block.expansion
+        pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+        downsample = nn.Sequential(pool, nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out))
+        return nn.Sequential(block(channels, width, stride, downsample, **how))
+
+
+def made(network, seed):
+    """A network with running statistics as a training could have left them."""
     torch.manual_seed(seed)
-    net = Narrow(block, width, **how).eval()
+    net = network().eval()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             for values, low, high in (
@@ -186,13 +240,19 @@ def main():
     x = images()
     sample = torch.tensor(x)
     answers = {"variants": variants(x), "average": average(x)}
-    basic, grouped = made(BasicBlock, 4, 0), made(Bottleneck, 2, 1, groups=2, dilation=2)
+    basic = made(lambda: Narrow(BasicBlock, 4), 0)
+    grouped = made(lambda: Narrow(Bottleneck, 2, groups=2, dilation=2), 1)
     script(basic, "basic-script.onnx", sample)
     keep = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
     script(basic, "basic-kept.onnx", sample, **keep)
     dynamo(basic, "basic-dynamo.onnx", sample)
     script(grouped, "grouped-script.onnx", sample)
     dynamo(grouped, "grouped-dynamo.onnx", sample, external_data=False)
+    # seeds under which few ReLUs are silent: answers depend on all of the parameters
+    for name, net in [("padded", made(lambda: Padded(4), 54)), ("pooled", made(lambda: Pooled(4), 17))]:
+        script(net, f"{name}-script.onnx", sample)
+        dynamo(net, f"{name}-dynamo.onnx", sample, external_data=False)
+        answers[name] = logits(net, sample)
     answers["basic"], answers["grouped"] = logits(basic, sample), logits(grouped, sample)
     text = json.dumps({name: values.tolist() for name, values in answers.items()}, indent=1)
     (OUT / "logits.json").write_text(text + "\n")

@@ -15,12 +15,14 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     // all are looked for before anything is written
     let torch = python::with(root, &options, python::WEIGHTS)?;
     let opencv = python::with(root, &options, python::OPENCV)?;
+    let pillow = python::with(root, &options, python::PILLOW)?;
     let onnx = python::with(root, &options, python::ONNX)?;
     let mxnet = python::mxnet(root, &options)?;
     for script in ["tools/golden.py", "tools/golden_units.py"] {
         run_command(Command::new(&torch).current_dir(root).args([script, "--out", "tests/golden"]))?;
     }
     run_command(Command::new(opencv).current_dir(root).arg("tools/golden_resize.py"))?;
+    run_command(Command::new(pillow).current_dir(root).arg("tools/golden_pillow.py"))?;
     run_command(Command::new(onnx).current_dir(root).arg("tools/golden_onnx.py"))?;
     for (python, part) in [(&torch, "torch"), (&mxnet, "mxnet"), (&torch, "bare")] {
         run_command(Command::new(python).current_dir(root).args(["tools/golden_weights.py", part]))?;

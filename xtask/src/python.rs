@@ -47,6 +47,10 @@ const MXNET: Modules<'_> = &[("mxnet", "mxnet==1.9.1"), ("numpy", "numpy==1.23.5
 /// What the golden data of the resize needs; its display is not used.
 pub(crate) const OPENCV: Modules<'_> = &[("cv2", "opencv-python-headless"), ("numpy", "numpy")];
 
+/// What the golden data of the resize in evaluation needs.
+pub(crate) const PILLOW: Modules<'_> =
+    &[("PIL", "pillow"), ("numpy", "numpy"), ("torchvision", "torchvision"), ("timm", "timm")];
+
 /// An interpreter that has these modules.
 pub(crate) fn with(root: &Path, options: &Options, modules: Modules<'_>) -> Result<PathBuf> {
     if let Some(python) = options.text("python") {

@@ -39,6 +39,18 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// A file that is not there; the text says how to get it.
+#[derive(Debug)]
+pub(crate) struct Absent(pub(crate) String);
+
+impl std::fmt::Display for Absent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Absent {}
+
 /// Prints the error, if there is one, and gives the process's exit code.
 pub(crate) fn code(result: Result<u8>) -> ExitCode {
     let error = match result {
@@ -75,6 +87,8 @@ pub(crate) fn of(error: &Error) -> u8 {
         .find_map(|cause| {
             if cause.is::<Usage>() {
                 Some(USAGE)
+            } else if cause.is::<Absent>() {
+                Some(NO_INPUT)
             } else if let Some(error) = cause.downcast_ref::<ModelError>() {
                 of_model(error)
             } else if let Some(error) = cause.downcast_ref::<TrainError>() {

@@ -17,6 +17,7 @@ use plusx_formats::{ModelFile, timm};
 use plusx_model::executor::Images;
 use plusx_model::preprocess::Preprocess;
 use plusx_model::random::Philox;
+use plusx_model::shape::ImageShape;
 use plusx_train::{LoadedModel, fitting_batch, load_model};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -103,6 +104,9 @@ pub(crate) fn run(arguments: &ExportArguments, environment: &Environment) -> Res
         }
         Format::Timm => {
             timm::write(output, &contents)?;
+            if let Some(differs) = timm::differs(&meta.preprocess) {
+                note(&differs);
+            }
             ("timm", None)
         }
     };
@@ -152,7 +156,16 @@ fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedM
     let model = onnx::Model { graph, params, meta };
     let proof =
         onnx::export(&arguments.output, &model, options, images, |graph| Engine::new(graph.clone(), engine))?;
+    note(&left_to_do(&meta.preprocess, arguments.with_preprocessing));
     Ok(Proof { images: proof.images, worst: proof.worst })
+}
+
+/// What whoever runs the file must do to a picture before.
+fn left_to_do(preprocess: &Preprocess, inside: bool) -> String {
+    match inside {
+        true => format!("pictures, before the file takes their bytes: {}", preprocess.sides()),
+        false => format!("pictures, before the file takes them: {preprocess}"),
+    }
 }
 
 /// Pictures of the sample, for a network that takes grey ones; else noise.
@@ -166,7 +179,10 @@ fn pictures_at_hand(preprocess: &Preprocess) -> Result<Vec<Picture>> {
          images of noise; --proof-images takes real ones",
         preprocess.input.c
     ));
-    Ok((0..PROOF_IMAGES as u32).map(|index| noise(index, preprocess.resize)).collect())
+    // a little larger than the input, so that there is something to resize or to cut off
+    let ImageShape { h, w, .. } = preprocess.input;
+    let sides = preprocess.resized([h, w]);
+    Ok((0..PROOF_IMAGES as u32).map(|index| noise(index, sides)).collect())
 }
 
 fn from_sample(split: &Split, index: usize) -> Option<Picture> {

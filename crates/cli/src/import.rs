@@ -1,17 +1,23 @@
 //! `plusx import`: weights that another program wrote become a weight file of plusx.
 
 use crate::arguments::at_least_one;
+use crate::environment::Environment;
 use crate::exit::{self, Usage};
+use crate::preprocess::PreprocessArguments;
 use crate::screen::{note, result};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use plusx_formats::foreign::{self, Allow};
+use plusx_engine::{Engine, EngineOptions};
+use plusx_formats::foreign::{self, Allow, Kind, Weights};
 use plusx_formats::safetensors::{self, Contents};
-use plusx_formats::{FormatError, ModelFile, WeightError};
+use plusx_formats::{FormatError, ModelFile, WeightError, onnx};
+use plusx_model::executor::Images;
 use plusx_model::init::{Init, initialize};
-use plusx_model::preprocess::Preprocess;
+use plusx_model::params::Params;
+use plusx_model::random::Philox;
 use plusx_model::shape::ImageShape;
-use plusx_model::zoo::{self, Naming, Spec};
+use plusx_model::zoo;
+use plusx_train::fitting_batch;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
@@ -20,11 +26,11 @@ use std::path::{Path, PathBuf};
 /// Seed of a classifier that starts anew; training has the same default.
 const SEED: u32 = 42;
 
-/// Mean and standard deviation of red, green and blue over ImageNet, of values in 0 to 1: torchvision's.
-const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+/// Images of noise on which an ONNX file and what is made of it must answer alike.
+const PROOF_IMAGES: u32 = 2;
 
-/// Over the training images of CIFAR-10.
-const CIFAR10: [[f32; 3]; 2] = [[0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]];
+/// Stream of that noise, apart from those of weights and orders.
+const NOISE: u32 = 4;
 
 /// Most bytes of names: a hundred for each of ten thousand classes.
 const LARGEST_NAMES: u64 = 1_000_000;
@@ -32,7 +38,8 @@ const LARGEST_NAMES: u64 = 1_000_000;
 /// Options of `plusx import`.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
-    /// Weights: safetensors, what torch.save wrote (.pth, .pt, .th), or Gluon's .params; told by content
+    /// Weights: safetensors, what torch.save wrote (.pth, .pt, .th), Gluon's .params, or an ONNX file of a residual network
+    /// from PyTorch; told by content
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Network from the zoo that the weights are for; see `plusx models`
@@ -44,19 +51,16 @@ pub(crate) struct ImportArguments {
     /// Classes to tell apart; another number than the file has starts the classifier anew [default: the file's]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     num_classes: Option<usize>,
-    /// Text file with the name of a class on each line, in the order of the outputs [default: their numbers]
+    /// Text file with the name of a class on each line, in the order of the outputs [default: as the file says, else their
+    /// numbers]
     #[arg(long, value_name = "FILE")]
     class_names: Option<PathBuf>,
-    /// Shape of one image; one channel for weights of colour pictures sums their first filters [default: the network's
-    /// own]
+    /// Shape of one image; one channel for weights of colour pictures sums their first filters [default: as the file says,
+    /// else the network's own]
     #[arg(long, value_name = "CxHxW")]
     input: Option<ImageShape>,
-    /// Subtracted from values in 0 to 1, per channel [default: what the network was trained with, as far as known]
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
-    mean: Option<Vec<f32>>,
-    /// Divides what is left, per channel [default: likewise]
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
-    std: Option<Vec<f32>>,
+    #[command(flatten)]
+    preprocess: PreprocessArguments,
 }
 
 /// What was written, as one JSON object.
@@ -69,24 +73,27 @@ struct Written<'a> {
 }
 
 /// Runs the command.
-pub(crate) fn run(arguments: &ImportArguments) -> Result<u8> {
+pub(crate) fn run(arguments: &ImportArguments, environment: &Environment) -> Result<u8> {
     let spec = zoo::find(&arguments.model)?;
-    let weights = foreign::read(&arguments.file)?;
-    let classes = arguments.classes(weights.classes().unwrap_or(spec.classes))?;
-    let graph = crate::plan::graph(&arguments.model, arguments.input, Some(classes.len()))?;
-    let input = graph.input_shape();
+    let weights = foreign::read_for(&arguments.file, spec)?;
+    let own = weights.meta.as_ref();
+    let found = weights.classes().unwrap_or(spec.classes);
+    let classes = arguments.classes(found, own.map(|own| &own.classes[..]))?;
+    let said = weights.preprocess.as_ref();
+    let input = arguments.input.or(said.map(|said| said.input)).unwrap_or(spec.input);
+    let graph = crate::plan::graph(&arguments.model, Some(input), Some(classes.len()))?;
     let asked = arguments.num_classes.is_some() || arguments.class_names.is_some();
     let allow = Allow { other_classes: asked, grey: input.c == 1 };
     let adopted = weights.adopt(&graph, initialize(&graph, Init::Xavier, SEED), allow)?;
     note(&format!("{}: {}", arguments.file.display(), adopted.report));
-    let preprocess = arguments.preprocess(spec, input)?;
-    let Preprocess { mean, std, .. } = &preprocess;
-    let (w, h) = (input.w, input.h);
-    note(&format!(
-        "pictures: both sides resized to {w}x{h}, nothing cut off; mean {mean:?}, standard deviation {std:?}"
-    ));
+    let known = said.cloned().unwrap_or_else(|| spec.preset.record(input));
+    let preprocess = arguments.preprocess.record(&known, input)?;
+    note(&format!("pictures: {preprocess}"));
     let (architecture, count) = (spec.name.to_owned(), classes.len());
     let meta = ModelFile { architecture, classes, preprocess, metrics: Default::default(), training: None };
+    if weights.kind == Kind::Onnx {
+        prove(arguments, environment, &weights)?;
+    }
     let contents = Contents { params: &adopted.params, velocity: None, batches: 0, meta: &meta };
     safetensors::write(&arguments.output, &contents)?;
     let output = arguments.output.display().to_string();
@@ -95,11 +102,39 @@ pub(crate) fn run(arguments: &ImportArguments) -> Result<u8> {
     Ok(exit::DONE)
 }
 
+/// Runs the network of an ONNX file and that of the zoo, on the file's images and classes, and compares their answers.
+fn prove(arguments: &ImportArguments, environment: &Environment, weights: &Weights) -> Result<()> {
+    let onnx::Imported { graph, params, .. } = onnx::read(&arguments.file)?;
+    let (input, classes) = (graph.input_shape(), graph.output_shape().c);
+    let ours = crate::plan::graph(&arguments.model, Some(input), Some(classes))?;
+    let own = weights.adopt(&ours, Params::zeros(&ours), Allow::default())?.params;
+    let options = EngineOptions { threads: environment.threads(None), ..EngineOptions::default() };
+    fitting_batch(&mut Engine::new(graph.clone(), options)?, &arguments.file)?;
+    let data: Vec<f32> = (0..PROOF_IMAGES).flat_map(|index| noise_for(index, input)).collect();
+    let images = Images { data: &data, n: PROOF_IMAGES as usize };
+    let networks = [(&graph, &params, images), (&ours, &own, images)];
+    let worst = onnx::agree(&arguments.output, networks, &mut |graph| Engine::new(graph.clone(), options))?;
+    note(&format!(
+        "answers of the file's network and of {} on {PROOF_IMAGES} images of noise differ by at most {worst:.1e} of the \
+         largest logit",
+        arguments.model
+    ));
+    Ok(())
+}
+
+/// An image of noise from -2 to 2, as normalised pictures are.
+fn noise_for(index: u32, input: ImageShape) -> impl Iterator<Item = f32> {
+    let random = Philox::new(0, NOISE);
+    (0..input.len() as u32).map(move |at| (random.block([index, at, 0, 0])[0] >> 16) as f32 / 16_384.0 - 2.0)
+}
+
 impl ImportArguments {
-    /// Names of the classes; `found` is how many the file has.
-    fn classes(&self, found: usize) -> Result<Vec<String>> {
+    /// Names of the classes; `found` is how many the file has, `own` what it calls them.
+    fn classes(&self, found: usize, own: Option<&[String]>) -> Result<Vec<String>> {
         let Some(path) = &self.class_names else {
-            return Ok((0..self.num_classes.unwrap_or(found)).map(|index| index.to_string()).collect());
+            let count = self.num_classes.unwrap_or(found);
+            let own = own.filter(|names| names.len() == count);
+            return Ok(own.map_or_else(|| (0..count).map(|index| index.to_string()).collect(), <[_]>::to_vec));
         };
         let names = lines(path)?;
         match self.num_classes.filter(|count| *count != names.len()) {
@@ -112,26 +147,6 @@ impl ImportArguments {
             }
         }
     }
-
-    fn preprocess(&self, spec: &Spec, input: ImageShape) -> Result<Preprocess> {
-        let [mean, std] = statistics(spec, input.c);
-        let mut preprocess = Preprocess::chapter(input);
-        preprocess.mean = self.mean.clone().unwrap_or(mean);
-        preprocess.std = self.std.clone().unwrap_or(std);
-        preprocess.check().context("--input, --mean and --std")?;
-        Ok(preprocess)
-    }
-}
-
-/// Mean and standard deviation of the pictures that published weights of this network were trained with. Grey pictures
-/// have those of green, the largest part of what eyes call bright.
-fn statistics(spec: &Spec, channels: usize) -> [Vec<f32>; 2] {
-    let of_colours = match (spec.names, spec.input.h) {
-        (Naming::D2l, _) => return [vec![0.0; channels], vec![1.0; channels]],
-        (_, 32) => CIFAR10,
-        _ => IMAGENET,
-    };
-    of_colours.map(|of| if channels == 3 { of.to_vec() } else { vec![of[1]; channels] })
 }
 
 /// The lines of a small text file.

@@ -19,6 +19,7 @@ mod models;
 mod pictures;
 mod plan;
 mod predict;
+mod preprocess;
 mod profile;
 mod recipe;
 mod screen;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&options, &environment),
         Command::Eval(options) => eval::run(&options, &environment),
         Command::Predict(options) => predict::run(&options, &environment),
-        Command::Import(options) => import::run(&options),
+        Command::Import(options) => import::run(&options, &environment),
         Command::Export(options) => export::run(&options, &environment),
         Command::Summary(options) => summary::run(&options),
         Command::Models(options) => models::run(&options),

@@ -28,6 +28,8 @@ struct Row {
     classes: usize,
     /// Whose names the parameters have: those of torchvision and timm fit their weight files.
     names: &'static str,
+    /// How pictures are prepared for published weights, unless a file says otherwise: what `plusx import` takes.
+    preprocess: &'static str,
 }
 
 /// Runs the command.
@@ -47,6 +49,7 @@ fn rows() -> Result<Vec<Row>> {
             input: spec.input.to_string(),
             classes: spec.classes,
             names: spec.names.name(),
+            preprocess: spec.preset.as_str(),
         })
     };
     SPECS.iter().map(row).collect()
@@ -54,15 +57,16 @@ fn rows() -> Result<Vec<Row>> {
 
 fn table(rows: &[Row]) -> String {
     let name = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    let line = |cells: [&str; 6]| {
-        let [model, params, macs, input, classes, names] = cells;
-        format!("{model:name$}  {params:>11}  {macs:>14}  {input:>9}  {classes:>7}  {names}")
+    let line = |cells: [&str; 7]| {
+        let [model, params, macs, input, classes, names, preprocess] = cells;
+        format!("{model:name$}  {params:>11}  {macs:>14}  {input:>9}  {classes:>7}  {names:12}  {preprocess}")
     };
-    let mut text = line(["model", "parameters", "MACs", "input", "classes", "weight names"]);
+    let mut text = line(["model", "parameters", "MACs", "input", "classes", "weight names", "preprocess"]);
     for row in rows {
         let (params, macs) = (thousands(row.params), thousands(row.macs));
         text.push('\n');
-        text += &line([row.name, &params, &macs, &row.input, &row.classes.to_string(), row.names]);
+        let classes = row.classes.to_string();
+        text += &line([row.name, &params, &macs, &row.input, &classes, row.names, row.preprocess]);
     }
     text
 }

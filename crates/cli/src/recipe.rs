@@ -7,7 +7,9 @@ use crate::screen::note;
 use anyhow::Result;
 use clap::Args;
 use plusx_data::{DataError, Dataset, FindOptions};
-use plusx_train::{Overrides, Recipe, SaveEvery, TrainOptions};
+use plusx_model::preprocess::Preset;
+use plusx_model::shape::ImageShape;
+use plusx_train::{Overrides, Pictures, Recipe, SaveEvery, TrainOptions};
 use std::path::PathBuf;
 
 /// Options of every command that trains. Defaults shown are those of the recipe.
@@ -29,9 +31,16 @@ pub(crate) struct RecipeArguments {
     /// Address of a folder with the data set's files, for --download
     #[arg(long, value_name = "URL", requires = "download")]
     mirror: Option<String>,
-    /// Side of the square images are resized to, in pixels [default: 96]
+    /// Side of the square images are resized to, in pixels [default: 96; with --pretrained what the weights were made for]
     #[arg(long, value_name = "N")]
     resize: Option<usize>,
+    /// Shape of the network's input in place of that square; grey images fill several channels
+    #[arg(long, value_name = "CxHxW", conflicts_with = "resize")]
+    input: Option<ImageShape>,
+    /// How images are resized (the whole image, nothing is cut off) and normalised: d2l, cifar10, imagenet or timm [default:
+    /// d2l; with --pretrained as the weights were trained]
+    #[arg(long, value_name = "NAME")]
+    preprocess: Option<Preset>,
     /// Passes over the training images [default: 5]
     #[arg(long, value_name = "N")]
     epochs: Option<u32>,
@@ -98,6 +107,8 @@ impl RecipeArguments {
             data: self.data.clone(),
             data_dir: self.data_dir.clone(),
             resize: self.resize,
+            input: self.input,
+            preprocess: self.preprocess.map(Pictures::preset),
             epochs: self.epochs,
             batch_size: self.batch_size,
             lr: self.lr,

@@ -1,21 +1,27 @@
 //! `plusx train`: a new run, a resumed run, or only the plan of one.
 
 use crate::environment::Environment;
-use crate::exit;
+use crate::exit::{self, Absent};
 use crate::recipe::{RecipeArguments, find_data};
 use crate::screen::{note, result};
 use crate::watch::{Watcher, plan_text};
 use anyhow::Result;
 use clap::Args;
+use plusx_data::weights_path;
+use plusx_model::zoo;
 use plusx_train::{Outcome, Overrides, Stop, TrainOptions};
 use std::path::{Path, PathBuf};
 
 /// Options of `plusx train`. Defaults shown are those of the recipe.
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
-    /// Network from the zoo [default: resnet18-d2l]
+    /// Network from the zoo [default: resnet18-d2l; with --pretrained the one that the weights say they are of]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Start from trained weights: a weight file of plusx, anything that plusx import reads, or the name of a network whose
+    /// weights plusx weights get has fetched. A classifier for other classes starts anew
+    #[arg(long, value_name = "FILE|NAME")]
+    pretrained: Option<PathBuf>,
     #[command(flatten)]
     recipe: RecipeArguments,
     /// Folder that holds the runs [default: runs/train]
@@ -34,7 +40,11 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     if let Some(run) = &arguments.resume {
         return resume(arguments, environment, run.as_deref());
     }
-    let mut options = arguments.overrides(environment).resolve()?;
+    let given = arguments.overrides(environment);
+    let mut options = given.resolve()?;
+    if let Some(pretrained) = &arguments.pretrained {
+        start_from(pretrained, &given, &mut options, environment)?;
+    }
     let dataset = find_data(&arguments.recipe, environment, &mut options, false)?;
     if arguments.recipe.dry_run {
         let plan = plusx_train::plan(&options, &dataset)?;
@@ -48,6 +58,45 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     let outcome = plusx_train::run(&options, dataset, &stop, &mut watcher);
     watcher.close();
     finish(outcome?)
+}
+
+/// Finds the weights that a run starts from: a file, else what was fetched for a network of the zoo.
+fn start_from(
+    pretrained: &Path,
+    given: &Overrides,
+    options: &mut TrainOptions,
+    environment: &Environment,
+) -> Result<()> {
+    let name = pretrained.to_string_lossy();
+    if pretrained.exists() {
+        return Ok(options.start_from(&name, pretrained, given)?);
+    }
+    let Ok(spec) = zoo::find(&name) else {
+        return Err(Absent(format!(
+            "--pretrained {name}: there is no such file, and no network of that name"
+        ))
+        .into());
+    };
+    let fetched = environment.cache.as_ref().map(|cache| weights_path(cache, spec.name));
+    match fetched {
+        Some(file) if file.is_file() => {
+            if given.model.is_none() {
+                options.model = spec.name.into();
+            }
+            Ok(options.start_from(&name, &file, given)?)
+        }
+        _ => {
+            let place = fetched.map_or_else(
+                || "the cache folder, which is not set".into(),
+                |file| file.display().to_string(),
+            );
+            Err(Absent(format!(
+                "--pretrained {name}: there is no such file, and no weights of {name} at {place}: plusx weights get {name} \
+                 fetches them"
+            ))
+            .into())
+        }
+    }
 }
 
 fn resume(arguments: &TrainArguments, environment: &Environment, run: Option<&Path>) -> Result<u8> {
@@ -95,6 +144,7 @@ impl TrainArguments {
     fn overrides(&self, environment: &Environment) -> Overrides {
         Overrides {
             model: self.model.clone(),
+            pretrained: self.pretrained.as_ref().map(|name| name.to_string_lossy().into_owned()),
             output: self.output.clone(),
             exist_ok: self.exist_ok.then_some(true),
             ..self.recipe.overrides(environment)

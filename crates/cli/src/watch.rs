@@ -205,7 +205,14 @@ impl Observer for Watcher {
 
 /// The plan of a run for people, a few lines.
 pub(crate) fn plan_text(plan: &PlanReport) -> String {
-    format!(
+    let mut text = String::new();
+    if let Some(pretrained) = &plan.pretrained {
+        text += &format!("starting from {pretrained}\n");
+    }
+    if let Some(pictures) = &plan.pictures {
+        text += &format!("images: {pictures}\n");
+    }
+    text + &format!(
         "{model}: {parameters} parameters, {macs:.1} million multiply-adds an image of {input}\n\
          {data} from {source}: {train} training and {test} test images\n\
          {epochs} epochs of {steps} steps of {batch} images, {threads} threads, {isa}, {memory} of memory\n\

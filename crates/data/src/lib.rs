@@ -6,10 +6,12 @@
 //!
 //! ```
 //! use plusx_data::{BatchPlan, FindOptions, Loader, load};
+//! use plusx_model::{preprocess::Preprocess, shape::ImageShape};
 //! use std::sync::Arc;
 //!
 //! let set = load("fashion-mnist-mini", &FindOptions::default())?;
-//! let plan = BatchPlan { order: (0..300).collect(), batch_size: 256, first: 0, resize: [96, 96] };
+//! let preprocess = Preprocess::chapter(ImageShape::new(1, 96, 96));
+//! let plan = BatchPlan { order: (0..300).collect(), batch_size: 256, first: 0, preprocess };
 //! let mut loader = Loader::new(Arc::new(set.test), plan);
 //! let mut sizes = Vec::new();
 //! while let Some(batch) = loader.next() {
@@ -41,7 +43,7 @@ pub use error::DataError;
 pub use fingerprint::Fingerprint;
 pub use loader::{Batch, BatchPlan, Loader};
 pub use place::{FindOptions, cache_dir, locate};
-pub use plusx_pixels::resize;
+pub use plusx_pixels::{Preparer, resample, resize};
 pub use pretrained::{
     HUB, Pin, SOURCES, Source, WeightOptions, Weights, fetch_weights, source_of, weights_path,
 };

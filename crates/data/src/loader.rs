@@ -4,9 +4,9 @@
 //! work itself (an image resized from 28x28 to 96x96 takes some ten microseconds). Buffers go round: what the engine
 //! gives back with [`Loader::recycle`] is filled again, so an epoch allocates [`Loader::BATCHES`] batches in all.
 
-use crate::resize::Bilinear;
 use crate::{DataError, Split};
-use plusx_pixels::to_tensor;
+use plusx_model::preprocess::Preprocess;
+use plusx_pixels::Preparer;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 /// is 9 MB, so more would only cost memory.
 const AHEAD: usize = 2;
 
-/// Which samples, in which order and batches, at which size.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Which samples, in which order and batches, prepared how.
+#[derive(Clone, PartialEq, Debug)]
 pub struct BatchPlan {
     /// Indices into the split, one per sample of the epoch.
     pub order: Vec<u32>,
@@ -25,14 +25,14 @@ pub struct BatchPlan {
     pub batch_size: usize,
     /// First batch to make, counted from 0 (a resumed epoch starts here).
     pub first: usize,
-    /// Rows and columns to resize to.
-    pub resize: [usize; 2],
+    /// What is done to each image; grey ones may fill several channels.
+    pub preprocess: Preprocess,
 }
 
 /// One batch, ready for the engine.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Batch {
-    /// Values in [0, 1] (`value / 255` in f32, as Gluon's `ToTensor`), `[n][h][w][c]`.
+    /// Prepared values, `[n][h][w][c]`.
     pub images: Vec<f32>,
     /// Class indices.
     pub labels: Vec<u32>,
@@ -54,15 +54,18 @@ impl Loader {
     /// Batches in memory at a time, at most: those that wait, the one being made and the one in use.
     pub const BATCHES: usize = AHEAD + 2;
 
-    /// Starts the thread. A plan that makes no sense (batch size zero, an index past the end of the split, a side of
-    /// zero) is reported by the first [`Loader::next`].
+    /// Starts the thread. A plan that makes no sense (batch size zero, an index past the end of the split, images that
+    /// cannot be prepared) is reported by the first [`Loader::next`].
     pub fn new(split: Arc<Split>, plan: BatchPlan) -> Self {
         Self::spawn(move |out, used| {
-            if let Err(error) = check(&split, &plan) {
-                let _ = out.send(Err(error));
-                return;
-            }
-            let mut maker = Maker::new(&split, plan.resize);
+            let maker = check(&split, &plan).and_then(|()| Maker::new(&split, &plan.preprocess));
+            let mut maker = match maker {
+                Ok(maker) => maker,
+                Err(error) => {
+                    let _ = out.send(Err(error));
+                    return;
+                }
+            };
             for indices in plan.order.chunks(plan.batch_size).skip(plan.first) {
                 let batch = maker.fill(indices, used.try_recv().unwrap_or_default());
                 if out.send(Ok(batch)).is_err() {
@@ -97,8 +100,8 @@ impl Loader {
     /// The next batch; `None` after the last one, or after an error.
     ///
     /// # Errors
-    /// [`DataError::Plan`] for a plan that makes no sense, [`DataError::LoaderPanicked`] if the thread died,
-    /// [`DataError::Thread`] if the system gave none.
+    /// [`DataError::Plan`] for a plan that makes no sense, those of [`Preparer::new`], [`DataError::LoaderPanicked`] if
+    /// the thread died, [`DataError::Thread`] if the system gave none.
     #[allow(clippy::should_implement_trait)] // a `for` loop would borrow the loader and leave no way to recycle
     pub fn next(&mut self) -> Option<Result<Batch, DataError>> {
         let ready = self.ready.as_ref()?;
@@ -152,8 +155,8 @@ fn check(split: &Split, plan: &BatchPlan) -> Result<(), DataError> {
     if plan.batch_size == 0 {
         return bad("the batch size is 0".to_owned());
     }
-    if plan.resize.contains(&0) || split.shape.is_empty() {
-        return bad(format!("images of {} cannot become {}x{}", split.shape, plan.resize[0], plan.resize[1]));
+    if split.shape.is_empty() {
+        return bad(format!("images of {} cannot become {}", split.shape, plan.preprocess.input));
     }
     if split.images.len() != split.len() * split.shape.len() {
         let (bytes, n) = (split.images.len(), split.len());
@@ -168,19 +171,16 @@ fn check(split: &Split, plan: &BatchPlan) -> Result<(), DataError> {
 /// Turns samples of a split into batches.
 struct Maker<'a> {
     split: &'a Split,
-    /// `None` if the images have the size wanted.
-    resize: Option<Bilinear>,
-    resized: Vec<u8>,
-    /// `value / 255` for every byte.
-    scaled: [f32; 256],
+    preparer: Preparer,
+    /// Values of one prepared image.
+    values: usize,
 }
 
 impl<'a> Maker<'a> {
-    fn new(split: &'a Split, to: [usize; 2]) -> Self {
+    fn new(split: &'a Split, preprocess: &Preprocess) -> Result<Self, DataError> {
         let shape = split.shape;
-        let resize = (to != [shape.h, shape.w]).then(|| Bilinear::new([shape.h, shape.w, shape.c], to));
-        let resized = vec![0; resize.as_ref().map_or(0, Bilinear::dst_len)];
-        Self { split, resize, resized, scaled: to_tensor() }
+        let preparer = Preparer::new([shape.h, shape.w, shape.c], preprocess)?;
+        Ok(Self { split, preparer, values: preprocess.input.len() })
     }
 
     /// Fills the buffers of `batch` with the samples at `indices`, all of which exist.
@@ -191,16 +191,11 @@ impl<'a> Maker<'a> {
         let len = self.split.shape.len();
         for &index in indices {
             let index = index as usize;
-            let mut image = &self.split.images[index * len..][..len];
-            if let Some(resize) = &mut self.resize {
-                resize.run(image, &mut self.resized);
-                image = &self.resized;
-            }
             // exactly as much as the batch needs, where growth by doubling would take up to twice that
             if batch.images.is_empty() {
-                batch.images.reserve_exact(image.len() * indices.len());
+                batch.images.reserve_exact(self.values * indices.len());
             }
-            batch.images.extend(image.iter().map(|&value| self.scaled[usize::from(value)]));
+            self.preparer.append(&self.split.images[index * len..][..len], &mut batch.images);
             batch.labels.push(self.split.labels[index]);
         }
         batch
@@ -224,7 +219,11 @@ mod tests {
     }
 
     fn plan(order: Vec<u32>, batch_size: usize) -> BatchPlan {
-        BatchPlan { order, batch_size, first: 0, resize: [3, 5] }
+        BatchPlan { order, batch_size, first: 0, preprocess: chapter(3, 5) }
+    }
+
+    fn chapter(h: usize, w: usize) -> Preprocess {
+        Preprocess::chapter(ImageShape::new(1, h, w))
     }
 
     fn labels_of(mut loader: Loader) -> Vec<Vec<u32>> {
@@ -275,7 +274,8 @@ mod tests {
         assert_eq!(batch.images.len(), 2 * 15);
         assert!(batch.images[..15].iter().all(|&value| value == 199.0 / 255.0));
         assert!(batch.images[15..].iter().all(|&value| value == 7.0 / 255.0));
-        let mut same_size = Loader::new(split(9), BatchPlan { resize: [2, 2], ..plan(vec![8], 1) });
+        let mut same_size =
+            Loader::new(split(9), BatchPlan { preprocess: chapter(2, 2), ..plan(vec![8], 1) });
         assert_eq!(same_size.next().unwrap().unwrap().images, [8.0 / 255.0; 4]);
     }
 
@@ -293,11 +293,14 @@ mod tests {
 
     #[test]
     fn a_plan_without_sense_is_an_error_then_the_end() {
-        for bad in [plan(vec![0], 0), plan(vec![5], 1), BatchPlan { resize: [0, 1], ..plan(vec![0], 1) }] {
+        for bad in [plan(vec![0], 0), plan(vec![5], 1)] {
             let mut loader = Loader::new(split(5), bad);
             assert!(matches!(loader.next(), Some(Err(DataError::Plan { .. }))));
             assert!(loader.next().is_none());
         }
+        let mut flat = Loader::new(split(5), BatchPlan { preprocess: chapter(0, 1), ..plan(vec![0], 1) });
+        assert!(matches!(flat.next(), Some(Err(DataError::Preprocess(_)))));
+        assert!(flat.next().is_none());
         let short = Arc::new(Split { images: vec![0; 7], ..(*split(2)).clone() });
         assert!(matches!(Loader::new(short, plan(vec![0], 1)).next(), Some(Err(DataError::Plan { .. }))));
     }

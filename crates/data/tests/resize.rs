@@ -1,8 +1,8 @@
 //! The resize against what OpenCV computed (`tools/golden_resize.py`), pixel for pixel.
 
 use flate2::read::GzDecoder;
-use plusx_data::resize::bilinear_u8;
 use plusx_data::{FindOptions, load};
+use plusx_pixels::resize::bilinear_u8;
 use std::io::Read;
 
 fn golden(bytes: &[u8]) -> Vec<u8> {

@@ -86,6 +86,16 @@ pub enum FormatError {
         /// Why.
         reason: String,
     },
+    /// A file of another network than was asked for.
+    #[error("{}: its network is not {wanted}: {reason}", path.display())]
+    OtherNetwork {
+        /// The file.
+        path: PathBuf,
+        /// The network that was asked for.
+        wanted: &'static str,
+        /// What shows it.
+        reason: String,
+    },
     /// A network that timm does not have.
     #[error("timm has no network that computes what {architecture} does; it has: {}", known.join(", "))]
     NoTwin {
@@ -106,7 +116,7 @@ pub enum FormatError {
     },
     /// A file whose first bytes say nothing.
     #[error(
-        "{}: neither a safetensors file nor one that PyTorch (torch.save) or MXNet (save_parameters, export) wrote",
+        "{}: neither a safetensors or ONNX file nor one that PyTorch (torch.save) or MXNet (save_parameters, export) wrote",
         path.display()
     )]
     UnknownKind {

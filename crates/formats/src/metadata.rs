@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
-use plusx_model::preprocess::Preprocess;
+use plusx_model::preprocess::{Interpolation, Preprocess, Resize};
 use plusx_weights::{Entry, LAYOUT, WeightError};
 use serde_json::{Value, json};
 
@@ -31,21 +31,27 @@ impl ModelFile {
     /// The entry's text. Equal values give equal text.
     pub(crate) fn to_text(&self) -> String {
         let p = &self.preprocess;
+        let (input, sides) = ([p.input.c, p.input.h, p.input.w], [p.input.h, p.input.w]);
+        let first = (p.resize, p.interpolation) == (Resize::Both, Interpolation::BilinearOpencv);
         let shorts = |values: &[f32]| values.iter().copied().map(json::short).collect::<Vec<_>>();
         let mut entry = json!({
-            "layout": LAYOUT,
+            "layout": if first { 1 } else { LAYOUT },
             "version": env!("CARGO_PKG_VERSION"),
             "architecture": self.architecture,
             "classes": self.classes,
             "preprocess": {
-                "input": [p.input.c, p.input.h, p.input.w],
-                "resize": p.resize,
+                "input": input,
+                "resize": sides,
                 "interpolation": p.interpolation.as_str(),
                 "mean": shorts(&p.mean),
                 "std": shorts(&p.std),
             },
             "metrics": self.metrics,
         });
+        if let Resize::Shorter(side) = p.resize {
+            entry["preprocess"]["resize"] = json!(side);
+            entry["preprocess"]["crop"] = json!(sides);
+        }
         if let Some(training) = &self.training {
             entry["training"] = training.clone();
         }

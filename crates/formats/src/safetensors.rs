@@ -143,6 +143,11 @@ pub fn read(path: &Path) -> Result<Loaded, FormatError> {
     Loaded::new(plusx_weights::read(path)?)
 }
 
+/// What a file says about itself, if it is one of ours; nothing but its header is read.
+pub(crate) fn about(path: &Path) -> Result<Option<ModelFile>, FormatError> {
+    plusx_weights::about(path)?.map(|text| ModelFile::from_text(&text, path)).transpose()
+}
+
 /// Reads the bytes of a file; `path` is only for messages.
 ///
 /// # Errors

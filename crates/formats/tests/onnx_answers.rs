@@ -46,6 +46,10 @@ fn files_of_other_programs_answer_as_they_did() {
         "basic-dynamo",
         "grouped-script",
         "grouped-dynamo",
+        "padded-script",
+        "padded-dynamo",
+        "pooled-script",
+        "pooled-dynamo",
         "variants",
         "average",
     ] {

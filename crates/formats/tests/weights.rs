@@ -10,7 +10,7 @@ use plusx_model::containers::Sequential;
 use plusx_model::graph::{Graph, ParamId, ParamSpec};
 use plusx_model::layers::{BatchNorm, Conv2d, Dense};
 use plusx_model::params::Params;
-use plusx_model::preprocess::Preprocess;
+use plusx_model::preprocess::{Preprocess, Preset, Resize};
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use proptest::prelude::*;
@@ -97,6 +97,80 @@ fn equal_contents_give_equal_bytes_and_the_names_are_torchvisions() {
     let text = metadata["plusx"].as_str().unwrap();
     assert!(text.starts_with("{\"architecture\":\"tiny\",\"classes\":["), "{text}");
     assert!(text.contains("\"mean\":[0.3]"), "{text}");
+}
+
+/// A file whose entry has this preprocessing and this layout.
+fn decoded(layout: u64, preprocess: serde_json::Value) -> Result<Preprocess, FormatError> {
+    let entry = serde_json::json!({
+        "layout": layout, "architecture": "tiny", "classes": ["a"], "metrics": {}, "preprocess": preprocess,
+    });
+    let header = serde_json::json!({"__metadata__": {"plusx": entry.to_string()}}).to_string();
+    let file = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+    decode(&file, Path::new("x.safetensors")).map(|loaded| loaded.meta.preprocess)
+}
+
+#[test]
+fn files_from_before_crops_are_read_as_before() {
+    let old = serde_json::json!({
+        "input": [1, 5, 6], "resize": [5, 6], "interpolation": "bilinear-opencv", "mean": [0.25], "std": [0.5],
+    });
+    let expected =
+        Preprocess { mean: vec![0.25], std: vec![0.5], ..Preprocess::chapter(ImageShape::new(1, 5, 6)) };
+    assert_eq!(decoded(1, old).unwrap(), expected);
+    // and such a record is still written so, for programs that know no other
+    assert_eq!(
+        metadata(&expected),
+        (
+            1,
+            r#"{"input":[1,5,6],"interpolation":"bilinear-opencv","mean":[0.25],"resize":[5,6],"std":[0.5]}"#
+                .to_owned()
+        )
+    );
+}
+
+/// Layout and preprocessing of the entry that a file gets.
+fn metadata(preprocess: &Preprocess) -> (u64, String) {
+    let (params, meta) = (params(&graph(2), 0.0), ModelFile { preprocess: preprocess.clone(), ..meta() });
+    let bytes = encode(&Contents { params: &params, velocity: None, batches: 0, meta: &meta }).unwrap();
+    assert_eq!(decode(&bytes, Path::new("x")).unwrap().meta.preprocess, *preprocess);
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let text = header["__metadata__"]["plusx"].as_str().unwrap();
+    let entry: serde_json::Value = serde_json::from_str(text).unwrap();
+    (entry["layout"].as_u64().unwrap(), entry["preprocess"].to_string())
+}
+
+#[test]
+fn every_preset_comes_back() {
+    for preset in Preset::ALL {
+        let (layout, text) = metadata(&preset.record(ImageShape::new(3, 224, 192)));
+        assert_eq!(layout, if preset == Preset::D2l { 1 } else { 2 });
+        let cropped = text.contains("\"crop\":[224,192]") && text.contains("\"resize\":256");
+        assert_eq!(cropped, matches!(preset, Preset::Imagenet | Preset::Timm), "{text}");
+    }
+}
+
+#[test]
+fn crooked_preprocessing_is_refused() {
+    let good = serde_json::json!({
+        "input": [1, 5, 6], "resize": 7, "crop": [5, 6], "interpolation": "bicubic", "mean": [0.0], "std": [1.0],
+    });
+    assert_eq!(decoded(2, good.clone()).unwrap().resize, Resize::Shorter(7));
+    for (key, value, part) in [
+        ("crop", serde_json::json!([5, 5]), "`crop`"),
+        ("crop", serde_json::Value::Null, "`crop`"),
+        ("resize", serde_json::json!([7, 7]), "`resize`"),
+        ("resize", serde_json::json!(5), "6 pixels"),
+        ("resize", serde_json::json!(u64::MAX), "6 pixels"),
+        ("resize", serde_json::json!(-7), "`resize`"),
+        ("resize", serde_json::json!(7.5), "`resize`"),
+        ("interpolation", serde_json::json!("lanczos"), "lanczos"),
+    ] {
+        let mut crooked = good.clone();
+        crooked[key] = value;
+        let error = decoded(2, crooked).unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("x.safetensors"), "{key}: {error}");
+    }
 }
 
 #[test]

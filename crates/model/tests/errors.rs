@@ -6,7 +6,7 @@ use plusx_model::containers::{Residual, Sequential};
 use plusx_model::graph::{Graph, ParamId};
 use plusx_model::layers::{AvgPool2d, BatchNorm, Conv2d, Dense, MaxPool2d};
 use plusx_model::params::Params;
-use plusx_model::preprocess::Preprocess;
+use plusx_model::preprocess::{Preprocess, Resize};
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
@@ -152,7 +152,7 @@ fn values_of_the_wrong_length() {
 fn preprocessing_that_fits_no_image() {
     let good = Preprocess::chapter(ImageShape::new(3, 8, 9));
     good.check().unwrap();
-    assert!(Preprocess { resize: [8, 8], ..good.clone() }.check().is_err());
+    assert!(Preprocess { resize: Resize::Shorter(8), ..good.clone() }.check().is_err());
     assert!(Preprocess { mean: vec![0.0], ..good.clone() }.check().is_err());
     assert!(Preprocess { std: vec![1.0, 0.0, 1.0], ..good.clone() }.check().is_err());
     assert!(Preprocess { mean: vec![f32::NAN; 3], ..good.clone() }.check().is_err());

@@ -5,7 +5,10 @@
 
 mod error;
 mod prepare;
+mod preparer;
+pub mod resample;
 pub mod resize;
 
 pub use error::PixelError;
-pub use prepare::{Picture, prepare, to_tensor};
+pub use prepare::{Picture, prepare};
+pub use preparer::Preparer;

@@ -1,9 +1,8 @@
 //! A picture, and what becomes of it.
 
-use plusx_model::preprocess::{Interpolation, Preprocess};
+use plusx_model::preprocess::Preprocess;
 
-use crate::PixelError;
-use crate::resize::Bilinear;
+use crate::{PixelError, Preparer};
 
 /// A picture, upright, three 8-bit channels.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,8 +15,8 @@ pub struct Picture {
     pub h: usize,
 }
 
-/// Brings a picture to the input of a network, `[h][w][c]`: grey if the network takes one channel, resized as the
-/// training images were, divided by 255, minus the mean, divided by the standard deviation.
+/// Brings a picture to the input of a network, `[h][w][c]`: grey if the network takes one channel, then as the record
+/// says ([`Preparer`]).
 ///
 /// Grey is the luma of ITU-R BT.601 as Pillow rounds it: `(19595 R + 38470 G + 7471 B + 32768) / 65536`; a picture that
 /// is grey already keeps its values.
@@ -31,34 +30,16 @@ pub fn prepare(picture: &Picture, preprocess: &Preprocess) -> Result<Vec<f32>, P
     if rgb8.is_empty() || w.checked_mul(*h).and_then(|pixels| pixels.checked_mul(3)) != Some(rgb8.len()) {
         return Err(PixelError::Empty { w: *w, h: *h, bytes: rgb8.len() });
     }
-    let grey: Vec<u8>;
-    let src = match preprocess.input.c {
+    let mut values = Vec::with_capacity(preprocess.input.len());
+    match preprocess.input.c {
         1 => {
-            grey = rgb8.chunks_exact(3).map(|rgb| luma([rgb[0], rgb[1], rgb[2]])).collect();
-            &grey
+            let grey: Vec<u8> = rgb8.chunks_exact(3).map(|rgb| luma([rgb[0], rgb[1], rgb[2]])).collect();
+            Preparer::new([*h, *w, 1], preprocess)?.append(&grey, &mut values);
         }
-        3 => rgb8,
+        3 => Preparer::new([*h, *w, 3], preprocess)?.append(rgb8, &mut values),
         channels => return Err(PixelError::Channels { channels }),
-    };
-    let channels = preprocess.input.c;
-    let mut resize = match preprocess.interpolation {
-        Interpolation::BilinearOpencv => Bilinear::new([*h, *w, channels], preprocess.resize),
-        other => return Err(PixelError::Interpolation { name: other.to_string() }),
-    };
-    let mut dst = vec![0; resize.dst_len()];
-    resize.run(src, &mut dst);
-
-    let scaled = to_tensor();
-    let values = dst.iter().enumerate().map(|(i, &value)| {
-        let channel = i % channels;
-        (scaled[usize::from(value)] - preprocess.mean[channel]) / preprocess.std[channel]
-    });
-    Ok(values.collect())
-}
-
-/// Gluon's `ToTensor`: every byte divided by 255 in f32.
-pub fn to_tensor() -> [f32; 256] {
-    std::array::from_fn(|value| value as f32 / 255.0)
+    }
+    Ok(values)
 }
 
 fn luma([r, g, b]: [u8; 3]) -> u8 {

@@ -24,6 +24,40 @@ struct Tap {
     weight: [i32; 2],
 }
 
+/// A resize, and which part of its result is wanted: what is cut off is not computed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Cut {
+    /// Rows, columns and channels of the image.
+    pub from: [usize; 3],
+    /// Rows and columns of the resized image.
+    pub to: [usize; 2],
+    /// First row and column wanted of it.
+    pub at: [usize; 2],
+    /// How many rows and columns are wanted.
+    pub size: [usize; 2],
+}
+
+impl Cut {
+    /// All of the resized image.
+    pub fn whole(from: [usize; 3], to: [usize; 2]) -> Self {
+        Self { from, to, at: [0, 0], size: to }
+    }
+
+    /// Bytes of the part that is wanted.
+    pub fn dst_len(&self) -> usize {
+        self.size[0] * self.size[1] * self.from[2]
+    }
+
+    /// # Panics
+    /// If a side is zero or the part is not inside.
+    pub(crate) fn check(&self) {
+        let Self { from: [h, w, _], to, at, size } = *self;
+        assert!(h > 0 && w > 0 && !to.contains(&0), "an image without pixels cannot be resized");
+        let inside = (0..2).all(|axis| at[axis].checked_add(size[axis]).is_some_and(|end| end <= to[axis]));
+        assert!(inside, "{size:?} from {at:?} on are not inside {to:?}");
+    }
+}
+
 /// A resize between two fixed shapes, set up once and used for many images.
 #[derive(Clone, Debug)]
 pub struct Bilinear {
@@ -38,20 +72,21 @@ pub struct Bilinear {
 }
 
 impl Bilinear {
-    /// A resize from `[h, w, c]` to `[rows, columns]`, channels kept.
+    /// A resize of which `cut` is wanted, channels kept.
     ///
     /// # Panics
-    /// If a side is zero.
-    pub fn new([h, w, c]: [usize; 3], [rows, columns]: [usize; 2]) -> Self {
-        assert!(h > 0 && w > 0 && rows > 0 && columns > 0, "an image without pixels cannot be resized");
+    /// If a side is zero or the part that is wanted is not inside the resized image.
+    pub fn new(cut: Cut) -> Self {
+        cut.check();
+        let Cut { from: [h, w, c], to: [rows, columns], at: [top, left], size: [height, width] } = cut;
         Self {
             src_row: w * c,
             src_len: h * w * c,
-            dst_len: rows * columns * c,
+            dst_len: cut.dst_len(),
             channels: c,
-            columns: (0..columns).map(|d| column(d, w, columns)).collect(),
-            rows: (0..rows).map(|d| row(d, h, rows)).collect(),
-            slots: [vec![0; columns * c], vec![0; columns * c]],
+            columns: (left..left + width).map(|d| column(d, w, columns)).collect(),
+            rows: (top..top + height).map(|d| row(d, h, rows)).collect(),
+            slots: [vec![0; width * c], vec![0; width * c]],
         }
     }
 
@@ -60,7 +95,7 @@ impl Bilinear {
         self.dst_len
     }
 
-    /// Resizes one image `[h][w][c]` into `dst`, `[rows][columns][c]`.
+    /// Resizes one image `[h][w][c]` into `dst`, `[rows][columns][c]` of the part that is wanted.
     ///
     /// # Panics
     /// If a length does not fit the shapes given to [`Bilinear::new`].
@@ -94,7 +129,7 @@ impl Bilinear {
 /// # Panics
 /// If `src` is not `h * w * c` long or a side is zero.
 pub fn bilinear_u8(src: &[u8], from: [usize; 3], to: [usize; 2]) -> Vec<u8> {
-    let mut resize = Bilinear::new(from, to);
+    let mut resize = Bilinear::new(Cut::whole(from, to));
     let mut dst = vec![0; resize.dst_len()];
     resize.run(src, &mut dst);
     dst
@@ -159,6 +194,17 @@ mod tests {
         let src = [10, 20, 0, 255, 31, 40, 255, 0];
         // (10 + 20 + 31 + 40 + 2) / 4 and (510 + 2) / 4
         assert_eq!(bilinear_u8(&src, [2, 4, 1], [1, 2]), [25, 128]);
+    }
+
+    #[test]
+    fn a_part_is_cut_out_of_the_whole() {
+        let src: Vec<u8> = (0..9 * 7 * 3).map(|i| (i * 37 % 256) as u8).collect();
+        let whole = bilinear_u8(&src, [9, 7, 3], [20, 5]);
+        let cut = Cut { from: [9, 7, 3], to: [20, 5], at: [6, 1], size: [9, 3] };
+        let mut part = vec![0; cut.dst_len()];
+        Bilinear::new(cut).run(&src, &mut part);
+        let expected: Vec<u8> = (6..15).flat_map(|y| whole[(y * 5 + 1) * 3..][..9].to_vec()).collect();
+        assert_eq!(part, expected);
     }
 
     #[test]

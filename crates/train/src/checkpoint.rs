@@ -35,6 +35,19 @@ pub(crate) enum Refusal {
     Format(FormatError),
 }
 
+impl From<Refusal> for TrainError {
+    /// Before the first step: nothing diverged, so a number that is none came from elsewhere.
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Format(error) => TrainError::Format(error),
+            Refusal::NotFinite => {
+                let reason = "a parameter to start from is not a finite number".to_owned();
+                TrainError::Format(FormatError::Encode { reason })
+            }
+        }
+    }
+}
+
 impl From<FormatError> for Refusal {
     fn from(error: FormatError) -> Self {
         Refusal::Format(error)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use plusx_data::{BatchPlan, Dataset, Loader, Split};
 use plusx_engine::{Engine, Mode};
 use plusx_model::executor::{Executor, Images};
+use plusx_model::preprocess::Preprocess;
 use plusx_weights::MOST_BYTES;
 use serde::Serialize;
 
@@ -28,7 +29,8 @@ pub struct EvalReport {
     pub n: u64,
 }
 
-/// Evaluates a weight file on the test images of `dataset`, running statistics in place of the batch's.
+/// Evaluates a weight file on the test images of `dataset`, prepared as the file says, running statistics in place of the
+/// batch's.
 ///
 /// # Errors
 /// Those of [`load_model`], [`TrainError::Unfit`] if the images or classes are not the network's, and
@@ -37,7 +39,8 @@ pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<Ev
     let model = load_model(weights)?;
     let preprocess = &model.meta.preprocess;
     let unfit = |reason: String| TrainError::Unfit { data: dataset.name.clone(), reason };
-    if dataset.test.shape.c != preprocess.input.c {
+    // grey images fill the channels of a network for colours
+    if dataset.test.shape.c != preprocess.input.c && dataset.test.shape.c != 1 {
         return Err(unfit(format!(
             "images of {} channels, but {} takes {}",
             dataset.test.shape.c,
@@ -53,17 +56,10 @@ pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<Ev
             model.meta.classes.len()
         )));
     }
-    // the loader divides by 255 and nothing else
-    if preprocess.mean.iter().any(|mean| *mean != 0.0) || preprocess.std.iter().any(|std| *std != 1.0) {
-        return Err(unfit(format!(
-            "{} wants its input normalised, which this data set is not",
-            weights.display()
-        )));
-    }
     check_split(&dataset.name, "test", &dataset.test, dataset.classes.len())?;
     let mut executor = machine.engine(&model)?;
     let batch_size = fitting_batch(&mut executor, weights)?;
-    let pass = Pass { split: Arc::new(dataset.test), resize: preprocess.resize, batch_size };
+    let pass = Pass { split: Arc::new(dataset.test), preprocess: preprocess.clone(), batch_size };
     match pass.over(&mut executor, &mut |_| true)? {
         Some(report) => Ok(report),
         None => unreachable!("the pass was never told to stop"),
@@ -117,7 +113,7 @@ pub(crate) fn check_split(data: &str, which: &str, split: &Split, classes: usize
 /// One pass over a split, in file order.
 pub(crate) struct Pass {
     pub(crate) split: Arc<Split>,
-    pub(crate) resize: [usize; 2],
+    pub(crate) preprocess: Preprocess,
     pub(crate) batch_size: usize,
 }
 
@@ -131,7 +127,8 @@ impl Pass {
     ) -> Result<Option<EvalReport>, TrainError> {
         let output = executor.graph().output();
         let order = (0..self.split.len() as u32).collect();
-        let plan = BatchPlan { order, batch_size: self.batch_size, first: 0, resize: self.resize };
+        let (batch_size, preprocess) = (self.batch_size, self.preprocess.clone());
+        let plan = BatchPlan { order, batch_size, first: 0, preprocess };
         let mut loader = Loader::new(Arc::clone(&self.split), plan);
         let mut tally = Tally::default();
         while let Some(batch) = loader.next() {

@@ -87,6 +87,13 @@ pub struct PlanReport {
     pub parameters: u64,
     /// Multiply-adds of one forward pass of one image.
     pub macs: u64,
+    /// What was done to the weights the run starts from, in sentences; none if they are drawn by the seed or the run goes
+    /// on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<String>,
+    /// What is done to the images, in words, if it is not the chapter's way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<String>,
     /// Name of the data set.
     pub data: String,
     /// Where it was read from.

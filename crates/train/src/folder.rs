@@ -28,7 +28,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder of a new run and writes its name into the options.
+    /// Makes the folder of a new run and writes its name into the options. It can be resumed once
+    /// [`Folder::write_options`] was called.
     pub(crate) fn create(options: &mut TrainOptions) -> Result<Self, TrainError> {
         let (path, fresh) = make(&options.output, options.name.as_deref(), options.exist_ok)?;
         options.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -38,7 +39,6 @@ impl Folder {
         }
         let weights = folder.path.join("weights");
         fs::create_dir_all(&weights).map_err(|error| TrainError::io("cannot make", &weights, error))?;
-        folder.write_options(options)?;
         Ok(folder)
     }
 
@@ -59,6 +59,8 @@ impl Folder {
     /// Removes what an earlier run left here, so that the folder never mixes two runs.
     fn clear(&self) -> Result<(), TrainError> {
         let files = [
+            // the first to go and the last to come back: without it nothing here counts as a run
+            self.file("args.yaml"),
             self.last(),
             self.best(),
             self.results(),
@@ -255,33 +257,39 @@ mod tests {
         TrainOptions { output: output.into(), name: name.map(Into::into), ..TrainOptions::default() }
     }
 
+    fn create(options: &mut TrainOptions) -> Result<Folder, TrainError> {
+        let folder = Folder::create(options)?;
+        folder.write_options(options)?;
+        Ok(folder)
+    }
+
     #[test]
     fn unnamed_runs_count_up_and_named_ones_are_guarded() {
         let output = tempfile::tempdir().unwrap();
         let names: Vec<_> = (0..3)
             .map(|_| {
                 let mut options = options(output.path(), None);
-                Folder::create(&mut options).unwrap();
+                create(&mut options).unwrap();
                 options.name.unwrap()
             })
             .collect();
         assert_eq!(names, ["exp", "exp2", "exp3"]);
 
-        Folder::create(&mut options(output.path(), Some("mine"))).unwrap();
-        let error = Folder::create(&mut options(output.path(), Some("mine"))).unwrap_err();
+        create(&mut options(output.path(), Some("mine"))).unwrap();
+        let error = create(&mut options(output.path(), Some("mine"))).unwrap_err();
         assert!(matches!(error, TrainError::Exists { .. }), "{error}");
         let stale = output.path().join("mine/results.csv");
         fs::write(&stale, "old").unwrap();
         let mut again = options(output.path(), Some("mine"));
         again.exist_ok = true;
-        Folder::create(&mut again).unwrap();
+        create(&mut again).unwrap();
         assert!(!stale.exists());
     }
 
     #[test]
     fn a_second_writer_is_kept_out() {
         let output = tempfile::tempdir().unwrap();
-        let first = Folder::create(&mut options(output.path(), Some("a"))).unwrap();
+        let first = create(&mut options(output.path(), Some("a"))).unwrap();
         let second = SavedRun::open(Some(first.path()), output.path(), &Overrides::default());
         assert!(matches!(second, Err(TrainError::Locked { .. })));
         let path = first.path().to_owned();
@@ -306,7 +314,7 @@ mod tests {
         let none = Overrides::default();
         assert!(matches!(open(None, &none), Err(TrainError::NoRun { .. })));
         for name in ["b", "a"] {
-            Folder::create(&mut options(output.path(), Some(name))).unwrap();
+            create(&mut options(output.path(), Some(name))).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         assert!(open(None, &none).unwrap().path().ends_with("a"));

@@ -6,6 +6,7 @@
 //! [`Observer`] hears what happens.
 #![forbid(unsafe_code)]
 
+mod by_name;
 mod checkpoint;
 mod clock;
 mod compare;
@@ -20,6 +21,7 @@ mod load;
 mod options;
 mod outlook;
 mod points;
+mod pretrained;
 mod results;
 mod session;
 mod start;
@@ -39,5 +41,6 @@ pub use event::{
 pub use folder::SavedRun;
 pub use load::{LoadedModel, Machine, load_model};
 pub use options::{Overrides, Recipe, SaveEvery, TrainOptions};
+pub use pretrained::{Pictures, Pretrained};
 pub use start::{open, plan, resume, resume_on, run, run_on};
 pub use stop::{Signal, Stop};

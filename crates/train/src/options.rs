@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plusx_engine::Level;
+use plusx_model::preprocess::Preprocess;
+use plusx_model::shape::ImageShape;
 use serde::{Deserialize, Serialize};
 
+use crate::by_name;
 use crate::error::TrainError;
+use crate::pretrained::{Pictures, Pretrained};
 
 /// A named set of defaults and habits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -110,6 +114,15 @@ pub struct TrainOptions {
     pub data_dir: Option<PathBuf>,
     /// Side of the square the images are resized to, in pixels; default 96.
     pub resize: usize,
+    /// Shape of the network's input in place of that square; grey images may fill several channels. Default none.
+    #[serde(default, with = "by_name::shape")]
+    pub input: Option<ImageShape>,
+    /// How images are resized and normalised; default as the chapter does: OpenCV's bilinear, values from 0 to 1.
+    #[serde(default)]
+    pub preprocess: Option<Pictures>,
+    /// What the parameters start from; default numbers drawn by the seed.
+    #[serde(default)]
+    pub pretrained: Option<Pretrained>,
     /// Passes over the training images; default 5.
     pub epochs: u32,
     /// Images per step; default 256. The last batch of an epoch keeps what is left over.
@@ -127,7 +140,7 @@ pub struct TrainOptions {
     /// Worker threads; default as many as the machine grants. No effect on the result.
     pub threads: Option<usize>,
     /// Instruction-set level; default the best there is.
-    #[serde(with = "level_by_name")]
+    #[serde(with = "by_name::level")]
     pub isa: Option<Level>,
     /// Direct convolutions only, no Winograd algorithms; default false.
     #[serde(default)]
@@ -161,6 +174,9 @@ impl Default for TrainOptions {
             data: "fashion-mnist".into(),
             data_dir: None,
             resize: 96,
+            input: None,
+            preprocess: None,
+            pretrained: None,
             epochs: 5,
             batch_size: 256,
             lr: 0.05,
@@ -184,6 +200,16 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// What the network takes, of images of `channels`.
+    pub fn input_shape(&self, channels: usize) -> ImageShape {
+        self.input.unwrap_or(ImageShape::new(channels, self.resize, self.resize))
+    }
+
+    /// How images become an input of this shape.
+    pub fn record(&self, input: ImageShape) -> Preprocess {
+        self.preprocess.as_ref().map_or_else(|| Preprocess::chapter(input), |pictures| pictures.record(input))
+    }
+
     /// Refuses values that make no sense, naming the option.
     pub fn check(&self) -> Result<(), TrainError> {
         let fail = |option: &'static str, value: &dyn std::fmt::Display, wanted: &'static str| {
@@ -194,6 +220,11 @@ impl TrainOptions {
             o if o.epochs == 0 => fail("epochs", &o.epochs, "at least 1"),
             o if o.batch_size == 0 => fail("batch-size", &o.batch_size, "at least 1"),
             o if !(1..=4096).contains(&o.resize) => fail("resize", &o.resize, "between 1 and 4096 pixels"),
+            TrainOptions { input: Some(input), .. }
+                if [input.h, input.w].iter().any(|side| !(1..=4096).contains(side)) =>
+            {
+                fail("input", input, "between 1 and 4096 rows and columns")
+            }
             o if !finite(o.lr) => fail("lr", &o.lr, "a finite number, not negative"),
             o if !finite(o.momentum) || o.momentum >= 1.0 => {
                 fail("momentum", &o.momentum, "at least 0 and below 1")
@@ -239,6 +270,10 @@ pub struct Overrides {
     pub data: Option<String>,
     pub data_dir: Option<PathBuf>,
     pub resize: Option<usize>,
+    pub input: Option<ImageShape>,
+    pub preprocess: Option<Pictures>,
+    /// As the user called it. For a new run [`TrainOptions::start_from`] makes something of it.
+    pub pretrained: Option<String>,
     pub epochs: Option<u32>,
     pub batch_size: Option<usize>,
     pub lr: Option<f32>,
@@ -282,6 +317,17 @@ macro_rules! same {
     };
 }
 
+/// Refuses what is given and differs from what is saved.
+fn kept<T: PartialEq + std::fmt::Display>(
+    option: &str,
+    given: &Option<T>,
+    saved: &Option<T>,
+) -> Result<(), TrainError> {
+    let Some(value) = given.as_ref().filter(|_| given != saved) else { return Ok(()) };
+    let saved = saved.as_ref().map_or_else(|| "none".into(), T::to_string);
+    Err(TrainError::ResumeChanged { option: option.into(), saved, given: value.to_string() })
+}
+
 /// An option's value as its user writes it, and as `args.yaml` does.
 fn shown<T: Serialize>(value: &T) -> String {
     match yaml_serde::to_string(value).unwrap_or_default().trim_end() {
@@ -303,7 +349,7 @@ impl Overrides {
             self, options, recipe, model, data, data_dir, resize, epochs, batch_size, lr, momentum, nesterov
         );
         lay!(self, options, weight_decay, seed, threads, isa, exact, output, name, exist_ok, save_every);
-        lay!(self, options, max_steps, train_limit, measure_every, measure_limit);
+        lay!(self, options, max_steps, train_limit, measure_every, measure_limit, input, preprocess);
         options.check()?;
         Ok(options)
     }
@@ -315,6 +361,10 @@ impl Overrides {
     pub fn resume(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
         same!(self, saved, recipe, model, data, resize, batch_size, lr, momentum, nesterov, weight_decay);
         same!(self, saved, seed, exact, train_limit, measure_every, measure_limit);
+        let start = saved.pretrained.as_ref().map(|pretrained| pretrained.name.clone());
+        kept("input", &self.input, &saved.input)?;
+        kept("preprocess", &self.preprocess, &saved.preprocess)?;
+        kept("pretrained", &self.pretrained, &start)?;
         let mut options = saved.clone();
         if self.epochs.is_some() {
             options.max_steps = None;
@@ -328,24 +378,6 @@ impl Overrides {
     pub(crate) fn keep(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
         same!(self, saved, epochs, max_steps);
         Overrides { epochs: None, max_steps: None, ..self.clone() }.resume(saved)
-    }
-}
-
-/// `isa` in `args.yaml`: a name, or `auto`.
-mod level_by_name {
-    use plusx_engine::Level;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(level: &Option<Level>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(level.map_or("auto", Level::name))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Level>, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        match Level::ALL.into_iter().find(|level| level.name() == name) {
-            None if name != "auto" => Err(D::Error::custom(format!("no instruction-set level `{name}`"))),
-            level => Ok(level),
-        }
     }
 }
 
@@ -379,6 +411,13 @@ mod tests {
             name: Some("a: b".into()),
             threads: Some(3),
             lr: 0.1,
+            input: Some(ImageShape::new(3, 32, 28)),
+            preprocess: Some(Pictures::preset(plusx_model::preprocess::Preset::Timm)),
+            pretrained: Some(Pretrained {
+                name: "net.pth".into(),
+                sha256: "ab".into(),
+                ..Pretrained::default()
+            }),
             ..TrainOptions::default()
         };
         let text = yaml_serde::to_string(&options).unwrap();

@@ -2,6 +2,7 @@
 
 use plusx_data::{Dataset, Loader};
 use plusx_engine::{Engine, Mode};
+use plusx_formats::foreign::Adopted;
 use plusx_model::executor::Executor;
 use plusx_model::summary::Summary;
 
@@ -17,11 +18,12 @@ pub(crate) fn machine(options: &TrainOptions) -> Machine {
     Machine { threads: options.threads, isa: options.isa, exact: options.exact }
 }
 
-/// The plan of a run on `engine`.
+/// The plan of a run on `engine`, which begins with `adopted` if it starts from a file.
 pub(crate) fn report(
     options: &TrainOptions,
     dataset: &Dataset,
     engine: &mut Engine,
+    adopted: Option<&Adopted>,
 ) -> Result<PlanReport, TrainError> {
     let summary = Summary::new(&options.model, engine.graph());
     let samples = samples(&dataset.train, options).len();
@@ -41,6 +43,10 @@ pub(crate) fn report(
         input: summary.input.to_string(),
         parameters: summary.total_params,
         macs: summary.total_macs,
+        pretrained: adopted
+            .zip(options.pretrained.as_ref())
+            .map(|(adopted, from)| format!("{} (SHA-256 {}): {}", from.name, from.sha256, adopted.report)),
+        pictures: options.preprocess.as_ref().map(|_| options.record(summary.input).to_string()),
         data: options.data.clone(),
         data_source: dataset.source.clone(),
         train_images: samples,

@@ -166,7 +166,7 @@ impl<'a, E: Executor> Session<'a, E> {
             order: job.order(self.state.epoch),
             batch_size: job.options.batch_size,
             first: self.state.epoch_step as usize,
-            resize: [job.options.resize; 2],
+            preprocess: job.header.model.preprocess.clone(),
         };
         let mut loader = Loader::new(Arc::clone(&job.train), plan);
         while self.state.epoch_step < steps {
@@ -262,7 +262,7 @@ impl<'a, E: Executor> Session<'a, E> {
         let job = self.job;
         let pass = Pass {
             split: Arc::clone(split),
-            resize: [job.options.resize; 2],
+            preprocess: job.header.model.preprocess.clone(),
             batch_size: job.options.batch_size,
         };
         let (epoch, total) = (self.state.epoch + 1, split.len());

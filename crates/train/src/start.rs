@@ -9,8 +9,7 @@ use plusx_formats::{ModelFile, atomic, safetensors};
 use plusx_model::executor::Executor;
 use plusx_model::graph::Graph;
 use plusx_model::init::{Init, initialize};
-use plusx_model::preprocess::Preprocess;
-use plusx_model::shape::ImageShape;
+use plusx_model::params::Params;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use serde_json::json;
@@ -23,6 +22,7 @@ use crate::folder::{Folder, SavedRun};
 use crate::job::{Job, measured, samples};
 use crate::options::{Overrides, TrainOptions};
 use crate::outlook::{machine, report};
+use crate::pretrained;
 use crate::session::Session;
 use crate::state::{Identity, State, Training};
 use crate::stop::Stop;
@@ -38,8 +38,10 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     let mut engine = prepare(options, &dataset)?;
-    observer.event(&Event::Plan(report(options, &dataset, &mut engine)?));
-    run_on(&mut engine, options, dataset, stop, observer)
+    let adopted = pretrained::start(engine.graph(), options)?;
+    observer.event(&Event::Plan(report(options, &dataset, &mut engine, adopted.as_ref())?));
+    let start = Start { dataset, params: adopted.map(|adopted| adopted.params) };
+    launch(&mut engine, options, start, stop, observer)
 }
 
 /// Finds and locks a run to continue: `run` is its folder, or its name under `output`; none means the newest run
@@ -62,7 +64,7 @@ pub fn resume(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     let mut engine = prepare(&saved.options, &dataset)?;
-    observer.event(&Event::Plan(report(&saved.options, &dataset, &mut engine)?));
+    observer.event(&Event::Plan(report(&saved.options, &dataset, &mut engine, None)?));
     resume_on(&mut engine, saved, dataset, stop, observer)
 }
 
@@ -72,11 +74,13 @@ pub fn resume(
 /// Those of [`run`] before its first step.
 pub fn plan(options: &TrainOptions, dataset: &Dataset) -> Result<PlanReport, TrainError> {
     let mut engine = prepare(options, dataset)?;
-    report(options, dataset, &mut engine)
+    let adopted = pretrained::start(engine.graph(), options)?;
+    report(options, dataset, &mut engine, adopted.as_ref())
 }
 
 /// Trains whatever `executor` runs (a block of your own, say) in a new run folder. Its graph takes the data set's
-/// images at `options.resize`; `options.model` is only a name here. Parameters start from `options.seed`.
+/// images at `options.resize` or as `options.input`; `options.model` is only a name here. Parameters start from
+/// `options.seed`, or from `options.pretrained`, which must then fit a network of the zoo called `options.model`.
 ///
 /// # Errors
 /// Those of [`run`].
@@ -89,13 +93,41 @@ pub fn run_on<E: Executor>(
 ) -> Result<Outcome, TrainError> {
     options.check()?;
     check(executor.graph(), options, &dataset)?;
+    let params = pretrained::start(executor.graph(), options)?.map(|adopted| adopted.params);
+    launch(executor, options, Start { dataset, params }, stop, observer)
+}
+
+/// What a new run begins with.
+struct Start {
+    dataset: Dataset,
+    /// Parameters of a file; none: drawn by the seed.
+    params: Option<Params>,
+}
+
+/// Trains on what was checked.
+fn launch<E: Executor>(
+    executor: &mut E,
+    options: &TrainOptions,
+    start: Start,
+    stop: &Stop,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let Start { dataset, params } = start;
     let mut options = options.clone();
     let folder = Folder::create(&mut options)?;
+    if params.is_none() {
+        folder.write_options(&options)?;
+    }
     // hashing the images takes about as long as drawing the parameters
-    let (begun, fingerprint) = meanwhile(|| begin(executor, &options), || dataset.fingerprint());
+    let (begun, fingerprint) = meanwhile(|| begin(executor, &options, params), || dataset.fingerprint());
     begun?;
     warn(&folder, &dataset, &fingerprint, observer);
     let job = job(executor, options, dataset, &fingerprint, folder);
+    if job.options.pretrained.is_some() {
+        // the seed gives the same beginning again, a file may be gone: there is no run to resume before it is kept
+        job.header.save_last(&job.folder.last(), executor, &State::default()).map_err(TrainError::from)?;
+        job.folder.write_options(&job.options)?;
+    }
     write_environment(&job)?;
     Session::new(&job, executor, stop, observer, State::default())?.run()
 }
@@ -123,9 +155,14 @@ pub fn resume_on<E: Executor>(
             observer.event(&Event::Warning { message });
         }
         state
+    } else if job.options.pretrained.is_some() {
+        let last = last.display();
+        let reason =
+            format!("{last} is gone, and with it the weights that the run started from; start a new run");
+        return Err(TrainError::bad_run(job.folder.path(), reason));
     } else {
         // it stopped before its first save: the seed gives the same beginning again
-        begin(executor, &job.options)?;
+        begin(executor, &job.options, None)?;
         State::default()
     };
     // only now is it known that they belong to this run
@@ -138,15 +175,20 @@ pub fn resume_on<E: Executor>(
 fn prepare(options: &TrainOptions, dataset: &Dataset) -> Result<Engine, TrainError> {
     options.check()?;
     let block = zoo::build(&options.model, ZooOptions { classes: dataset.classes.len() })?;
-    let input = ImageShape::new(dataset.train.shape.c, options.resize, options.resize);
+    let input = options.input_shape(dataset.train.shape.c);
     let graph = trace(&*block, input, &mut Names::new())?;
     check(&graph, options, dataset)?;
     machine(options).engine_for(graph)
 }
 
-/// Initial parameters; no velocity.
-fn begin<E: Executor>(executor: &mut E, options: &TrainOptions) -> Result<(), TrainError> {
-    let params = initialize(executor.graph(), Init::Xavier, options.seed);
+/// Initial parameters, drawn by the seed unless there are some; no velocity.
+fn begin<E: Executor>(
+    executor: &mut E,
+    options: &TrainOptions,
+    params: Option<Params>,
+) -> Result<(), TrainError> {
+    let drawn = || initialize(executor.graph(), Init::Xavier, options.seed);
+    let params = params.unwrap_or_else(drawn);
     executor.set_params(&params).map_err(TrainError::executor)?;
     executor.set_velocity(None).map_err(TrainError::executor)
 }
@@ -158,13 +200,18 @@ fn check(graph: &Graph, options: &TrainOptions, dataset: &Dataset) -> Result<(),
     let classes = dataset.classes.len();
     check_split(&dataset.name, "training", &dataset.train, classes)?;
     check_split(&dataset.name, "test", &dataset.test, classes)?;
-    let side = options.resize;
+    let taken = graph.input_shape();
     for split in [&dataset.train, &dataset.test] {
-        let input = ImageShape::new(split.shape.c, side, side);
-        if graph.input_shape() != input {
-            return unfit(format!("images give {input}, but the network takes {}", graph.input_shape()));
+        let channels = split.shape.c;
+        let input = options.input_shape(channels);
+        if taken != input {
+            return unfit(format!("images give {input}, but the network takes {taken}"));
+        }
+        if channels != taken.c && channels != 1 {
+            return unfit(format!("images of {channels} channels, but the network takes {}", taken.c));
         }
     }
+    options.record(taken).check()?;
     let logits = graph.output_shape();
     if logits.len() != classes {
         return unfit(format!("{classes} classes, but the network's output is {logits}"));
@@ -203,7 +250,7 @@ fn job<E: Executor>(
     let model = ModelFile {
         architecture: options.model.clone(),
         classes: dataset.classes,
-        preprocess: Preprocess::chapter(executor.graph().input_shape()),
+        preprocess: options.record(executor.graph().input_shape()),
         metrics: Default::default(),
         training: None,
     };
@@ -234,6 +281,7 @@ fn write_environment(job: &Job) -> Result<(), TrainError> {
         "data": job.options.data,
         "data_source": job.header.data_source,
         "data_sha256": training.identity.data_sha256,
+        "pretrained": job.options.pretrained,
     });
     Ok(atomic::write(&job.folder.file("env.json"), format!("{environment:#}\n").as_bytes())?)
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::EvalReport;
 use crate::options::{Recipe, TrainOptions};
+use crate::pretrained::Pictures;
 use crate::results::Results;
 
 /// The best epoch so far.
@@ -84,6 +85,15 @@ pub(crate) struct Identity {
     pub(crate) data_sha256: String,
     pub(crate) train_images: u64,
     pub(crate) resize: usize,
+    // what older versions had no options for is not written unless it was used
+    /// Shape of the input in place of the square.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) input: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) preprocess: Option<Pictures>,
+    /// SHA-256 of the file the parameters started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pretrained: Option<String>,
     pub(crate) batch_size: usize,
     pub(crate) lr: f32,
     pub(crate) momentum: f32,
@@ -100,6 +110,9 @@ impl Identity {
             data_sha256,
             train_images: train_images as u64,
             resize: options.resize,
+            input: options.input.map(|input| input.to_string()),
+            preprocess: options.preprocess.clone(),
+            pretrained: options.pretrained.as_ref().map(|pretrained| pretrained.sha256.clone()),
             batch_size: options.batch_size,
             lr: options.lr,
             momentum: options.momentum,

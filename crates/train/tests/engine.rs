@@ -163,7 +163,7 @@ fn a_trained_file_answers_as_its_training_said() {
         );
     }
     let net = Classifier::load(&report.last).unwrap();
-    assert_eq!(net.preprocess().resize, [16, 16]);
+    assert_eq!(*net.preprocess(), Preprocess::chapter(ImageShape::new(1, 16, 16)));
     let answers = net.predict_prepared(&[0.5; 2 * 16 * 16], 2, 3).unwrap();
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0], answers[1]);

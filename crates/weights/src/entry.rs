@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
-use plusx_model::preprocess::Preprocess;
+use plusx_model::preprocess::{Preprocess, Resize};
 use plusx_model::shape::ImageShape;
 
 use crate::error::WeightError;
 use crate::json::{self, Value};
 
-/// Version of the entry's own layout; a reader refuses a larger one.
-pub const LAYOUT: u64 = 1;
+/// Version of the entry's own layout; a reader refuses a larger one. Layout 1 knows no preprocessing but the chapter's way
+/// of resizing; entries that need no more are still written as that, for programs that know no more.
+pub const LAYOUT: u64 = 2;
 
 /// Larger inputs are refused: a size from a foreign file must not decide how much memory is asked for.
 const LARGEST_SIDE: usize = 4096;
@@ -56,13 +57,23 @@ fn preprocess(fields: &Fields<'_>) -> Result<Preprocess, WeightError> {
     let size = |item: &Value| item.as_u64().and_then(|value| usize::try_from(value).ok());
     let number = |item: &Value| item.as_f64().map(|value| value as f32);
     let input = fields.list("input", "three sizes", size)?;
-    let resize = fields.list("resize", "two sizes", size)?;
     let [c, h, w] = input[..] else { return Err(fields.bad("input", "three sizes")) };
-    let [rows, columns] = resize[..] else { return Err(fields.bad("resize", "two sizes")) };
+    let resize = match size(fields.get("resize")?) {
+        None => Resize::Both,
+        Some(side) => Resize::Shorter(side),
+    };
+    // what comes out is the input, whichever of the two makes it so
+    let (last, wanted) = match resize {
+        Resize::Both => ("resize", "one size, or the two of the input"),
+        Resize::Shorter(_) => ("crop", "the two sizes of the input"),
+    };
+    if fields.list(last, wanted, size)? != [h, w] {
+        return Err(fields.bad(last, wanted));
+    }
     let interpolation = fields.text("interpolation")?;
     let preprocess = Preprocess {
         input: ImageShape::new(c, h, w),
-        resize: [rows, columns],
+        resize,
         interpolation: interpolation.parse().map_err(|error| WeightError::metadata(fields.path, error))?,
         mean: fields.list("mean", "numbers", number)?,
         std: fields.list("std", "numbers", number)?,

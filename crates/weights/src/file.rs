@@ -83,13 +83,9 @@ fn judged(
     let refused = |reason: &str| WeightError::not_safetensors(path, reason);
     let mut file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let mut bytes = Vec::new();
-    append(&mut file, PREFIX as u64, &mut bytes).map_err(failed)?;
-    let announced = announced(&bytes).map_err(&refused)?;
-    append(&mut file, announced, &mut bytes).map_err(failed)?;
-    let (header, _) = split(&bytes).map_err(|reason| refused(&reason))?;
+    let (mut bytes, header) = beginning(&mut file, path)?;
     judge(&header)?;
-    let size = (header.data_len as u64).saturating_add(PREFIX as u64 + announced);
+    let size = (header.data_len as u64).saturating_add(bytes.len() as u64);
     if size > LARGEST {
         return Err(WeightError::TooLarge { path: path.into(), size, limit: LARGEST });
     }
@@ -104,6 +100,27 @@ fn judged(
     // one byte more shows what goes on after its end
     append(&mut file, header.data_len as u64 + 1, &mut bytes).map_err(failed)?;
     Ok(bytes)
+}
+
+/// The bytes of `file` up to where the numbers start, and what they say.
+fn beginning(file: &mut File, path: &Path) -> Result<(Vec<u8>, Header), WeightError> {
+    let failed = |source| WeightError::read(path, source);
+    let refused = |reason: &str| WeightError::not_safetensors(path, reason);
+    let mut bytes = Vec::new();
+    append(file, PREFIX as u64, &mut bytes).map_err(failed)?;
+    let announced = announced(&bytes).map_err(&refused)?;
+    append(file, announced, &mut bytes).map_err(failed)?;
+    let (header, _) = split(&bytes).map_err(|reason| refused(&reason))?;
+    Ok((bytes, header))
+}
+
+/// The whole entry of a safetensors file, JSON, if it is one of ours; nothing but its header is read.
+///
+/// # Errors
+/// [`WeightError::Read`], [`WeightError::NotSafetensors`].
+pub fn about(path: &Path) -> Result<Option<String>, WeightError> {
+    let mut file = File::open(path).map_err(|source| WeightError::read(path, source))?;
+    Ok(beginning(&mut file, path)?.1.texts.remove(KEY))
 }
 
 /// Adds up to `count` bytes of `file`.

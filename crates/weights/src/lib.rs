@@ -14,4 +14,4 @@ mod json;
 
 pub use entry::{Entry, LAYOUT};
 pub use error::{Misshapen, WeightError, some};
-pub use file::{KEY, LARGEST, MOST_BYTES, VELOCITY, WeightFile, decode, read, whole};
+pub use file::{KEY, LARGEST, MOST_BYTES, VELOCITY, WeightFile, about, decode, read, whole};

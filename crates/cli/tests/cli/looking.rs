@@ -35,7 +35,7 @@ fn models_are_listed_with_what_they_cost() {
     let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}"));
     let resnet50 = serde_json::json!({
         "name": "resnet50", "params": 25_557_032, "macs": 4_089_184_256_u64,
-        "input": "3x224x224", "classes": 1000, "names": "torchvision",
+        "input": "3x224x224", "classes": 1000, "names": "torchvision", "preprocess": "imagenet",
     });
     assert_eq!(*row("resnet50"), resnet50);
     for (name, input, classes, names) in [

@@ -7,6 +7,7 @@ mod files;
 mod folder;
 mod import;
 mod looking;
+mod pretrained;
 mod program;
 mod resume;
 mod same_bytes;

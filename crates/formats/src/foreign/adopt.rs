@@ -115,6 +115,7 @@ impl Weights {
             skipped: self.skipped.clone(),
             head: None,
             grey: None,
+            folded: self.folded,
         }
     }
 

@@ -54,8 +54,7 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Weights, String> {
     if !rest.bytes.is_empty() {
         return Err(format!("{} bytes follow its end", rest.bytes.len()));
     }
-    let (path, prefix) = (path.into(), String::new());
-    Ok(Weights { path, kind: Kind::Gluon, section: None, prefix, tensors, skipped })
+    Ok(Weights { skipped, ..Weights::new(path, Kind::Gluon, tensors) })
 }
 
 /// The next array, still without its name; none if it is empty or holds whole numbers.

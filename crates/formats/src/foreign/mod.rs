@@ -9,9 +9,11 @@ mod container;
 mod gluon;
 mod layers;
 mod names;
+mod network;
 mod numbers;
 mod pickle;
 mod report;
+mod structure;
 mod tensors;
 mod torch;
 
@@ -19,10 +21,16 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use plusx_model::preprocess::Preprocess;
+use plusx_model::zoo::Spec;
+
 pub use adopt::{Adopted, Allow};
+pub use network::from_onnx;
 pub use report::{NewHead, Report};
 
 use crate::error::FormatError;
+use crate::metadata::ModelFile;
+use crate::{onnx, safetensors};
 use plusx_weights::{LARGEST, WeightError};
 
 /// What wrote a file, and how.
@@ -38,6 +46,8 @@ pub enum Kind {
     TorchTar,
     /// MXNet: `save_parameters` and `export` of Gluon, `mx.nd.save`.
     Gluon,
+    /// An ONNX file: a whole network.
+    Onnx,
 }
 
 impl std::fmt::Display for Kind {
@@ -48,6 +58,7 @@ impl std::fmt::Display for Kind {
             Kind::TorchStream => "PyTorch (legacy stream)",
             Kind::TorchTar => "PyTorch (tar)",
             Kind::Gluon => "MXNet",
+            Kind::Onnx => "ONNX",
         })
     }
 }
@@ -70,10 +81,20 @@ impl Kind {
             Some(Kind::Gluon)
         } else if first.get(8) == Some(&b'{') {
             Some(Kind::Safetensors)
+        } else if STREAM.iter().any(has) {
+            Some(Kind::TorchStream)
         } else {
-            STREAM.iter().any(has).then_some(Kind::TorchStream)
+            is_onnx(first).then_some(Kind::Onnx)
         }
     }
+}
+
+/// Whether a protocol buffer begins as ONNX files do: field 1, the version of the format, in one byte, then one of the
+/// fields 2 to 8 (the producer and its version, the domain, a version, a text, the graph, the operators), none of which may
+/// stand before it.
+fn is_onnx(first: &[u8]) -> bool {
+    const TAGS: [u8; 7] = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
+    matches!(first, [0x08, 1..=0x7f, tag, ..] if TAGS.contains(tag))
 }
 
 /// A named tensor.
@@ -102,9 +123,21 @@ pub struct Weights {
     /// Names of what is no parameter: counts of batches and other whole numbers, the state of an optimiser, other
     /// sections.
     pub skipped: Vec<String>,
+    /// What a file that plusx wrote says about itself; `None` for others.
+    pub meta: Option<ModelFile>,
+    /// How pictures become the network's input, if the file says so; of an ONNX file at least the shape is known.
+    pub preprocess: Option<Preprocess>,
+    /// Batch norms that an ONNX file has inside its convolutions: here they change nothing but add a shift.
+    pub folded: usize,
 }
 
 impl Weights {
+    /// Nothing but tensors.
+    fn new(path: &Path, kind: Kind, tensors: Vec<Tensor>) -> Self {
+        let (path, prefix, skipped) = (path.into(), String::new(), Vec::new());
+        Self { path, kind, section: None, prefix, tensors, skipped, meta: None, preprocess: None, folded: 0 }
+    }
+
     /// Where they were read from.
     pub fn path(&self) -> &Path {
         &self.path
@@ -117,11 +150,50 @@ impl Weights {
     }
 }
 
+/// Reads a weight file of whatever kind, for the network `spec`.
+///
+/// # Errors
+/// Those of [`read`], those of [`onnx::read`] and [`from_onnx`] for an ONNX file, and [`FormatError::OtherNetwork`] for a
+/// file that says that it is of another network.
+pub fn read_for(path: &Path, spec: &Spec) -> Result<Weights, FormatError> {
+    let weights = match kind(path)? {
+        Kind::Onnx => from_onnx(&onnx::read(path)?, path, spec)?,
+        kind => of_kind(path, kind)?,
+    };
+    match &weights.meta {
+        Some(meta) if meta.architecture != spec.name => Err(FormatError::OtherNetwork {
+            path: path.into(),
+            wanted: spec.name,
+            reason: format!("it says that it holds {}", meta.architecture),
+        }),
+        _ => Ok(weights),
+    }
+}
+
 /// Reads a weight file of whatever kind.
 ///
 /// # Errors
 /// One that names the file: unreadable, too large, of no known kind, damaged, or holding numbers that are none.
+/// [`FormatError::Onnx`] for an ONNX file, for which [`read_for`] must know the network.
 pub fn read(path: &Path) -> Result<Weights, FormatError> {
+    of_kind(path, kind(path)?)
+}
+
+/// The network that a file says it is of, as files of plusx do; only the header of a weight file is read.
+///
+/// # Errors
+/// Those of [`read`] and [`onnx::read`].
+pub fn architecture(path: &Path) -> Result<Option<String>, FormatError> {
+    let meta = match kind(path)? {
+        Kind::Safetensors => safetensors::about(path)?,
+        Kind::Onnx => onnx::read(path)?.meta,
+        _ => None,
+    };
+    Ok(meta.map(|meta| meta.architecture))
+}
+
+/// What kind a file is of, by its first bytes.
+fn kind(path: &Path) -> Result<Kind, FormatError> {
     let failed = |source| FormatError::read(path, source);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -135,10 +207,17 @@ pub fn read(path: &Path) -> Result<Weights, FormatError> {
     }
     let mut first = Vec::new();
     file.take(FIRST_BYTES).read_to_end(&mut first).map_err(failed)?;
-    match Kind::of(&first) {
-        Some(Kind::Safetensors) => tensors::from_safetensors(&plusx_weights::whole(path)?, path),
-        Some(Kind::Gluon) => gluon::read(path),
-        Some(kind) => torch::read(path, kind),
-        None => Err(FormatError::UnknownKind { path: path.into() }),
+    Kind::of(&first).ok_or_else(|| FormatError::UnknownKind { path: path.into() })
+}
+
+fn of_kind(path: &Path, kind: Kind) -> Result<Weights, FormatError> {
+    match kind {
+        Kind::Safetensors => tensors::from_safetensors(&plusx_weights::whole(path)?, path),
+        Kind::Gluon => gluon::read(path),
+        Kind::Onnx => Err(FormatError::Onnx {
+            path: path.into(),
+            reason: "an ONNX file holds a network, and is read for one of the zoo that is named".to_owned(),
+        }),
+        kind => torch::read(path, kind),
     }
 }

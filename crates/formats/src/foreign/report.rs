@@ -33,6 +33,8 @@ pub struct Report {
     pub head: Option<NewHead>,
     /// The first convolution, if its filters for red, green and blue were summed to one for grey.
     pub grey: Option<String>,
+    /// Batch norms that the file has inside its convolutions.
+    pub folded: usize,
 }
 
 impl std::fmt::Display for Report {
@@ -64,6 +66,14 @@ impl std::fmt::Display for Report {
                 write!(f, "\n{layer} starts anew: no classifier in the file, {to} classes in the network")?;
             }
             None => {}
+        }
+        if self.folded > 0 {
+            write!(
+                f,
+                "\n{} batch norms are inside their convolutions in the file: here they only add what these add. It answers \
+                 alike, but weights with batch norms of their own are better to train on",
+                self.folded
+            )?;
         }
         if let Some(name) = &self.grey {
             write!(f, "\n{name}: filters for red, green and blue summed to one for grey")?;

@@ -6,13 +6,18 @@ use ::safetensors::{Dtype, SafeTensors};
 
 use super::numbers::Number;
 use super::{Kind, Tensor, Weights};
-use plusx_weights::{VELOCITY, WeightError};
+use plusx_weights::{KEY, VELOCITY, WeightError};
 
 use crate::error::FormatError;
+use crate::metadata::ModelFile;
 
 /// The tensors of a file's `bytes`, by name. Also reads a file of ours, without the optimiser's part.
 pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, FormatError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| WeightError::not_safetensors(path, &error))?;
+    let broken = |error| WeightError::not_safetensors(path, &error);
+    let text = SafeTensors::read_metadata(bytes).map_err(broken)?.1.metadata().clone();
+    let text = text.and_then(|mut texts| texts.remove(KEY));
+    let meta = text.map(|text| ModelFile::from_text(&text, path)).transpose()?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let (mut tensors, mut skipped) = (Vec::new(), Vec::new());
     let mut views: Vec<_> = file.iter().collect();
     views.sort_by_key(|(name, _)| *name);
@@ -33,13 +38,7 @@ pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, For
             None => skipped.push(name.to_owned()),
         }
     }
-    let found = Weights {
-        path: path.into(),
-        kind: Kind::Safetensors,
-        section: None,
-        prefix: String::new(),
-        tensors,
-        skipped,
-    };
+    let preprocess = meta.as_ref().map(|meta| meta.preprocess.clone());
+    let found = Weights { skipped, meta, preprocess, ..Weights::new(path, Kind::Safetensors, tensors) };
     Ok(super::names::without_prefix(found))
 }

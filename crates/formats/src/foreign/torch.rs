@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path, kind: Kind) -> Result<Weights, FormatError> {
         let (dims, values) = (tensor.shape().to_vec(), number.floats(&bytes));
         tensors.push(Tensor { name: inside.to_owned(), dims, values });
     }
-    let found = Weights { path: path.into(), kind, section, prefix: String::new(), tensors, skipped };
+    let found = Weights { section, skipped, ..Weights::new(path, kind, tensors) };
     Ok(names::without_prefix(found))
 }
 

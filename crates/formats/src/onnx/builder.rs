@@ -10,6 +10,7 @@ use plusx_model::shape::{self, ImageShape};
 use plusx_model::trace::Names;
 
 use crate::onnx::constants::{Constants, int_list};
+use crate::onnx::lists::List;
 use crate::onnx::names::Paths;
 use crate::onnx::proto::{self, Tensor};
 
@@ -22,6 +23,8 @@ pub(super) enum Value<'a> {
     Tensor(&'a Tensor),
     /// A constant list of whole numbers.
     Ints(&'a [i64]),
+    /// One that was computed.
+    List(List),
     /// The softmax of a node's value.
     Softmax(NodeId),
 }
@@ -142,6 +145,10 @@ impl<'a> Builder<'a> {
         match self.input(node, position)? {
             Value::Tensor(tensor) => int_list(tensor),
             Value::Ints(values) => Ok(values.to_vec()),
+            Value::List(list) => {
+                let plain = list.plain().map(<[_]>::to_vec);
+                plain.ok_or_else(|| format!("its input {:?} is a table", node.input[position]))
+            }
             _ => Err(format!("its input {:?} is not constant", node.input[position])),
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `input_format` | `float32 NCHW`, prepared as `preprocess` says; or `uint8 NHWC`, resized as it says and nothing else |
+//! | `input_format` | `float32 NCHW`, prepared as `preprocess` says; or `uint8 NHWC`, resized and cut as it says and nothing else |
 //! | `names` | JSON list of the class names, in the order of the outputs |
 //! | `plusx` | the entry that plusx's weight files have: architecture, class names, preprocessing, metrics (JSON) |
-//! | `preprocess` | JSON: `input` \[channels, rows, columns\], `resize`, `interpolation`, `mean`, `std`. A picture is resized, divided by 255, `mean` is subtracted, and the result divided by `std`, per channel |
+//! | `preprocess` | JSON: `input` \[channels, rows, columns\], `resize`, perhaps `crop`, `interpolation`, `mean`, `std`. A picture is resized: to `resize` \[rows, columns\], or, if that is one number, its shorter side to it, and `crop` \[rows, columns\] is cut out of the middle. Then it is divided by 255, `mean` is subtracted, and the result divided by `std`, per channel |
 //! | `task` | `classify` |
 //!
 //! All but `plusx` are for other programs; plusx reads `plusx` only.

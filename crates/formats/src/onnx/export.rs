@@ -53,27 +53,48 @@ pub fn export<E: Executor>(
         Some(normalise) => Some(from_bytes(images, &model.meta.preprocess, normalise).map_err(unproven)?),
     };
     let seen = Images { data: prepared.as_deref().unwrap_or(images.data), n: images.n };
+    let Imported { graph, params, .. } = &found;
+    let networks = [(model.graph, model.params, images), (graph, params, seen)];
+    let worst = agree(path, networks, &mut executor)?;
+    atomic::write(path, &bytes)?;
+    Ok(Proof { images: images.n, worst, bytes: bytes.len() })
+}
+
+/// A network with its parameters and its images.
+pub type Run<'a> = (&'a Graph, &'a Params, Images<'a>);
+
+/// Runs two networks, each on its own form of the same images, on executors that `executor` makes: the largest difference of
+/// a logit, as a part of its image's largest one. It is at most 1e-4, and the class with the largest logit is the same.
+/// `path` is the file that is not to be written otherwise.
+///
+/// # Errors
+/// [`FormatError::Disproved`] with the image and how far its logits are apart; [`FormatError::NoProof`] if an executor
+/// fails.
+pub fn agree<E: Executor>(
+    path: &Path,
+    networks: [Run<'_>; 2],
+    executor: &mut impl FnMut(&Graph) -> Result<E, E::Error>,
+) -> Result<f32, FormatError> {
+    let n = networks[0].2.n;
     // one image at a time: how large they are is said by a file
-    let mut logits = |graph: &Graph, params: &Params, images: Images<'_>| -> Result<Vec<f32>, E::Error> {
+    let mut logits = |(graph, params, images): Run<'_>| -> Result<Vec<f32>, E::Error> {
         let mut executor = executor(graph)?;
         executor.set_params(params)?;
         let mut logits = Vec::new();
-        for data in images.data.chunks(images.data.len().div_ceil(images.n)) {
+        for data in images.data.chunks(images.data.len().div_ceil(images.n.max(1)).max(1)) {
             let values = executor.infer(Images { data, n: 1 }, &[graph.output()])?;
             logits.extend(values.into_iter().flat_map(|value| value.data));
         }
         Ok(logits)
     };
-    let failed = |error: E::Error| unproven(error.to_string());
-    let expected = logits(model.graph, model.params, images).map_err(failed)?;
-    let Imported { graph, params, .. } = &found;
-    let answered = logits(graph, params, seen).map_err(failed)?;
-    let worst = compare(&expected, &answered, images.n).map_err(|difference| {
+    let mut answers = |run| {
+        logits(run).map_err(|error| FormatError::NoProof { path: path.into(), reason: error.to_string() })
+    };
+    let [expected, answered] = [answers(networks[0])?, answers(networks[1])?];
+    compare(&expected, &answered, n).map_err(|difference| {
         let Difference { image, apart, largest, classes } = difference;
         FormatError::Disproved { path: path.into(), image, apart, largest, classes }
-    })?;
-    atomic::write(path, &bytes)?;
-    Ok(Proof { images: images.n, worst, bytes: bytes.len() })
+    })
 }
 
 /// How the first image that disproves a file does so.
@@ -87,7 +108,7 @@ struct Difference {
 /// The largest difference of any logit, as a part of its image's largest one, if none is too large.
 fn compare(expected: &[f32], answered: &[f32], n: usize) -> Result<f32, Difference> {
     let mut worst = 0.0_f32;
-    let len = expected.len() / n;
+    let len = expected.len() / n.max(1);
     for image in 0..n {
         let wanted = &expected[image * len..][..len];
         let found = answered.get(image * len..(image + 1) * len).unwrap_or_default();

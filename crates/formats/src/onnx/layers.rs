@@ -23,7 +23,9 @@ impl<'a> Builder<'a> {
         }
         let mut attributes = Attributes::of(node);
         let a = &mut attributes;
+        let list = self.list(node, a)?;
         let value = match node.op_type.as_deref().unwrap_or_default() {
+            _ if list.is_some() => list.ok_or("it is no list")?,
             "Conv" => self.conv(node, a)?,
             "BatchNormalization" => self.batch_norm(node, a)?,
             "Relu" => self.relu(node)?,

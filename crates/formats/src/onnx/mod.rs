@@ -15,6 +15,7 @@ mod describe;
 mod export;
 mod fold;
 mod layers;
+mod lists;
 mod names;
 mod preprocess;
 mod proto;
@@ -29,7 +30,7 @@ use plusx_model::params::Params;
 use crate::error::FormatError;
 use crate::metadata::ModelFile;
 
-pub use export::{Proof, export};
+pub use export::{Proof, Run, agree, export};
 pub use read::{Imported, Normalise, decode, read};
 
 /// Larger files are neither read nor written: protocol buffers end at 2 GiB.

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod networks;
+mod onnx;
 
 use std::path::{Path, PathBuf};
 

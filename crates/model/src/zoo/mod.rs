@@ -13,6 +13,7 @@ use crate::containers::{Residual, Sequential};
 use crate::error::ModelError;
 use crate::graph::RunningVariance;
 use crate::layers::{Activation, BatchNorm, Dense, GlobalAvgPool2d};
+use crate::preprocess::Preset;
 use crate::shape::ImageShape;
 
 pub use self::specs::SPECS;
@@ -38,6 +39,8 @@ pub struct Spec {
     pub unit: Unit,
     /// Whose names its parameters have.
     pub names: Naming,
+    /// How pictures were prepared for the weights that are published for it, unless a file says otherwise.
+    pub preset: Preset,
 }
 
 /// How a network begins. Convolutions of the stems but the first two have no bias.

@@ -1,6 +1,7 @@
 //! The table of networks.
 
 use super::{Naming, Shortcut, Spec, Stem, Unit};
+use crate::preprocess::Preset;
 use crate::shape::ImageShape;
 
 /// Every network the zoo has: parameters, multiply-accumulates and inputs of all are shown by `plusx models`.
@@ -59,6 +60,7 @@ const CHAPTER: Spec = Spec {
     stages: &[2, 2, 2, 2],
     unit: Unit::Chapter,
     names: Naming::D2l,
+    preset: Preset::D2l,
 };
 
 const BASIC: Unit = Unit::Basic(Shortcut::Projection);
@@ -78,12 +80,13 @@ const fn imagenet(name: &'static str, stages: &'static [usize], unit: Unit) -> S
         stages,
         unit,
         names: Naming::Torchvision,
+        preset: Preset::Imagenet,
     }
 }
 
 /// With deep stem and pooled shortcuts.
 const fn tweaked(name: &'static str, stages: &'static [usize], unit: Unit) -> Spec {
-    Spec { stem: Stem::Deep, names: Naming::Timm, ..imagenet(name, stages, unit) }
+    Spec { stem: Stem::Deep, names: Naming::Timm, preset: Preset::Timm, ..imagenet(name, stages, unit) }
 }
 
 /// With pre-activation.
@@ -102,5 +105,6 @@ const fn cifar(name: &'static str, stages: &'static [usize], shortcut: Shortcut)
         stages,
         unit: Unit::Basic(shortcut),
         names: Naming::Plusx,
+        preset: Preset::Cifar10,
     }
 }

@@ -1,0 +1,145 @@
+//! From the bytes of an image to what a network takes, as a record says: resize, cut out the middle, scale, normalise.
+
+use crate::PixelError;
+use crate::resample::{Filter, Resample};
+use crate::resize::{Bilinear, Cut};
+use plusx_model::preprocess::{Interpolation, Preprocess};
+
+/// Prepares images of one shape, set up once and used for many.
+#[derive(Clone, Debug)]
+pub struct Preparer {
+    resize: Option<Resizer>,
+    /// Channels of the images and of the network.
+    channels: [usize; 2],
+    resized: Vec<u8>,
+    /// For each channel of the network, what every byte becomes.
+    values: Vec<[f32; 256]>,
+}
+
+/// The ways of resizing.
+#[derive(Clone, Debug)]
+enum Resizer {
+    Opencv(Bilinear),
+    Pillow(Resample),
+}
+
+impl Preparer {
+    /// For images of `[rows, columns, channels]`. Grey ones fill every channel of a network that takes several.
+    ///
+    /// # Errors
+    /// [`PixelError::Preprocess`] for a record whose parts do not fit each other or the number of channels,
+    /// [`PixelError::Empty`] for images without pixels, [`PixelError::Interpolation`] for a way of resizing that is not
+    /// known here.
+    pub fn new(from: [usize; 3], record: &Preprocess) -> Result<Self, PixelError> {
+        record.check()?;
+        let [h, w, c] = from;
+        let taken = record.input.c;
+        if h == 0 || w == 0 {
+            return Err(PixelError::Empty { w, h, bytes: 0 });
+        }
+        if c != taken && c != 1 {
+            let (expected, found) = (format!("images of {taken} channels"), c.to_string());
+            return Err(plusx_model::ModelError::Preprocess { expected, found }.into());
+        }
+        let to = record.resized([h, w]);
+        let cut = Cut { from, to, at: record.corner(to), size: [record.input.h, record.input.w] };
+        let resize = match record.interpolation {
+            _ if cut.to == [h, w] && cut.size == to => None,
+            Interpolation::BilinearOpencv => Some(Resizer::Opencv(Bilinear::new(cut))),
+            Interpolation::Bilinear => Some(Resizer::Pillow(Resample::new(Filter::Bilinear, cut))),
+            Interpolation::Bicubic => Some(Resizer::Pillow(Resample::new(Filter::Bicubic, cut))),
+            other => return Err(PixelError::Interpolation { name: other.to_string() }),
+        };
+        let resized = vec![0; resize.as_ref().map_or(0, |_| cut.dst_len())];
+        let values = record.mean.iter().zip(&record.std).map(|(mean, std)| normalised(*mean, *std)).collect();
+        Ok(Self { resize, channels: [c, taken], resized, values })
+    }
+
+    /// Appends what becomes of `image`, `[rows][columns][channels]`, to `out`, in the same order.
+    ///
+    /// # Panics
+    /// If `image` has another length than the shape given to [`Preparer::new`] says.
+    pub fn append(&mut self, image: &[u8], out: &mut Vec<f32>) {
+        let bytes = match &mut self.resize {
+            None => image,
+            Some(resize) => {
+                match resize {
+                    Resizer::Opencv(resize) => resize.run(image, &mut self.resized),
+                    Resizer::Pillow(resize) => resize.run(image, &mut self.resized),
+                }
+                &self.resized
+            }
+        };
+        match (self.channels, &self.values[..]) {
+            ([_, 1], [values]) => out.extend(bytes.iter().map(|byte| values[usize::from(*byte)])),
+            ([1, _], all) => {
+                out.extend(bytes.iter().flat_map(|byte| all.iter().map(|values| values[usize::from(*byte)])));
+            }
+            ([c, _], all) => {
+                let pixels = bytes.chunks_exact(c);
+                let of = |pixel| {
+                    std::iter::zip(pixel, all)
+                        .map(|(byte, values): (&u8, &[f32; 256])| values[usize::from(*byte)])
+                };
+                out.extend(pixels.flat_map(of));
+            }
+        }
+    }
+}
+
+/// Every byte divided by 255 in f32 (Gluon's and torchvision's `ToTensor`), less the mean, divided by the standard
+/// deviation.
+fn normalised(mean: f32, std: f32) -> [f32; 256] {
+    std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plusx_model::preprocess::{Preset, Resize};
+    use plusx_model::shape::ImageShape;
+
+    fn prepared(image: &[u8], from: [usize; 3], record: &Preprocess) -> Vec<f32> {
+        let mut out = Vec::new();
+        Preparer::new(from, record).unwrap().append(image, &mut out);
+        out
+    }
+
+    #[test]
+    fn bytes_are_only_scaled_where_nothing_is_resized() {
+        let record = Preprocess::chapter(ImageShape::new(1, 2, 2));
+        assert_eq!(prepared(&[0, 51, 102, 255], [2, 2, 1], &record), [0.0, 0.2, 0.4, 1.0]);
+    }
+
+    #[test]
+    fn grey_fills_all_channels_and_each_is_normalised() {
+        let record = Preset::Cifar10.record(ImageShape::new(3, 1, 2));
+        let values = prepared(&[255, 0], [1, 2, 1], &record);
+        for (channel, (mean, std)) in record.mean.iter().zip(&record.std).enumerate() {
+            assert_eq!(values[channel], (1.0 - mean) / std);
+            assert_eq!(values[3 + channel], -mean / std);
+        }
+        let error = Preparer::new([1, 2, 3], &Preprocess::chapter(ImageShape::new(1, 1, 2))).unwrap_err();
+        assert!(error.to_string().contains("images of 1 channels"), "{error}");
+    }
+
+    #[test]
+    fn the_middle_of_the_resized_image_is_taken_whatever_resizes() {
+        // 4 rows, 9 columns: the shorter side stays 4, the middle 3 rows and 3 columns begin at (0, 3)
+        let image: Vec<u8> = (0..36).collect();
+        for interpolation in Interpolation::ALL {
+            let chapter = Preprocess::chapter(ImageShape::new(1, 3, 3));
+            let record = Preprocess { resize: Resize::Shorter(4), interpolation, ..chapter };
+            let expected = [3, 4, 5, 12, 13, 14, 21, 22, 23].map(|byte: u8| f32::from(byte) / 255.0);
+            assert_eq!(prepared(&image, [4, 9, 1], &record), expected, "{interpolation}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_pixels_is_an_error() {
+        let record = Preprocess::chapter(ImageShape::new(1, 2, 2));
+        assert!(matches!(Preparer::new([0, 4, 1], &record), Err(PixelError::Empty { .. })));
+        let crooked = Preprocess { resize: Resize::Shorter(1), ..record };
+        assert!(matches!(Preparer::new([4, 4, 1], &crooked), Err(PixelError::Preprocess(_))));
+    }
+}
