@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use clap::{Args, Parser, Subcommand};
-use plusx_engine::Level;
+use plusx_engine::{Level, PreparedOptions};
 use plusx_train::Machine;
 
 /// Residual networks on ordinary computers.
@@ -98,6 +98,12 @@ impl MachineArguments {
     /// With the environment's number of threads, unless one was given.
     pub(crate) fn machine(&self, environment: &Environment) -> Machine {
         Machine { threads: Some(environment.threads(self.threads)), isa: self.isa.0, exact: self.exact }
+    }
+
+    /// The same for a network that only infers, for this program alone.
+    pub(crate) fn prepared(&self, environment: &Environment) -> PreparedOptions {
+        let (threads, level) = (environment.threads(self.threads), self.isa.level());
+        PreparedOptions { threads, at_once: 1, level, exact: self.exact }
     }
 }
 

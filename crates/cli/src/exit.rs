@@ -12,7 +12,8 @@
 
 use anyhow::{Error, Result};
 use plusx_data::DataError;
-use plusx_formats::FormatError;
+use plusx_formats::{FormatError, WeightError};
+use plusx_infer::InferError;
 use plusx_model::ModelError;
 use plusx_train::TrainError;
 use std::io::{self, ErrorKind};
@@ -82,6 +83,8 @@ pub(crate) fn of(error: &Error) -> u8 {
                 of_data(error)
             } else if let Some(error) = cause.downcast_ref::<FormatError>() {
                 of_format(error)
+            } else if let Some(error) = cause.downcast_ref::<InferError>() {
+                of_infer(error)
             } else {
                 cause.downcast_ref::<io::Error>().map(of_io)
             }
@@ -142,6 +145,14 @@ fn of_format(error: &FormatError) -> Option<u8> {
     }
 }
 
+fn of_infer(error: &InferError) -> Option<u8> {
+    match error {
+        InferError::Weights(WeightError::Read { source, .. }) => Some(of_io(source)),
+        InferError::Weights(_) | InferError::TooLarge { .. } => Some(BAD_DATA),
+        _ => Some(FAILED),
+    }
+}
+
 fn of_io(error: &io::Error) -> u8 {
     match error.kind() {
         ErrorKind::NotFound => NO_INPUT,
@@ -159,8 +170,9 @@ mod tests {
         let source = io::Error::from(ErrorKind::NotFound);
         let missing = FormatError::Read { path: PathBuf::from("w"), source };
         assert_eq!(of(&Error::from(missing)), NO_INPUT);
-        let foreign = FormatError::Foreign { path: PathBuf::from("w") };
-        assert_eq!(of(&Error::from(TrainError::Format(foreign))), BAD_DATA);
+        let foreign = || WeightError::Foreign { path: PathBuf::from("w") };
+        assert_eq!(of(&Error::from(TrainError::Format(foreign().into()))), BAD_DATA);
+        assert_eq!(of(&Error::from(InferError::from(foreign()))), BAD_DATA);
         assert_eq!(of(&Error::from(Usage("no".into())).context("while reading options")), USAGE);
         assert_eq!(of(&anyhow::anyhow!("whatever")), FAILED);
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use plusx_formats::foreign::{self, Allow};
 use plusx_formats::safetensors::{self, Contents};
-use plusx_formats::{FormatError, ModelFile};
+use plusx_formats::{FormatError, ModelFile, WeightError};
 use plusx_model::init::{Init, initialize};
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
@@ -141,7 +141,7 @@ fn lines(path: &Path) -> Result<Vec<String>> {
     let read = File::open(path).and_then(|file| file.take(LARGEST_NAMES + 1).read_to_string(&mut text));
     let size = read.map_err(failed)? as u64;
     if size > LARGEST_NAMES {
-        return Err(FormatError::TooLarge { path: path.to_owned(), size, limit: LARGEST_NAMES }.into());
+        return Err(WeightError::TooLarge { path: path.to_owned(), size, limit: LARGEST_NAMES }.into());
     }
     Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
 }

@@ -7,7 +7,7 @@ use crate::{exit, pictures};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use plusx_data::picture;
-use plusx_train::{Prediction, Predictor};
+use plusx_infer::{Classifier, Prediction};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ enum Format {
 /// Runs the command. A picture that cannot be read is named and does not keep the others from being answered; the exit
 /// code is then that of the first such picture.
 pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Result<u8> {
-    let mut predictor = Predictor::open(&arguments.weights, arguments.machine.machine(environment))?;
+    let net = Classifier::load_with(&arguments.weights, arguments.machine.prepared(environment))?;
     let format = if arguments.json { Format::Json } else { arguments.results_format };
     if format == Format::Csv {
         result("filename,index,label,prob")?;
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Re
             Vec::new()
         });
         for path in images {
-            match answer(&mut predictor, &path, arguments.topk) {
+            match answer(&net, &path, arguments.topk) {
                 Ok(answer) => result(&answer.lines(format)?)?,
                 Err(error) => failed(&error),
             }
@@ -77,13 +77,26 @@ pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Re
 #[derive(Serialize)]
 struct Answer {
     filename: String,
-    predictions: Vec<Prediction>,
+    predictions: Vec<Class>,
 }
 
-fn answer(predictor: &mut Predictor, path: &Path, topk: usize) -> Result<Answer> {
-    let picture = picture::open(path)?;
-    let image = picture::prepare(&picture, &predictor.meta().preprocess)?;
-    let predictions = predictor.predict(&image, 1, topk)?.into_iter().flatten().collect();
+/// A class and how sure the network is of it.
+#[derive(Serialize)]
+struct Class {
+    index: usize,
+    label: String,
+    prob: f64,
+}
+
+impl From<Prediction> for Class {
+    fn from(Prediction { index, label, prob }: Prediction) -> Self {
+        Self { index, label, prob }
+    }
+}
+
+fn answer(net: &Classifier, path: &Path, topk: usize) -> Result<Answer> {
+    let predictions = net.predict_top(&picture::open(path)?, topk)?;
+    let predictions = predictions.into_iter().map(Class::from).collect();
     Ok(Answer { filename: path.display().to_string(), predictions })
 }
 
@@ -100,7 +113,7 @@ impl Answer {
             }
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-                for Prediction { index, label, prob } in &self.predictions {
+                for Class { index, label, prob } in &self.predictions {
                     writer.serialize((&self.filename, index, label, prob))?;
                 }
                 String::from_utf8(writer.into_inner()?)?.trim_end().to_owned()
@@ -115,7 +128,7 @@ mod tests {
 
     #[test]
     fn names_with_commas_and_quotes_stay_one_column() -> Result<()> {
-        let one = |index, label: &str, prob| Prediction { index, label: label.to_owned(), prob };
+        let one = |index, label: &str, prob| Class { index, label: label.to_owned(), prob };
         let predictions = vec![one(3, "dress, \"long\"", 0.75), one(0, "coat", 0.25)];
         let answer = Answer { filename: "a,b.png".to_owned(), predictions };
         assert_eq!(

@@ -31,7 +31,6 @@ pub mod idx;
 mod loader;
 pub mod picture;
 mod place;
-pub mod resize;
 mod sample;
 mod unzip;
 
@@ -41,4 +40,5 @@ pub use error::DataError;
 pub use fingerprint::Fingerprint;
 pub use loader::{Batch, BatchPlan, Loader};
 pub use place::{FindOptions, cache_dir, locate};
+pub use plusx_pixels::resize;
 pub use sample::licenses;

@@ -6,6 +6,7 @@
 
 use crate::resize::Bilinear;
 use crate::{DataError, Split};
+use plusx_pixels::to_tensor;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -204,11 +205,6 @@ impl<'a> Maker<'a> {
         }
         batch
     }
-}
-
-/// Gluon's `ToTensor`: every byte divided by 255 in f32.
-pub(crate) fn to_tensor() -> [f32; 256] {
-    std::array::from_fn(|value| value as f32 / 255.0)
 }
 
 #[cfg(test)]

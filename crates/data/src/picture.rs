@@ -1,9 +1,8 @@
-//! Pictures for prediction: decoded, turned upright, brought to what a network takes.
+//! Picture files: decoded and turned upright. What becomes of them is `plusx-pixels`'s.
 
-use crate::resize::Bilinear;
-use crate::{DataError, loader};
+use crate::DataError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
-use plusx_model::preprocess::{Interpolation, Preprocess};
+pub use plusx_pixels::{Picture, prepare};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -16,17 +15,6 @@ pub const MAX_PIXELS: u64 = 64_000_000;
 
 /// Most memory the decoder may take beside that: eight bytes (16-bit RGBA) for each of [`MAX_PIXELS`].
 const MAX_ALLOC: u64 = 8 * MAX_PIXELS;
-
-/// A decoded picture, upright, three 8-bit channels.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Picture {
-    /// Pixels, `[h][w][3]`.
-    pub rgb8: Vec<u8>,
-    /// Columns.
-    pub w: usize,
-    /// Rows.
-    pub h: usize,
-}
 
 /// Decodes a PNG or JPEG file (told by its content, not its name) and turns it as its EXIF orientation says. Alpha is
 /// dropped, 16 bits become 8, colour profiles are not applied.
@@ -110,97 +98,5 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
                 at += 1 + usize::from(u16::from_be_bytes([high, low]));
             }
         }
-    }
-}
-
-/// Brings a picture to the input of a network, `[h][w][c]`: grey if the network takes one channel, resized as the
-/// training images were, divided by 255, minus the mean, divided by the standard deviation.
-///
-/// Grey is the luma of ITU-R BT.601 as Pillow rounds it: `(19595 R + 38470 G + 7471 B + 32768) / 65536`; a picture that
-/// is grey already keeps its values.
-///
-/// # Errors
-/// [`DataError::Channels`] for a network that takes neither 1 nor 3 channels, [`DataError::Preprocess`] for a record
-/// whose parts do not fit each other, [`DataError::Empty`] for a picture without pixels or with too few for its size.
-pub fn prepare(picture: &Picture, preprocess: &Preprocess) -> Result<Vec<f32>, DataError> {
-    preprocess.check()?;
-    let Picture { rgb8, w, h } = picture;
-    if rgb8.is_empty() || w.checked_mul(*h).and_then(|pixels| pixels.checked_mul(3)) != Some(rgb8.len()) {
-        return Err(DataError::Empty { w: *w, h: *h, bytes: rgb8.len() });
-    }
-    let grey: Vec<u8>;
-    let src = match preprocess.input.c {
-        1 => {
-            grey = rgb8.chunks_exact(3).map(|rgb| luma([rgb[0], rgb[1], rgb[2]])).collect();
-            &grey
-        }
-        3 => rgb8,
-        channels => return Err(DataError::Channels { channels }),
-    };
-    let channels = preprocess.input.c;
-    let mut resize = match preprocess.interpolation {
-        Interpolation::BilinearOpencv => Bilinear::new([*h, *w, channels], preprocess.resize),
-        other => return Err(DataError::Interpolation { name: other.to_string() }),
-    };
-    let mut dst = vec![0; resize.dst_len()];
-    resize.run(src, &mut dst);
-
-    let scaled = loader::to_tensor();
-    let values = dst.iter().enumerate().map(|(i, &value)| {
-        let channel = i % channels;
-        (scaled[usize::from(value)] - preprocess.mean[channel]) / preprocess.std[channel]
-    });
-    Ok(values.collect())
-}
-
-fn luma([r, g, b]: [u8; 3]) -> u8 {
-    ((19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b) + (1 << 15)) >> 16) as u8
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use plusx_model::shape::ImageShape;
-
-    #[test]
-    fn grey_stays_grey() {
-        for value in 0..=255 {
-            assert_eq!(luma([value; 3]), value);
-        }
-        assert_eq!(luma([255, 0, 0]), 76);
-        assert_eq!(luma([0, 255, 0]), 150);
-        assert_eq!(luma([0, 0, 255]), 29);
-    }
-
-    #[test]
-    fn one_channel_is_what_the_loader_makes() {
-        // the same image through both ways gives the same numbers
-        let pixels: Vec<u8> = (0..28 * 28).map(|i| (i * 31 % 256) as u8).collect();
-        let picture = Picture { rgb8: pixels.iter().flat_map(|&value| [value; 3]).collect(), w: 28, h: 28 };
-        let values = prepare(&picture, &Preprocess::chapter(ImageShape::new(1, 96, 96))).unwrap();
-        let resized = crate::resize::bilinear_u8(&pixels, [28, 28, 1], [96, 96]);
-        assert_eq!(values, resized.iter().map(|&value| f32::from(value) / 255.0).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn three_channels_are_normalised_each() {
-        let picture = Picture { rgb8: [255, 51, 0].repeat(6), w: 3, h: 2 };
-        let mut preprocess = Preprocess::chapter(ImageShape::new(3, 2, 2));
-        preprocess.mean = vec![0.5, 0.2, 0.25];
-        preprocess.std = vec![0.5, 1.0, 0.25];
-        assert_eq!(prepare(&picture, &preprocess).unwrap(), [1.0, 0.0, -1.0].repeat(4));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_an_error() {
-        let picture = Picture { rgb8: vec![0; 3], w: 1, h: 1 };
-        let two = Preprocess::chapter(ImageShape::new(2, 4, 4));
-        assert!(matches!(prepare(&picture, &two), Err(DataError::Channels { channels: 2 })));
-        let one = Preprocess::chapter(ImageShape::new(1, 4, 4));
-        let short = Picture { w: 2, ..picture.clone() };
-        assert!(matches!(prepare(&short, &one), Err(DataError::Empty { .. })));
-        assert!(matches!(prepare(&Picture { rgb8: vec![], w: 0, h: 0 }, &one), Err(DataError::Empty { .. })));
-        let crooked = Preprocess { mean: vec![], ..one };
-        assert!(matches!(prepare(&picture, &crooked), Err(DataError::Preprocess(_))));
     }
 }

@@ -16,5 +16,6 @@ pub mod onnx;
 pub mod safetensors;
 pub mod timm;
 
-pub use error::{FormatError, Misshapen};
+pub use error::FormatError;
 pub use metadata::ModelFile;
+pub use plusx_weights::{Misshapen, WeightError};

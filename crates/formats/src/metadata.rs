@@ -2,20 +2,15 @@
 //! input, how good it was, and, in a checkpoint, where the training stood.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 
 use plusx_model::preprocess::Preprocess;
-use plusx_model::shape::ImageShape;
-use serde_json::{Map, Value, json};
+use plusx_weights::{Entry, LAYOUT, WeightError};
+use serde_json::{Value, json};
 
 use crate::error::FormatError;
 use crate::json;
-
-/// Version of the entry's own layout; a reader refuses a larger one.
-const LAYOUT: u64 = 1;
-
-/// Larger inputs are refused: a size from a foreign file must not decide how much memory is asked for.
-const LARGEST_SIDE: usize = 4096;
 
 /// Everything a weight file says besides the numbers.
 #[derive(Clone, PartialEq, Debug)]
@@ -59,89 +54,15 @@ impl ModelFile {
 
     /// Reads the entry of the file `path`.
     pub(crate) fn from_text(text: &str, path: &Path) -> Result<Self, FormatError> {
-        let entry: Value = serde_json::from_str(text).map_err(|error| FormatError::metadata(path, error))?;
-        let entry = Fields::of(&entry, "the entry", path)?;
-        let layout = entry.get("layout")?.as_u64().ok_or_else(|| entry.bad("layout", "a number"))?;
-        if layout > LAYOUT {
-            return Err(FormatError::metadata(
-                path,
-                format_args!(
-                    "layout {layout} is newer than this program understands ({LAYOUT}); update plusx"
-                ),
-            ));
-        }
-        let preprocess = preprocess(&Fields::of(entry.get("preprocess")?, "preprocess", path)?)?;
-        let metrics = Fields::of(entry.get("metrics")?, "metrics", path)?;
-        Ok(Self {
-            architecture: entry.text("architecture")?,
-            classes: entry.list("classes", "a list of names", |item| item.as_str().map(str::to_owned))?,
-            preprocess,
-            metrics: metrics.map.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-            training: entry.map.get("training").cloned(),
-        })
-    }
-}
-
-fn preprocess(fields: &Fields<'_>) -> Result<Preprocess, FormatError> {
-    let size = |item: &Value| item.as_u64().and_then(|value| usize::try_from(value).ok());
-    let number = |item: &Value| item.as_f64().map(|value| value as f32);
-    let input = fields.list("input", "three sizes", size)?;
-    let resize = fields.list("resize", "two sizes", size)?;
-    let [c, h, w] = input[..] else { return Err(fields.bad("input", "three sizes")) };
-    let [rows, columns] = resize[..] else { return Err(fields.bad("resize", "two sizes")) };
-    let interpolation = fields.text("interpolation")?;
-    let preprocess = Preprocess {
-        input: ImageShape::new(c, h, w),
-        resize: [rows, columns],
-        interpolation: interpolation.parse().map_err(|error| FormatError::metadata(fields.path, error))?,
-        mean: fields.list("mean", "numbers", number)?,
-        std: fields.list("std", "numbers", number)?,
-    };
-    preprocess.check().map_err(|error| FormatError::metadata(fields.path, error))?;
-    if [c, h, w].iter().any(|size| *size > LARGEST_SIDE) {
-        return Err(fields.bad("input", "sizes of at most 4096"));
-    }
-    Ok(preprocess)
-}
-
-/// The fields of one JSON object, with what is needed to complain about them.
-struct Fields<'a> {
-    map: &'a Map<String, Value>,
-    name: &'a str,
-    path: &'a Path,
-}
-
-impl<'a> Fields<'a> {
-    fn of(value: &'a Value, name: &'a str, path: &'a Path) -> Result<Self, FormatError> {
-        let map = value
-            .as_object()
-            .ok_or_else(|| FormatError::metadata(path, format_args!("{name} must be an object")))?;
-        Ok(Self { map, name, path })
-    }
-
-    fn get(&self, key: &str) -> Result<&'a Value, FormatError> {
-        self.map
-            .get(key)
-            .ok_or_else(|| FormatError::metadata(self.path, format_args!("{} lacks `{key}`", self.name)))
-    }
-
-    fn bad(&self, key: &str, wanted: &str) -> FormatError {
-        FormatError::metadata(self.path, format_args!("`{key}` of {} must be {wanted}", self.name))
-    }
-
-    fn text(&self, key: &str) -> Result<String, FormatError> {
-        self.get(key)?.as_str().map(str::to_owned).ok_or_else(|| self.bad(key, "text"))
-    }
-
-    fn list<T>(
-        &self,
-        key: &str,
-        wanted: &str,
-        item: impl Fn(&Value) -> Option<T>,
-    ) -> Result<Vec<T>, FormatError> {
-        self.get(key)?
-            .as_array()
-            .and_then(|items| items.iter().map(item).collect::<Option<Vec<_>>>())
-            .ok_or_else(|| self.bad(key, wanted))
+        let Entry { architecture, classes, preprocess } = Entry::from_text(text, path)?;
+        let bad = |reason: &dyn Display| WeightError::metadata(path, reason);
+        let mut entry: Value = serde_json::from_str(text).map_err(|error| bad(&error))?;
+        let metrics = match entry.get_mut("metrics").map(Value::take) {
+            Some(Value::Object(metrics)) => metrics.into_iter().collect(),
+            Some(_) => return Err(bad(&"metrics must be an object").into()),
+            None => return Err(bad(&"the entry lacks `metrics`").into()),
+        };
+        let training = entry.get_mut("training").map(Value::take);
+        Ok(Self { architecture, classes, preprocess, metrics, training })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use plusx_formats::safetensors::{Contents, check_names, decode, encode, read, write};
-use plusx_formats::{FormatError, ModelFile};
+use plusx_formats::{FormatError, ModelFile, WeightError};
 use plusx_model::containers::Sequential;
 use plusx_model::graph::{Graph, ParamId, ParamSpec};
 use plusx_model::layers::{BatchNorm, Conv2d, Dense};
@@ -104,7 +104,9 @@ fn weights_of_another_network_are_listed_by_name_and_shape() {
     let path = Path::new("some/file.safetensors");
     let loaded = decode(&bytes(), path).unwrap();
     let error = loaded.params(&graph(4)).unwrap_err();
-    let FormatError::Mismatch { misshapen, missing, extra, .. } = &error else { panic!("{error}") };
+    let FormatError::Weights(WeightError::Mismatch { misshapen, missing, extra, .. }) = &error else {
+        panic!("{error}")
+    };
     assert!(missing.is_empty() && extra.is_empty());
     assert_eq!(misshapen[0].name, "conv1.weight");
     assert_eq!((&misshapen[0].expected[..], &misshapen[0].found[..]), (&[4, 1, 3, 3][..], &[2, 1, 3, 3][..]));
@@ -122,21 +124,24 @@ fn foreign_and_missing_files_are_named() {
     let missing = folder.path().join("none.safetensors");
     assert!(matches!(read(&missing), Err(FormatError::Read { .. })));
     let path = Path::new("x.safetensors");
-    assert!(matches!(decode(b"", path), Err(FormatError::NotSafetensors { .. })));
-    assert!(matches!(decode(b"PK\x03\x04 a zip file, say", path), Err(FormatError::NotSafetensors { .. })));
+    assert!(matches!(decode(b"", path), Err(FormatError::Weights(WeightError::NotSafetensors { .. }))));
+    assert!(matches!(
+        decode(b"PK\x03\x04 a zip file, say", path),
+        Err(FormatError::Weights(WeightError::NotSafetensors { .. }))
+    ));
     let mut empty = 2_u64.to_le_bytes().to_vec();
     empty.extend(b"{}");
-    assert!(matches!(decode(&empty, path), Err(FormatError::Foreign { .. })));
+    assert!(matches!(decode(&empty, path), Err(FormatError::Weights(WeightError::Foreign { .. }))));
     let other = br#"{"__metadata__":{"format":"pt"}}"#;
     let mut other_file = (other.len() as u64).to_le_bytes().to_vec();
     other_file.extend(other);
-    assert!(matches!(decode(&other_file, path), Err(FormatError::Foreign { .. })));
+    assert!(matches!(decode(&other_file, path), Err(FormatError::Weights(WeightError::Foreign { .. }))));
     for entry in ["", "[]", "{}", r#"{"layout":99}"#, r#"{"layout":1,"preprocess":3}"#] {
         let header = serde_json::json!({"__metadata__": {"plusx": entry}}).to_string();
         let mut file = (header.len() as u64).to_le_bytes().to_vec();
         file.extend(header.as_bytes());
         let error = decode(&file, path).unwrap_err();
-        assert!(matches!(error, FormatError::Metadata { .. }), "{entry}: {error}");
+        assert!(matches!(error, FormatError::Weights(WeightError::Metadata { .. })), "{entry}: {error}");
         assert!(error.to_string().contains("x.safetensors"));
     }
 }
@@ -154,7 +159,10 @@ fn a_file_cut_anywhere_is_an_error() {
         file.resize(length, 0);
         std::fs::write(&path, file).unwrap();
         let error = read(&path).unwrap_err();
-        assert!(matches!(error, FormatError::NotSafetensors { .. }), "{length}: {error}");
+        assert!(
+            matches!(error, FormatError::Weights(WeightError::NotSafetensors { .. })),
+            "{length}: {error}"
+        );
     }
 }
 
@@ -170,13 +178,16 @@ fn what_the_header_does_not_account_for_is_never_read() {
     };
     for start in [&b""[..], b"PK\x03\x04 a zip file, say", &bytes()] {
         let error = sparse(start);
-        assert!(matches!(error, FormatError::NotSafetensors { .. }), "{error}");
+        assert!(matches!(error, FormatError::Weights(WeightError::NotSafetensors { .. })), "{error}");
         assert!(error.to_string().contains("w.safetensors"), "{error}");
     }
-    assert!(matches!(sparse(b"\x02\0\0\0\0\0\0\0{}"), FormatError::Foreign { .. }));
+    assert!(matches!(sparse(b"\x02\0\0\0\0\0\0\0{}"), FormatError::Weights(WeightError::Foreign { .. })));
     // a source without end and without length
     #[cfg(target_os = "linux")]
-    assert!(matches!(read(Path::new("/dev/zero")), Err(FormatError::NotSafetensors { .. })));
+    assert!(matches!(
+        read(Path::new("/dev/zero")),
+        Err(FormatError::Weights(WeightError::NotSafetensors { .. }))
+    ));
 }
 
 #[test]
@@ -196,7 +207,10 @@ fn values_that_are_not_finite_are_named() {
         assert!(text.contains("w.safetensors") && text.contains("velocity.fc.weight"), "{text}");
         params.get_mut(fc)[0] = value;
         let error = spoilt(&params).params(&graph).unwrap_err();
-        assert!(matches!(&error, FormatError::NotFinite { name, .. } if name == "fc.weight"), "{error}");
+        assert!(
+            matches!(&error, FormatError::Weights(WeightError::NotFinite { name, .. }) if name == "fc.weight"),
+            "{error}"
+        );
     }
 }
 

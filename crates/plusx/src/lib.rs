@@ -12,9 +12,23 @@
 //! # Ok::<(), plusx::Error>(())
 //! ```
 //!
+//! A [`Classifier`] answers from a weight file, for any number of threads at once:
+//!
+//! ```no_run
+//! use plusx::prelude::*;
+//!
+//! let net = Classifier::load("model.safetensors")?;
+//! let image = picture::open("cat.jpg".as_ref())?;
+//! println!("{:?}", net.predict(&image)?[0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Who only infers, on pixels or numbers of their own, needs no more than the crate behind it, `plusx-infer`: a dozen
+//! crates in all, without decoders and without a network client.
+//!
 //! Shapes are deferred as in the chapter this project is built from: the first [`Model::forward`] tells the network how
 //! large its images are. The rooms behind the door are re-exported whole: [`model`] (what a network is), [`engine`]
-//! (how it becomes time on cores), [`data`], [`formats`] and [`train`].
+//! (how it becomes time on cores), [`infer`], [`data`], [`formats`] and [`train`].
 #![forbid(unsafe_code)]
 
 mod error;
@@ -30,12 +44,16 @@ pub use tensor::Tensor;
 pub use plusx_data as data;
 pub use plusx_engine as engine;
 pub use plusx_formats as formats;
+pub use plusx_infer as infer;
+pub use plusx_infer::Classifier;
 pub use plusx_model as model;
 pub use plusx_train as train;
 
 /// What a program that embeds `plusx` usually needs.
 pub mod prelude {
     pub use crate::{Error, Model, Shape, Tensor};
+    pub use plusx_data::picture;
+    pub use plusx_infer::{Classifier, InferError, Picture, Prediction, PreparedOptions};
     pub use plusx_model::ModelError;
     pub use plusx_model::block::{Block, Var};
     pub use plusx_model::containers::{Residual, Sequential};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use plusx_engine::Level;
 
-use crate::predict::Machine;
+use crate::load::Machine;
 
 /// Forward, gradient of the input, gradient of the weights: a training step costs three forward passes.
 const TRAINING_PASSES: f64 = 3.0;

@@ -6,17 +6,14 @@ use std::sync::Arc;
 use plusx_data::{BatchPlan, Dataset, Loader, Split};
 use plusx_engine::{Engine, Mode};
 use plusx_model::executor::{Executor, Images};
+use plusx_weights::MOST_BYTES;
 use serde::Serialize;
 
 use crate::error::{PathDisplay, TrainError};
-use crate::predict::{Machine, load_model};
+use crate::load::{Machine, load_model};
 
 /// Images per batch of [`evaluate`], at most; the result does not depend on it.
 const BATCH: usize = 256;
-
-/// Memory that the maps and the inputs of a batch may take, in bytes: three times what training the chapter's network
-/// takes. A weight file names the size of its input, and must not decide by it how much memory is asked for.
-const MOST_BYTES: u64 = 2_500_000_000;
 
 /// What an evaluation finds.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -204,16 +201,6 @@ fn cross_entropy(logits: &[f32], label: usize) -> f64 {
     libm::log(sum) + f64::from(max) - f64::from(logits[label])
 }
 
-/// Softmax in f64, largest first; of equals the first class comes first.
-pub(crate) fn ranked_probabilities(logits: &[f32]) -> Vec<(usize, f64)> {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exps: Vec<f64> = logits.iter().map(|logit| libm::exp(f64::from(*logit) - f64::from(max))).collect();
-    let sum: f64 = exps.iter().sum();
-    let mut ranked: Vec<_> = exps.into_iter().map(|exp| exp / sum).enumerate().collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    ranked
-}
-
 #[cfg(test)]
 mod tests {
     use plusx_model::shape::ImageShape;
@@ -258,12 +245,5 @@ mod tests {
         }
         let report = tally.report();
         assert_eq!((report.n, report.top1, report.top5), (7, 1.0 / 7.0, 5.0 / 7.0));
-    }
-
-    #[test]
-    fn probabilities_sum_to_one() {
-        let ranked = ranked_probabilities(&[0.0, 2.0, 2.0]);
-        assert_eq!(ranked.iter().map(|entry| entry.0).collect::<Vec<_>>(), [1, 2, 0]);
-        assert!((ranked.iter().map(|entry| entry.1).sum::<f64>() - 1.0).abs() < 1e-12);
     }
 }

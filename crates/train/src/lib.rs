@@ -1,7 +1,7 @@
 //! How it learns: the recipe, the loop, the checkpoints and the run folder.
 //!
 //! [`run`] trains a network of the zoo; [`open`] and [`resume`] continue a run that stopped, to the very bytes it
-//! would have reached undisturbed; [`evaluate`] and [`Predictor`] use the result. Nothing here prints: an
+//! would have reached undisturbed; [`evaluate`] measures the result. Nothing here prints: an
 //! [`Observer`] hears what happens.
 #![forbid(unsafe_code)]
 
@@ -14,9 +14,9 @@ mod evaluate;
 mod event;
 mod folder;
 mod job;
+mod load;
 mod options;
 mod outlook;
-mod predict;
 mod results;
 mod session;
 mod start;
@@ -29,7 +29,7 @@ pub use event::{
     EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason, Silent, Started, StepEvent,
 };
 pub use folder::SavedRun;
+pub use load::{LoadedModel, Machine, load_model};
 pub use options::{Overrides, Recipe, SaveEvery, TrainOptions};
-pub use predict::{LoadedModel, Machine, Prediction, Predictor, load_model};
 pub use start::{open, plan, resume, resume_on, run, run_on};
 pub use stop::{Signal, Stop};

@@ -9,8 +9,8 @@ use crate::error::TrainError;
 use crate::estimate::{self, Work};
 use crate::event::PlanReport;
 use crate::job::samples;
+use crate::load::Machine;
 use crate::options::TrainOptions;
-use crate::predict::Machine;
 
 /// The part of the machine that the options ask for.
 pub(crate) fn machine(options: &TrainOptions) -> Machine {

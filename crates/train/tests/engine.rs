@@ -10,6 +10,7 @@ use std::path::Path;
 use plusx_data::{Dataset, Split};
 use plusx_engine::{Engine, EngineOptions, Level};
 use plusx_formats::{ModelFile, safetensors};
+use plusx_infer::{Classifier, InferError};
 use plusx_model::containers::{Residual, Sequential};
 use plusx_model::graph::Graph;
 use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d};
@@ -19,8 +20,8 @@ use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use plusx_train::{
-    Event, Machine, Outcome, Overrides, Predictor, Signal, Silent, Stop, TrainError, TrainOptions, evaluate,
-    open, resume_on, run, run_on,
+    Event, Machine, Outcome, Overrides, Signal, Silent, Stop, TrainError, TrainOptions, evaluate, open,
+    resume_on, run, run_on,
 };
 use stripes::{CLASSES, SIDE, dataset};
 
@@ -161,14 +162,14 @@ fn a_trained_file_answers_as_its_training_said() {
             (epoch.test_loss, epoch.test_acc, epoch.test_top5, 30)
         );
     }
-    let mut predictor = Predictor::open(&report.last, machine).unwrap();
-    assert_eq!(predictor.meta().preprocess.resize, [16, 16]);
-    let answers = predictor.predict(&[0.5; 2 * 16 * 16], 2, 3).unwrap();
+    let net = Classifier::load(&report.last).unwrap();
+    assert_eq!(net.preprocess().resize, [16, 16]);
+    let answers = net.predict_prepared(&[0.5; 2 * 16 * 16], 2, 3).unwrap();
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0], answers[1]);
     assert_eq!(answers[0].len(), 3);
     assert!(answers[0][0].prob >= answers[0][1].prob && answers[0][0].label.starts_with("stripe "));
-    assert!(predictor.predict(&[0.5; 7], 1, 3).is_err());
+    assert!(net.predict_prepared(&[0.5; 7], 1, 3).is_err());
     let error = evaluate(&report.run.join("args.yaml"), dataset(40, 30), machine).unwrap_err().to_string();
     assert!(error.contains("args.yaml"), "{error}");
 }
@@ -193,10 +194,11 @@ fn a_file_does_not_decide_how_much_memory_is_taken() {
     let split = Split { images: vec![0; 16], labels: vec![0], shape: ImageShape::new(16, 1, 1) };
     let data = Dataset { train: split.clone(), test: split, ..dataset(1, 1) };
     let machine = Machine { threads: Some(1), isa: None, exact: false };
-    let errors = [evaluate(&file, data, machine).unwrap_err(), Predictor::open(&file, machine).unwrap_err()];
-    for error in errors {
-        assert!(matches!(error, TrainError::TooLarge { .. }), "{error}");
-        let text = error.to_string();
+    let error = evaluate(&file, data, machine).unwrap_err();
+    assert!(matches!(error, TrainError::TooLarge { .. }), "{error}");
+    let other = Classifier::load(&file).unwrap_err();
+    assert!(matches!(other, InferError::TooLarge { .. }), "{other}");
+    for text in [error.to_string(), other.to_string()] {
         assert!(text.contains("w.safetensors") && text.contains("16x4096x4096"), "{text}");
     }
 }

@@ -11,13 +11,16 @@ use super::tree::Tree;
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("kernels", &[]),
-    ("formats", &["model"]),
+    ("pixels", &["model"]),
+    ("weights", &["model"]),
+    ("formats", &["model", "weights"]),
     ("engine", &["kernels", "model"]),
-    ("data", &["model"]),
-    ("train", &["data", "engine", "formats", "model"]),
+    ("infer", &["engine", "model", "pixels", "weights"]),
+    ("data", &["model", "pixels"]),
+    ("train", &["data", "engine", "formats", "model", "weights"]),
     ("gpu", &["model"]),
-    ("plusx", &["data", "engine", "formats", "kernels", "model", "train"]),
-    ("cli", &["data", "engine", "formats", "gpu", "model", "train"]),
+    ("plusx", &["data", "engine", "formats", "infer", "kernels", "model", "train"]),
+    ("cli", &["data", "engine", "formats", "gpu", "infer", "model", "train"]),
     ("xtask", &[]),
 ];
 

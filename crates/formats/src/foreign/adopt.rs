@@ -7,7 +7,9 @@ use plusx_model::params::Params;
 
 use super::report::{NewHead, Report};
 use super::{Kind, Tensor, Weights, layers, names};
-use crate::error::{FormatError, Misshapen};
+use plusx_weights::{Misshapen, WeightError};
+
+use crate::error::FormatError;
 
 /// What may differ between file and network; default nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,8 +46,8 @@ impl Weights {
     /// Gluon's files by the order of the layers.
     ///
     /// # Errors
-    /// [`FormatError::Mismatch`] listing the missing, unknown and misshapen tensors, [`FormatError::Dtype`] for a
-    /// parameter of whole numbers, [`FormatError::NotFinite`] naming the first tensor with an infinity or no number,
+    /// [`WeightError::Mismatch`] listing the missing, unknown and misshapen tensors, [`WeightError::Dtype`] for a
+    /// parameter of whole numbers, [`WeightError::NotFinite`] naming the first tensor with an infinity or no number,
     /// [`FormatError::Broken`] for a Gluon file whose layers have no order.
     ///
     /// # Panics
@@ -86,7 +88,8 @@ impl Weights {
                 continue;
             }
             if !params.get(id).iter().all(|value| value.is_finite()) {
-                return Err(FormatError::NotFinite { path: self.path.clone(), name: tensor.name.clone() });
+                let (path, name) = (self.path.clone(), tensor.name.clone());
+                return Err(WeightError::NotFinite { path, name }.into());
             }
             if tensor.name != spec.name {
                 report.renamed.push((tensor.name.clone(), spec.name.clone()));
@@ -96,7 +99,7 @@ impl Weights {
         wrong.extra = left.into_iter().map(|index| self.tensors[index].name.clone()).collect();
         if !(wrong.missing.is_empty() && wrong.extra.is_empty() && wrong.misshapen.is_empty()) {
             let Wrong { missing, extra, misshapen } = wrong;
-            return Err(FormatError::Mismatch { path: self.path.clone(), missing, extra, misshapen });
+            return Err(WeightError::Mismatch { path: self.path.clone(), missing, extra, misshapen }.into());
         }
         report.head = head;
         Ok(Adopted { params, report })
@@ -118,11 +121,12 @@ impl Weights {
     /// Refuses a parameter that the file has as whole numbers.
     fn check_type(&self, name: &str) -> Result<(), FormatError> {
         match self.skipped.iter().any(|skipped| skipped == name) {
-            true => Err(FormatError::Dtype {
+            true => Err(WeightError::Dtype {
                 path: self.path.clone(),
                 name: name.to_owned(),
                 found: "whole numbers".to_owned(),
-            }),
+            }
+            .into()),
             false => Ok(()),
         }
     }

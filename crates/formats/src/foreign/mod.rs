@@ -23,7 +23,7 @@ pub use adopt::{Adopted, Allow};
 pub use report::{NewHead, Report};
 
 use crate::error::FormatError;
-use crate::safetensors::{self, LARGEST};
+use plusx_weights::{LARGEST, WeightError};
 
 /// What wrote a file, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,12 +131,12 @@ pub fn read(path: &Path) -> Result<Weights, FormatError> {
     }
     let size = metadata.len();
     if size > LARGEST {
-        return Err(FormatError::TooLarge { path: path.into(), size, limit: LARGEST });
+        return Err(WeightError::TooLarge { path: path.into(), size, limit: LARGEST }.into());
     }
     let mut first = Vec::new();
     file.take(FIRST_BYTES).read_to_end(&mut first).map_err(failed)?;
     match Kind::of(&first) {
-        Some(Kind::Safetensors) => tensors::from_safetensors(&safetensors::whole(path)?, path),
+        Some(Kind::Safetensors) => tensors::from_safetensors(&plusx_weights::whole(path)?, path),
         Some(Kind::Gluon) => gluon::read(path),
         Some(kind) => torch::read(path, kind),
         None => Err(FormatError::UnknownKind { path: path.into() }),

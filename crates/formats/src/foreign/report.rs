@@ -1,7 +1,7 @@
 //! What was done to make the weights of one network those of another: nothing of it happens in silence.
 
 use super::Kind;
-use crate::error::some;
+use plusx_weights::some;
 
 /// A classifier that starts anew.
 #[derive(Clone, PartialEq, Eq, Debug)]

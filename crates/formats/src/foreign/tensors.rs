@@ -6,12 +6,13 @@ use ::safetensors::{Dtype, SafeTensors};
 
 use super::numbers::Number;
 use super::{Kind, Tensor, Weights};
+use plusx_weights::{VELOCITY, WeightError};
+
 use crate::error::FormatError;
-use crate::safetensors::VELOCITY;
 
 /// The tensors of a file's `bytes`, by name. Also reads a file of ours, without the optimiser's part.
 pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, FormatError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| FormatError::not_safetensors(path, &error))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| WeightError::not_safetensors(path, &error))?;
     let (mut tensors, mut skipped) = (Vec::new(), Vec::new());
     let mut views: Vec<_> = file.iter().collect();
     views.sort_by_key(|(name, _)| *name);

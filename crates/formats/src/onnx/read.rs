@@ -8,6 +8,7 @@ use std::path::Path;
 use plusx_model::graph::{Graph, ParamId};
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
+use plusx_weights::WeightError;
 use prost::bytes::Bytes;
 
 use crate::error::FormatError;
@@ -47,7 +48,7 @@ pub struct Normalise {
 /// Reads a file and, where it keeps its weights in another one beside it, that too.
 ///
 /// # Errors
-/// [`FormatError::Read`], [`FormatError::TooLarge`] beyond 2 GiB, [`FormatError::Onnx`] for a damaged file or one of
+/// [`FormatError::Read`], [`WeightError::TooLarge`] beyond 2 GiB, [`FormatError::Onnx`] for a damaged file or one of
 /// another kind, [`FormatError::OnnxNode`] naming the node and the operation that is not understood.
 pub fn read(path: &Path) -> Result<Imported, FormatError> {
     let failed = |source| FormatError::read(path, source);
@@ -60,7 +61,7 @@ pub fn read(path: &Path) -> Result<Imported, FormatError> {
     }
     let size = size.max(bytes.len() as u64);
     if size > LARGEST {
-        return Err(FormatError::TooLarge { path: path.into(), size, limit: LARGEST });
+        return Err(WeightError::TooLarge { path: path.into(), size, limit: LARGEST }.into());
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     Source { path, folder: Some(folder) }.network(bytes.into())

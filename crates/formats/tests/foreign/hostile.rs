@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use plusx_formats::FormatError;
 use plusx_formats::foreign::read;
+use plusx_formats::{FormatError, WeightError};
 use proptest::prelude::*;
 
 use crate::golden;
@@ -115,7 +115,7 @@ fn lengths_that_lie_ask_for_no_memory() {
     assert!(text.contains("1 bytes follow its end"), "{text}");
     let mut header = u64::to_le_bytes(90_000_000).to_vec();
     header.extend(b"{\"a\":");
-    assert!(matches!(error(&header), FormatError::NotSafetensors { .. }));
+    assert!(matches!(error(&header), FormatError::Weights(WeightError::NotSafetensors { .. })));
 }
 
 #[test]

@@ -7,8 +7,8 @@ mod networks;
 use std::path::{Path, PathBuf};
 
 use networks::{Net, chapter, expect, start, values};
-use plusx_formats::FormatError;
 use plusx_formats::foreign::{Adopted, Allow, Kind, read};
+use plusx_formats::{FormatError, WeightError};
 use plusx_model::graph::Graph;
 
 fn golden(name: &str) -> PathBuf {
@@ -96,7 +96,9 @@ fn another_number_of_classes_needs_leave() {
     let graph = Net { classes: 7, ..Net::default() }.graph();
     for name in ["zip.pth", "legacy.th", "gluon.params"] {
         let error = adopt(name, &graph, Allow::default()).unwrap_err();
-        let FormatError::Mismatch { missing, extra, misshapen, .. } = &error else { panic!("{error}") };
+        let FormatError::Weights(WeightError::Mismatch { missing, extra, misshapen, .. }) = &error else {
+            panic!("{error}")
+        };
         assert!(missing.is_empty() && extra.is_empty(), "{error}");
         assert_eq!(misshapen.len(), 2, "{error}");
         let text = error.to_string();
@@ -159,12 +161,18 @@ fn another_network_is_listed() {
 fn numbers_that_are_no_weights_are_named() {
     let graph = Net::default().graph();
     let error = adopt("integers.safetensors", &graph, Allow::default()).unwrap_err();
-    assert!(matches!(&error, FormatError::Dtype { name, .. } if name == "fc.bias"), "{error}");
+    assert!(
+        matches!(&error, FormatError::Weights(WeightError::Dtype { name, .. }) if name == "fc.bias"),
+        "{error}"
+    );
     let error = read(&golden("sparse.params")).unwrap_err();
     assert!(error.to_string().contains("sparse"), "{error}");
     let mut weights = read(&golden("zip.pth")).unwrap();
     weights.tensors[3].values[1] = f32::NAN;
     let name = weights.tensors[3].name.clone();
     let error = weights.adopt(&graph, start(&graph), Allow::default()).unwrap_err();
-    assert!(matches!(&error, FormatError::NotFinite { name: found, .. } if *found == name), "{error}");
+    assert!(
+        matches!(&error, FormatError::Weights(WeightError::NotFinite { name: found, .. }) if *found == name),
+        "{error}"
+    );
 }

@@ -1,0 +1,37 @@
+//! What can go wrong between a weight file and an answer.
+
+use std::path::PathBuf;
+
+use plusx_engine::EngineError;
+use plusx_pixels::PixelError;
+use plusx_weights::WeightError;
+
+/// An error of this crate; says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InferError {
+    /// The weight file cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// The picture cannot be prepared.
+    #[error(transparent)]
+    Pixels(#[from] PixelError),
+    /// The network cannot be run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A network whose maps take more memory than a weight file may ask for.
+    #[error(
+        "{}: a single image of {input} takes {needed} MB in this network, and {limit} MB is the limit for a file \
+         that is only read", path.display()
+    )]
+    TooLarge {
+        /// The weight file.
+        path: PathBuf,
+        /// Shape of the input.
+        input: String,
+        /// Megabytes of 10^6 bytes it takes.
+        needed: u64,
+        /// Megabytes it may take.
+        limit: u64,
+    },
+}

@@ -1,0 +1,70 @@
+//! From a weight file to a network on this machine.
+
+use std::path::Path;
+
+use plusx_engine::{Engine, EngineOptions, Level};
+use plusx_formats::{ModelFile, safetensors};
+use plusx_model::executor::Executor;
+use plusx_model::graph::Graph;
+use plusx_model::params::Params;
+
+use crate::error::TrainError;
+
+/// Which part of the machine to use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Machine {
+    /// Worker threads; none: as many as the machine grants.
+    pub threads: Option<usize>,
+    /// Instruction-set level; none: the best there is.
+    pub isa: Option<Level>,
+    /// Direct convolutions only, no Winograd algorithms.
+    pub exact: bool,
+}
+
+impl Machine {
+    /// Worker threads, resolved. The number the system grants respects CPU affinity and cgroup limits.
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
+    }
+
+    /// Instruction-set level, resolved.
+    pub fn level(&self) -> Level {
+        self.isa.unwrap_or_else(Level::detect)
+    }
+
+    /// An engine for `graph`.
+    pub(crate) fn engine_for(&self, graph: Graph) -> Result<Engine, TrainError> {
+        let options =
+            EngineOptions { threads: self.threads(), level: self.level(), exact: self.exact, profile: false };
+        Engine::new(graph, options).map_err(TrainError::executor)
+    }
+
+    /// An engine for a loaded model, weights in place.
+    pub(crate) fn engine(&self, model: &LoadedModel) -> Result<Engine, TrainError> {
+        let mut engine = self.engine_for(model.graph.clone())?;
+        engine.set_params(&model.params).map_err(TrainError::executor)?;
+        Ok(engine)
+    }
+}
+
+/// A weight file and the network it is for.
+#[derive(Clone, Debug)]
+pub struct LoadedModel {
+    /// The network.
+    pub graph: Graph,
+    /// Its parameters and running statistics.
+    pub params: Params,
+    /// What else the file says.
+    pub meta: ModelFile,
+}
+
+/// Reads a weight file and builds the network it names.
+///
+/// # Errors
+/// [`TrainError::Format`] naming the file, also if the zoo has no network of that name or it takes no such images.
+pub fn load_model(weights: &Path) -> Result<LoadedModel, TrainError> {
+    let loaded = safetensors::read(weights)?;
+    let graph = loaded.graph()?;
+    let params = loaded.params(&graph)?;
+    Ok(LoadedModel { graph, params, meta: loaded.meta })
+}
