@@ -60,6 +60,15 @@ pub enum Error {
         /// Dimensions it would need.
         needs: Shape,
     },
+    /// The loss is not a finite number any more.
+    #[error(
+        "the loss of step {step} is not a finite number: training has diverged; go back to parameters from before \
+         (Model::params gives a copy) and use a smaller learning rate"
+    )]
+    Diverged {
+        /// The step, counted from 1.
+        step: usize,
+    },
     /// One label is needed for each image.
     #[error("{images} images came with {labels} labels: give one class index for each image")]
     Labels {

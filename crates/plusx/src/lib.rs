@@ -26,6 +26,9 @@
 //! Who only infers, on pixels or numbers of their own, needs no more than the crate behind it, `plusx-infer`: a dozen
 //! crates in all, without decoders and without a network client.
 //!
+//! Training can be driven from outside: [`Model::train_step`] does one step, [`Model::train`] one after another with a
+//! callback that may break off, [`train::run`] the whole recipe of `plusx train` with an observer and a flag to stop.
+//!
 //! Shapes are deferred as in the chapter this project is built from: the first [`Model::forward`] tells the network how
 //! large its images are. The rooms behind the door are re-exported whole: [`model`] (what a network is), [`engine`]
 //! (how it becomes time on cores), [`infer`], [`data`], [`formats`] and [`train`].
@@ -35,11 +38,13 @@ mod error;
 mod network;
 mod shape;
 mod tensor;
+mod training;
 
 pub use error::Error;
 pub use network::Model;
 pub use shape::Shape;
 pub use tensor::Tensor;
+pub use training::{Step, Trained};
 
 pub use plusx_data as data;
 pub use plusx_engine as engine;
@@ -51,7 +56,7 @@ pub use plusx_train as train;
 
 /// What a program that embeds `plusx` usually needs.
 pub mod prelude {
-    pub use crate::{Error, Model, Shape, Tensor};
+    pub use crate::{Error, Model, Shape, Step, Tensor, Trained};
     pub use plusx_data::picture;
     pub use plusx_infer::{Classifier, InferError, Picture, Prediction, PreparedOptions};
     pub use plusx_model::ModelError;

@@ -87,7 +87,14 @@ impl Model {
 
     /// One step of training on images `x` with one class index each: forward with batch statistics, softmax
     /// cross-entropy, backward, and the update; without one the parameters stay, and [`Model::gradients`] tells
-    /// what the step found.
+    /// what the step found. [`Model::train`] does many.
+    ///
+    /// # Errors
+    /// [`Error::NotImages`] if `x` has not four dimensions, [`Error::NotInitialized`] before [`Model::initialize`],
+    /// [`Error::Model`] if the network cannot be built for such images, [`Error::Reshaped`] if its parameters have other
+    /// shapes than these images need, [`Error::Labels`] for another number of labels than images, [`Error::Engine`] for a
+    /// label outside the classes, a network that does not end in logits, or memory that cannot be had. The parameters are
+    /// then as they were.
     pub fn train_step(
         &mut self,
         x: &Tensor,

@@ -48,6 +48,18 @@ fn own_block_traces_runs_and_learns() {
     assert_own_block(&String::from_utf8_lossy(&run_example("own_block").stdout));
 }
 
+#[test]
+fn steps_are_told_and_cancelled() {
+    let output = run_example("steps");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<_> = stdout.lines().collect();
+    assert!(lines[0].starts_with("step 1, loss "), "{stdout}");
+    let [cancelled, right] = lines[lines.len() - 2..] else { panic!("{stdout}") };
+    assert_eq!(cancelled, format!("cancelled after {} steps: true", lines.len() - 2));
+    let right: u32 = right.split(' ').next().and_then(|count| count.parse().ok()).expect("a count");
+    assert!(right > 180, "{stdout}");
+}
+
 /// What the READMEs show of the example stands in it, line for line.
 #[test]
 fn the_readmes_show_the_example() {
