@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Doctor(crate::doctor::DoctorArguments),
     /// Fetch and find data sets
     Data(crate::data::DataArguments),
+    /// List and fetch pretrained weights
+    Weights(crate::weights::WeightsArguments),
     /// Print the licences of plusx, and of the images, fonts and crates inside it
     Licenses,
 }

@@ -83,18 +83,18 @@ pub(crate) fn fetch(
     let options = DownloadOptions { cache_dir: cache_dir.clone(), mirror: mirror.cloned() };
     let mut progress = Progress::new();
     let folder = plusx_data::download(&options, &mut |file, done, total| progress.show(file, done, total));
-    progress.bar.finish_and_clear();
+    progress.finish();
     Ok(folder?)
 }
 
 /// A bar on a terminal, else a line for each file.
-struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     file: String,
 }
 
 impl Progress {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let target = if can_draw() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         let style = ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}");
@@ -102,7 +102,12 @@ impl Progress {
         Self { bar, file: String::new() }
     }
 
-    fn show(&mut self, file: &str, done: u64, total: Option<u64>) {
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(crate) fn show(&mut self, file: &str, done: u64, total: Option<u64>) {
         if self.file != file {
             self.file = file.to_string();
             self.bar.set_prefix(self.file.clone());

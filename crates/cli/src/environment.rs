@@ -1,5 +1,5 @@
-//! The environment variables that decide where data are found and how many threads compute: read once, here, and handed
-//! down. Those that say what the terminal can show (`TERM`, `NO_COLOR`, `CLICOLOR`) are `screen`'s.
+//! The environment variables that decide where data are found or fetched from and how many threads compute: read once, here,
+//! and handed down (proxies are the downloader's). Those that say what the terminal can show (`TERM`, `NO_COLOR`, `CLICOLOR`) are `screen`'s.
 
 use plusx_data::{FindOptions, cache_dir};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,8 @@ pub(crate) struct Environment {
     pub(crate) data: Option<PathBuf>,
     /// The user's cache folder for plusx.
     pub(crate) cache: Option<PathBuf>,
+    /// `$HF_ENDPOINT`: the Hugging Face hub, or a mirror of it.
+    pub(crate) hub: Option<String>,
     /// `$RAYON_NUM_THREADS`, else `$OMP_NUM_THREADS`, with the variable's name.
     pub(crate) threads: Option<(&'static str, usize)>,
 }
@@ -22,7 +24,8 @@ impl Environment {
         let threads = ["RAYON_NUM_THREADS", "OMP_NUM_THREADS"]
             .into_iter()
             .find_map(|name| Some((name, thread_count(value(name)?.to_str()?)?)));
-        Self { data: value("PLUSX_DATA").map(PathBuf::from), cache: cache_dir(value), threads }
+        let hub = value("HF_ENDPOINT").map(|address| address.to_string_lossy().into_owned());
+        Self { data: value("PLUSX_DATA").map(PathBuf::from), cache: cache_dir(value), hub, threads }
     }
 
     /// How many threads to use: the option, else the environment, else what the system grants (cores, affinity,
@@ -61,7 +64,8 @@ mod tests {
 
     #[test]
     fn the_option_beats_the_environment() {
-        let environment = Environment { data: None, cache: None, threads: Some(("OMP_NUM_THREADS", 3)) };
+        let threads = Some(("OMP_NUM_THREADS", 3));
+        let environment = Environment { data: None, cache: None, hub: None, threads };
         assert_eq!(environment.threads(Some(5)), 5);
         assert_eq!(environment.threads(None), 3);
     }

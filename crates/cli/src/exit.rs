@@ -124,7 +124,11 @@ fn of_model(error: &ModelError) -> Option<u8> {
 fn of_data(error: &DataError) -> Option<u8> {
     match error {
         DataError::NotFound { .. } => Some(NO_INPUT),
-        DataError::UnknownName { .. } | DataError::Mirror { .. } => Some(USAGE),
+        DataError::UnknownName { .. }
+        | DataError::Mirror { .. }
+        | DataError::UnknownWeights { .. }
+        | DataError::NoPin { .. }
+        | DataError::Hash { .. } => Some(USAGE),
         DataError::Io { source, .. } => Some(of_io(source)),
         DataError::Malformed { .. }
         | DataError::Truncated { .. }

@@ -24,6 +24,7 @@ mod signals;
 mod summary;
 mod train;
 mod watch;
+mod weights;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options, &environment),
         Command::Doctor(options) => doctor::run(&options, &environment),
         Command::Data(options) => data::run(&options, &environment),
+        Command::Weights(options) => weights::run(&options, &environment),
         Command::Licenses => licenses::run(),
     };
     exit::code(result)

@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn auto_is_not_the_same_as_nothing() {
-        let environment = Environment { data: None, cache: None, threads: None };
+        let environment = Environment { data: None, cache: None, hub: None, threads: None };
         let isa = |words: &[&str]| {
             let line = Line::parse_from([&["plusx"], words].concat());
             line.train.overrides(&environment).isa

@@ -1,4 +1,5 @@
-//! Fetching Fashion-MNIST, only when asked: the one place where this project uses the network.
+//! Fetching Fashion-MNIST, only when asked. With `pretrained`, which fetches by the same means, the one place where this
+//! project uses the network.
 //!
 //! The addresses are plain HTTP and HTTPS alike: what makes the bytes trustworthy is the SHA-256 of the content,
 //! known beforehand. TLS is there for mirrors that offer nothing else.
@@ -6,12 +7,16 @@
 //! A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, as everywhere (it is asked to
 //! `CONNECT`, also for plain HTTP); addresses of this very machine are reached without it.
 
+mod ask;
 mod fetch;
+#[cfg(test)]
+pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 
 use crate::{DataError, fashion};
-use fetch::Fetcher;
+pub(crate) use ask::announced;
+pub(crate) use fetch::{Fetcher, Target};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +28,7 @@ const OFFICIAL: [&str; 2] = [
 ];
 
 /// Pause before a cut transfer is taken up again.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where to download from and to.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -58,15 +63,15 @@ pub fn download(
     };
     let folder = options.cache_dir.join(fashion::NAME);
     fs::create_dir_all(&folder).map_err(DataError::io("create", &folder))?;
-    let mut fetcher = Fetcher { bases: &bases, folder: &folder, pause: PAUSE, progress };
+    let mut fetcher = Fetcher { bases: &bases, folder: &folder, pause: PAUSE, other: "--mirror", progress };
     for file in &fashion::FILES {
-        fetcher.fetch(file)?;
+        fetcher.fetch_packed(file)?;
     }
     Ok(folder)
 }
 
 /// A mirror's address with a slash at its end.
-fn base(mirror: &str) -> Result<String, DataError> {
+pub(crate) fn base(mirror: &str) -> Result<String, DataError> {
     let unusable = |reason: &str| DataError::Mirror { mirror: mirror.to_owned(), reason: reason.to_owned() };
     let uri: ureq::http::Uri = mirror.parse().map_err(|_| unusable("not an address"))?;
     match uri.scheme_str() {

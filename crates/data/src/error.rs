@@ -67,7 +67,7 @@ pub enum DataError {
     },
     /// The content is not the official one.
     #[error(
-        "{}: SHA-256 of the decompressed bytes is {found}, expected {expected}; the file is damaged or another one",
+        "{}: SHA-256 of the content is {found}, expected {expected}; the file is damaged or another one",
         path.display()
     )]
     WrongHash {
@@ -94,7 +94,7 @@ pub enum DataError {
         found: String,
     },
     /// No address gave the file.
-    #[error("cannot download {file}; tried:{}\n{}", bullets(tried), after_download(*kept))]
+    #[error("cannot download {file}; tried:{}\n{}", bullets(tried), after_download(*kept, other))]
     Download {
         /// Name of the file.
         file: String,
@@ -102,6 +102,31 @@ pub enum DataError {
         tried: Vec<String>,
         /// Whether some of it was received and kept.
         kept: bool,
+        /// The option that names another server.
+        other: &'static str,
+    },
+    /// A network whose weights are nowhere to be had.
+    #[error("there are no pretrained weights for \"{model}\"; there are for: {}", known.join(", "))]
+    UnknownWeights {
+        /// What was asked for.
+        model: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Weights whose content cannot be checked.
+    #[error(
+        "the SHA-256 of the weights of {model} is not known to plusx: give it with --sha256 HASH (the hub shows it on the \
+         page of model.safetensors), or take the hub's word for it with --trust-hub"
+    )]
+    NoPin {
+        /// The network.
+        model: String,
+    },
+    /// A hash that is none.
+    #[error("\"{hash}\" is no SHA-256, which has 64 hexadecimal digits")]
+    Hash {
+        /// What was given.
+        hash: String,
     },
     /// A base address that cannot be used.
     #[error("the mirror \"{mirror}\" is not usable: {reason}")]
@@ -168,10 +193,10 @@ fn bullets(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  - {line}")).collect()
 }
 
-fn after_download(kept: bool) -> &'static str {
+fn after_download(kept: bool, other: &str) -> String {
     if kept {
-        "what was received so far is kept; run the command again to go on from there"
+        "what was received so far is kept; run the command again to go on from there".to_owned()
     } else {
-        "another server can be given with --mirror"
+        format!("another server can be given with {other}")
     }
 }

@@ -1,5 +1,5 @@
-//! Where pictures come from: IDX files, the embedded sample, downloads, decoding, resizing, and batches made ahead
-//! of the engine.
+//! Where pictures come from: IDX files, the embedded sample, downloads, decoding, and batches made ahead of the engine;
+//! and where pretrained weights come from.
 //!
 //! [`load`] gives a whole [`Dataset`], [`Loader`] turns one of its [`Split`]s into batches on its own thread.
 //! The network is used in [`download`] and nowhere else; nothing here calls it unasked.
@@ -31,6 +31,7 @@ pub mod idx;
 mod loader;
 pub mod picture;
 mod place;
+mod pretrained;
 mod sample;
 mod unzip;
 
@@ -41,4 +42,7 @@ pub use fingerprint::Fingerprint;
 pub use loader::{Batch, BatchPlan, Loader};
 pub use place::{FindOptions, cache_dir, locate};
 pub use plusx_pixels::resize;
+pub use pretrained::{
+    HUB, Pin, SOURCES, Source, WeightOptions, Weights, fetch_weights, source_of, weights_path,
+};
 pub use sample::licenses;

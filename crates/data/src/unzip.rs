@@ -41,7 +41,12 @@ pub(crate) fn sha256(path: &Path, limit: u64) -> Result<String, DataError> {
 /// Reads `limit` decompressed bytes and one more at most, so an archive that unpacks to terabytes costs nothing: its
 /// hash is that of another file already.
 pub(crate) fn sha256_of(raw: impl Read, path: &Path, limit: u64) -> Result<String, DataError> {
-    let mut content = content(raw).map_err(DataError::io("read", path))?.take(limit.saturating_add(1));
+    sha256_raw(content(raw).map_err(DataError::io("read", path))?, path, limit)
+}
+
+/// SHA-256 of the bytes of `raw` as they are, likewise.
+pub(crate) fn sha256_raw(raw: impl Read, path: &Path, limit: u64) -> Result<String, DataError> {
+    let mut content = raw.take(limit.saturating_add(1));
     let mut hash = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     loop {

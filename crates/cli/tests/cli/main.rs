@@ -12,3 +12,4 @@ mod same_bytes;
 mod signals;
 mod train;
 mod usage;
+mod weights;

@@ -75,9 +75,15 @@ impl Place {
 
     fn prepare(&self, mut command: Command) -> Command {
         command.current_dir(self.0.path()).env("XDG_CACHE_HOME", self.path("cache"));
-        for name in
-            ["PLUSX_DATA", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"]
-        {
+        for name in [
+            "PLUSX_DATA",
+            "HF_ENDPOINT",
+            "RAYON_NUM_THREADS",
+            "OMP_NUM_THREADS",
+            "NO_COLOR",
+            "CLICOLOR",
+            "CLICOLOR_FORCE",
+        ] {
             command.env_remove(name);
         }
         command

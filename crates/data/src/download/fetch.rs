@@ -8,63 +8,72 @@
 //!     if it was begun earlier: it may be the rest of another file: start over, once
 //! ```
 
+use super::ask::{Failure, agent, content_range, failure};
 use crate::fashion::SetFile;
 use crate::{DataError, unzip};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use ureq::http::{Response, StatusCode, header};
+use ureq::http::{StatusCode, header};
 use ureq::{Agent, Body};
 
 /// Attempts that may bring nothing new before the next address is tried.
 const FRUITLESS: u32 = 3;
 
-/// Time to reach a server. A firewall that swallows everything should not cost minutes.
-const CONNECT: Duration = Duration::from_secs(15);
-
-/// Longest silence of a server that is connected.
-const SILENCE: Duration = Duration::from_secs(30);
-
-/// Fetches files of a set from several base addresses into a folder.
-pub(super) struct Fetcher<'a> {
+/// Fetches files from several base addresses into a folder.
+pub(crate) struct Fetcher<'a> {
     /// Base addresses, each ending in a slash, best first.
-    pub(super) bases: &'a [String],
+    pub(crate) bases: &'a [String],
     /// Where the files go.
-    pub(super) folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// Pause before a cut transfer is taken up again.
-    pub(super) pause: Duration,
+    pub(crate) pause: Duration,
+    /// The option that names another server.
+    pub(crate) other: &'static str,
     /// Hears the name, the bytes so far and the bytes expected.
-    pub(super) progress: &'a mut dyn FnMut(&str, u64, Option<u64>),
+    pub(crate) progress: &'a mut dyn FnMut(&str, u64, Option<u64>),
+}
+
+/// A file to fetch, and how to tell that it is the right one.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// Its name in the folder.
+    pub(crate) name: &'a str,
+    /// What follows the base address.
+    pub(crate) below: &'a str,
+    /// SHA-256 of its content, lower-case hexadecimal.
+    pub(crate) sha256: &'a str,
+    /// Bytes of its content, at most.
+    pub(crate) bytes: u64,
+    /// Whether its content is what it unpacks to, if it is a gzip archive.
+    pub(crate) packed: bool,
 }
 
 /// The file being received.
 struct Part<'a> {
-    file: &'a SetFile,
-    /// Its name on the server, and in the end.
-    name: String,
+    target: &'a Target<'a>,
     path: PathBuf,
     handle: File,
 }
 
-/// Why an attempt failed.
-enum Failure {
-    /// Trying again may help.
-    Again(String),
-    /// The server was not reached. Of one that has sent something, trying again may help; of another it mostly means
-    /// a wrong address or a firewall, and waiting would only cost time.
-    Unreached(String),
-    /// This address will not give the file.
-    Never(String),
-    /// The file at this address is another one: its hash, or `None` for an archive that cannot be unpacked.
-    Foreign(Option<String>),
-    /// No address can help: the disk is full, say.
-    Fatal(DataError),
-}
-
 impl Fetcher<'_> {
-    /// Makes sure that `file` is in the folder with its official content.
-    pub(super) fn fetch(&mut self, file: &SetFile) -> Result<(), DataError> {
+    /// Makes sure that `target` is in the folder; whether it had to be fetched.
+    pub(crate) fn fetch(&mut self, target: &Target<'_>) -> Result<bool, DataError> {
+        let path = self.folder.join(target.name);
+        if path.is_file() {
+            let file = File::open(&path).map_err(DataError::io("open", &path))?;
+            let len = file.metadata().map_err(DataError::io("read", &path))?.len();
+            if target.hash(file, &path)? == target.sha256 {
+                (self.progress)(target.name, len, Some(len));
+                return Ok(false);
+            }
+        }
+        self.complete(target).map(|_| true)
+    }
+
+    /// Makes sure that `file` is in the folder with its official content, packed or not.
+    pub(super) fn fetch_packed(&mut self, file: &SetFile) -> Result<(), DataError> {
         let name = format!("{}.gz", file.name);
         let present = file.in_folder(self.folder);
         if let Some(path) = &present {
@@ -78,10 +87,8 @@ impl Fetcher<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let mut part = Part::open(file, self.folder, name)?;
-        self.any_address(&mut part)?;
-        let path = self.folder.join(&part.name);
-        part.keep(&path)?;
+        let (sha256, bytes) = (file.sha256, file.bytes);
+        let path = self.complete(&Target { name: &name, below: &name, sha256, bytes, packed: true })?;
         // a damaged file without `.gz` would be preferred to the good one
         if let Some(damaged) = present.filter(|damaged| *damaged != path) {
             fs::remove_file(&damaged).map_err(DataError::io("remove", &damaged))?;
@@ -89,11 +96,20 @@ impl Fetcher<'_> {
         Ok(())
     }
 
+    /// Fetches `target`, whatever is in the folder; where it is.
+    fn complete(&mut self, target: &Target<'_>) -> Result<PathBuf, DataError> {
+        let mut part = Part::open(target, self.folder)?;
+        self.any_address(&mut part)?;
+        let path = self.folder.join(target.name);
+        part.keep(&path)?;
+        Ok(path)
+    }
+
     fn any_address(&mut self, part: &mut Part<'_>) -> Result<(), DataError> {
         let mut tried = Vec::new();
         let mut foreign = None;
         for base in self.bases {
-            let url = format!("{base}{}", part.name);
+            let url = format!("{base}{}", part.target.below);
             match self.one_address(&url, part) {
                 Ok(()) => return Ok(()),
                 Err(Failure::Fatal(error)) => return Err(error),
@@ -113,9 +129,12 @@ impl Fetcher<'_> {
         }
         Err(match foreign {
             Some((url, found)) if self.bases.len() == 1 => {
-                DataError::WrongHash { path: url.into(), expected: part.file.sha256.to_owned(), found }
+                DataError::WrongHash { path: url.into(), expected: part.target.sha256.to_owned(), found }
             }
-            _ => DataError::Download { file: part.name.clone(), tried, kept },
+            _ => {
+                let (file, other) = (part.target.name.to_owned(), self.other);
+                DataError::Download { file, tried, kept, other }
+            }
         })
     }
 
@@ -199,13 +218,14 @@ impl Fetcher<'_> {
     /// Appends the body to the part until its end.
     fn receive(&mut self, body: Body, total: Option<u64>, part: &mut Part<'_>) -> Result<(), Failure> {
         // gzip grows what it cannot shrink by five bytes in 16 KiB (RFC 1951, section 3.2.4), and has a header
-        let limit = part.file.bytes + part.file.bytes / 1000 + 1024;
+        let bytes = part.target.bytes;
+        let limit = bytes + bytes / 1000 + 1024;
         let mut len = part.len()?;
         let mut body = body.into_reader();
         let mut buffer = vec![0; 64 << 10];
         part.handle.seek(SeekFrom::End(0)).map_err(DataError::io("write", &part.path))?;
         loop {
-            (self.progress)(&part.name, len, total);
+            (self.progress)(part.target.name, len, total);
             if len.max(total.unwrap_or(0)) > limit {
                 part.restart()?;
                 return Err(Failure::Never(format!("too long: at most {limit} bytes were expected")));
@@ -228,10 +248,20 @@ impl Fetcher<'_> {
     }
 }
 
+impl Target<'_> {
+    /// SHA-256 of the content of `raw`, whose name in errors is `path`.
+    fn hash(&self, raw: impl Read, path: &Path) -> Result<String, DataError> {
+        match self.packed {
+            true => unzip::sha256_of(raw, path, self.bytes),
+            false => unzip::sha256_raw(raw, path, self.bytes),
+        }
+    }
+}
+
 impl<'a> Part<'a> {
     /// Opens or makes `NAME.part` and keeps other processes off it.
-    fn open(file: &'a SetFile, folder: &Path, name: String) -> Result<Self, DataError> {
-        let path = folder.join(format!("{name}.part"));
+    fn open(target: &'a Target<'a>, folder: &Path) -> Result<Self, DataError> {
+        let path = folder.join(format!("{}.part", target.name));
         let handle = OpenOptions::new()
             .read(true)
             .write(true)
@@ -242,7 +272,7 @@ impl<'a> Part<'a> {
         match handle.try_lock() {
             Err(TryLockError::WouldBlock) => Err(DataError::Busy { path }),
             // some network file systems know no locks; the check of the content still holds
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { file, name, path, handle }),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { target, path, handle }),
         }
     }
 
@@ -257,8 +287,8 @@ impl<'a> Part<'a> {
     /// Whether the content is the official one.
     fn check(&mut self) -> Result<(), Failure> {
         self.handle.rewind().map_err(DataError::io("read", &self.path))?;
-        match unzip::sha256_of(&self.handle, &self.path, self.file.bytes) {
-            Ok(found) if found == self.file.sha256 => Ok(()),
+        match self.target.hash(&self.handle, &self.path) {
+            Ok(found) if found == self.target.sha256 => Ok(()),
             Ok(found) => Err(Failure::Foreign(Some(found))),
             Err(DataError::Malformed { .. }) => Err(Failure::Foreign(None)),
             Err(error) => Err(Failure::Fatal(error)),
@@ -272,69 +302,6 @@ impl<'a> Part<'a> {
         #[cfg(unix)]
         path.parent().map_or(Ok(()), sync_folder)?;
         Ok(())
-    }
-}
-
-impl From<DataError> for Failure {
-    fn from(error: DataError) -> Self {
-        Self::Fatal(error)
-    }
-}
-
-/// An agent for one address. A proxy is of no use, and mostly of none to be reached, for an address of this machine.
-fn agent(url: &str) -> Agent {
-    let mut config = Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(CONNECT))
-        .timeout_per_read(Some(SILENCE))
-        .user_agent(concat!("plusx/", env!("CARGO_PKG_VERSION")));
-    if is_local(url) {
-        config = config.proxy(None);
-    }
-    config.build().into()
-}
-
-pub(super) fn is_local(url: &str) -> bool {
-    let uri = url.parse::<ureq::http::Uri>().ok();
-    let Some(host) = uri.as_ref().and_then(ureq::http::Uri::host) else { return false };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The first byte (absent for an answer without content) and the total length of `Content-Range`
-/// (RFC 9110, section 14.4).
-fn content_range(response: &Response<Body>) -> Option<(Option<u64>, Option<u64>)> {
-    let text = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
-    let (range, total) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
-    let start = match range {
-        "*" => None,
-        range => Some(range.split_once('-')?.0.parse().ok()?),
-    };
-    let total = match total {
-        "*" => None,
-        total => Some(total.parse().ok()?),
-    };
-    Some((start, total))
-}
-
-/// Whether a request that failed before its answer came is worth another attempt.
-fn failure(error: &ureq::Error) -> Failure {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
-    let text = error.to_string();
-    let reason = text.strip_prefix("io: ").unwrap_or(&text).to_owned();
-    match error {
-        ureq::Error::Io(error) => match error.kind() {
-            BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof => {
-                Failure::Again(reason)
-            }
-            // refused, no route, network down
-            _ => Failure::Unreached(reason),
-        },
-        ureq::Error::Timeout(_)
-        | ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::ConnectProxyFailed(_) => Failure::Unreached(reason),
-        _ => Failure::Never(reason),
     }
 }
 

@@ -1,106 +1,16 @@
 //! Downloads from a server of a few lines: cut, resumed, refused, without `Range`, gone.
 
-use super::fetch::{Fetcher, is_local};
+use super::ask::is_local;
+use super::fetch::Fetcher;
+use super::server::{Server, ranged, read_request, status, whole};
 use super::{DownloadOptions, base, download};
 use crate::fashion::{self, SetFile};
 use crate::{DataError, FindOptions, cache_dir, locate, unzip};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// What a client asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Request {
-    path: String,
-    /// `N` of `Range: bytes=N-`.
-    from: Option<usize>,
-}
-
-/// A server on this machine that answers every request with the bytes a closure gives, and closes.
-struct Server {
-    base: String,
-    requests: Arc<Mutex<Vec<Request>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    fn start(mut answer: impl FnMut(&Request) -> Vec<u8> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = format!("http://{}/", listener.local_addr().unwrap());
-        let (requests, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (seen, stopped) = (requests.clone(), stop.clone());
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stopped.load(Ordering::SeqCst) {
-                    return;
-                }
-                let mut stream = stream.unwrap();
-                let Some(request) = read_request(&stream) else { continue };
-                seen.lock().unwrap().push(request.clone());
-                // the client may hang up first
-                let _ = stream.write_all(&answer(&request));
-            }
-        });
-        Self { base, requests, stop, thread: Some(thread) }
-    }
-
-    fn starts_asked_for(&self) -> Vec<Option<usize>> {
-        self.requests.lock().unwrap().iter().map(|request| request.from).collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.base.trim_start_matches("http://").trim_end_matches('/'));
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-fn read_request(stream: &TcpStream) -> Option<Request> {
-    let mut lines = BufReader::new(stream).lines();
-    let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
-    let mut from = None;
-    for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
-        let line = line.to_ascii_lowercase();
-        if let Some(range) = line.strip_prefix("range: bytes=") {
-            from = range.strip_suffix('-').and_then(|start| start.parse().ok());
-        }
-    }
-    Some(Request { path, from })
-}
-
-fn status(line: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
-}
-
-/// All of `content`, of which only `sent` bytes arrive.
-fn whole(content: &[u8], sent: usize) -> Vec<u8> {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", content.len());
-    [head.as_bytes(), &content[..sent.min(content.len())]].concat()
-}
-
-/// The rest of `content` as asked for, of which only `sent` bytes arrive.
-fn ranged(content: &[u8], request: &Request, sent: usize) -> Vec<u8> {
-    let Some(from) = request.from else { return whole(content, sent) };
-    let len = content.len();
-    if from >= len {
-        return format!("HTTP/1.1 416 No\r\nContent-Range: bytes */{len}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            .into_bytes();
-    }
-    let (rest, last) = (&content[from..], len - 1);
-    let head = format!(
-        "HTTP/1.1 206 Partial\r\nContent-Range: bytes {from}-{last}/{len}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        rest.len()
-    );
-    [head.as_bytes(), &rest[..sent.min(rest.len())]].concat()
-}
 
 /// Content that is its own archive: plain, and far from compressible.
 fn content() -> Vec<u8> {
@@ -115,7 +25,8 @@ fn file_of(content: &[u8]) -> SetFile {
 
 fn fetch(file: &SetFile, bases: &[&str], folder: &Path) -> Result<(), DataError> {
     let bases: Vec<_> = bases.iter().map(|&base| base.to_owned()).collect();
-    Fetcher { bases: &bases, folder, pause: Duration::ZERO, progress: &mut |_, _, _| {} }.fetch(file)
+    Fetcher { bases: &bases, folder, pause: Duration::ZERO, other: "--mirror", progress: &mut |_, _, _| {} }
+        .fetch_packed(file)
 }
 
 /// The only file in the folder is the finished one, with this content.
@@ -136,10 +47,15 @@ fn a_file_is_fetched_once() {
     let mut heard = Vec::new();
     let bases = [server.base.clone()];
     let mut progress = |name: &str, done, total| heard.push((name.to_owned(), done, total));
-    let mut fetcher =
-        Fetcher { bases: &bases, folder: folder.path(), pause: Duration::ZERO, progress: &mut progress };
-    fetcher.fetch(&file_of(&data)).unwrap();
-    fetcher.fetch(&file_of(&data)).unwrap();
+    let mut fetcher = Fetcher {
+        bases: &bases,
+        folder: folder.path(),
+        pause: Duration::ZERO,
+        other: "--mirror",
+        progress: &mut progress,
+    };
+    fetcher.fetch_packed(&file_of(&data)).unwrap();
+    fetcher.fetch_packed(&file_of(&data)).unwrap();
     assert_done(folder.path(), &data);
     assert_eq!(server.requests.lock().unwrap().len(), 1);
     let len = data.len() as u64;
@@ -302,8 +218,14 @@ fn a_server_that_goes_away_in_the_middle_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let bases = [format!("http://{address}/")];
     let pause = Duration::from_millis(300);
-    let mut fetcher = Fetcher { bases: &bases, folder: folder.path(), pause, progress: &mut |_, _, _| {} };
-    fetcher.fetch(&file_of(&data)).unwrap();
+    let mut fetcher = Fetcher {
+        bases: &bases,
+        folder: folder.path(),
+        pause,
+        other: "--mirror",
+        progress: &mut |_, _, _| {},
+    };
+    fetcher.fetch_packed(&file_of(&data)).unwrap();
     server.join().unwrap();
     assert_done(folder.path(), &data);
 }
@@ -315,8 +237,14 @@ fn an_address_that_was_never_reached_is_not_waited_for() {
     let started = std::time::Instant::now();
     let bases = ["http://127.0.0.1:1/".to_owned()];
     let pause = Duration::from_secs(60);
-    let mut fetcher = Fetcher { bases: &bases, folder: folder.path(), pause, progress: &mut |_, _, _| {} };
-    let error = fetcher.fetch(&file_of(&content())).unwrap_err();
+    let mut fetcher = Fetcher {
+        bases: &bases,
+        folder: folder.path(),
+        pause,
+        other: "--mirror",
+        progress: &mut |_, _, _| {},
+    };
+    let error = fetcher.fetch_packed(&file_of(&content())).unwrap_err();
     assert!(matches!(error, DataError::Download { kept: true, .. }), "{error}");
     assert!(started.elapsed() < pause);
 }
