@@ -28,6 +28,13 @@ fn resnet(size: &str) -> Graph {
     trace(block.as_ref(), size.parse().unwrap(), &mut Names::new()).unwrap()
 }
 
+/// One unit of each stage of ResNeXt-50: groups of 4, 8, 16 and 32 channels.
+fn resnext() -> Graph {
+    let spec = zoo::Spec { stages: &[1, 1, 1, 1], ..*zoo::find("resnext50_32x4d").unwrap() };
+    let block = spec.build(ZooOptions { classes: 10 });
+    trace(&block, "3x64x64".parse().unwrap(), &mut Names::new()).unwrap()
+}
+
 /// Everything a few steps leave behind, as bits.
 fn trained(engine: &mut Engine, n: usize, steps: usize) -> Vec<u32> {
     let data = images(n * engine.graph().input_shape().len());
@@ -79,7 +86,7 @@ fn threads_change_no_byte() {
 #[test]
 fn levels_of_one_profile_change_no_byte() {
     let mut graphs = networks::all();
-    graphs.push(("resnet18-d2l", resnet("1x32x32")));
+    graphs.extend([("resnet18-d2l", resnet("1x32x32")), ("resnext50", resnext())]);
     for (name, graph) in &graphs {
         let mut references = std::collections::HashMap::new();
         for level in Level::ALL.into_iter().filter(|level| level.supported()) {
@@ -96,7 +103,7 @@ const LATENCY: usize = 4;
 #[test]
 fn an_image_has_the_same_logits_in_any_batch() {
     let mut graphs = networks::all();
-    graphs.push(("resnet18-d2l", resnet("1x32x32")));
+    graphs.extend([("resnet18-d2l", resnet("1x32x32")), ("resnext50", resnext())]);
     for ((name, graph), exact) in graphs.iter().flat_map(|graph| [(graph, false), (graph, true)]) {
         let (len, n) = (graph.input_shape().len(), 13);
         let data = images(n * len);
@@ -129,7 +136,7 @@ fn an_image_has_the_same_logits_in_any_batch() {
 #[test]
 fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
     let mut graphs = networks::all();
-    graphs.push(("resnet18-d2l", resnet("1x64x64")));
+    graphs.extend([("resnet18-d2l", resnet("1x64x64")), ("resnext50", resnext())]);
     for (name, graph) in &graphs {
         let mut engine = engine(graph, 2, Level::detect());
         trained(&mut engine, 6, 1);
@@ -137,6 +144,7 @@ fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
         // a reference kernel rounds what it finishes once, not after every operation
         let plan = engine.plan(Mode::infer(&[graph.output()]), 1).unwrap().to_string();
         if plan.contains("conv_forward/reference") {
+            assert_eq!(*name, "strides, kernels, dilation, groups", "a reference kernel is slow");
             continue;
         }
         for n in [1, 2, 7] {

@@ -6,7 +6,9 @@
 //! **Numerics**: one `f32` chain per output over (channel block, tap, channel); chains of about 144 outputs, added in
 //! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load; statistics and gates, or batch
 //! norm, join and ReLU of the output ([`Finish`]), on the way out.
-//! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), `reference` (`f64` loops; groups, strides with dilation).
+//! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), groups of whole blocks included; for groups of 1,
+//! 2, 4 and 8 channels the same levels of `grouped` ([`narrow`]); `reference` (`f64` loops; the other groups, the gradient of
+//! the input of strides with dilation).
 //! Where [`winograd`] fits, a planner may take its tables instead: fewer products, other rounding.
 //!
 //! A dense layer is a convolution whose kernel covers the whole map.
@@ -29,10 +31,12 @@ mod geometry;
 mod layout;
 mod load;
 mod micro;
+mod narrow;
 mod positions;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod units;
 pub mod winograd;
 
 use backward_data::BackwardDataKernel;
@@ -84,8 +88,7 @@ pub struct BackwardDataArgs<'a> {
     pub images: usize,
     /// Gradient at the output.
     pub grad: Grad<'a>,
-    /// All filters: packed by [`pack_backward`] if `groups == 1`, else the forward panels; for
-    /// [`winograd::BACKWARD_DATA`] those that [`winograd::TRANSFORM_BACKWARD`] made.
+    /// All filters, packed by [`pack_backward`]; for [`winograd::BACKWARD_DATA`] those that [`winograd::TRANSFORM_BACKWARD`] made.
     pub weights: &'a [f32],
     /// The piece's input channels, in blocks of [`crate::LANES`].
     pub blocks: Range<usize>,
@@ -135,16 +138,34 @@ pub const FORWARD: &[Entry<ConvShape, Forward>] = &[
         run: |args| dispatch_avx512(ForwardKernel::<6, 4>(args)),
     },
     Entry {
+        name: "grouped_forward/avx512",
+        level: Level::Avx512,
+        fits: geometry::fits_narrow,
+        run: |args| dispatch_avx512(narrow::ForwardKernel(args)),
+    },
+    Entry {
         name: "conv_forward/avx2",
         level: Level::Avx2,
         fits: geometry::fits,
         run: |args| dispatch_avx2(ForwardKernel::<6, 1>(args)),
     },
     Entry {
+        name: "grouped_forward/avx2",
+        level: Level::Avx2,
+        fits: geometry::fits_narrow,
+        run: |args| dispatch_avx2(narrow::ForwardKernel(args)),
+    },
+    Entry {
         name: "conv_forward/portable",
         level: Level::Portable,
         fits: geometry::fits,
         run: |args| dispatch_portable(ForwardKernel::<2, 1>(args)),
+    },
+    Entry {
+        name: "grouped_forward/portable",
+        level: Level::Portable,
+        fits: geometry::fits_narrow,
+        run: |args| dispatch_portable(narrow::ForwardKernel(args)),
     },
     Entry {
         name: "conv_forward/reference",
@@ -163,16 +184,34 @@ pub const BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
         run: |args| dispatch_avx512(BackwardDataKernel::<6, 4>(args)),
     },
     Entry {
+        name: "grouped_backward_data/avx512",
+        level: Level::Avx512,
+        fits: geometry::fits_narrow_backward_data,
+        run: |args| dispatch_avx512(narrow::BackwardDataKernel(args)),
+    },
+    Entry {
         name: "conv_backward_data/avx2",
         level: Level::Avx2,
         fits: geometry::fits_backward_data,
         run: |args| dispatch_avx2(BackwardDataKernel::<6, 1>(args)),
     },
     Entry {
+        name: "grouped_backward_data/avx2",
+        level: Level::Avx2,
+        fits: geometry::fits_narrow_backward_data,
+        run: |args| dispatch_avx2(narrow::BackwardDataKernel(args)),
+    },
+    Entry {
         name: "conv_backward_data/portable",
         level: Level::Portable,
         fits: geometry::fits_backward_data,
         run: |args| dispatch_portable(BackwardDataKernel::<2, 1>(args)),
+    },
+    Entry {
+        name: "grouped_backward_data/portable",
+        level: Level::Portable,
+        fits: geometry::fits_narrow_backward_data,
+        run: |args| dispatch_portable(narrow::BackwardDataKernel(args)),
     },
     Entry {
         name: "conv_backward_data/reference",
@@ -191,16 +230,34 @@ pub const BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
         run: |args| dispatch_avx512(BackwardWeightsKernel::<6, 4>(args)),
     },
     Entry {
+        name: "grouped_backward_weights/avx512",
+        level: Level::Avx512,
+        fits: geometry::fits_narrow,
+        run: |args| dispatch_avx512(narrow::BackwardWeightsKernel(args)),
+    },
+    Entry {
         name: "conv_backward_weights/avx2",
         level: Level::Avx2,
         fits: geometry::fits,
         run: |args| dispatch_avx2(BackwardWeightsKernel::<6, 1>(args)),
     },
     Entry {
+        name: "grouped_backward_weights/avx2",
+        level: Level::Avx2,
+        fits: geometry::fits_narrow,
+        run: |args| dispatch_avx2(narrow::BackwardWeightsKernel(args)),
+    },
+    Entry {
         name: "conv_backward_weights/portable",
         level: Level::Portable,
         fits: geometry::fits,
         run: |args| dispatch_portable(BackwardWeightsKernel::<2, 1>(args)),
+    },
+    Entry {
+        name: "grouped_backward_weights/portable",
+        level: Level::Portable,
+        fits: geometry::fits_narrow,
+        run: |args| dispatch_portable(narrow::BackwardWeightsKernel(args)),
     },
     Entry {
         name: "conv_backward_weights/reference",

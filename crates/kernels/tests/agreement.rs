@@ -21,6 +21,8 @@ fn shapes() -> Vec<ConvShape> {
         conv_shape([17, 64, 7, 3, 2, 1]),
         conv_shape([6, 33, 9, 3, 1, 1]),
         conv_shape([16, 16, 12, 3, 2, 1]),
+        ConvShape { groups: 9, ..conv_shape([36, 36, 9, 3, 1, 1]) },
+        ConvShape { groups: 2, ..conv_shape([64, 64, 6, 3, 2, 1]) },
     ]
 }
 
@@ -38,7 +40,7 @@ fn statistics_fused_or_not() {
     for (shape, level) in shapes().into_iter().flat_map(|shape| levels().map(move |level| (shape, level))) {
         let (images, pixels, k) = (5, shape.oh * shape.ow, shape.k_pitch());
         let data = random.map(images * shape.h * shape.w, shape.c, false);
-        let filters: Vec<f32> = (0..shape.k * shape.c * 9).map(|_| random.real()).collect();
+        let filters: Vec<f32> = (0..shape.k * shape.c / shape.groups * 9).map(|_| random.real()).collect();
         let mut weights = vec![0.0; conv::packed_len(&shape)];
         conv::pack(&shape, &filters, &mut weights);
         let shift = random.map(1, shape.k, false);
@@ -73,7 +75,7 @@ fn gates_and_sums_fused_or_not() {
     for (shape, level) in shapes().into_iter().flat_map(|shape| levels().map(move |level| (shape, level))) {
         let (images, pixels, c) = (5, shape.h * shape.w, shape.c_pitch);
         let g = random.map(images * shape.oh * shape.ow, shape.k, false);
-        let filters: Vec<f32> = (0..shape.k * shape.c * 9).map(|_| random.real()).collect();
+        let filters: Vec<f32> = (0..shape.k * shape.c / shape.groups * 9).map(|_| random.real()).collect();
         let mut packed = vec![0.0; conv::packed_len(&shape)];
         conv::pack(&shape, &filters, &mut packed);
         let mut weights = vec![0.0; conv::backward_len(&shape)];

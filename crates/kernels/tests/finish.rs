@@ -26,6 +26,10 @@ const SHAPES: &[[usize; 6]] = &[
     [48, 16, 11, 3, 1, 1],
 ];
 
+/// The same with groups before: several in a vector, and of whole vectors.
+const GROUPED: &[(usize, [usize; 6])] =
+    &[(6, [24, 24, 13, 3, 1, 1]), (8, [64, 64, 11, 3, 2, 1]), (2, [32, 64, 9, 3, 1, 1])];
+
 /// The network's input is not padded to whole vectors.
 fn shape(sizes: &[usize; 6]) -> ConvShape {
     let shape = conv_shape(*sizes);
@@ -49,7 +53,7 @@ impl Case {
         let pixels = IMAGES * shape.oh * shape.ow;
         let mut random = Random(71);
         let mut reals = |len: usize| -> Vec<f32> { (0..len).map(|_| random.real()).collect() };
-        let filters = reals(shape.k * shape.c * shape.kernel[0] * shape.kernel[1]);
+        let filters = reals(shape.k * shape.c / shape.groups * shape.kernel[0] * shape.kernel[1]);
         let mut x = reals(IMAGES * shape.h * shape.w);
         if shape.c_pitch == pitch(shape.c) {
             x = random.map(IMAGES * shape.h * shape.w, shape.c, false);
@@ -179,7 +183,8 @@ fn plain(data: &[f32]) -> Source<'_> {
 #[test]
 fn outputs_are_finished_as_a_reader_would() {
     let mut seen = [0; 2];
-    for shape in SHAPES.iter().map(shape) {
+    let grouped = GROUPED.iter().map(|(groups, sizes)| ConvShape { groups: *groups, ..shape(sizes) });
+    for shape in SHAPES.iter().map(shape).chain(grouped) {
         let case = Case::new(shape);
         for entry in conv::FORWARD.iter().filter(|entry| entry.level.supported() && (entry.fits)(&shape)) {
             case.check(entry);

@@ -91,8 +91,7 @@ impl Builder<'_> {
             let kernel = pick(winograd::BACKWARD_DATA, level, shape);
             return Choice { kernel, pieces, scratch, flops, filters };
         }
-        // a grouped filter is read as it is
-        let filters = if shape.groups == 1 { self.transposed(label, filter) } else { FilterRef::Parameter };
+        let filters = self.transposed(label, filter);
         let pieces = Pieces::grid(self.batch, conv::backward_data_images(shape), blocks(shape.c));
         let scratch = conv::backward_data_scratch_len(shape, pieces.image_step());
         Choice { kernel: pick(conv::BACKWARD_DATA, level, shape), pieces, scratch, flops, filters }

@@ -41,6 +41,7 @@ fn conv(c: usize, k: usize, size: [usize; 2], kernel: usize, stride: usize, padd
 
 /// Shapes and numbers of images. An AVX-512 tile is 6 positions by 64 channels: tails of both, one and several tiles.
 fn shapes() -> Vec<(ConvShape, usize)> {
+    let grouped = |groups, shape: ConvShape| ConvShape { groups, ..shape };
     let thin = |shape: ConvShape| ConvShape { c_pitch: shape.c, ..shape };
     let dilated = ConvShape { dilation: [2; 2], oh: 8, ow: 8, ..conv(6, 70, [8, 8], 3, 1, 2) };
     vec![
@@ -70,6 +71,15 @@ fn shapes() -> Vec<(ConvShape, usize)> {
         (thin(conv(1, 64, [28, 28], 7, 2, 3)), 2),
         (thin(conv(3, 70, [9, 9], 7, 2, 3)), 2),
         (thin(conv(2, 8, [8, 8], 8, 1, 0)), 7),
+        // groups that share vectors: full and cut tiles of rows, both strides, several blocks; other kernels; bands
+        (grouped(9, conv(36, 36, [7, 7], 3, 1, 1)), 5),
+        (grouped(16, conv(128, 128, [14, 15], 3, 2, 1)), 2),
+        (grouped(20, conv(20, 20, [9, 11], 5, 1, 2)), 2),
+        (grouped(24, conv(48, 48, [13, 9], 3, 1, 1)), 3),
+        (grouped(16, conv(64, 64, [40, 37], 3, 1, 1)), 1),
+        // groups of whole vectors
+        (grouped(5, conv(80, 80, [7, 7], 3, 1, 1)), 7),
+        (grouped(2, conv(64, 160, [12, 9], 3, 2, 1)), 2),
         // dense layers
         (conv(130, 10, [1, 1], 1, 1, 0), 13),
         (conv(20, 100, [4, 4], 4, 1, 0), 7),
@@ -82,9 +92,10 @@ pub(crate) fn all(report: &mut Report) {
         // form 0: nothing but the convolution; form 15: everything around it
         for form in [0, 15] {
             let name = format!(
-                "c={} k={} {}x{} kernel={} stride={} dilation={} pitch={} n={images} form={form}",
+                "c={} k={} groups={} {}x{} kernel={} stride={} dilation={} pitch={} n={images} form={form}",
                 shape.c,
                 shape.k,
+                shape.groups,
                 shape.h,
                 shape.w,
                 shape.kernel[0],
@@ -130,7 +141,7 @@ struct Case {
 impl Case {
     fn new(shape: ConvShape, images: usize) -> Self {
         let mut random = Random(shape.macs() as u64);
-        let oihw = random.values(shape.k * shape.c * shape.kernel[0] * shape.kernel[1]);
+        let oihw = random.values(shape.k * shape.c / shape.groups * shape.kernel[0] * shape.kernel[1]);
         let mut weights = vec![f32::NAN; packed_len(&shape)];
         pack(&shape, &oihw, &mut weights);
         let mut transposed = vec![f32::NAN; backward_len(&shape)];

@@ -7,11 +7,12 @@
 //! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
 
 use super::finish::Finishing;
-use super::geometry::{self, backward_border, group_images, image_major};
-use super::layout::{backward_block_len, backward_len};
+use super::geometry::{self, backward_border, backward_window, group_images, image_major};
+use super::layout::{backward_block_len, backward_len, filters_of_channel};
 use super::load::{self, Window};
 use super::micro::Walk;
-use super::positions::{Blocks, Positions};
+use super::positions::{Blocks, Method, Positions, Tiles};
+use super::units::{Part, Units};
 use super::{BackwardDataArgs, backward_data_scratch_len};
 use crate::args::{Gate, Grad, Sink};
 use crate::lanes::{SinkLanes, clear, run_end};
@@ -63,6 +64,16 @@ impl BackwardDataArgs<'_> {
         assert!(self.blocks.end * LANES <= pitch(shape.c), "input blocks {:?}", self.blocks);
         check_sink(&self.sink, shape, self.images, self.blocks.len() * LANES);
     }
+
+    /// As [`BackwardDataArgs::check`], for kernels with filters of [`super::pack_backward`].
+    #[track_caller]
+    pub(super) fn check_direct(&self) {
+        self.check();
+        let shape = self.shape;
+        assert_eq!(self.weights.len(), backward_len(shape), "transposed filters");
+        assert!(self.scratch.len() >= backward_data_scratch_len(shape, self.images), "scratch");
+        assert_eq!(shape.c_pitch, pitch(shape.c), "the gradient of an unpadded map");
+    }
 }
 
 impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR> {
@@ -71,20 +82,22 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
-        args.check();
+        args.check_direct();
         assert!(geometry::fits_backward_data(args.shape), "a shape of the reference");
         let shape = *args.shape;
-        assert_eq!(args.weights.len(), backward_len(&shape), "transposed filters");
-        assert!(args.scratch.len() >= backward_data_scratch_len(&shape, args.images), "scratch");
-        assert_eq!(shape.c_pitch, pitch(shape.c), "the gradient of an unpadded map");
-        let pixels = shape.h * shape.w;
+        let (pixels, units) = (shape.h * shape.w, Units::backward(&shape));
         let group = if image_major(pixels, false, args.images) { group_images(pixels) } else { 1 };
         for first in (0..args.images).step_by(group) {
             let images = group.min(args.images - first);
-            if group > 1 {
-                by_image::<I, MR, NR>(isa, &mut args, (first, images));
-            } else {
-                by_pixel::<I, MR, NR>(isa, &mut args, first);
+            let mut start = args.blocks.start;
+            while start < args.blocks.end {
+                let part = units.part(start, args.blocks.end);
+                if group > 1 {
+                    by_image::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
+                } else {
+                    by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, first, &part);
+                }
+                start = part.outputs.end;
             }
             finish(isa, &mut args, (first, images));
         }
@@ -169,10 +182,15 @@ fn class(shape: &ConvShape, axis: usize, remainder: usize) -> Class {
 
 /// Large maps: one image at a time, class by class, over the gradient with its zero border.
 #[inline(always)]
-fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut BackwardDataArgs<'_>, image: usize) {
+pub(super) fn by_pixel<I: Isa, M: Method>(
+    isa: I,
+    args: &mut BackwardDataArgs<'_>,
+    image: usize,
+    part: &Part,
+) {
     let shape = *args.shape;
-    let ([top, bottom], [left, right]) = (backward_border(&shape, 0), backward_border(&shape, 1));
-    let size = [shape.oh + top + bottom, shape.ow + left + right];
+    let (top, left) = (backward_border(&shape, 0)[0], backward_border(&shape, 1)[0]);
+    let size = backward_window(&shape);
     let window = Window {
         image: image * shape.oh * shape.ow * shape.k_pitch(),
         pitch: shape.k_pitch(),
@@ -186,9 +204,10 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Backwar
     let block_step = size[0] * size[1] * LANES;
     // SAFETY: `check` established that the gradient and scratch hold the window.
     unsafe {
-        load::blocked(isa, &args.grad, &window, (0, shape.k_pitch() / LANES), (scratch, block_step));
+        let inputs = (part.inputs.start, part.inputs.end);
+        load::blocked(isa, &args.grad, &window, inputs, (scratch, block_step));
     }
-    let blocks = blocks(args, scratch);
+    let blocks = blocks(args, (scratch, block_step), part);
     let mut block = 0;
     while block < blocks.count() {
         for row in 0..shape.stride[0].min(shape.h) {
@@ -208,19 +227,20 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Backwar
                 let start = (rows.output + top as isize) * size[1] as isize + columns.output + left as isize;
                 let walk = walk(&shape, &classes, start * LANES as isize, (size[1], block_step));
                 // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
-                unsafe { blocks.run::<I, MR, NR>(isa, &positions, &walk, block) };
+                unsafe { M::run(isa, &blocks, &positions, &walk, block) };
             }
         }
-        block += blocks.width::<NR>(block);
+        block += M::width(&blocks, block);
     }
 }
 
 /// Small maps: groups of images, one position at a time, only taps whose output exists.
 #[inline(always)]
-fn by_image<I: Isa, const MR: usize, const NR: usize>(
+fn by_image<I: Isa, M: Method>(
     isa: I,
     args: &mut BackwardDataArgs<'_>,
     (first, images): (usize, usize),
+    part: &Part,
 ) {
     let shape = *args.shape;
     let map = shape.oh * shape.ow;
@@ -239,10 +259,11 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(
         // SAFETY: `check` established that the gradient and scratch hold the group.
         unsafe {
             let scratch = scratch.add(image * map * LANES);
-            load::blocked(isa, &args.grad, &window, (0, shape.k_pitch() / LANES), (scratch, block_step));
+            let inputs = (part.inputs.start, part.inputs.end);
+            load::blocked(isa, &args.grad, &window, inputs, (scratch, block_step));
         }
     }
-    let blocks = blocks(args, scratch);
+    let blocks = blocks(args, (scratch, block_step), part);
     let mut block = 0;
     while block < blocks.count() {
         for position in 0..shape.h * shape.w {
@@ -257,9 +278,9 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(
                 d: [first * shape.h * shape.w + position, shape.h * shape.w, 0],
             };
             // SAFETY: `check` established sizes; positions and walk stay inside the loaded maps by construction.
-            unsafe { blocks.run::<I, MR, NR>(isa, &positions, &walk, block) };
+            unsafe { M::run(isa, &blocks, &positions, &walk, block) };
         }
-        block += blocks.width::<NR>(block);
+        block += M::width(&blocks, block);
     }
 }
 
@@ -289,11 +310,12 @@ fn walk(
     a_start: isize,
     (columns, block_step): (usize, usize),
 ) -> Walk {
-    let blocks = shape.k.div_ceil(LANES);
+    let filters = filters_of_channel(shape);
+    let blocks = filters.div_ceil(LANES);
     Walk {
         blocks,
         full: LANES,
-        last: shape.k - (blocks - 1) * LANES,
+        last: filters - (blocks - 1) * LANES,
         taps: [classes[0].taps, classes[1].taps],
         a_start,
         a_step: [
@@ -308,17 +330,23 @@ fn walk(
     }
 }
 
-/// The piece's filters and destination; they are applied to what is loaded into `scratch`.
+/// The part's filters and destination; they are applied to what is loaded into `scratch`, blocks `block_step` apart.
 #[inline(always)]
-fn blocks<'a>(args: &mut BackwardDataArgs<'a>, scratch: *const f32) -> Blocks<'a> {
-    let (block_len, range) = (backward_block_len(args.shape), args.blocks.clone());
+fn blocks<'a>(
+    args: &mut BackwardDataArgs<'a>,
+    (scratch, block_step): (*const f32, usize),
+    part: &Part,
+) -> Blocks<'a> {
+    let (block_len, range) = (backward_block_len(args.shape), part.outputs.clone());
     let dst = &mut args.sink.dst;
     Blocks {
         src: scratch,
         panels: &args.weights[range.start * block_len..range.end * block_len],
         block_len,
+        unit: [part.units.outputs, range.start % part.units.outputs],
+        unit_step: part.units.inputs * block_step,
         finish: Finishing::default(),
-        dst: dst.as_mut_ptr(),
+        dst: dst.as_mut_ptr().wrapping_add((range.start - args.blocks.start) * LANES),
         pitch: dst.pitch(),
         accumulate: args.sink.accumulate,
     }

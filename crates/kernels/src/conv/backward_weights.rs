@@ -1,6 +1,7 @@
 //! Gradient of the filter: dw\[k\]\[c\]\[r\] = sum over images and outputs p of dy\[p\]\[k\] x\[p stride + r dilation - padding\]\[c\].
 //!
 //! ```text
+//! for parts of the piece (all of it, or, of channels in groups, a few groups):
 //! for chains' worth of images and bands of output rows:
 //!     load the source (channel-blocked, no border) and the gradient (blocked by 16 output channels)
 //!     for NR blocks of output channels, block of input channels, chain (about 144 outputs), tap:
@@ -14,12 +15,13 @@
 
 use super::backward_data::check_gradient;
 use super::geometry::{self, source_window, thin, weight_band, weight_block, weight_source_len};
-use super::layout::packed_block_len;
+use super::layout::{filter_channels, packed_block_len};
 use super::load::{self, Window};
+use super::units::{Part, Units};
 use super::{BackwardWeightsArgs, backward_weights_scratch_len};
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
-use crate::{LANES, check, pitch};
+use crate::{LANES, check};
 
 /// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of output channels.
 pub(crate) struct BackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
@@ -36,6 +38,14 @@ impl BackwardWeightsArgs<'_> {
         assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
         assert_eq!(self.dst.len(), self.blocks.len() * packed_block_len(shape), "gradient of the filters");
     }
+
+    /// As [`BackwardWeightsArgs::check`], for the kernels of this module and its neighbours.
+    #[track_caller]
+    pub(super) fn check_direct(&self) {
+        self.check();
+        let scratch = backward_weights_scratch_len(self.shape, self.blocks.len());
+        assert!(self.scratch.len() >= scratch, "scratch");
+    }
 }
 
 /// What is loaded for one chain group: `images` images, output rows `rows.0..rows.1`.
@@ -45,6 +55,8 @@ struct Loaded<'a> {
     rows: (usize, usize),
     /// Source: first loaded row of the map, values per image and per block of channels.
     first_row: usize,
+    /// Block of the source, counted in what is loaded, that is the first of those read.
+    first_block: usize,
     x: *const f32,
     x_image: usize,
     x_block: usize,
@@ -60,33 +72,56 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
-        args.check();
+        args.check_direct();
         assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
-        let blocks = args.blocks.len();
-        assert!(args.scratch.len() >= backward_weights_scratch_len(&shape, blocks), "scratch");
         let (dst, scratch) = (std::mem::take(&mut args.dst), std::mem::take(&mut args.scratch));
         dst.fill(0.0);
-        let (group, band) = (weight_block(&shape).images, weight_band(&shape, blocks));
-        let source_len = group * weight_source_len(&shape, band);
-        let (x, dy) = scratch.split_at_mut(source_len);
-        for first in (0..args.images).step_by(group) {
-            let images = group.min(args.images - first);
-            for row in (0..shape.oh).step_by(band) {
-                let rows = (row, shape.oh.min(row + band));
-                // SAFETY: `check` and the assertion above established the sizes of maps and scratch.
-                let loaded = unsafe {
-                    let dy_block = images * (rows.1 - rows.0) * shape.ow * LANES;
-                    load_gradient(isa, &args, (first, images), rows, dy.as_mut_ptr());
-                    let source = load_source(isa, &args, (first, images), rows, x.as_mut_ptr());
-                    Loaded { shape: &shape, images, rows, dy: dy.as_ptr(), dy_block, x: x.as_ptr(), ..source }
-                };
-                let mut block = 0;
-                while block + NR <= blocks {
+        let (units, len) = (Units::forward(&shape), packed_block_len(&shape));
+        let mut start = args.blocks.start;
+        while start < args.blocks.end {
+            let part = units.part(start, args.blocks.end);
+            let [from, to] =
+                [part.outputs.start, part.outputs.end].map(|block| (block - args.blocks.start) * len);
+            gradient::<I, MR, NR>(isa, &args, &part, (&mut dst[from..to], &mut *scratch));
+            start = part.outputs.end;
+        }
+    }
+}
+
+/// Adds the gradient of a part's filters to `dst`. The arguments must have been checked.
+#[inline(always)]
+fn gradient<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    args: &BackwardWeightsArgs<'_>,
+    part: &Part,
+    (dst, scratch): (&mut [f32], &mut [f32]),
+) {
+    let (shape, blocks) = (args.shape, part.outputs.len());
+    let (group, band) = (weight_block(shape).images, weight_band(shape, blocks));
+    let source_len = group * weight_source_len(shape, band);
+    let (x, dy) = scratch.split_at_mut(source_len);
+    let (unit, before) = (part.units.outputs, part.outputs.start % part.units.outputs);
+    for first in (0..args.images).step_by(group) {
+        let images = group.min(args.images - first);
+        for row in (0..shape.oh).step_by(band) {
+            let rows = (row, shape.oh.min(row + band));
+            // SAFETY: the caller established the sizes of maps and scratch.
+            let mut loaded = unsafe {
+                let dy_block = images * (rows.1 - rows.0) * shape.ow * LANES;
+                load_gradient(isa, args, (first, images), (rows, part), dy.as_mut_ptr());
+                let source = load_source(isa, args, (first, images), (rows, part), x.as_mut_ptr());
+                Loaded { shape, images, rows, dy: dy.as_ptr(), dy_block, x: x.as_ptr(), ..source }
+            };
+            let mut block = 0;
+            while block < blocks {
+                // those that read the same source
+                let alike = (blocks - block).min(unit - (before + block) % unit);
+                loaded.first_block = (before + block) / unit * part.units.inputs;
+                if alike >= NR {
                     accumulate::<I, MR, NR>(isa, &loaded, block, dst);
                     block += NR;
-                }
-                while block < blocks {
+                } else {
                     accumulate::<I, MR, 1>(isa, &loaded, block, dst);
                     block += 1;
                 }
@@ -95,16 +130,16 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, 
     }
 }
 
-/// Gradient of the rows, `[block][image][row][column][16]`.
+/// Gradient of the rows, `[block][image][row][column][16]`, for the blocks of a part.
 ///
 /// # Safety
 /// The maps and `dst` must have the sizes that the scratch rule says.
 #[inline(always)]
-unsafe fn load_gradient<I: Isa>(
+pub(super) unsafe fn load_gradient<I: Isa>(
     isa: I,
     args: &BackwardWeightsArgs<'_>,
     (first, images): (usize, usize),
-    rows: (usize, usize),
+    (rows, part): ((usize, usize), &Part),
     dst: *mut f32,
 ) {
     let shape = args.shape;
@@ -122,7 +157,7 @@ unsafe fn load_gradient<I: Isa>(
         // SAFETY: promised by the caller.
         unsafe {
             let dst = (dst.add(image * per_image), images * per_image);
-            load::blocked(isa, &args.grad, &window, (args.blocks.start, args.blocks.end), dst);
+            load::blocked(isa, &args.grad, &window, (part.outputs.start, part.outputs.end), dst);
         }
     }
 }
@@ -136,7 +171,7 @@ unsafe fn load_source<'a, I: Isa>(
     isa: I,
     args: &BackwardWeightsArgs<'a>,
     (first, images): (usize, usize),
-    rows: (usize, usize),
+    (rows, part): ((usize, usize), &Part),
     dst: *mut f32,
 ) -> Loaded<'a> {
     let shape = args.shape;
@@ -162,13 +197,8 @@ unsafe fn load_source<'a, I: Isa>(
             if is_thin {
                 load::thin(isa, &args.src, &window, dst);
             } else {
-                load::blocked(
-                    isa,
-                    &args.src,
-                    &window,
-                    (0, pitch(shape.c) / LANES),
-                    (dst, images * per_image),
-                );
+                let inputs = (part.inputs.start, part.inputs.end);
+                load::blocked(isa, &args.src, &window, inputs, (dst, images * per_image));
             }
         }
     }
@@ -177,6 +207,7 @@ unsafe fn load_source<'a, I: Isa>(
         images,
         rows: (0, 0),
         first_row,
+        first_block: 0,
         x: dst.cast_const(),
         x_image: per_image,
         x_block: images * per_image,
@@ -212,9 +243,10 @@ fn accumulate<I: Isa, const MR: usize, const NR: usize>(
     let len = packed_block_len(shape);
     let chain_rows = weight_block(shape).rows;
     // Thin: one run of `columns * channels` values per tap row. Else: one run per tap and block of channels.
-    let input_blocks = if is_thin { 1 } else { shape.c.div_ceil(LANES) };
+    let channels = filter_channels(shape);
+    let input_blocks = if is_thin { 1 } else { channels.div_ceil(LANES) };
     for input in 0..input_blocks {
-        let run = if is_thin { tap_columns * shape.c } else { LANES.min(shape.c - input * LANES) };
+        let run = if is_thin { tap_columns * channels } else { LANES.min(channels - input * LANES) };
         for start in (loaded.rows.0..loaded.rows.1).step_by(chain_rows) {
             let end = loaded.rows.1.min(start + chain_rows);
             for r in 0..tap_rows {
@@ -269,7 +301,7 @@ fn chain(
     // SAFETY: both lie inside what was loaded: the row and column were just clipped to the map.
     let (x, dy) = unsafe {
         (
-            loaded.x.add(input * loaded.x_block + (y * loaded.x_columns + x) * pixel),
+            loaded.x.add((loaded.first_block + input) * loaded.x_block + (y * loaded.x_columns + x) * pixel),
             loaded.dy.add(block * loaded.dy_block + ((row0 - loaded.rows.0) * shape.ow + column0) * LANES),
         )
     };

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! if keep: store the evaluated source first, then read that
+//! for parts of the piece (all of it, or, of channels in groups, a few groups):
 //! large maps, per image and band of rows:           small maps, per group of images:
 //!     load the band with its zero border                load the maps
 //!     for NR blocks of output channels:                 for NR blocks of output channels:
@@ -18,13 +19,14 @@ use super::geometry::{self, band_rows, group_images, image_major, sampled, sourc
 use super::layout::{filter_channels, packed_block_len, packed_len};
 use super::load::{self, Window};
 use super::micro::Walk;
-use super::positions::{Blocks, Positions};
+use super::positions::{Blocks, Method, Positions, Tiles};
+use super::units::{Part, Units};
 use super::{ForwardArgs, forward_scratch_len};
 use crate::args::{Source, Sums, Term};
 use crate::lanes::{Chain, clear, run_end};
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
-use crate::{LANES, check, pitch};
+use crate::{LANES, check};
 
 /// Forward with register tiles of `MR` positions by `NR` vectors.
 pub(crate) struct ForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ForwardArgs<'a>);
@@ -72,10 +74,15 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
         let src = kept(isa, &mut args);
-        if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
-            by_image::<I, MR, NR>(isa, &mut args, &src);
-        } else {
-            by_pixel::<I, MR, NR>(isa, &mut args, &src);
+        let (units, mut start) = (Units::forward(&shape), args.blocks.start);
+        while start < args.blocks.end {
+            let part = units.part(start, args.blocks.end);
+            if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
+                by_image::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
+            } else {
+                by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
+            }
+            start = part.outputs.end;
         }
         sum(isa, &mut args);
     }
@@ -142,12 +149,12 @@ unsafe fn sum_stored<I: Isa>(
 
 /// Large maps: one image at a time, rows in bands.
 #[inline(always)]
-fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>) {
+pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
     let (map, (shape, step)) = (*args.shape, sampled(args.shape));
     let (is_thin, band) = (thin(&shape), band_rows(&shape));
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
-    let blocks = blocks(args, scratch);
+    let mut blocks = blocks(args, scratch, part);
     for image in 0..args.images {
         for first in args.rows.clone().step_by(band) {
             let rows = band.min(args.rows.end - first);
@@ -169,9 +176,11 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
                 if is_thin {
                     load::thin(isa, src, &window, scratch);
                 } else {
-                    load::blocked(isa, src, &window, (0, pitch(shape.c) / LANES), (scratch, block_step));
+                    let inputs = (part.inputs.start, part.inputs.end);
+                    load::blocked(isa, src, &window, inputs, (scratch, block_step));
                 }
             }
+            blocks.unit_step = part.units.inputs * block_step;
             let pixel = if is_thin { shape.c } else { LANES };
             let walk = whole_walk(&shape, size, is_thin);
             let positions = Positions {
@@ -183,8 +192,8 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
             let mut block = 0;
             while block < blocks.count() {
                 // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
-                unsafe { blocks.run::<I, MR, NR>(isa, &positions, &walk, block) };
-                block += blocks.width::<NR>(block);
+                unsafe { M::run(isa, &blocks, &positions, &walk, block) };
+                block += M::width(&blocks, block);
             }
         }
     }
@@ -192,16 +201,17 @@ fn by_pixel<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
 
 /// Small maps: groups of images, one position at a time, only the taps inside the map.
 #[inline(always)]
-fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>) {
+fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
     let (all, (shape, step)) = (*args.shape, sampled(args.shape));
     let (map, pixels) = (shape.h * shape.w, shape.oh * shape.ow);
     let group = group_images(pixels);
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
-    let blocks = blocks(args, scratch);
+    let mut blocks = blocks(args, scratch, part);
     for first in (0..args.images).step_by(group) {
         let images = group.min(args.images - first);
         let block_step = images * map * LANES;
+        blocks.unit_step = part.units.inputs * block_step;
         for image in 0..images {
             let window = Window {
                 image: (first + image) * all.h * all.w * shape.c_pitch,
@@ -214,7 +224,8 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
             // SAFETY: `check` established that source and scratch hold the group.
             unsafe {
                 let scratch = scratch.add(image * map * LANES);
-                load::blocked(isa, src, &window, (0, pitch(shape.c) / LANES), (scratch, block_step));
+                let inputs = (part.inputs.start, part.inputs.end);
+                load::blocked(isa, src, &window, inputs, (scratch, block_step));
             }
         }
         let mut block = 0;
@@ -228,26 +239,29 @@ fn by_image<I: Isa, const MR: usize, const NR: usize>(isa: I, args: &mut Forward
                     d: [first * pixels + position, pixels, 0],
                 };
                 // SAFETY: `check` established sizes; positions and walk stay inside the loaded maps by construction.
-                unsafe { blocks.run::<I, MR, NR>(isa, &positions, &walk, block) };
+                unsafe { M::run(isa, &blocks, &positions, &walk, block) };
             }
-            block += blocks.width::<NR>(block);
+            block += M::width(&blocks, block);
         }
     }
 }
 
-/// The piece's filters and destination; they are applied to what is loaded into `scratch`.
+/// The part's filters and destination; they are applied to what is loaded into `scratch`.
 #[inline(always)]
-fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32) -> Blocks<'a> {
-    let (block_len, range) = (packed_block_len(args.shape), args.blocks.clone());
+fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32, part: &Part) -> Blocks<'a> {
+    let (block_len, range) = (packed_block_len(args.shape), part.outputs.clone());
     let finish = Finishing::new(args.bias, &args.finish, range.start * LANES);
     // pixels are those of whole images
     let before = args.rows.start * args.shape.ow * args.dst.pitch();
+    let column = (range.start - args.blocks.start) * LANES;
     Blocks {
         src: scratch,
         panels: &args.weights[range.start * block_len..range.end * block_len],
         block_len,
+        unit: [part.units.outputs, range.start % part.units.outputs],
+        unit_step: 0,
         finish,
-        dst: args.dst.as_mut_ptr().wrapping_sub(before),
+        dst: args.dst.as_mut_ptr().wrapping_add(column).wrapping_sub(before),
         pitch: args.dst.pitch(),
         accumulate: false,
     }

@@ -2,6 +2,7 @@
 //!
 //! None of them depends on the machine. Only [`weight_block`] changes the order of a sum; the others change traversal.
 
+use super::units::{self, Units};
 use crate::shape::ConvShape;
 use crate::sum::SEGMENT;
 use crate::{LANES, pitch};
@@ -11,7 +12,7 @@ use crate::{LANES, pitch};
 const SMALL_MAP: usize = 49;
 
 /// Values loaded at once: 256 KiB, half of the smallest L2 in common use, leaving room for a panel.
-const LOAD_VALUES: usize = 64 * 1024;
+pub(super) const LOAD_VALUES: usize = 64 * 1024;
 
 /// Pixels in one chain of a filter's gradient: long enough that storing the tile costs little, short enough to keep
 /// both operands in L1 and the chain's error small.
@@ -32,16 +33,31 @@ pub(crate) fn check(shape: &ConvShape) {
     );
 }
 
-/// Whether the vector kernels can do this shape at all; the reference does the others. The taps of a row of unpadded
-/// pixels form one run only while all channels share a block and the taps are neighbours.
+/// Whether the direct kernels can do this shape at all. The taps of a row of unpadded pixels form one run only while all
+/// channels share a block and the taps are neighbours.
 pub(crate) fn fits(shape: &ConvShape) -> bool {
-    shape.groups == 1 && (!thin(shape) || (shape.dilation[1] == 1 && shape.c <= LANES))
+    let thin_row = shape.groups == 1 && shape.dilation[1] == 1 && shape.c <= LANES;
+    (shape.groups == 1 || units::whole_groups(shape)) && (!thin(shape) || thin_row)
 }
 
-/// As [`fits`], for the gradient of the input: strides with dilation have irregular parity classes.
+/// As [`fits`], for the gradient of the input.
 pub(crate) fn fits_backward_data(shape: &ConvShape) -> bool {
-    let plain = (0..2).all(|i| shape.stride[i] == 1 || shape.dilation[i] == 1);
-    shape.groups == 1 && !thin(shape) && plain
+    fits(shape) && !thin(shape) && regular(shape)
+}
+
+/// Whether the kernels of narrow groups can do this shape.
+pub(crate) fn fits_narrow(shape: &ConvShape) -> bool {
+    units::narrow_groups(shape) && !thin(shape)
+}
+
+/// As [`fits_narrow`], for the gradient of the input.
+pub(crate) fn fits_narrow_backward_data(shape: &ConvShape) -> bool {
+    fits_narrow(shape) && regular(shape)
+}
+
+/// Strides with dilation have irregular parity classes.
+fn regular(shape: &ConvShape) -> bool {
+    (0..2).all(|i| shape.stride[i] == 1 || shape.dilation[i] == 1)
 }
 
 /// Whether the source has unpadded pixels (the network's input).
@@ -104,7 +120,7 @@ pub(crate) fn band_rows(shape: &ConvShape) -> usize {
 /// Values of the loaded source of `rows` output rows.
 pub(crate) fn window_len(shape: &ConvShape, rows: usize) -> usize {
     let [height, width] = source_window(shape, rows);
-    height * width * if thin(shape) { shape.c } else { pitch(shape.c) }
+    height * width * if thin(shape) { shape.c } else { Units::forward(shape).loaded() }
 }
 
 /// Values of scratch that [`super::FORWARD`] needs for a piece of `images` images.
@@ -114,7 +130,7 @@ pub fn forward_scratch_len(shape: &ConvShape, images: usize) -> usize {
     let one = window_len(shape, band_rows(shape));
     if image_major(pixels, thin(shape), images) {
         // the last piece may have few images
-        one.max(images.min(group_images(pixels)) * shape.h * shape.w * pitch(shape.c))
+        one.max(images.min(group_images(pixels)) * shape.h * shape.w * Units::forward(shape).loaded())
     } else {
         one
     }
@@ -132,12 +148,18 @@ pub(crate) fn backward_border(shape: &ConvShape, axis: usize) -> [usize; 2] {
     [(-lowest).max(0) as usize, (highest - (output as isize - 1)).max(0) as usize]
 }
 
+/// Rows and columns of the gradient of the output with its border.
+pub(crate) fn backward_window(shape: &ConvShape) -> [usize; 2] {
+    let ([top, bottom], [left, right]) = (backward_border(shape, 0), backward_border(shape, 1));
+    [shape.oh + top + bottom, shape.ow + left + right]
+}
+
 /// Values of scratch that [`super::BACKWARD_DATA`] needs for a piece of `images` images.
 pub fn backward_data_scratch_len(shape: &ConvShape, images: usize) -> usize {
     let pixels = shape.h * shape.w;
-    let k = pitch(shape.k);
-    let ([top, bottom], [left, right]) = (backward_border(shape, 0), backward_border(shape, 1));
-    let one = (shape.oh + top + bottom) * (shape.ow + left + right) * k;
+    let k = Units::backward(shape).loaded();
+    let [rows, columns] = backward_window(shape);
+    let one = rows * columns * k;
     if image_major(pixels, false, images) {
         one.max(images.min(group_images(pixels)) * shape.oh * shape.ow * k)
     } else {
@@ -195,12 +217,10 @@ pub(crate) fn weight_band(shape: &ConvShape, blocks: usize) -> usize {
 
 /// Values of the source that a band of `rows` output rows reads at most, border included.
 pub(crate) fn weight_source_len(shape: &ConvShape, rows: usize) -> usize {
-    let height = source_window(shape, rows)[0];
-    if thin(shape) {
-        height * source_window(shape, 1)[1] * shape.c
-    } else {
-        height * shape.w * pitch(shape.c)
+    if thin(shape) || fits_narrow(shape) {
+        return window_len(shape, rows);
     }
+    source_window(shape, rows)[0] * shape.w * Units::forward(shape).loaded()
 }
 
 fn weight_load(shape: &ConvShape, blocks: usize, rows: usize) -> usize {

@@ -14,6 +14,11 @@ pub(crate) fn filter_channels(shape: &ConvShape) -> usize {
     shape.c / shape.groups
 }
 
+/// Filters that see one input channel.
+pub(crate) fn filters_of_channel(shape: &ConvShape) -> usize {
+    shape.k / shape.groups
+}
+
 /// Values in the panel of one block of output channels.
 pub fn packed_block_len(shape: &ConvShape) -> usize {
     shape.kernel[0] * shape.kernel[1] * filter_channels(shape) * LANES
@@ -31,7 +36,7 @@ pub fn backward_len(shape: &ConvShape) -> usize {
 
 /// Values in the transposed panel of one block of input channels.
 pub fn backward_block_len(shape: &ConvShape) -> usize {
-    shape.kernel[0] * shape.kernel[1] * shape.k * LANES
+    shape.kernel[0] * shape.kernel[1] * filters_of_channel(shape) * LANES
 }
 
 /// Offset of `(tap, inner)` inside a panel, for a reduction over `channels` channels in blocks of sixteen.
@@ -84,8 +89,7 @@ pub fn unpack(shape: &ConvShape, packed: &[f32], oihw: &mut [f32]) {
 }
 
 /// Panels for the gradient of the input, `[c / 16][k / 16][row][column][k in block][16 c]`, of the input-channel
-/// blocks `blocks`; `dst` holds just those. Only for `groups == 1` (the reference kernel reads the forward panels
-/// of grouped filters, see [`super::BackwardDataArgs::weights`]).
+/// blocks `blocks`; `dst` holds just those. With groups, k counts the `k / groups` filters of a lane's own group.
 ///
 /// # Panics
 /// If a slice has another length than the shape and the range say.
@@ -94,6 +98,12 @@ pub fn pack_backward(shape: &ConvShape, packed: &[f32], blocks: Range<usize>, ds
     assert_eq!(packed.len(), packed_len(shape), "packed length");
     assert_eq!(dst.len(), blocks.len() * backward_block_len(shape), "transposed length");
     let (block_len, backward_len) = (packed_block_len(shape), backward_block_len(shape));
+    if shape.groups > 1 {
+        for (panel, block) in dst.chunks_exact_mut(backward_len).zip(blocks) {
+            pack_backward_grouped(shape, packed, block, panel);
+        }
+        return;
+    }
     for (panel, c_block) in dst.chunks_exact_mut(backward_len).zip(blocks) {
         let lanes = LANES.min(shape.c - c_block * LANES);
         for k_block in 0..shape.k.div_ceil(LANES) {
@@ -108,6 +118,22 @@ pub fn pack_backward(shape: &ConvShape, packed: &[f32], blocks: Range<usize>, ds
                         row[c] = tile[c * LANES + k];
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The panel of one block of input channels in groups: lane by lane, as lanes of a block may be in several groups.
+fn pack_backward_grouped(shape: &ConvShape, packed: &[f32], block: usize, panel: &mut [f32]) {
+    let (taps, block_len) = (shape.kernel[0] * shape.kernel[1], packed_block_len(shape));
+    let (channels, filters) = (filter_channels(shape), filters_of_channel(shape));
+    panel.fill(0.0);
+    for c in block * LANES..shape.c.min((block + 1) * LANES) {
+        for (member, k) in (c / channels * filters..).take(filters).enumerate() {
+            let from = &packed[k / LANES * block_len..][..block_len];
+            for tap in 0..taps {
+                panel[panel_offset(taps, filters, tap, member) + c % LANES] =
+                    from[panel_offset(taps, channels, tap, c % channels) + k % LANES];
             }
         }
     }

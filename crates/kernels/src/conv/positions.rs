@@ -18,18 +18,22 @@ pub(crate) struct Positions {
     pub(crate) d: [usize; 3],
 }
 
-/// Blocks of output channels: the filters of one piece of work, what they are applied to and where the results go.
+/// Blocks of output channels: the filters of one part of a piece, what they are applied to and where the results go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blocks<'a> {
     /// Loaded source.
     pub(crate) src: *const f32,
-    /// Packed filters, the piece's first block first.
+    /// Packed filters, the part's first block first.
     pub(crate) panels: &'a [f32],
     /// Values of a block of them.
     pub(crate) block_len: usize,
-    /// What happens to every output of the piece's channels.
+    /// Blocks of a unit, and how many of the first unit lie before the part.
+    pub(crate) unit: [usize; 2],
+    /// Values from one unit's source to the next one's.
+    pub(crate) unit_step: usize,
+    /// What happens to every output of the part's channels.
     pub(crate) finish: Finishing,
-    /// Pixel 0, first channel of the piece.
+    /// Pixel 0, first channel of the part.
     pub(crate) dst: *mut f32,
     /// Distance between pixels.
     pub(crate) pitch: usize,
@@ -44,37 +48,22 @@ impl Blocks<'_> {
         self.panels.len() / self.block_len
     }
 
-    /// How many blocks to take together from `block` on: `NR` while there are as many, then one at a time.
+    /// Blocks from `block` on that read the same source.
     #[inline(always)]
-    pub(crate) fn width<const NR: usize>(&self, block: usize) -> usize {
-        if self.count() - block >= NR { NR } else { 1 }
+    fn alike(&self, block: usize) -> usize {
+        let [unit, before] = self.unit;
+        (self.count() - block).min(unit - (before + block) % unit)
     }
 
-    /// The blocks that [`Blocks::width`] gives, over all positions.
-    ///
-    /// # Safety
-    /// Every offset that the positions and the walk produce must be readable from `src` and the panels, and every
-    /// destination pixel writable.
+    /// The source of block `block`.
     #[inline(always)]
-    pub(crate) unsafe fn run<I: Isa, const MR: usize, const NR: usize>(
-        &self,
-        isa: I,
-        positions: &Positions,
-        walk: &Walk,
-        block: usize,
-    ) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            if self.width::<NR>(block) == NR {
-                self.group::<I, MR, NR>(isa, positions, walk, block);
-            } else {
-                self.group::<I, MR, 1>(isa, positions, walk, block);
-            }
-        }
+    pub(crate) fn source(&self, block: usize) -> *const f32 {
+        let [unit, before] = self.unit;
+        self.src.wrapping_add((before + block) / unit * self.unit_step)
     }
 
     /// # Safety
-    /// As [`Blocks::run`]; `NR` blocks from `block` on exist.
+    /// As [`Method::run`]; `NR` blocks from `block` on exist and read the same source.
     #[inline(always)]
     unsafe fn group<I: Isa, const MR: usize, const NR: usize>(
         &self,
@@ -96,7 +85,42 @@ impl Blocks<'_> {
                 finish: &self.finish,
                 accumulate: self.accumulate,
             };
-            tiles::<I, MR, NR>(isa, positions, walk, (self.src, panels), &target);
+            tiles::<I, MR, NR>(isa, positions, walk, (self.source(block), panels), &target);
+        }
+    }
+}
+
+/// How blocks are computed from their loaded source.
+pub(crate) trait Method {
+    /// How many blocks are taken together from `block` on.
+    fn width(blocks: &Blocks<'_>, block: usize) -> usize;
+
+    /// The blocks that [`Method::width`] gives, over all positions.
+    ///
+    /// # Safety
+    /// Every offset that the positions and the walk produce must be readable from the source and the panels, and every
+    /// destination pixel writable.
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize);
+}
+
+/// By register tiles of `MR` positions by `NR` blocks while as many read the same source, else by one.
+pub(crate) struct Tiles<const MR: usize, const NR: usize>;
+
+impl<const MR: usize, const NR: usize> Method for Tiles<MR, NR> {
+    #[inline(always)]
+    fn width(blocks: &Blocks<'_>, block: usize) -> usize {
+        if blocks.alike(block) >= NR { NR } else { 1 }
+    }
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            if Self::width(blocks, block) == NR {
+                blocks.group::<I, MR, NR>(isa, positions, walk, block);
+            } else {
+                blocks.group::<I, MR, 1>(isa, positions, walk, block);
+            }
         }
     }
 }

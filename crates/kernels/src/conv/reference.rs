@@ -1,7 +1,7 @@
 //! The last row of every table: plain loops over logical indices, sums in `f64`. Slow, complete (groups, dilation,
 //! any size), and the oracle of the tests.
 
-use super::layout::{filter_channels, packed_block_len, panel_offset};
+use super::layout::{backward_block_len, filter_channels, packed_block_len, panel_offset};
 use super::{BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use crate::args::{Finish, Grad, SUM_RUN, Source};
 use crate::elementwise;
@@ -148,14 +148,13 @@ pub(super) fn sum_stored(args: &mut ForwardArgs<'_>) {
     }
 }
 
-/// Gradient of the input. Grouped filters come in the forward layout, others transposed.
+/// Gradient of the input, with transposed filters.
 pub(crate) fn backward_data(mut args: BackwardDataArgs<'_>) {
     args.check();
     let shape = *args.shape;
     let (taps, channels) = (shape.kernel[0] * shape.kernel[1], filter_channels(&shape));
     let per_group = shape.k / shape.groups;
     let (map, k_pitch) = (shape.h * shape.w, shape.k_pitch());
-    let transposed_len = taps * shape.k * LANES;
     for image in 0..args.images {
         for (column, c) in (args.blocks.start * LANES..args.blocks.end * LANES).enumerate() {
             if !args.sink.accumulate {
@@ -176,11 +175,9 @@ pub(crate) fn backward_data(mut args: BackwardDataArgs<'_>) {
                     };
                     let first_k = c / channels * per_group;
                     for k in first_k..first_k + per_group {
-                        let weight = if shape.groups == 1 {
-                            c / LANES * transposed_len + panel_offset(taps, shape.k, tap, k) + c % LANES
-                        } else {
-                            weight_at(&shape, k, c % channels, tap)
-                        };
+                        let weight = c / LANES * backward_block_len(&shape)
+                            + panel_offset(taps, per_group, tap, k - first_k)
+                            + c % LANES;
                         let index = (image * shape.oh * shape.ow + out) * k_pitch + k;
                         sum += gradient(&args.grad, index, k) * f64::from(args.weights[weight]);
                     }

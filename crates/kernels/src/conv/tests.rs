@@ -65,13 +65,8 @@ impl Case {
         let mut back = vec![0.0; oihw.len()];
         unpack(&shape, &weights, &mut back);
         assert_eq!(back, oihw, "packing is undone");
-        let transposed = if shape.groups == 1 {
-            let mut transposed = vec![f32::NAN; backward_len(&shape)];
-            pack_backward(&shape, &weights, 0..shape.c.div_ceil(LANES), &mut transposed);
-            transposed
-        } else {
-            weights.clone()
-        };
+        let mut transposed = vec![f32::NAN; backward_len(&shape)];
+        pack_backward(&shape, &weights, 0..shape.c.div_ceil(LANES), &mut transposed);
         let (c, k) = (shape.c_pitch, shape.k_pitch());
         Self {
             shape,
@@ -315,8 +310,42 @@ fn shapes() -> Vec<ConvShape> {
     // A dense layer, alone and on a whole map.
     shapes.push(conv(64, 10, [1, 1], 1, 1, 0));
     shapes.push(conv(20, 33, [4, 4], 4, 1, 0));
-    // Groups: the reference only.
-    shapes.push(ConvShape { groups: 2, ..conv(6, 4, [5, 5], 3, 1, 1) });
+    shapes.extend(grouped_shapes());
+    shapes
+}
+
+/// Groups: their channels around what shares a vector, blocks that are full and that are not.
+fn grouped_shapes() -> Vec<ConvShape> {
+    let group = |groups: usize, shape| ConvShape { groups, ..shape };
+    let mut shapes = Vec::new();
+    // channels of a group, groups
+    let groups = [(1, 20), (2, 9), (3, 6), (4, 4), (4, 9), (8, 2), (8, 5), (16, 3), (24, 2), (32, 3)];
+    for (channels, groups) in groups.map(|(channels, groups)| (channels * groups, groups)) {
+        for size in [[1, 1], [3, 3], [7, 7], [14, 14]] {
+            shapes.extend([1, 2].map(|stride| group(groups, conv(channels, channels, size, 3, stride, 1))));
+        }
+    }
+    // other numbers of filters than of channels: whole blocks, of which one group's tiles take several, and neither
+    shapes.push(group(3, conv(48, 96, [8, 8], 3, 1, 1)));
+    shapes.push(group(2, conv(128, 160, [5, 6], 3, 2, 1)));
+    shapes.push(group(4, conv(16, 32, [6, 5], 3, 1, 1)));
+    shapes.push(group(2, conv(6, 4, [5, 5], 3, 1, 1)));
+    // other kernels, strides and borders, at the widths of tiles
+    for (channels, groups) in [(40, 10), (32, 2)] {
+        shapes.push(group(groups, conv(channels, channels, [9, 17], 5, 1, 2)));
+        shapes.push(group(groups, conv(channels, channels, [16, 15], 1, 2, 0)));
+        shapes.push(group(groups, conv(channels, channels, [11, 13], 3, 3, 0)));
+        shapes.push(group(groups, conv(channels, channels, [4, 9], 2, 2, 1)));
+        let dilated =
+            ConvShape { dilation: [2, 2], oh: 8, ow: 8, ..conv(channels, channels, [8, 8], 3, 1, 2) };
+        let strided = ConvShape { dilation: [2, 1], stride: [1, 2], ow: 4, ..dilated };
+        shapes.extend([dilated, ConvShape { padding: [2, 1], ..strided }].map(|shape| group(groups, shape)));
+    }
+    // more than is loaded at once: bands, and parts of a piece
+    shapes.push(group(24, conv(96, 96, [40, 37], 3, 1, 1)));
+    shapes.push(group(6, conv(96, 96, [37, 40], 3, 2, 1)));
+    // the network's input, which no vector kernel does
+    shapes.push(ConvShape { c_pitch: 4, ..group(2, conv(4, 6, [5, 5], 3, 1, 1)) });
     shapes
 }
 
@@ -490,6 +519,8 @@ fn a_shape_no_vector_kernel_does_falls_to_the_reference() {
         assert_eq!(crate::select(FORWARD, level, &shape).name, "conv_forward/reference");
         assert_eq!(crate::select(BACKWARD_DATA, level, &shape).name, "conv_backward_data/reference");
     }
-    let shape = conv(16, 16, [5, 5], 3, 1, 1);
-    assert_eq!(crate::select(FORWARD, Level::Avx2, &shape).name, "conv_forward/avx2");
+    for (groups, name) in [(1, "conv_forward/avx2"), (4, "conv_forward/avx2"), (8, "grouped_forward/avx2")] {
+        let shape = ConvShape { groups, ..conv(64, 64, [5, 5], 3, 1, 1) };
+        assert_eq!(crate::select(FORWARD, Level::Avx2, &shape).name, name);
+    }
 }

@@ -1,14 +1,14 @@
 //! AVX2 with FMA: sixteen lanes are two registers.
 
 use std::arch::x86_64::{
-    __m256, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi8,
+    __m256, __m256i, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi8,
     _mm_srli_si128, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps,
-    _mm256_cvtepi8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
+    _mm256_cvtepi8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps, _mm256_mul_ps,
+    _mm256_permutevar8x32_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 use super::{Isa, Kernel};
-use crate::Level;
+use crate::{LANES, Level};
 
 /// Token of AVX2+FMA.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +162,20 @@ impl Isa for Avx2 {
         // `maxps` returns its second operand when one is NaN or both are zero.
         // SAFETY: the token proves AVX2.
         unsafe { _mm256_max_ps(_mm256_setzero_ps(), v) }
+    }
+
+    type Order = __m256i;
+
+    #[inline(always)]
+    fn register_order(self, from: &[u32; LANES]) -> __m256i {
+        // SAFETY: the token proves AVX2; the array holds eight values and more.
+        unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn register_permute(self, v: __m256, order: __m256i) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_permutevar8x32_ps(v, order) }
     }
 
     #[inline(always)]

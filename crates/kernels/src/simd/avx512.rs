@@ -1,14 +1,14 @@
 //! AVX-512: sixteen lanes are one register.
 
 use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi8,
-    _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps,
-    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
-    _mm512_sub_ps,
+    __m512, __m512i, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch,
+    _mm_set1_epi8, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_mask_blend_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_permutexvar_ps,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::{Isa, Kernel};
-use crate::Level;
+use crate::{LANES, Level};
 
 /// Token of AVX-512 (F, VL, BW, DQ).
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +138,20 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn register_relu(self, v: __m512) -> __m512 {
         self.relu(v)
+    }
+
+    type Order = __m512i;
+
+    #[inline(always)]
+    fn register_order(self, from: &[u32; LANES]) -> __m512i {
+        // SAFETY: the token proves AVX-512; the array holds sixteen values.
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn register_permute(self, v: __m512, order: __m512i) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_permutexvar_ps(order, v) }
     }
 
     #[inline(always)]

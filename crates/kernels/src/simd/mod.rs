@@ -6,7 +6,7 @@
 //! `#[inline(always)]` would silently fall back to calls at the baseline level, and closures do not inherit target
 //! features: use functions and plain loops below the seam.
 //!
-//! A lane never meets another lane, and AVX2 and AVX-512 perform the same IEEE operations lane by lane, so both give
+//! A lane never meets another lane ([`Isa::register_permute`] moves values, it computes none), and AVX2 and AVX-512 perform the same IEEE operations lane by lane, so both give
 //! the same bytes. The portable level multiplies and adds in two roundings (no FMA call into libm).
 
 #[cfg(target_arch = "x86_64")]
@@ -107,6 +107,15 @@ pub trait Isa: Copy {
 
     /// As [`Isa::relu`].
     fn register_relu(self, v: Self::R) -> Self::R;
+
+    /// For each lane of a register the lane it takes: see [`Isa::register_permute`].
+    type Order: Copy;
+
+    /// Lane i takes lane `from[i]` modulo `WIDTH`; only the first `WIDTH` entries count.
+    fn register_order(self, from: &[u32; LANES]) -> Self::Order;
+
+    /// The lanes of `v` in another order.
+    fn register_permute(self, v: Self::R, order: Self::Order) -> Self::R;
 
     /// Asks for the cache line at `src` to be brought near, into the first-level cache. A hint: any address will do.
     fn prefetch(self, src: *const f32);

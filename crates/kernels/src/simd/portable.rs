@@ -136,6 +136,24 @@ impl Isa for Portable {
         each!(WIDTH, i => if v[i] < 0.0 { 0.0 } else { v[i] })
     }
 
+    type Order = [usize; WIDTH];
+
+    #[inline(always)]
+    fn register_order(self, from: &[u32; LANES]) -> [usize; WIDTH] {
+        let mut order = [0; WIDTH];
+        let mut i = 0;
+        while i < WIDTH {
+            order[i] = from[i] as usize % WIDTH;
+            i += 1;
+        }
+        order
+    }
+
+    #[inline(always)]
+    fn register_permute(self, v: [f32; WIDTH], order: [usize; WIDTH]) -> [f32; WIDTH] {
+        each!(WIDTH, i => v[order[i] % WIDTH])
+    }
+
     #[inline(always)]
     fn prefetch(self, _: *const f32) {}
 }

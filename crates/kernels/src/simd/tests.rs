@@ -121,3 +121,46 @@ fn lanes_are_kept_by_byte() {
         }
     }
 }
+
+struct Permute(usize);
+
+impl Kernel for Permute {
+    type Output = Vec<f32>;
+
+    /// Registers at lanes 0, `WIDTH`, ..
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> Self::Output {
+        let mut out = vec![0.0; LANES];
+        let order = isa.register_order(&ORDERS[self.0]);
+        for at in (0..LANES).step_by(I::WIDTH) {
+            // SAFETY: the register lies inside both.
+            unsafe {
+                let v = isa.register_load(A[at..].as_ptr());
+                isa.register_store(out[at..].as_mut_ptr(), isa.register_permute(v, order));
+            }
+        }
+        out.push(I::WIDTH as f32);
+        out
+    }
+}
+
+/// The lanes as they are; backwards; any, some twice and beyond the width.
+const ORDERS: [[u32; LANES]; 3] = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+    [15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+    [5, 5, 1, 8, 3, 12, 7, 2, 0, 0, 15, 4, 9, 10, 6, 11],
+];
+
+#[test]
+fn lanes_of_a_register_are_permuted() {
+    for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+        for (which, order) in ORDERS.iter().enumerate() {
+            let mut got = dispatch(level, Permute(which));
+            let width = got.pop().map_or(0, |width| width as usize);
+            for (lane, got) in got.into_iter().enumerate() {
+                let want = A[lane / width * width + order[lane % width] as usize % width];
+                assert!(same(got, want), "{level} order {which} lane {lane}: {got} instead of {want}");
+            }
+        }
+    }
+}

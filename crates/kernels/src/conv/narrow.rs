@@ -1,0 +1,350 @@
+//! Groups of 1, 2, 4 or 8 channels, several in a block of sixteen (ResNeXt, Xie et al. 2017, has groups of 4 and 8).
+//!
+//! An output lane needs the few inputs of its own group, which are lanes of the same block. So for each of them, number j,
+//! the lanes of the source are permuted until every lane holds input j of its group, and then all groups of the block
+//! are computed by one multiply-add:
+//!
+//! ```text
+//! for tiles of 4 to 8 outputs of a row:
+//!     for tap row, input j of a group:
+//!         w[s] = panel[tap row, s][j]                            # 16 lanes, for the tap columns s
+//!         for source columns under the tile:
+//!             p = permute(source[column], j)                     # lane l: lane l / group * group + j
+//!             for tap columns s that meet an output o: acc[o] += p * w[s]
+//! ```
+//! A permuted column serves up to three outputs, so that a multiply-add costs half a permutation (two thirds at stride 2).
+//! Kernels of other widths, with other strides or with dilation, permute for every one, in tiles of up to 4. The panels of `layout.rs` already are what is needed: `[tap][input
+//! of the group][16 filters]`. The gradient of the input is the same walk over transposed panels.
+//!
+//! **Numerics**: one chain per output over (tap row, input, tap column), in the order of source columns.
+//!
+//! Registers: 8 accumulators, 3 panel vectors, a source and an order are 13 of AVX2's 16. Its two halves of a block are
+//! computed one after the other.
+
+use super::forward::{self, kept, sum};
+use super::geometry;
+use super::micro::Walk;
+use super::positions::{Blocks, Method, Positions};
+use super::units::Units;
+use super::{BackwardDataArgs, ForwardArgs, backward_data};
+use crate::LANES;
+use crate::simd::{Isa, Kernel};
+
+mod weights;
+
+pub(super) use weights::BackwardWeightsKernel;
+
+/// Forward.
+pub(crate) struct ForwardKernel<'a>(pub(crate) ForwardArgs<'a>);
+
+impl Kernel for ForwardKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check();
+        assert!(geometry::fits_narrow(args.shape), "a shape of another kernel");
+        let src = kept(isa, &mut args);
+        let (units, mut start) = (Units::forward(args.shape), args.blocks.start);
+        while start < args.blocks.end {
+            let part = units.part(start, args.blocks.end);
+            forward::by_pixel::<I, Permuted<true>>(isa, &mut args, &src, &part);
+            start = part.outputs.end;
+        }
+        sum(isa, &mut args);
+    }
+}
+
+/// Gradient of the input.
+pub(crate) struct BackwardDataKernel<'a>(pub(crate) BackwardDataArgs<'a>);
+
+impl Kernel for BackwardDataKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut args = self.0;
+        args.check_direct();
+        assert!(geometry::fits_narrow_backward_data(args.shape), "a shape of another kernel");
+        let units = Units::backward(args.shape);
+        for image in 0..args.images {
+            let mut start = args.blocks.start;
+            while start < args.blocks.end {
+                let part = units.part(start, args.blocks.end);
+                backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, image, &part);
+                start = part.outputs.end;
+            }
+            backward_data::finish(isa, &mut args, (image, 1));
+        }
+    }
+}
+
+/// `ORDERS[n][j]`: input j of each group, in groups of 2^n lanes. A register of fewer lanes than a group takes its order
+/// modulo its width, and [`register_of`] tells which part of the group to load.
+static ORDERS: [[[u32; LANES]; 8]; 4] = orders();
+
+const fn orders() -> [[[u32; LANES]; 8]; 4] {
+    let mut orders = [[[0; LANES]; 8]; 4];
+    let mut n = 0;
+    while n < 4 {
+        let group = 1 << n;
+        let mut j = 0;
+        while j < group {
+            let mut lane = 0;
+            while lane < LANES {
+                orders[n][j][lane] = (lane / group * group + j) as u32;
+                lane += 1;
+            }
+            j += 1;
+        }
+        n += 1;
+    }
+    orders
+}
+
+/// The orders for groups of `group` lanes.
+#[inline(always)]
+fn orders_of(group: usize) -> &'static [[u32; LANES]] {
+    &ORDERS[group.trailing_zeros() as usize][..group]
+}
+
+/// First lane of the register that holds input `j` of the groups that the register at `lane` is in.
+#[inline(always)]
+fn register_of<I: Isa>(lane: usize, group: usize, j: usize) -> usize {
+    if group <= I::WIDTH { lane } else { lane / group * group + j / I::WIDTH * I::WIDTH }
+}
+
+/// See the head of this file. `STRIDED`: whether sources may be a stride apart; those of the gradient of the input are not.
+struct Permuted<const STRIDED: bool>;
+
+impl<const STRIDED: bool> Method for Permuted<STRIDED> {
+    #[inline(always)]
+    fn width(_: &Blocks<'_>, _: usize) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize) {
+        let taps = Taps::new(walk);
+        let three = taps.count[1] == 3 && taps.src_step[1] == LANES && positions.columns >= TILE / 2;
+        // SAFETY: promised by the caller.
+        unsafe {
+            match positions.a[2] {
+                step if three && step == LANES => rows::<I, 1>(isa, blocks, positions, &taps, block),
+                step if three && step == 2 * LANES && STRIDED => {
+                    rows::<I, 2>(isa, blocks, positions, &taps, block);
+                }
+                _ => rows::<I, 0>(isa, blocks, positions, &taps, block),
+            }
+        }
+    }
+}
+
+/// A [`Walk`] over one block of a narrow group, in the order of source rows and columns.
+#[derive(Clone, Copy, Debug)]
+struct Taps {
+    /// Channels of a group.
+    group: usize,
+    /// Tap rows and columns.
+    count: [usize; 2],
+    /// Source: to the first tap, and the step per tap row and column.
+    src_start: isize,
+    src_step: [usize; 2],
+    /// Panel, likewise.
+    panel_start: usize,
+    panel_step: [isize; 2],
+}
+
+impl Taps {
+    #[inline(always)]
+    fn new(walk: &Walk) -> Self {
+        let tap = walk.last * LANES;
+        let columns = [walk.b_columns, 1];
+        let mut taps = Self {
+            group: walk.last,
+            count: walk.taps,
+            src_start: walk.a_start,
+            src_step: [0; 2],
+            panel_start: 0,
+            panel_step: [0; 2],
+        };
+        for axis in 0..2 {
+            let (step, last) = (walk.a_step[axis + 1], walk.taps[axis].saturating_sub(1));
+            let mut first = walk.b_first[axis];
+            let mut panel_step = (walk.b_step[axis] * columns[axis] * tap) as isize;
+            // the gradient of the input reads earlier rows for later taps: turned round
+            if step < 0 {
+                taps.src_start += last as isize * step;
+                first += last * walk.b_step[axis];
+                panel_step = -panel_step;
+            }
+            taps.src_step[axis] = step.unsigned_abs();
+            taps.panel_start += first * columns[axis] * tap;
+            taps.panel_step[axis] = panel_step;
+        }
+        taps
+    }
+}
+
+/// Outputs of a tile at most: as many as hide the latency of a multiply-add, 4 cycles on two ports.
+const TILE: usize = 8;
+
+/// The same, if every multiply-add waits for a permutation: then there are half as many.
+const SINGLE_TILE: usize = 4;
+
+/// All rows of one block. `S`: the stride, if there are three neighbouring tap columns (and columns for half a tile at
+/// least), else 0.
+///
+/// # Safety
+/// As [`Method::run`].
+#[inline(always)]
+unsafe fn rows<I: Isa, const S: usize>(
+    isa: I,
+    blocks: &Blocks<'_>,
+    positions: &Positions,
+    taps: &Taps,
+    block: usize,
+) {
+    let columns = positions.columns;
+    // tiles of nearly equal size: a small one would wait for its own results
+    let tiles = columns.div_ceil(if S == 0 { SINGLE_TILE } else { TILE });
+    for row in 0..positions.count / columns {
+        for tile in 0..tiles {
+            let [first, end] = [tile * columns / tiles, (tile + 1) * columns / tiles];
+            let at = Place { block, row, column: first };
+            // SAFETY: promised by the caller.
+            unsafe {
+                if S == 0 {
+                    match end - first {
+                        1 => outputs::<I, 0, 1>(isa, blocks, positions, taps, at),
+                        2 => outputs::<I, 0, 2>(isa, blocks, positions, taps, at),
+                        3 => outputs::<I, 0, 3>(isa, blocks, positions, taps, at),
+                        _ => outputs::<I, 0, SINGLE_TILE>(isa, blocks, positions, taps, at),
+                    }
+                } else {
+                    match end - first {
+                        4 => outputs::<I, S, 4>(isa, blocks, positions, taps, at),
+                        5 => outputs::<I, S, 5>(isa, blocks, positions, taps, at),
+                        6 => outputs::<I, S, 6>(isa, blocks, positions, taps, at),
+                        7 => outputs::<I, S, 7>(isa, blocks, positions, taps, at),
+                        _ => outputs::<I, S, TILE>(isa, blocks, positions, taps, at),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where a tile is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    block: usize,
+    row: usize,
+    column: usize,
+}
+
+/// `M` neighbouring outputs.
+///
+/// # Safety
+/// As [`Method::run`]; they exist.
+#[inline(always)]
+unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
+    isa: I,
+    blocks: &Blocks<'_>,
+    positions: &Positions,
+    taps: &Taps,
+    at: Place,
+) {
+    let source = positions.a[0] + at.row * positions.a[1] + at.column * positions.a[2];
+    let src = blocks.source(at.block).wrapping_add(source).wrapping_offset(taps.src_start);
+    // without taps (a strided gradient has such positions) the first may lie behind the panel: nothing is read then
+    let panel = blocks.panels.as_ptr().wrapping_add(at.block * blocks.block_len + taps.panel_start);
+    let pixel = positions.d[0] + at.row * positions.d[1] + at.column * positions.d[2];
+    let mut lane = 0;
+    while lane < LANES {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let acc = tile::<I, S, M>(isa, (src, positions.a[2]), panel, taps, lane);
+            let channel = at.block * LANES + lane;
+            for m in 0..M {
+                let pixel = (pixel + m * positions.d[2]) * blocks.pitch;
+                let to = blocks.dst.wrapping_add(pixel + channel);
+                let mut value = blocks.finish.register(isa, acc[m], [pixel, channel]);
+                if blocks.accumulate {
+                    value = isa.register_add(value, isa.register_load(to));
+                }
+                isa.register_store(to, value);
+            }
+        }
+        lane += I::WIDTH;
+    }
+}
+
+/// Accumulates a tile: `M` outputs whose sources are `step` apart, the register at `lane` of the block.
+///
+/// # Safety
+/// Every offset that the taps produce must be readable from `src` and `panel`.
+#[inline(always)]
+unsafe fn tile<I: Isa, const S: usize, const M: usize>(
+    isa: I,
+    (src, step): (*const f32, usize),
+    panel: *const f32,
+    taps: &Taps,
+    lane: usize,
+) -> [I::R; M] {
+    let mut acc = [isa.register_splat(0.0); M];
+    let orders = orders_of(taps.group);
+    for row in 0..taps.count[0] {
+        for (j, order) in orders.iter().enumerate() {
+            let order = isa.register_order(order);
+            let src = src.wrapping_add(row * taps.src_step[0] + register_of::<I>(lane, taps.group, j));
+            let panel =
+                panel.wrapping_offset(row as isize * taps.panel_step[0]).wrapping_add(j * LANES + lane);
+            // SAFETY: promised by the caller.
+            unsafe {
+                if S > 0 {
+                    three::<I, S, M>(isa, &mut acc, (src, order), (panel, taps.panel_step[1]));
+                    continue;
+                }
+                for column in 0..taps.count[1] {
+                    let w = isa.register_load(panel.offset(column as isize * taps.panel_step[1]));
+                    for m in 0..M {
+                        let x = isa.register_load(src.add(m * step + column * taps.src_step[1]));
+                        acc[m] = isa.register_mul_add(isa.register_permute(x, order), w, acc[m]);
+                    }
+                }
+            }
+        }
+    }
+    acc
+}
+
+/// Three neighbouring tap columns of one tap row and input, for `M` outputs `S` columns apart.
+///
+/// # Safety
+/// The source columns and the taps, `tap_step` apart, must be readable.
+#[inline(always)]
+unsafe fn three<I: Isa, const S: usize, const M: usize>(
+    isa: I,
+    acc: &mut [I::R; M],
+    (src, order): (*const f32, I::Order),
+    (panel, tap_step): (*const f32, isize),
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let mut w = [isa.register_splat(0.0); 3];
+        for s in 0..3 {
+            w[s] = isa.register_load(panel.offset(s as isize * tap_step));
+        }
+        for column in 0..(M - 1) * S + 3 {
+            let x = isa.register_permute(isa.register_load(src.add(column * LANES)), order);
+            for s in 0..3 {
+                if column >= s && (column - s).is_multiple_of(S) && (column - s) / S < M {
+                    let m = (column - s) / S;
+                    acc[m] = isa.register_mul_add(x, w[s], acc[m]);
+                }
+            }
+        }
+    }
+}
