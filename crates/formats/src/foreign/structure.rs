@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use plusx_model::graph::{
-    BatchNormSpec, ConvSpec, Graph, Node, NodeId, Op, ParamId, ParamSpec, PoolSpec, SubsampleSpec,
+    BatchNormSpec, ConvSpec, Graph, Node, NodeId, Op, ParamId, ParamSpec, SubsampleSpec,
 };
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
@@ -101,7 +101,6 @@ impl<'a> Walk<'a> {
             return false;
         }
         match (one.op, other.op) {
-            (Op::Input, Op::Input) => true,
             (Op::Conv2d { spec, bias, .. }, Op::Conv2d { spec: found, bias: own, .. }) => {
                 // a shift has to go somewhere
                 spec == found && (own.is_none() || bias.is_some()) && self.inputs(one, other)
@@ -130,11 +129,8 @@ impl<'a> Walk<'a> {
             (Op::Dense { units, bias, .. }, Op::Dense { units: found, bias: own, .. }) => {
                 units == found && (own.is_none() || bias.is_some()) && self.inputs(one, other)
             }
-            (Op::BatchNorm { .. }, Op::BatchNorm { .. }) | (Op::Relu, Op::Relu) => self.inputs(one, other),
-            _ => {
-                let pools = [(ours, one), (theirs, other)].map(|(graph, node)| pool(graph, node));
-                pools[0].is_some() && pools[0] == pools[1] && self.inputs(one, other)
-            }
+            (Op::BatchNorm { .. }, Op::BatchNorm { .. }) => self.inputs(one, other),
+            _ => plain(ours, one) == plain(theirs, other) && self.inputs(one, other),
         }
     }
 
@@ -157,23 +153,14 @@ fn pair_of(sum: &Node) -> [NodeId; 2] {
     [sum.inputs[0], sum.inputs[sum.inputs.len() - 1]]
 }
 
-/// What a pooling does; files spell one over the whole map as a global one.
-#[derive(PartialEq)]
-enum Pool {
-    Max(PoolSpec),
-    Mean(PoolSpec),
-    Whole,
-}
-
-fn pool(graph: &Graph, node: &Node) -> Option<Pool> {
+/// An operation without parameters, in one of the ways in which files spell it.
+fn plain(graph: &Graph, node: &Node) -> Op {
     let ImageShape { h, w, .. } = graph.shape_before(node);
     match node.op {
-        Op::MaxPool2d { spec } => Some(Pool::Max(spec)),
-        Op::GlobalAvgPool2d => Some(Pool::Whole),
-        Op::AvgPool2d { spec, .. } if spec.kernel == [h, w] && spec.padding == [0, 0] => Some(Pool::Whole),
+        Op::AvgPool2d { spec, .. } if spec.kernel == [h, w] && spec.padding == [0, 0] => Op::GlobalAvgPool2d,
         // whether sizes round up shows in the shapes
-        Op::AvgPool2d { spec, .. } => Some(Pool::Mean(spec)),
-        _ => None,
+        Op::AvgPool2d { spec, .. } => Op::AvgPool2d { spec, ceil: false },
+        other => other,
     }
 }
 
@@ -204,12 +191,8 @@ fn described(graph: &Graph, id: NodeId) -> String {
                 kernel[0], kernel[1], stride[0]
             )
         }
-        Op::BatchNorm { .. } => "a batch norm".to_owned(),
-        Op::Relu => "a ReLU".to_owned(),
-        Op::MaxPool2d { .. } | Op::AvgPool2d { .. } | Op::GlobalAvgPool2d => "a pooling".to_owned(),
-        Op::Subsample { .. } => "a shortcut without parameters".to_owned(),
         Op::Dense { units, .. } => format!("a dense layer of {units} units"),
-        Op::Add => "a sum".to_owned(),
+        other => other.kind().replace('_', " "),
     };
     let own = graph.params_of(node).first().map(|param| super::names::split(&graph.param(*param).name).0);
     match own.filter(|path| !path.is_empty()) {

@@ -70,7 +70,7 @@ fn files_of_both_exporters_answer_alike() {
 fn kept_batch_norms_come_with_all_their_numbers() {
     let found = onnx::read(&golden("basic-kept.onnx")).unwrap();
     let weights = from_onnx(&found, Path::new("kept"), &narrow("resnet18")).unwrap();
-    // the file has PyTorch's names, but for what comes first in a block
+    // this file still has PyTorch's names
     for tensor in &weights.tensors {
         let id = found.params.find(&tensor.name).unwrap_or_else(|| panic!("{}", tensor.name));
         assert_eq!(found.params.get(id), tensor.values, "{}", tensor.name);
@@ -86,7 +86,7 @@ fn other_classes_and_grey_images_are_said_as_of_every_file() {
     let adopted = weights.adopt(&other, start, Allow { other_classes: true, grey: true }).unwrap();
     let said = adopted.report.to_string();
     for part in [
-        "ONNX: 36 parameters",
+        "ONNX: 30 parameters",
         "6 batch norms are inside",
         "5 classes in the file, 7",
         "summed to one for grey",
@@ -157,7 +157,7 @@ fn another_network_is_told_by_what_it_computes() {
     for part in ["basic-script.onnx: its network is not resnet18: where that has", "the file has"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(refused(&Spec { width: 8, ..narrow("resnet18") }).contains("fc"));
+    assert!(refused(&Spec { width: 8, ..narrow("resnet18") }).contains("16x1x1"));
     refused(&narrow("plain18"));
     refused(&narrow("resnet50"));
     refused(zoo::find("resnet110").unwrap());
