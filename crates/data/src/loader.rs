@@ -299,7 +299,7 @@ mod tests {
             assert!(loader.next().is_none());
         }
         let mut flat = Loader::new(split(5), BatchPlan { preprocess: chapter(0, 1), ..plan(vec![0], 1) });
-        assert!(matches!(flat.next(), Some(Err(DataError::Preprocess(_)))));
+        assert!(matches!(flat.next(), Some(Err(DataError::Pixels(_)))));
         assert!(flat.next().is_none());
         let short = Arc::new(Split { images: vec![0; 7], ..(*split(2)).clone() });
         assert!(matches!(Loader::new(short, plan(vec![0], 1)).next(), Some(Err(DataError::Plan { .. }))));
