@@ -53,7 +53,9 @@ impl Classifier {
         let graph = file.graph()?;
         let params = file.params(&graph)?;
         let net = Prepared::new(graph, &params, options)?;
-        let needed = net.arena_bytes(1)? as u64;
+        // beside the maps the image itself: as bytes once it is resized, then as values
+        let image = net.graph().input_shape().len() * (1 + size_of::<f32>());
+        let needed = net.arena_bytes(1)?.saturating_add(image) as u64;
         if needed > MOST_BYTES {
             let (needed, limit) = (needed / 1_000_000, MOST_BYTES / 1_000_000);
             let input = net.graph().input_shape().to_string();

@@ -23,7 +23,7 @@ pub(crate) fn draw(folder: &Folder, options: &TrainOptions, rows: &[Row]) -> Res
 
 /// Writes `name.svg` and `name.png`.
 pub(crate) fn save(scene: &Scene, folder: &Folder, name: &str) -> Result<(), String> {
-    let svg = SvgBackend.render_scene(scene);
+    let svg = renumbered(&SvgBackend.render_scene(scene));
     let path = folder.file(&format!("{name}.svg"));
     atomic::write(&path, svg.as_bytes()).map_err(|error| error.to_string())?;
     let path = folder.file(&format!("{name}.png"));
@@ -31,6 +31,23 @@ pub(crate) fn save(scene: &Scene, folder: &Folder, name: &str) -> Result<(), Str
         .render_scene(scene)
         .map_err(|error| format!("{}: {error}", path.display()))?;
     atomic::write(&path, &png).map_err(|error| error.to_string())
+}
+
+/// The library's clip paths, counted from 0: it counts all that a process has drawn, and a resumed run has drawn fewer.
+fn renumbered(svg: &str) -> String {
+    const ID: &str = "kuva-clip-";
+    let mut seen: Vec<&str> = Vec::new();
+    let mut parts = svg.split(ID);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (number, rest) = part.split_at(part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len()));
+        let index = seen.iter().position(|other| *other == number).unwrap_or_else(|| {
+            seen.push(number);
+            seen.len() - 1
+        });
+        text += &format!("{ID}{index}{rest}");
+    }
+    text
 }
 
 /// One curve per column given.
@@ -76,6 +93,15 @@ mod tests {
             Row::of_curves(index as u32 + 1, [train_loss, train_top1, val_loss, val_top1])
         };
         epochs.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn what_was_drawn_before_leaves_no_trace() {
+        assert_eq!(
+            renumbered("a kuva-clip-24\" b kuva-clip-25) kuva-clip-24"),
+            "a kuva-clip-0\" b kuva-clip-1) kuva-clip-0"
+        );
+        assert_eq!(renumbered("nothing"), "nothing");
     }
 
     #[test]

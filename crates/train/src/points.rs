@@ -59,7 +59,10 @@ impl Points {
     /// [`TrainError::BadRun`] if the file is gone or foreign: without the points before it, the next would be wrong.
     pub(crate) fn open(job: &Job, state: &State) -> Result<Self, TrainError> {
         let path = job.folder.points();
-        if job.options.measure_every.is_none() || state.step == 0 {
+        let Some(every) = job.options.measure_every else { return Ok(Self { path, points: Vec::new() }) };
+        // a process killed while it measured for the first time has saved the step and left no file
+        let first = every.min(job.steps());
+        if state.step <= first && !path.exists() {
             return Ok(Self { path, points: Vec::new() });
         }
         let mut points = read(&path)?;
