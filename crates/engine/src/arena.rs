@@ -353,7 +353,6 @@ mod tests {
         a[15] = 1.0;
         b[0] = 2.0;
         assert_eq!(lender.read::<u8>(128, 1), &[0]);
-        drop(lender);
         let mut lender = arena.lend(0);
         assert_eq!(lender.read::<f32>(0, 16)[15], 1.0);
         assert_eq!(lender.read::<f64>(64, 8)[0], 2.0);
