@@ -7,7 +7,7 @@
 //! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load; statistics and gates, or batch
 //! norm, join and ReLU of the output ([`Finish`]), on the way out.
 //! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), groups of whole blocks included; for groups of 1,
-//! 2, 4 and 8 channels the same levels of `grouped` ([`narrow`]); `reference` (`f64` loops; the other groups, the gradient of
+//! 2, 4 and 8 channels the same levels of `grouped` (`narrow.rs`); `reference` (`f64` loops; the other groups, the gradient of
 //! the input of strides with dilation).
 //! Where [`winograd`] fits, a planner may take its tables instead: fewer products, other rounding.
 //!
