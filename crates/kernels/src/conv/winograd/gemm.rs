@@ -7,6 +7,9 @@ use crate::simd::Isa;
 /// Blocks of channels in one chain.
 const CHAIN_BLOCKS: usize = CHAIN / LANES;
 
+/// Values of a block of channels by a block of filters.
+const MATRIX: usize = LANES * LANES;
+
 /// One point's matrices.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product<const NR: usize> {
@@ -28,84 +31,78 @@ pub(super) struct Product<const NR: usize> {
 }
 
 impl<const NR: usize> Product<NR> {
-    /// Computes it, `MR` tiles at a time.
+    /// Computes it, a chain of channels after the other, `MR` tiles at a time: the filters of one chain stay in the
+    /// first-level cache while all tiles go by.
     ///
     /// # Safety
     /// Every matrix must have the sizes that the fields say.
     #[inline(always)]
     pub(super) unsafe fn run<I: Isa, const MR: usize>(&self, isa: I) {
-        let mut tile = 0;
-        // lines of the next panel for each block of this one, so that all are asked for by the last tile
+        // lines of the next filters for each block of these, so that all are asked for by the last tile
         let lines = LANES.div_ceil((self.tiles / MR).max(1));
-        while tile < self.tiles {
-            let rows = MR.min(self.tiles - tile);
-            let ahead = (tile / MR * lines, lines);
-            // SAFETY: promised by the caller.
-            unsafe {
-                match rows {
-                    1 => self.rows::<I, 1>(isa, tile, ahead),
-                    2 => self.rows::<I, 2>(isa, tile, ahead),
-                    3 => self.rows::<I, 3>(isa, tile, ahead),
-                    4 => self.rows::<I, 4>(isa, tile, ahead),
-                    5 => self.rows::<I, 5>(isa, tile, ahead),
-                    _ => self.rows::<I, 6>(isa, tile, ahead),
+        let mut block = 0;
+        while block < self.blocks {
+            let end = self.blocks.min(block + CHAIN_BLOCKS);
+            // the next chain's, or the first of the next product's
+            let coming =
+                if end < self.blocks { self.u.map(|u| u.wrapping_add(end * MATRIX)) } else { self.next };
+            let mut tile = 0;
+            while tile < self.tiles {
+                let rows = MR.min(self.tiles - tile);
+                let part =
+                    Part { blocks: (block, end), tile, next: coming, lines: (tile / MR * lines, lines) };
+                // SAFETY: promised by the caller.
+                unsafe {
+                    match rows {
+                        1 => self.rows::<I, 1>(isa, &part),
+                        2 => self.rows::<I, 2>(isa, &part),
+                        3 => self.rows::<I, 3>(isa, &part),
+                        4 => self.rows::<I, 4>(isa, &part),
+                        5 => self.rows::<I, 5>(isa, &part),
+                        _ => self.rows::<I, 6>(isa, &part),
+                    }
                 }
+                tile += rows;
             }
-            tile += rows;
+            block = end;
         }
     }
 
     /// # Safety
-    /// As [`Product::run`]; `MR` tiles from `tile` on exist.
+    /// As [`Product::run`]; `MR` tiles from the part's on exist.
     #[inline(always)]
-    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, tile: usize, ahead: (usize, usize)) {
-        let mut block = 0;
-        while block < self.blocks {
-            let end = self.blocks.min(block + CHAIN_BLOCKS);
-            let add = self.add || block > 0;
-            let mut acc = [[isa.zero(); NR]; MR];
-            // SAFETY: promised by the caller.
-            unsafe {
-                while block < end {
-                    self.bring(isa, block, ahead);
-                    let v = self.v.add((block * self.tiles + tile) * LANES);
-                    let mut i = 0;
-                    while i < LANES {
-                        let at = (block * LANES + i) * LANES;
-                        self.step(isa, &mut acc, v.add(i), at);
-                        self.step(isa, &mut acc, v.add(i + 1), at + LANES);
-                        self.step(isa, &mut acc, v.add(i + 2), at + 2 * LANES);
-                        self.step(isa, &mut acc, v.add(i + 3), at + 3 * LANES);
-                        i += 4;
-                    }
-                    block += 1;
+    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, part: &Part<NR>) {
+        let (first, end) = part.blocks;
+        let add = self.add || first > 0;
+        let mut acc = [[isa.zero(); NR]; MR];
+        // SAFETY: promised by the caller.
+        unsafe {
+            let mut block = first;
+            while block < end {
+                part.bring(isa, block - first);
+                let v = self.v.add((block * self.tiles + part.tile) * LANES);
+                let mut i = 0;
+                while i < LANES {
+                    let at = block * MATRIX + i * LANES;
+                    self.step(isa, &mut acc, v.add(i), at);
+                    self.step(isa, &mut acc, v.add(i + 1), at + LANES);
+                    self.step(isa, &mut acc, v.add(i + 2), at + 2 * LANES);
+                    self.step(isa, &mut acc, v.add(i + 3), at + 3 * LANES);
+                    i += 4;
                 }
-                let mut m = 0;
-                while m < MR {
-                    let mut n = 0;
-                    while n < NR {
-                        let to = self.m[n].add((tile + m) * LANES);
-                        let value = if add { isa.add(isa.load(to), acc[m][n]) } else { acc[m][n] };
-                        isa.store(to, value);
-                        n += 1;
-                    }
-                    m += 1;
+                block += 1;
+            }
+            let mut m = 0;
+            while m < MR {
+                let mut n = 0;
+                while n < NR {
+                    let to = self.m[n].add((part.tile + m) * LANES);
+                    let value = if add { isa.add(isa.load(to), acc[m][n]) } else { acc[m][n] };
+                    isa.store(to, value);
+                    n += 1;
                 }
+                m += 1;
             }
-        }
-    }
-
-    /// Asks for `count` lines from `first` on of block `block` of the next panels.
-    #[inline(always)]
-    fn bring<I: Isa>(&self, isa: I, block: usize, (first, count): (usize, usize)) {
-        let mut line = first;
-        while line < LANES.min(first + count) {
-            let mut n = 0;
-            while n < NR {
-                isa.prefetch(self.next[n].wrapping_add((block * LANES + line) * LANES));
-                n += 1;
-            }
-            line += 1;
         }
     }
 
@@ -139,6 +136,33 @@ impl<const NR: usize> Product<NR> {
                 }
                 m += 1;
             }
+        }
+    }
+}
+
+/// Some tiles' part of a chain.
+struct Part<const NR: usize> {
+    /// Blocks of channels, from and to.
+    blocks: (usize, usize),
+    tile: usize,
+    /// The filters that come next, and which lines of each of their blocks to ask for: from, and how many.
+    next: [*const f32; NR],
+    lines: (usize, usize),
+}
+
+impl<const NR: usize> Part<NR> {
+    /// Asks for lines of block `block` of the next filters.
+    #[inline(always)]
+    fn bring<I: Isa>(&self, isa: I, block: usize) {
+        let (first, count) = self.lines;
+        let mut line = first;
+        while line < LANES.min(first + count) {
+            let mut n = 0;
+            while n < NR {
+                isa.prefetch(self.next[n].wrapping_add((block * LANES + line) * LANES));
+                n += 1;
+            }
+            line += 1;
         }
     }
 }
