@@ -51,11 +51,11 @@ pub type Forward = fn(ForwardArgs<'_>);
 pub type Backward = fn(BackwardArgs<'_>);
 
 /// Mean of each window.
-pub const FORWARD: &[Entry<PoolShape, Forward>] =
+pub static FORWARD: &[Entry<PoolShape, Forward>] =
     table!("avg_pool_forward", short, ForwardKernel, forward_reference);
 
 /// Gradient of the pooled value.
-pub const BACKWARD: &[Entry<PoolShape, Backward>] =
+pub static BACKWARD: &[Entry<PoolShape, Backward>] =
     table!("avg_pool_backward", short, BackwardKernel, backward_reference);
 
 /// Whether a window is one chain of the sum rule.

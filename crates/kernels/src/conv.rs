@@ -130,7 +130,7 @@ fn fits_always(_: &ConvShape) -> bool {
 }
 
 /// Forward kernels.
-pub const FORWARD: &[Entry<ConvShape, Forward>] = &[
+pub static FORWARD: &[Entry<ConvShape, Forward>] = &[
     Entry {
         name: "conv_forward/avx512",
         level: Level::Avx512,
@@ -176,7 +176,7 @@ pub const FORWARD: &[Entry<ConvShape, Forward>] = &[
 ];
 
 /// Kernels for the gradient of the input.
-pub const BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
+pub static BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
     Entry {
         name: "conv_backward_data/avx512",
         level: Level::Avx512,
@@ -222,7 +222,7 @@ pub const BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
 ];
 
 /// Kernels for the gradient of the filter.
-pub const BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
+pub static BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
     Entry {
         name: "conv_backward_weights/avx512",
         level: Level::Avx512,

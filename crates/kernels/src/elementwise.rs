@@ -52,11 +52,11 @@ pub type Evaluate = fn(EvaluateArgs<'_>);
 pub type SinkOf = fn(SinkArgs<'_>);
 
 /// Stores an evaluated source.
-pub const EVALUATE: &[Entry<MapShape, Evaluate>] =
+pub static EVALUATE: &[Entry<MapShape, Evaluate>] =
     table!("evaluate", MapShape::whole_vectors, vector::EvaluateKernel, reference::evaluate_map);
 
 /// Passes a gradient into a sink.
-pub const SINK: &[Entry<MapShape, SinkOf>] =
+pub static SINK: &[Entry<MapShape, SinkOf>] =
     table!("sink", MapShape::whole_vectors, vector::SinkKernel, reference::sink_map);
 
 impl EvaluateArgs<'_> {

@@ -43,7 +43,7 @@ pub struct StatsArgs<'a> {
 pub type Stats = fn(StatsArgs<'_>);
 
 /// Statistics of a stored map.
-pub const STATS: &[Entry<MapShape, Stats>] =
+pub static STATS: &[Entry<MapShape, Stats>] =
     table!("stats", MapShape::whole_vectors, stats::StatsKernel, stats::reference);
 
 impl StatsArgs<'_> {

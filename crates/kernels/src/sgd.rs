@@ -42,7 +42,7 @@ pub struct SgdStep {
 pub type Update = fn(SgdArgs<'_>);
 
 /// One update of a run of parameters.
-pub const UPDATE: &[Entry<usize, Update>] = table!("sgd", |_| true, UpdateKernel, reference);
+pub static UPDATE: &[Entry<usize, Update>] = table!("sgd", |_| true, UpdateKernel, reference);
 
 impl SgdArgs<'_> {
     #[track_caller]

@@ -49,11 +49,11 @@ pub type Forward = fn(ForwardArgs<'_>);
 pub type Backward = fn(BackwardArgs<'_>);
 
 /// Every s-th pixel.
-pub const FORWARD: &[Entry<SubsampleShape, Forward>] =
+pub static FORWARD: &[Entry<SubsampleShape, Forward>] =
     table!("subsample_forward", |_| true, ForwardKernel, forward_reference);
 
 /// Gradient of the input.
-pub const BACKWARD: &[Entry<SubsampleShape, Backward>] =
+pub static BACKWARD: &[Entry<SubsampleShape, Backward>] =
     table!("subsample_backward", |_| true, BackwardKernel, backward_reference);
 
 #[track_caller]

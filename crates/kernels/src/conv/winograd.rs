@@ -113,7 +113,7 @@ pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
 }
 
 /// Filters for [`FORWARD`].
-pub const TRANSFORM: &[Entry<ConvShape, Transform>] = &[
+pub static TRANSFORM: &[Entry<ConvShape, Transform>] = &[
     Entry {
         name: "winograd_filters/avx512",
         level: Level::Avx512,
@@ -136,7 +136,7 @@ pub const TRANSFORM: &[Entry<ConvShape, Transform>] = &[
 ];
 
 /// Filters for [`BACKWARD_DATA`].
-pub const TRANSFORM_BACKWARD: &[Entry<ConvShape, Transform>] = &[
+pub static TRANSFORM_BACKWARD: &[Entry<ConvShape, Transform>] = &[
     Entry {
         name: "winograd_filters_backward/avx512",
         level: Level::Avx512,
@@ -164,7 +164,7 @@ pub const TRANSFORM_BACKWARD: &[Entry<ConvShape, Transform>] = &[
 ];
 
 /// Forward kernels.
-pub const FORWARD: &[Entry<ConvShape, Forward>] = &[
+pub static FORWARD: &[Entry<ConvShape, Forward>] = &[
     Entry {
         name: "winograd_forward/avx512",
         level: Level::Avx512,
@@ -187,7 +187,7 @@ pub const FORWARD: &[Entry<ConvShape, Forward>] = &[
 ];
 
 /// Kernels for the gradient of the input.
-pub const BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
+pub static BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
     Entry {
         name: "winograd_backward_data/avx512",
         level: Level::Avx512,
@@ -215,7 +215,7 @@ pub const BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
 ];
 
 /// Kernels for the gradient of the filter.
-pub const BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
+pub static BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
     Entry {
         name: "winograd_backward_weights/avx512",
         level: Level::Avx512,
