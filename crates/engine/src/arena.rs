@@ -308,16 +308,27 @@ impl<'a, T> Tiles<'a, T> {
     /// # Panics
     /// If there is none, or it was taken before.
     pub(crate) fn take(&self, row: usize, column: usize) -> RowsMut<'a, T> {
+        self.take_rows(row..row + 1, column)
+    }
+
+    /// The windows in rows `rows` of column `column`, as one.
+    ///
+    /// # Panics
+    /// If there is none, or one of them was taken before.
+    pub(crate) fn take_rows(&self, rows: Range<usize>, column: usize) -> RowsMut<'a, T> {
         let columns = self.pitch.div_ceil(self.tile[1]);
-        let [top, left] = [row * self.tile[0], column * self.tile[1]];
-        assert!(top < self.rows && left < self.pitch, "tile {row}, {column} of {} rows", self.rows);
-        let index = row * columns + column;
-        let bit = 1 << (index % 64);
-        let before = self.taken[index / 64].fetch_or(bit, Ordering::Relaxed);
-        assert!(before & bit == 0, "tile {row}, {column} was taken already");
-        let [rows, width] = [self.tile[0].min(self.rows - top), self.tile[1].min(self.pitch - left)];
-        // SAFETY: the window lies inside the slice borrowed exclusively for 'a, windows of a grid do not overlap, and
-        // the bit just set was clear, so this one is given out for the first and only time.
+        let [top, left] = [rows.start * self.tile[0], column * self.tile[1]];
+        let bottom = self.rows.min(rows.end * self.tile[0]);
+        assert!(top < bottom && left < self.pitch, "tiles {rows:?}, {column} of {} rows", self.rows);
+        for row in rows {
+            let index = row * columns + column;
+            let bit = 1 << (index % 64);
+            let before = self.taken[index / 64].fetch_or(bit, Ordering::Relaxed);
+            assert!(before & bit == 0, "tile {row}, {column} was taken already");
+        }
+        let [rows, width] = [bottom - top, self.tile[1].min(self.pitch - left)];
+        // SAFETY: the windows lie inside the slice borrowed exclusively for 'a, windows of a grid do not overlap, and
+        // the bits just set were clear, so these are given out for the first and only time.
         unsafe { RowsMut::from_raw(self.ptr.add(top * self.pitch + left), rows, width, self.pitch) }
     }
 
@@ -392,6 +403,28 @@ mod tests {
             }
         }
         assert_eq!(data, vec![1; 35]);
+    }
+
+    #[test]
+    fn tiles_are_taken_together() {
+        let mut data = vec![0u8; 7 * 5];
+        let mut arena = Arena::empty();
+        let tiles = arena.lend(1).tiles(&mut data, 5, [2, 3]);
+        let mut window = tiles.take_rows(1..4, 1);
+        assert_eq!((window.rows(), window.width()), (5, 2));
+        (0..5).for_each(|row| window.row(row).fill(1));
+        assert_eq!(data.iter().filter(|value| **value == 1).count(), 10);
+        assert_eq!((data[2 * 5 + 2], data[2 * 5 + 3], data[34]), (0, 1, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "tile 1, 0 was taken already")]
+    fn tiles_taken_together_are_taken_once() {
+        let mut data = vec![0u8; 6];
+        let mut arena = Arena::empty();
+        let tiles = arena.lend(1).tiles(&mut data, 2, [1, 2]);
+        let _ = tiles.take_rows(0..2, 0);
+        let _ = tiles.take_rows(1..3, 0);
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! **Numerics**: max is exact in its input; the gathered sum rounds once per window (`f32`).
 //! **Kernels**: `avx512`, `avx2`, `portable`, `reference`.
 
+use std::ops::Range;
+
 use crate::args::{Sink, Source};
 use crate::shape::{MapShape, PoolShape};
 use crate::table::table;
@@ -30,7 +32,9 @@ pub struct MaxForwardArgs<'a> {
     pub images: usize,
     /// What is pooled.
     pub src: Source<'a>,
-    /// `images * oh * ow` rows of all channels.
+    /// Rows of the output to compute: all, or, of a single image, some.
+    pub rows: Range<usize>,
+    /// `images * rows * ow` rows of all channels.
     pub dst: RowsMut<'a, f32>,
     /// Where the winners go (same rows), if there will be a backward pass.
     pub winner: Option<RowsMut<'a, u8>>,
@@ -87,19 +91,19 @@ pub type AvgForward = fn(AvgForwardArgs<'_>);
 pub type AvgBackward = fn(AvgBackwardArgs<'_>);
 
 /// Largest value of each window.
-pub const MAX_FORWARD: &[Entry<PoolShape, MaxForward>] =
+pub static MAX_FORWARD: &[Entry<PoolShape, MaxForward>] =
     table!("max_forward", |_| true, vector::MaxForwardKernel, reference::max_forward);
 
 /// Gradient of the pooled value.
-pub const MAX_BACKWARD: &[Entry<PoolShape, MaxBackward>] =
+pub static MAX_BACKWARD: &[Entry<PoolShape, MaxBackward>] =
     table!("max_backward", |_| true, vector::MaxBackwardKernel, reference::max_backward);
 
 /// Mean of each map.
-pub const AVG_FORWARD: &[Entry<MapShape, AvgForward>] =
+pub static AVG_FORWARD: &[Entry<MapShape, AvgForward>] =
     table!("avg_forward", MapShape::whole_vectors, vector::AvgForwardKernel, reference::avg_forward);
 
 /// Gradient of the averaged value.
-pub const AVG_BACKWARD: &[Entry<MapShape, AvgBackward>] =
+pub static AVG_BACKWARD: &[Entry<MapShape, AvgBackward>] =
     table!("avg_backward", MapShape::whole_vectors, vector::AvgBackwardKernel, reference::avg_backward);
 
 /// Positions in a window that a winner's byte can name.
@@ -118,7 +122,14 @@ impl MaxForwardArgs<'_> {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
         check_windows(shape);
         check::source(&self.src, self.images * shape.h * shape.w, pitch);
-        let rows = self.images * shape.oh * shape.ow;
+        let lines = &self.rows;
+        assert!(
+            lines.start < lines.end && lines.end <= shape.oh && (self.images == 1 || lines.len() == shape.oh),
+            "rows {lines:?} of {} of {} images",
+            shape.oh,
+            self.images
+        );
+        let rows = self.images * lines.len() * shape.ow;
         assert!(
             self.dst.rows() == rows && self.dst.width() == pitch,
             "destination of {rows} rows, pitch {pitch}"

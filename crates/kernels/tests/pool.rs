@@ -47,7 +47,14 @@ fn winners(shape: &PoolShape, images: usize, src: Source<'_>) -> (Vec<f32>, Vec<
     let (mut map, mut bytes) = (vec![0.0; len], vec![0; len]);
     let winner = Some(RowsMut::new(&mut bytes, pitch, 0, pitch));
     let dst = RowsMut::new(&mut map, pitch, 0, pitch);
-    (MAX_FORWARD[MAX_FORWARD.len() - 1].run)(MaxForwardArgs { shape, images, src, dst, winner });
+    (MAX_FORWARD[MAX_FORWARD.len() - 1].run)(MaxForwardArgs {
+        shape,
+        images,
+        src,
+        rows: 0..shape.oh,
+        dst,
+        winner,
+    });
     (map, bytes)
 }
 
@@ -74,11 +81,41 @@ fn max_forward_is_the_reference() {
                             shape: &shape,
                             images,
                             src,
+                            rows: 0..shape.oh,
                             dst,
                             winner: train.then_some(winner),
                         });
                         Output { map, bytes, ..Output::default() }
                     });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bands_of_rows_are_the_whole() {
+    let mut random = Random(12);
+    for (c, map, _) in edges() {
+        for shape in pools(c, map).into_iter().filter(|shape| shape.oh > 1) {
+            let pitch = pitch(c);
+            let data = SourceData::new(&mut random, [c, shape.h * shape.w, 1], true);
+            let src = data.piece(FORMS[1], 0..1);
+            let (map, bytes) = winners(&shape, 1, src);
+            let cut = shape.oh / 2;
+            for entry in MAX_FORWARD.iter().filter(|entry| entry.level.supported()) {
+                for rows in [0..cut, cut..shape.oh] {
+                    let [from, to] = [rows.start, rows.end].map(|row| row * shape.ow * pitch);
+                    let (mut part, mut winner) = (vec![f32::NAN; to - from], vec![255; to - from]);
+                    (entry.run)(MaxForwardArgs {
+                        shape: &shape,
+                        images: 1,
+                        src,
+                        rows,
+                        dst: RowsMut::new(&mut part, pitch, 0, pitch),
+                        winner: Some(RowsMut::new(&mut winner, pitch, 0, pitch)),
+                    });
+                    assert!(part == map[from..to] && winner == bytes[from..to], "{} {shape:?}", entry.name);
                 }
             }
         }
@@ -108,6 +145,7 @@ fn max_shows_nan_and_infinity() {
                 shape: &shape,
                 images: 1,
                 src: Source { main: Term { data: &data, affine: None }, add: None, relu: false },
+                rows: 0..1,
                 dst: RowsMut::new(&mut map, 16, 0, 16),
                 winner: Some(RowsMut::new(&mut bytes, 16, 0, 16)),
             });

@@ -4,7 +4,7 @@ use plusx_kernels::conv::{self, winograd};
 use plusx_kernels::shape::ConvShape;
 
 use super::build::{Builder, blocks, only, pick};
-use super::pieces::Pieces;
+use super::pieces::{Bands, MOST_BANDS, Pieces};
 use super::step::{FilterRef, Flops, Kernel, Step, Work};
 use super::{Kind, Lasting};
 use crate::lower::Filter;
@@ -21,14 +21,8 @@ const LATENCY_TILES: usize = 16;
 /// Tiles of a band of a single image at most.
 const BAND_TILES: usize = 32;
 
-/// Pixels of such a band at least, if the method is direct, and how many bands there may be.
+/// Pixels of such a band at least, if the method is direct.
 const BAND_PIXELS: usize = 96;
-const MOST_BANDS: usize = 8;
-
-/// The largest part of `count` when cut into the least number of nearly equal parts of at most `most`.
-fn even(count: usize, most: usize) -> usize {
-    count.div_ceil(count.div_ceil(most))
-}
 
 /// What a step of a convolution is made of, beside its maps.
 pub(super) struct Choice {
@@ -59,9 +53,9 @@ impl Builder<'_> {
             let filters = self.transformed(label, filter, false);
             let (images, widest) = (winograd::images(shape), winograd::forward_blocks(shape));
             let pieces = if bands {
-                let [rows, columns] = winograd::grid(shape);
-                let rows = even(rows, (BAND_TILES / columns).max(1)) * winograd::rows(shape);
-                Pieces::bands(shape.oh, rows, (blocks(shape.k), widest))
+                let [_, columns] = winograd::grid(shape);
+                let bands = Bands::new(shape.oh, winograd::rows(shape), BAND_TILES / columns);
+                Pieces::bands(bands, (blocks(shape.k), widest))
             } else {
                 Pieces::at_most(self.batch, images, (blocks(shape.k), widest))
             };
@@ -69,8 +63,9 @@ impl Builder<'_> {
             return Choice { kernel: pick(winograd::FORWARD, level, shape), pieces, scratch, flops, filters };
         }
         let pieces = if bands {
-            let count = (shape.oh * shape.ow / BAND_PIXELS).clamp(1, MOST_BANDS);
-            Pieces::bands(shape.oh, shape.oh.div_ceil(count), (blocks(shape.k), blocks(shape.k)))
+            let bands =
+                Bands::new(shape.oh, 1, (shape.oh.div_ceil(MOST_BANDS)).max(BAND_PIXELS.div_ceil(shape.ow)));
+            Pieces::bands(bands, (blocks(shape.k), blocks(shape.k)))
         } else {
             Pieces::grid(self.batch, conv::forward_images(shape), blocks(shape.k))
         };

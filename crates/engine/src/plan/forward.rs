@@ -5,7 +5,7 @@ use plusx_kernels::{avg_pool, elementwise, norm, pool, subsample};
 
 use super::build::{Builder, NormBuffers, only, pick};
 use super::convolution::Choice;
-use super::pieces::Pieces;
+use super::pieces::{Bands, MOST_BANDS, Pieces};
 use super::step::{FinishRef, Kernel, Step, SumsRef, Work};
 use super::{Kind, Lasting, Statistics};
 use crate::lower::{Filter, NormId, Unit, ValueId};
@@ -29,7 +29,12 @@ impl Builder<'_> {
                     self.winners[index] = winner;
                     let kernel = pick(pool::MAX_FORWARD, self.kernels.level, shape);
                     let work = Work::MaxForward { shape: *shape, src: source, dst: out, winner };
-                    self.push_map([*src, *dst], kernel, work);
+                    let pieces = if self.mode.inference() && self.batch == 1 {
+                        Pieces::bands(Bands::new(shape.oh, 1, shape.oh.div_ceil(MOST_BANDS)), (1, 1))
+                    } else {
+                        self.by_values(*src)
+                    };
+                    self.push_plain(format!("{} forward", self.value_label(*dst)), kernel, pieces, work);
                 }
                 Unit::AvgPool { src, dst, shape } => {
                     let (source, out) = (self.source(*src), self.store(*dst));

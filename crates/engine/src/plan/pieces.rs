@@ -15,6 +15,9 @@ const TILE_BLOCKS: usize = 4;
 /// Values in one piece of an elementwise step: some tens of microseconds of memory traffic.
 const PIECE_VALUES: usize = 1 << 16;
 
+/// Bands of one image at most, where each loads something for itself or does little.
+pub(crate) const MOST_BANDS: usize = 8;
+
 /// A grid of pieces; results never depend on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pieces {
@@ -22,8 +25,35 @@ pub(crate) struct Pieces {
     images: [usize; 2],
     /// How many blocks, and how many of them a piece has.
     blocks: [usize; 2],
-    /// Whether `images` are rows of the output of a single image.
-    bands: bool,
+    /// Of a single image: its rows instead, `images` being how many there are, and how many stay together.
+    bands: Option<Bands>,
+}
+
+/// Rows of the output of one image, in bands that differ by one unit at most, the larger ones first: threads that take one
+/// after the other then end together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Bands {
+    rows: usize,
+    /// Rows that stay together.
+    unit: usize,
+    count: usize,
+}
+
+impl Bands {
+    /// Bands of about `most` units of `unit` rows, at most, and an even number of them: processors come in even numbers.
+    pub(crate) fn new(rows: usize, unit: usize, most: usize) -> Self {
+        let units = rows.div_ceil(unit.max(1));
+        let count = units.div_ceil(most.max(1));
+        let count = if count > 1 { count.next_multiple_of(2).min(units) } else { count };
+        Self { rows, unit, count }
+    }
+
+    /// Units of band `index`.
+    fn units(&self, index: usize) -> Range<usize> {
+        let units = self.rows.div_ceil(self.unit);
+        let start = |index: usize| index * (units / self.count) + index.min(units % self.count);
+        start(index)..start(index + 1)
+    }
 }
 
 /// One piece: its images and blocks, and where it is in the grid.
@@ -35,23 +65,25 @@ pub(crate) struct Piece {
     pub(crate) blocks: Range<usize>,
     pub(crate) row: usize,
     pub(crate) column: usize,
+    /// Its rows in the grid of windows: one, of bands one for each unit.
+    pub(crate) windows: Range<usize>,
 }
 
 impl Pieces {
     /// Everything in one piece.
     pub(crate) fn single() -> Self {
-        Self { images: [1, 1], blocks: [1, 1], bands: false }
+        Self { images: [1, 1], blocks: [1, 1], bands: None }
     }
 
     /// Images only, so many that a piece has about [`PIECE_VALUES`] values, or fewer for enough pieces.
     pub(crate) fn by_values(images: usize, values_per_image: usize) -> Self {
         let step = (PIECE_VALUES / values_per_image.max(1)).clamp(1, (images / ENOUGH[1]).max(1));
-        Self { images: [images, step], blocks: [1, 1], bands: false }
+        Self { images: [images, step], blocks: [1, 1], bands: None }
     }
 
     /// Chunks of one slice.
     pub(crate) fn chunks(count: usize) -> Self {
-        Self { images: [1, 1], blocks: [count, 1], bands: false }
+        Self { images: [1, 1], blocks: [count, 1], bands: None }
     }
 
     /// Pieces of `step` images, and of as many blocks as leaves enough pieces: all, else quads, pairs, singles.
@@ -69,17 +101,15 @@ impl Pieces {
         Self::widest(images, step, blocks, &[widest.min(blocks), 4, 2, 1])
     }
 
-    /// Bands of `step` of the `rows` rows of a single image, at most `widest` blocks.
-    pub(crate) fn bands(rows: usize, step: usize, blocks: (usize, usize)) -> Self {
-        // of one image, however many rows it has
-        let bands = rows.div_ceil(step.max(1));
-        let pieces = Self::at_most(bands, 1, blocks);
-        Self { images: [rows, step], bands: true, ..pieces }
+    /// Bands of the rows of a single image, at most `widest` blocks.
+    pub(crate) fn bands(bands: Bands, blocks: (usize, usize)) -> Self {
+        let pieces = Self::at_most(bands.count, 1, blocks);
+        Self { images: [bands.rows, bands.unit], bands: Some(bands), ..pieces }
     }
 
-    /// Whether a piece is a band of rows.
-    pub(crate) fn is_bands(&self) -> bool {
-        self.bands
+    /// Pixels of a map of `rows` by `columns` in an image of a window, or in a row of one of bands.
+    pub(crate) fn window_pixels(&self, [rows, columns]: [usize; 2]) -> usize {
+        if self.bands.is_some() { columns } else { rows * columns }
     }
 
     /// The widest of `widths` blocks, widest first, that gives enough pieces; where none does, and for few images, whole
@@ -94,7 +124,7 @@ impl Pieces {
         let narrow =
             || fitting().filter(|width| *width <= TILE_BLOCKS).find(|width| pieces(*width) >= ENOUGH[0]);
         let width = enough.or_else(narrow).unwrap_or(1);
-        Self { images: [images, step], blocks: [blocks, width], bands: false }
+        Self { images: [images, step], blocks: [blocks, width], bands: None }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -102,10 +132,15 @@ impl Pieces {
     }
 
     fn rows(&self) -> usize {
-        self.images[0].div_ceil(self.images[1])
+        self.bands.map_or(self.images[0].div_ceil(self.images[1]), |bands| bands.count)
     }
 
-    /// Images in a (full) piece.
+    /// Windows of a grid that pieces are cut from: a piece is one, a band as many as it has units.
+    pub(crate) fn windows(&self) -> usize {
+        self.images[0].div_ceil(self.images[1]) * self.columns()
+    }
+
+    /// Images in a (full) piece; of bands, rows that stay together.
     pub(crate) fn image_step(&self) -> usize {
         self.images[1]
     }
@@ -124,9 +159,16 @@ impl Pieces {
     pub(crate) fn get(&self, index: usize) -> Piece {
         let (row, column) = (index % self.rows(), index / self.rows());
         let part = |[count, step]: [usize; 2], at: usize| at * step..count.min((at + 1) * step);
-        let (blocks, part) = (part(self.blocks, column), part(self.images, row));
-        let (images, rows) = if self.bands { (0..1, Some(part)) } else { (part, None) };
-        Piece { images, rows, blocks, row, column }
+        let blocks = part(self.blocks, column);
+        let (windows, images, rows) = match self.bands {
+            Some(bands) => {
+                let units = bands.units(row);
+                let rows = units.start * bands.unit..bands.rows.min(units.end * bands.unit);
+                (units, 0..1, Some(rows))
+            }
+            None => (row..row + 1, part(self.images, row), None),
+        };
+        Piece { images, rows, blocks, row, column, windows }
     }
 }
 
@@ -154,5 +196,20 @@ mod tests {
         assert_eq!(Pieces::segments(32, 64, 32).count(), 8);
         assert_eq!(Pieces::by_values(256, 147_456).count(), 256);
         assert_eq!(Pieces::single().count(), 1);
+    }
+
+    #[test]
+    fn bands_are_even() {
+        let rows = |rows, unit, most| {
+            let pieces = Pieces::bands(Bands::new(rows, unit, most), (1, 1));
+            (0..pieces.count()).map(|index| pieces.get(index).rows.unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(14, 4, 4), [0..14]);
+        assert_eq!(rows(28, 4, 4), [0..16, 16..28]);
+        let eight: Vec<_> = [0, 8, 16, 24, 32, 40, 48, 52, 56].windows(2).map(|two| two[0]..two[1]).collect();
+        assert_eq!(rows(56, 4, 2), eight);
+        // a last row of tiles that is not whole; fewer units than an even number
+        assert_eq!(rows(10, 4, 2), [0..8, 8..10]);
+        assert_eq!(rows(3, 1, 1), [0..1, 1..2, 2..3]);
     }
 }

@@ -258,7 +258,7 @@ impl Step {
         let windows = match &self.work {
             // each part is a row of its own, and other steps write the others
             Work::ConvBackwardWeights { parts: Some((_, _, all)), .. } => all * self.pieces.columns(),
-            _ => self.pieces.count(),
+            _ => self.pieces.windows(),
         };
         MOST_CUT * windows.div_ceil(64)
     }

@@ -21,8 +21,7 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                 let data = memory.write(keep);
                 memory.cut(data, pitch, [shape.h * shape.w * pieces.image_step(), pitch])
             });
-            let pixels = if pieces.is_bands() { shape.ow } else { shape.oh * shape.ow };
-            let dst = memory.tiles(*dst, pixels, &pieces);
+            let dst = memory.tiles(*dst, pieces.window_pixels([shape.oh, shape.ow]), &pieces);
             let finish = memory.finish(finish);
             let sums = sums.map(|sums| memory.sums(&sums, &pieces));
             let weights = match filters {
@@ -44,7 +43,7 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                     finish: finish.part(&piece.images),
                     rows: piece.rows.clone().unwrap_or(0..shape.oh),
                     blocks: piece.blocks.clone(),
-                    dst: dst.take(piece.row, piece.column),
+                    dst: dst.take_rows(piece.windows.clone(), piece.column),
                     sums: sums.as_ref().map(|sums| sums.part(&piece)),
                     scratch,
                 });

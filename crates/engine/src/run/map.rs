@@ -91,15 +91,17 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
         }
         Work::MaxForward { shape, src, dst, winner } => {
             let src = memory.source(src);
-            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
-            let winner = winner.map(|winner| memory.tiles::<u8>(winner, shape.oh * shape.ow, &pieces));
+            let pixels = pieces.window_pixels([shape.oh, shape.ow]);
+            let dst = memory.tiles(*dst, pixels, &pieces);
+            let winner = winner.map(|winner| memory.tiles::<u8>(winner, pixels, &pieces));
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (pool::MAX_FORWARD[entry].run)(MaxForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
-                    dst: dst.take(piece.row, piece.column),
+                    rows: piece.rows.clone().unwrap_or(0..shape.oh),
+                    dst: dst.take_rows(piece.windows.clone(), piece.column),
                     winner: winner.as_ref().map(|winner| winner.take(piece.row, piece.column)),
                 });
             });

@@ -129,6 +129,7 @@ fn max_pool(report: &mut Report, shape: &PoolShape) {
                     shape,
                     images: part.len(),
                     src: maps.source(form, part),
+                    rows: 0..shape.oh,
                     dst: RowsMut::new(&mut dst, pitch, 0, pitch),
                     winner: Some(RowsMut::new(&mut winner, pitch, 0, pitch)),
                 });
@@ -144,6 +145,7 @@ fn max_pool(report: &mut Report, shape: &PoolShape) {
         shape,
         images,
         src: plain.source(0, &(0..images)),
+        rows: 0..shape.oh,
         dst: RowsMut::new(&mut dst, pitch, 0, pitch),
         winner: Some(RowsMut::new(&mut winner, pitch, 0, pitch)),
     });

@@ -29,8 +29,9 @@ pub(super) fn max_forward(mut args: MaxForwardArgs<'_>) {
     args.check();
     let shape = args.shape;
     let pitch = pitch(shape.c);
-    for output in 0..args.images * shape.oh * shape.ow {
-        let (image, at) = (output / (shape.oh * shape.ow), output % (shape.oh * shape.ow));
+    let outputs = args.rows.len() * shape.ow;
+    for output in 0..args.images * outputs {
+        let (image, at) = (output / outputs, output % outputs + args.rows.start * shape.ow);
         for lane in 0..pitch {
             let mut best: Option<(f64, usize)> = None;
             for position in 0..shape.kernel[0] * shape.kernel[1] {

@@ -32,9 +32,8 @@ impl Kernel for MaxForwardKernel<'_> {
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let shape = *args.shape;
         for image in 0..args.images {
-            for oy in 0..shape.oh {
+            for oy in args.rows.clone() {
                 // SAFETY: `check` compared every slice with the sizes.
                 unsafe { max_row(isa, &mut args, [image, oy]) };
             }
@@ -59,7 +58,7 @@ unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxForwardArgs<'_>, [image, oy]: [u
     for ox in 0..shape.ow {
         let left = ox * shape.stride[1];
         let (kx_first, kx_end) = inside(left, shape.padding[1], kernel_w, shape.w);
-        let output = (image * shape.oh + oy) * shape.ow + ox;
+        let output = (image * args.rows.len() + oy - args.rows.start) * shape.ow + ox;
         let mut channel = 0;
         while channel < pitch {
             let mut best = minus_infinity;
