@@ -1,22 +1,25 @@
-"""Times inference of the d2l ResNet-18 by another engine, for comparison with `plusx bench infer`.
+"""Times inference by another engine, for comparison with `plusx bench infer`.
 
 One step is one batch: the engine's own conversion of the input to its inner layout, the net with batch norm in
 evaluation mode, and the logits readable as fp32. The input tensor is made outside the clock. Before and after the
 timing the logits are compared with those of eager PyTorch; more than 1e-3 of the largest logit apart is an error.
-Prints one JSON object, the keys of `plusx bench infer --json` first. By hand:
+Prints one JSON object, the keys of `plusx bench infer --json` first. The net is the d2l ResNet-18, or with `--model
+resnet50 --input 3x224x224` or any other name of torchvision's the one that torchvision builds, with 1000 classes.
+`cargo xtask bench infer` runs it; by hand:
 
     pip install torch numpy onnx onnxruntime openvino MNN ncnn pnnx
     python tools/bench_infer.py --engine onnxruntime --batch-size 32 --steps 20 --threads 2
+    python tools/bench_infer.py --engine onnxruntime --model resnet50 --input 3x224x224 --batch-size 1
 
 Requirements: Python 3.10 or newer; torch 2.x and numpy for every engine (they make the net and the reference), onnx for
-all but the torch ones (the exporter imports it), and the engine's own package; torch-compile needs a C++ compiler.
-Tried with torch 2.15.0, onnx 1.23.2, onnxruntime 1.32.0, openvino 2026.4.1, MNN 3.6.1, ncnn 1.0.20261020 (batches need
-a version from July 2026 on) and pnnx 20261020.
+all but the torch ones (the exporter imports it), and the engine's own package; torchvision for networks other than the
+d2l net; torch-compile needs a C++ compiler. Tried with torch 2.15.0, torchvision 0.29.2, onnx 1.23.2, onnxruntime
+1.32.0, openvino 2026.4.1, MNN 3.6.1, ncnn 1.0.20261020 (batches need a version from July 2026 on) and pnnx 20261020.
 
 The net is built, exported to ONNX (opset 17, static batch, batch norm folded by the exporter) and converted in a
 child process, so that peak_rss_mb, the peak of this process, has no converter in it: it is that of Python, NumPy,
-loading the model, and inference. The torch engines have torch in it, torch-compile its compiler too: it has to run
-here.
+loading the model, and inference. The torch engines have torch (and torchvision) in it, torch-compile its compiler
+too: it has to run here.
 """
 
 import argparse
@@ -29,6 +32,9 @@ import bench_steps
 from bench_torch import build
 
 TOLERANCE = 1e-3
+
+# Where the child says why it failed.
+FAILURE = "failure.txt"
 
 
 def parse():
@@ -50,7 +56,7 @@ def prepare(args):
     torch.set_num_threads(1)
     torch.manual_seed(42)
     channels, rows, columns = (int(part) for part in args.input.split("x"))
-    net = build(torch, channels)
+    net = build(torch, args.model, channels)
     for weight in net.parameters():
         if weight.dim() > 1:
             torch.nn.init.xavier_uniform_(weight)
@@ -68,7 +74,7 @@ def prepare(args):
     numpy.save("images.npy", images.numpy())
     numpy.save("logits.npy", logits.numpy())
     if args.engine.startswith("torch"):
-        torch.save(net.state_dict(), "net.pt")
+        torch.save({"model": args.model, "parameters": net.state_dict()}, "net.pt")
         return
     # the newer exporter (dynamo=True) cannot write opset 17 for this net: its converter down from 18 fails
     names = {"input_names": ["images"], "output_names": ["logits"]}
@@ -79,11 +85,15 @@ def prepare(args):
 
         files = ["--modelFile", "net.onnx", "--MNNModel", "net.mnn"]
         _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "MNN"])
+        if not os.path.exists("net.mnn"):
+            raise SystemExit("MNN's converter wrote no network")
     if args.engine == "ncnn":
         import pnnx
 
         # by default pnnx stores the weights as fp16
-        subprocess.run([pnnx.EXEC_PATH, "net.onnx", "fp16=0"], check=True)
+        status = subprocess.run([pnnx.EXEC_PATH, "net.onnx", "fp16=0"]).returncode
+        if status != 0:
+            raise SystemExit(f"ncnn's converter pnnx failed with status {status}")
 
 
 def start_torch(images, threads, compiled=False):
@@ -91,8 +101,9 @@ def start_torch(images, threads, compiled=False):
     import torch
 
     torch.set_num_threads(threads)
-    net = build(torch, images.shape[1])
-    net.load_state_dict(torch.load("net.pt"))
+    saved = torch.load("net.pt")
+    net = build(torch, saved["model"], images.shape[1])
+    net.load_state_dict(saved["parameters"])
     net = net.eval().to(memory_format=torch.channels_last)
     if compiled:
         import torch._inductor.config
@@ -278,21 +289,41 @@ def bench(args, stdout):
     }, stdout)
 
 
+def child(args):
+    """Prepares; what goes wrong is left for the parent to say."""
+    os.chdir(args.prepare)
+    try:
+        prepare(args)
+    except (Exception, SystemExit) as error:
+        with open(FAILURE, "w") as file:
+            file.write(bench_steps.reason(error))
+        raise
+
+
+def prepared(folder):
+    """Has a child prepare everything in `folder`, and goes there."""
+    command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--prepare", folder]
+    status = subprocess.run(command).returncode
+    os.chdir(folder)
+    if os.path.exists(FAILURE):
+        with open(FAILURE) as file:
+            raise SystemExit(file.read())
+    if status != 0:
+        raise SystemExit(f"making or converting the network ended with status {status}")
+
+
 def main():
     args = parse()
     if args.prepare:
-        os.chdir(args.prepare)
-        prepare(args)
+        child(args)
         return
     # engines and converters print, some from C when the process ends: all of it goes to stderr, only the JSON to stdout
     stdout = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    with tempfile.TemporaryDirectory() as folder:
+    with bench_steps.failures_told(args, stdout), tempfile.TemporaryDirectory() as folder:
         # what torch-compile makes is no other run's, and goes away with the folder
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
-        script = os.path.abspath(__file__)
-        subprocess.run([sys.executable, script, *sys.argv[1:], "--prepare", folder], check=True)
-        os.chdir(folder)
+        prepared(folder)
         bench(args, stdout)
 
 

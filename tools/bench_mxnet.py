@@ -9,8 +9,9 @@ bench train --json`. By hand:
 
 Requirements: Python 3.8 to 3.11, mxnet 1.9.1 (the last release; its wheel has oneDNN 2.4 and GNU OpenMP), numpy 1.23.5
 (MXNet uses np.bool, which numpy 1.24 removed; numpy 1.23 has no wheel for Python 3.12). Networks: the d2l net only (no
-batch norm on the shortcut, biases on all convolutions). fp32, NCHW outside (oneDNN blocks it inside); hybridized with
-static memory and shapes, which is the fastest mode documented; `--imperative` runs operator by operator.
+batch norm on the shortcut, biases on all convolutions; any other `--model` is refused). fp32, NCHW outside (oneDNN
+blocks it inside); hybridized with static memory and shapes, which is the fastest mode documented; `--imperative` runs
+operator by operator.
 """
 
 import argparse
@@ -25,7 +26,10 @@ def parse():
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--imperative", action="store_true", help="do not hybridize")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.model != bench_steps.CHAPTER:
+        parser.error(f"--model {args.model}: this script has {bench_steps.CHAPTER} only")
+    return args
 
 
 def build(nn, channels, classes=10):
@@ -58,8 +62,7 @@ def build(nn, channels, classes=10):
     return net
 
 
-def main():
-    args = parse()
+def bench(args):
     threads = args.threads or len(os.sched_getaffinity(0))
     # before mxnet is imported: unset, its engine would take half of the cores, and the OpenMP runtime reads it once
     os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -99,6 +102,12 @@ def main():
         "layout": "NCHW",
         "loss": round(last["loss"].mean().asscalar().item(), 6),
     })
+
+
+def main():
+    args = parse()
+    with bench_steps.failures_told(args):
+        bench(args)
 
 
 if __name__ == "__main__":

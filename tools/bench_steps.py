@@ -2,8 +2,10 @@
 
 With `--turns` a script takes turns with others: it says {"ready": true} when its warm-up is over, then reads numbers of
 steps from standard input, one a line, and answers each with {"step_ms": [...]}; the object comes when the input ends.
+What goes wrong is said as {"failed": why} in place of any of these, so that the others can go on without it.
 """
 
+import contextlib
 import json
 import resource
 import sys
@@ -12,14 +14,39 @@ import time
 # What runs before the steps of a turn, uncounted: the programs in between have had the caches.
 TURN_WARM_UP_MS = 50
 
+# The network that needs no torchvision.
+CHAPTER = "resnet18-d2l"
+
+# Characters of a reason: it becomes a line of a summary.
+REASON = 200
+
 
 def add_options(parser, steps, warmup):
     """The options that all of them have."""
+    parser.add_argument("--model", default=CHAPTER, help="the chapter's network, or one of torchvision's by its name")
     parser.add_argument("--input", default="1x96x96", help="channels x rows x columns")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--warmup", type=int, default=warmup)
     parser.add_argument("--threads", type=int, default=0, help="0: all cores this process may use")
     parser.add_argument("--turns", action="store_true", help="take turns, as standard input says")
+
+
+def reason(error):
+    """The first line of what an exception says, with its type unless it is one of ours."""
+    lines = str(error).strip().splitlines() or [""]
+    text = lines[0] if isinstance(error, SystemExit) else f"{type(error).__name__}: {lines[0]}"
+    return text[:REASON]
+
+
+@contextlib.contextmanager
+def failures_told(args, stdout=sys.stdout):
+    """Says why what is inside fails, to whom we take turns with; it fails all the same."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if args.turns:
+            print(json.dumps({"failed": reason(error)}), file=stdout, flush=True)
+        raise
 
 
 def percentile(values, share):
@@ -60,7 +87,7 @@ def report(times, args, about, stdout=sys.stdout):
     """Prints the object; `about` has what only this script knows, and `threads` and `isa`."""
     median = percentile(times, 0.5)
     print(json.dumps({
-        "model": "resnet18-d2l",
+        "model": args.model,
         "input": args.input,
         "batch": args.batch_size,
         "steps": len(times),

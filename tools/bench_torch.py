@@ -1,4 +1,4 @@
-"""Times a training step of the d2l ResNet-18 in PyTorch, for comparison with `plusx bench train`.
+"""Times a training step in PyTorch, for comparison with `plusx bench train`.
 
 One step is forward, softmax cross-entropy, backward and a plain SGD update on input made outside the clock. Prints one
 JSON object with the keys of `plusx bench train --json`. `cargo xtask bench train` runs it; by hand:
@@ -6,8 +6,10 @@ JSON object with the keys of `plusx bench train --json`. `cargo xtask bench trai
     pip install torch
     python tools/bench_torch.py --batch-size 256 --steps 5 --threads 2 --layout channels_last
 
-Requirements: Python 3.10 or newer, torch 2.x. Networks: the d2l net only (no batch norm on the shortcut, biases on all
-convolutions). fp32; `--compile` adds torch.compile.
+Requirements: Python 3.10 or newer, torch 2.x. Networks: the d2l ResNet-18 (no batch norm on the shortcut, biases on all
+convolutions; 10 classes), and with `--model resnet50 --input 3x224x224` or any other name of torchvision's those that
+torchvision builds (1000 classes, without its weights), which needs torchvision in the version that fits torch. fp32;
+`--compile` adds torch.compile.
 """
 
 import argparse
@@ -26,8 +28,28 @@ def parse():
     return parser.parse_args()
 
 
-def build(torch, channels, classes=10):
-    """The chapter's network, deferred nowhere: input channels are given."""
+def classes_of(model):
+    """As many as the network was made for: what `plusx bench` gives it."""
+    return 10 if model == bench_steps.CHAPTER else 1000
+
+
+def build(torch, model, channels):
+    """The chapter's network, or the one that torchvision has under this name."""
+    if model == bench_steps.CHAPTER:
+        return chapter(torch, channels)
+    import torchvision
+
+    try:
+        make = torchvision.models.get_model_builder(model)
+    except ValueError:
+        raise SystemExit(f"torchvision has no network {model}") from None
+    if channels != 3:
+        raise SystemExit(f"torchvision's networks take 3 channels, not {channels}")
+    return make(weights=None, num_classes=classes_of(model))
+
+
+def chapter(torch, channels):
+    """Deferred nowhere: input channels are given."""
     nn = torch.nn
 
     class Residual(nn.Module):
@@ -52,11 +74,11 @@ def build(torch, channels, classes=10):
             first = stage > 0 and block == 0
             layers.append(Residual(c, k, 2 if first else 1, first))
             c = k
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, classes))
+    classifier = nn.Linear(c, classes_of(bench_steps.CHAPTER))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier)
 
 
-def main():
-    args = parse()
+def bench(args):
     threads = args.threads or len(os.sched_getaffinity(0))
     # before torch is imported: its OpenMP runtime reads these once
     os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -67,14 +89,14 @@ def main():
     torch.manual_seed(42)
     channels, rows, columns = (int(part) for part in args.input.split("x"))
     layout = torch.channels_last if args.layout == "channels_last" else torch.contiguous_format
-    net = build(torch, channels)
+    net = build(torch, args.model, channels)
     for weight in net.parameters():
         if weight.dim() > 1:
             torch.nn.init.xavier_uniform_(weight)
     net = net.to(memory_format=layout).train()
     step_of = torch.compile(net) if args.compile else net
     images = torch.rand(args.batch_size, channels, rows, columns).to(memory_format=layout)
-    labels = torch.randint(0, 10, (args.batch_size,))
+    labels = torch.randint(0, classes_of(args.model), (args.batch_size,))
     loss_of = torch.nn.CrossEntropyLoss()
     optimiser = torch.optim.SGD(net.parameters(), lr=args.lr)
     last = {}
@@ -94,6 +116,12 @@ def main():
         "layout": args.layout,
         "loss": round(last["loss"].item(), 6),
     })
+
+
+def main():
+    args = parse()
+    with bench_steps.failures_told(args):
+        bench(args)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ pub(crate) mod kernels;
 mod report;
 pub(crate) mod roofline;
 pub(crate) mod scaling;
+mod settings;
 pub(crate) mod start;
 pub(crate) mod train;
 mod turns;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use self::settings::Settings;
 use crate::machine::Machine;
 use crate::options::Options;
 
@@ -37,6 +39,17 @@ fn folder(root: &Path, options: &Options, machine: &Machine, usual: &[(&str, Str
             )
         }
     }
+}
+
+/// Where a comparison goes: as [`folder`] says, with a folder of its own for what is not the usual network, input and batch.
+fn comparison_folder(
+    root: &Path,
+    options: &Options,
+    (machine, settings): (&Machine, &Settings),
+    command: &str,
+) -> Result<PathBuf> {
+    let folder = folder(root, options, machine, &Settings::usual(machine).how())?;
+    Ok(if options.text("out").is_some() { folder } else { folder.join(settings.corner(command)) })
 }
 
 /// Smallest, median and largest of a list that is not empty.
@@ -73,6 +86,23 @@ mod tests {
             assert!(error.contains(other[0]) && error.contains("--out"), "{error}");
             assert_eq!(into(&[other[0], other[1], "--out", "x"]).unwrap(), Path::new("x"));
         }
+    }
+
+    #[test]
+    fn another_network_has_a_folder_of_its_own() {
+        let machine = Machine::look();
+        let into = |arguments: &[&str]| {
+            let options = Options::parse(arguments, &[&settings::OPTIONS[..], &["out"]].concat()).unwrap();
+            let settings = Settings::read(&options, &Settings::usual(&machine)).unwrap();
+            comparison_folder(Path::new("root"), &options, (&machine, &settings), "train")
+        };
+        let day = Path::new("root/docs/benchmarks").join(machine.folder());
+        assert_eq!(into(&[]).unwrap(), day);
+        let resnet50 = ["--model", "resnet50", "--batch-size", "16"];
+        assert_eq!(into(&resnet50).unwrap(), day.join("train-resnet50-batch-16"));
+        assert!(into(&[&resnet50[..], &["--rounds", "1"]].concat()).is_err());
+        let elsewhere = [&resnet50[..], &["--rounds", "1", "--out", "x"]].concat();
+        assert_eq!(into(&elsewhere).unwrap(), Path::new("x"));
     }
 
     #[test]

@@ -25,13 +25,16 @@ cargo xtask COMMAND
                         documentation, tests, the release build and tidy; --stage runs one of them; tests that skipped
                         are listed at the end
   tidy                  rules of the house that reading the tree can check
-  bench                 lists the following, then runs `bench train`; settings other than the usual ones need --out
+  bench                 lists the following, then runs `bench train`; settings other than the usual ones need --out,
+                        except model, input and batch: these get a folder of their own beside the usual results
   bench train           a training step beside PyTorch and MXNet, in turns; writes docs/benchmarks/<date>-<cpu>/
-      --rounds N (6) --steps K (2) --threads T (all) --batch-size B (256) --input CxHxW (1x96x96) --isa L (auto)
+      --rounds N (6) --steps K (2) --threads T (all) --batch-size B (256) --isa L (auto)
+      --model NAME (resnet18-d2l)  or a network that torchvision has too, resnet50 say; MXNet has no part in these
+      --input CxHxW (1x96x96; 3x224x224 of other networks)
       --venv DIR | --python FILE   an environment that has torch, instead of one made under target/
       --out DIR
       --mxnet-python FILE          one that has MXNet 1.9.1, likewise
-  bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options
+  bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options but MXNet's
   bench best            a training step of everybody at its own best batch size and with its best allocator
       --rounds N (2) --steps K (2) --threads T (all) --venv DIR | --python FILE --mxnet-python FILE --out DIR
   bench kernels         every convolution kernel on the shapes of the d2l network; writes there too

@@ -12,7 +12,7 @@ use crate::options::Options;
 pub(crate) const OPTIONS: [&str; 2] = ["venv", "python"];
 
 /// Python modules, each as it is imported and as pip calls it.
-type Modules<'m> = &'m [(&'m str, &'m str)];
+pub(crate) type Modules<'m> = &'m [(&'m str, &'m str)];
 
 /// What the peer's benchmark needs.
 pub(crate) const TORCH: Modules<'_> = &[("torch", "torch"), ("numpy", "numpy")];

@@ -3,15 +3,17 @@
 //! First every batch size with the system's allocator; then each at its own best batch size once more, with jemalloc and
 //! tcmalloc in front of the system's.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::report::{self, Row};
+use super::settings::Settings;
 use super::spread;
 use super::train::contenders;
-use super::turns::{self, Settings};
+use super::turns::{self, Measured};
 use crate::machine::Machine;
 use crate::options::Options;
 
@@ -31,12 +33,16 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let machine = Machine::look();
     let usual = Settings::usual(&machine).with_rounds(2);
     let settings = Settings::read(&options, &usual)?;
-    let folder = super::folder(root, &options, &machine, &usual.shown())?;
-    let mut rows = Vec::new();
+    let folder = super::folder(root, &options, &machine, &usual.how())?;
+    let (mut rows, mut absent) = (Vec::new(), BTreeSet::new());
     for batch in BATCHES {
         eprintln!("batch {batch}");
         let settings = settings.at_batch(batch);
-        rows.extend(turns::measure(&contenders(root, &settings, &options)?, &settings)?);
+        let (contenders, missing) = contenders(root, &settings, &options)?;
+        let measured = turns::measure(&contenders, &settings)?;
+        rows.extend(measured.rows);
+        absent.extend(missing.iter().map(ToString::to_string));
+        absent.extend(measured.absent.iter().map(|absent| format!("At batch {batch} {absent}")));
     }
     let mut text = format!(
         "# Everybody at its best\n\n{}\nTraining steps of the chapter's ResNet-18, fp32, 1x96x96, in turns: median images a \
@@ -46,7 +52,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         settings.steps
     );
     table(&mut text, &rows);
-    let allocated = allocators(root, (&settings, &options), &rows)?;
+    let Measured { rows: allocated, absent: missing } = allocators(root, (&settings, &options), &rows)?;
+    absent.extend(missing.iter().map(ToString::to_string));
+    text.extend(absent.iter().map(|line| format!("\n{line}.\n")));
     text.push_str("\n## Allocators, each at its best batch size\n\n");
     text.push_str(
         "In front of the system's by `LD_PRELOAD`, those of one contender in turns.\n\n| | batch | images/s |\n|---|---|---|\n",
@@ -74,21 +82,24 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
 
 /// Everybody at its best batch size, with each allocator that is there. The allocators of one contender take turns; all
 /// contenders together would not fit into memory.
-fn allocators(root: &Path, (settings, options): (&Settings, &Options), rows: &[Row]) -> Result<Vec<Row>> {
+fn allocators(root: &Path, (settings, options): (&Settings, &Options), rows: &[Row]) -> Result<Measured> {
     let there: Vec<_> = ALLOCATORS.into_iter().filter(|(_, library)| Path::new(library).exists()).collect();
     for (allocator, library) in ALLOCATORS.iter().filter(|allocator| !there.contains(allocator)) {
         eprintln!("xtask: without {allocator}: {library} is not there");
     }
-    let mut all = Vec::new();
+    let mut all = Measured { rows: Vec::new(), absent: Vec::new() };
     for name in report::names(rows) {
         let settings = settings.at_batch(batch_of(rows, name));
-        let here = contenders(root, &settings, options)?.into_iter().find(|contender| contender.name == name);
+        let here =
+            contenders(root, &settings, options)?.0.into_iter().find(|contender| contender.name == name);
         let Some(contender) = here else { continue };
         let mut variants = vec![contender.clone().named(format!("{name}, system's"))];
         variants.extend(there.iter().map(|(allocator, library)| {
             contender.clone().named(format!("{name}, {allocator}")).variable("LD_PRELOAD", library)
         }));
-        all.extend(turns::measure(&variants, &settings)?);
+        let measured = turns::measure(&variants, &settings)?;
+        all.rows.extend(measured.rows);
+        all.absent.extend(measured.absent);
     }
     Ok(all)
 }

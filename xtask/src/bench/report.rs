@@ -1,6 +1,6 @@
 //! Measurements as files: a CSV of every number, and a summary that can be read.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::fs;
 use std::path::Path;
 
@@ -29,13 +29,27 @@ pub(super) struct Row {
     pub(super) limit: Option<f64>,
 }
 
+/// A peer that could not be measured.
+pub(super) struct Absent {
+    pub(super) name: String,
+    pub(super) why: String,
+}
+
+impl Display for Absent {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was left out: {}", self.name, self.why)
+    }
+}
+
 /// What rows are about.
 pub(super) struct Report {
     /// Of the files.
     pub(super) name: &'static str,
-    pub(super) title: &'static str,
+    pub(super) title: String,
     /// How it was measured.
     pub(super) setup: String,
+    /// Who is missing.
+    pub(super) absent: Vec<Absent>,
     /// What follows the numbers.
     pub(super) more: String,
 }
@@ -46,7 +60,7 @@ pub(super) fn finish(report: &Report, (machine, rows): (&Machine, &[Row]), folde
     let name = |end: &str| format!("{}.{end}", report.name);
     let files = [(name("csv"), csv(rows)), (name("md"), summary.clone())];
     write(folder, &files.each_ref().map(|(name, text)| (name.as_str(), text.clone())))?;
-    chart::bars(&bars(rows), limit(rows), (report.title, &folder.join(report.name)))?;
+    chart::bars(&bars(rows), limit(rows), (&report.title, &folder.join(report.name)))?;
     println!("{summary}\nwritten to {}", folder.display());
     Ok(())
 }
@@ -124,6 +138,9 @@ fn summary(machine: &Machine, report: &Report, rows: &[Row]) -> String {
             names[0]
         );
     }
+    for absent in &report.absent {
+        let _ = writeln!(text, "{absent}.  ");
+    }
     if let Some(limit) = limit(rows) {
         let [_, ours, _] = spread(ours.iter().copied());
         let _ = writeln!(
@@ -180,11 +197,18 @@ pub(super) mod tests {
     #[test]
     fn ratios_are_taken_within_a_round() {
         let rows = [row(1, "a", 80.0), row(1, "b", 40.0), row(2, "a", 60.0), row(2, "b", 60.0)];
-        let report = Report { name: "train", title: "Title", setup: "setup".to_owned(), more: String::new() };
+        let report = Report {
+            name: "train",
+            title: "Title".to_owned(),
+            setup: "setup".to_owned(),
+            absent: vec![Absent { name: "c".to_owned(), why: "it has no such network".to_owned() }],
+            more: String::new(),
+        };
         let text = summary(&Machine::look(), &report, &rows);
         assert!(text.contains("# Title") && text.contains("a does 1.40 times that"), "{text}");
         assert!(text.contains("a is 1.50 times as fast as b (1.00 to 2.00 over the rounds)"), "{text}");
         assert!(text.contains("| a | 60.0, 70.0, 80.0 |"), "{text}");
+        assert!(text.contains("\nc was left out: it has no such network."), "{text}");
     }
 
     #[test]

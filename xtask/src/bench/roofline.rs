@@ -13,7 +13,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::turns::{Contender, Settings};
+use super::settings::Settings;
+use super::turns::Contender;
 use super::{chart, report, spread};
 use crate::machine::Machine;
 use crate::options::Options;

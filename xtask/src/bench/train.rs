@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::report::{self, Report};
-use super::turns::{self, Contender, Settings};
+use super::report::{self, Absent, Report};
+use super::settings::{self, Settings};
+use super::turns::{self, Contender};
 use super::verbose;
 use crate::machine::Machine;
 use crate::options::Options;
@@ -13,30 +14,38 @@ use crate::python;
 
 /// Measures and writes train.csv, train.md and train.svg.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
-    let known = [&turns::OPTIONS[..], &["venv", "python", "mxnet-python", "out"]].concat();
+    let known = [&settings::OPTIONS[..], &["venv", "python", "mxnet-python", "out"]].concat();
     let options = Options::parse(arguments, &known)?;
     let machine = Machine::look();
     let settings = Settings::read(&options, &Settings::usual(&machine))?;
-    let folder = super::folder(root, &options, &machine, &Settings::usual(&machine).shown())?;
-    let contenders = contenders(root, &settings, &options)?;
-    let rows = turns::measure(&contenders, &settings)?;
+    let folder = super::comparison_folder(root, &options, (&machine, &settings), "train")?;
+    let (mut contenders, mut absent) = contenders(root, &settings, &options)?;
+    let measured = turns::measure(&contenders, &settings)?;
+    absent.extend(measured.absent);
+    contenders.retain(|contender| absent.iter().all(|absent| absent.name != contender.name));
     let said = if settings.is_held() { verbose::say(&contenders[1..], &settings)? } else { String::new() };
+    let peers = if settings.is_chapter() { "PyTorch and MXNet" } else { "PyTorch" };
     let report = Report {
         name: "train",
-        title: "A training step beside PyTorch and MXNet",
+        title: format!("A training step beside {peers}: {}", settings.subject()),
         setup: format!(
             "{} A step is forward, loss, backward and update, on input made outside the clock.",
             settings.describe()
         ),
+        absent,
         more: said,
     };
-    report::finish(&report, (&machine, &rows), &folder)
+    report::finish(&report, (&machine, &measured.rows), &folder)
 }
 
-/// Ours and the peers'.
-pub(super) fn contenders(root: &Path, settings: &Settings, options: &Options) -> Result<Vec<Contender>> {
+/// Ours and the peers', and who cannot be one.
+pub(super) fn contenders(
+    root: &Path,
+    settings: &Settings,
+    options: &Options,
+) -> Result<(Vec<Contender>, Vec<Absent>)> {
     let mut contenders = vec![Contender::plusx(root, settings, "train")?];
-    let python = python::with(root, options, python::TORCH)?;
+    let python = python::with(root, options, &settings.modules(python::TORCH))?;
     for (name, own) in [
         ("torch channels_last", &["--layout", "channels_last"][..]),
         ("torch.compile channels_last", &["--layout", "channels_last", "--compile"]),
@@ -45,13 +54,25 @@ pub(super) fn contenders(root: &Path, settings: &Settings, options: &Options) ->
         let script = root.join("tools/bench_torch.py");
         contenders.push(Contender::script(name, (&python, script), settings, own));
     }
+    let name = "mxnet hybridized";
+    let without = |why: &str| Absent { name: name.to_owned(), why: why.to_owned() };
+    let mut absent = Vec::new();
+    if !settings.is_chapter() {
+        absent.push(without("tools/bench_mxnet.py has the chapter's network only"));
+        return Ok((contenders, absent));
+    }
     match python::mxnet(root, options) {
         Ok(python) => {
             let script = root.join("tools/bench_mxnet.py");
-            contenders.push(Contender::script("mxnet hybridized", (&python, script), settings, &[]));
+            contenders.push(Contender::script(name, (&python, script), settings, &[]));
         }
-        // its last release runs on no Python above 3.11
-        Err(error) => eprintln!("xtask: without MXNet: {error:#}"),
+        Err(error) => {
+            // here and not in the summary: it names folders of this machine
+            eprintln!("xtask: without MXNet: {error:#}");
+            absent.push(without(
+                "MXNet 1.9.1, its last release, could not be imported (it wants Python 3.11 at most)",
+            ));
+        }
     }
-    Ok(contenders)
+    Ok((contenders, absent))
 }

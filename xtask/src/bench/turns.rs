@@ -1,6 +1,6 @@
 //! Contenders in turns: whatever else the machine does falls on all of them. Each is a process of its own that measures
 //! itself; all are started and warmed up first, then each runs a few steps while the others wait, round after round, so
-//! that the steps of one round lie seconds apart.
+//! that the steps of one round lie seconds apart. A peer that cannot run the network at all is left out, and it is said why.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -10,111 +10,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::report::Row;
+use super::report::{Absent, Row};
+use super::settings::Settings;
 use super::spread;
-use crate::command::{capture, cargo, exists, run as run_command, shown, target_folder};
-use crate::machine::{Machine, first_cores, load};
-use crate::options::Options;
-
-/// Options that [`Settings`] reads.
-pub(super) const OPTIONS: [&str; 6] = ["rounds", "steps", "threads", "batch-size", "input", "isa"];
-
-/// What is measured, the same for all.
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) rounds: usize,
-    pub(super) steps: usize,
-    threads: usize,
-    batch: usize,
-    input: String,
-    isa: String,
-    /// Cores that everybody is pinned to, where the system can.
-    cores: Option<String>,
-}
-
-impl Settings {
-    /// Those of the results in docs/benchmarks/.
-    pub(super) fn usual(machine: &Machine) -> Self {
-        Self {
-            rounds: 6,
-            steps: 2,
-            threads: machine.cores,
-            batch: 256,
-            input: "1x96x96".to_owned(),
-            isa: "auto".to_owned(),
-            cores: None,
-        }
-    }
-
-    /// What was given, over `usual`.
-    pub(super) fn read(options: &Options, usual: &Self) -> Result<Self> {
-        let threads = options.count("threads", usual.threads)?;
-        Ok(Self {
-            rounds: options.count("rounds", usual.rounds)?,
-            steps: options.count("steps", usual.steps)?,
-            threads,
-            batch: options.count("batch-size", usual.batch)?,
-            input: options.value("input", usual.input.clone())?,
-            isa: options.value("isa", usual.isa.clone())?,
-            cores: first_cores(threads).filter(|_| exists("taskset")),
-        })
-    }
-
-    /// Whether everybody is held to a level below the machine's best.
-    pub(super) fn is_held(&self) -> bool {
-        self.isa != "auto"
-    }
-
-    /// With another number of rounds.
-    pub(super) fn with_rounds(self, rounds: usize) -> Self {
-        Self { rounds, ..self }
-    }
-
-    /// With another batch size.
-    pub(super) fn at_batch(&self, batch: usize) -> Self {
-        Self { batch, ..self.clone() }
-    }
-
-    /// As options.
-    pub(super) fn shown(&self) -> [(&'static str, String); 6] {
-        [
-            ("rounds", self.rounds.to_string()),
-            ("steps", self.steps.to_string()),
-            ("threads", self.threads.to_string()),
-            ("batch-size", self.batch.to_string()),
-            ("input", self.input.clone()),
-            ("isa", self.isa.clone()),
-        ]
-    }
-
-    /// As the contenders' options.
-    pub(super) fn arguments(&self) -> Vec<String> {
-        let common = [
-            ("--input", self.input.clone()),
-            ("--batch-size", self.batch.to_string()),
-            ("--threads", self.threads.to_string()),
-        ];
-        common.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
-    }
-
-    /// In words.
-    pub(super) fn describe(&self) -> String {
-        let pinned = match &self.cores {
-            Some(list) => format!("pinned to cores {list}"),
-            None => "not pinned".to_owned(),
-        };
-        format!(
-            "ResNet-18 of the chapter, fp32, input {}, batch {}, {} threads, {pinned}; median of the {} steps of a turn, {} \
-             rounds of turns, a process each, all warmed up before the first round.",
-            self.input, self.batch, self.threads, self.steps, self.rounds
-        )
-    }
-}
+use crate::command::{capture, cargo, run as run_command, shown, target_folder};
+use crate::machine::load;
 
 /// Somebody who can be measured.
 #[derive(Clone)]
 pub(super) struct Contender {
     pub(super) name: String,
+    /// Whether it is plusx: if that cannot run, nothing is to be compared.
+    ours: bool,
     program: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(&'static str, &'static str)>,
@@ -126,11 +33,10 @@ impl Contender {
         run_command(cargo(root).args(["build", "--release", "--package", "plusx-cli"]))?;
         let folder = target_folder(root)?.join("release");
         let program = folder.join(format!("plusx{}", std::env::consts::EXE_SUFFIX));
-        let mut arguments: Vec<String> =
-            ["bench", command, "--model", "resnet18-d2l", "--json"].map(str::to_owned).into();
+        let mut arguments: Vec<String> = ["bench", command, "--json"].map(str::to_owned).into();
         arguments.extend(settings.arguments());
         arguments.extend(["--isa".to_owned(), settings.isa.clone()]);
-        Ok(Self { name: "plusx".to_owned(), program, arguments, environment: Vec::new() })
+        Ok(Self { name: "plusx".to_owned(), ours: true, program, arguments, environment: Vec::new() })
     }
 
     /// A script of tools/ with these options of its own.
@@ -152,7 +58,7 @@ impl Contender {
             ],
             _ => Vec::new(),
         };
-        Self { name: name.to_owned(), program: python.to_owned(), arguments, environment }
+        Self { name: name.to_owned(), ours: false, program: python.to_owned(), arguments, environment }
     }
 
     /// With an environment variable.
@@ -208,7 +114,7 @@ impl Contender {
         let mut player = Player { shown, child, to, from: BufReader::new(from) };
         let ready = player.hear()?;
         if ready["ready"] != true {
-            bail!("`{}` said {ready} instead of being ready", player.shown);
+            bail!("it said {ready} instead of being ready");
         }
         Ok(player)
     }
@@ -224,16 +130,23 @@ struct Player {
 }
 
 impl Player {
-    /// The next JSON object that it prints.
+    /// The next JSON object that it prints; its reason, if it says that it failed.
     fn hear(&mut self) -> Result<Value> {
         let mut line = String::new();
         while !line.starts_with('{') {
             line.clear();
             if self.from.read_line(&mut line)? == 0 {
-                bail!("`{}` ended without an answer: {}", self.shown, self.child.wait()?);
+                bail!("it ended without an answer: {}", self.child.wait()?);
             }
         }
-        serde_json::from_str(&line).with_context(|| format!("`{}` said {line:?}", self.shown))
+        let answer: Value = serde_json::from_str(&line).with_context(|| format!("it said {line:?}"))?;
+        if let Some(why) = answer["failed"].as_str() {
+            // it ends by itself, and cleans up
+            self.to.take();
+            self.child.wait()?;
+            bail!("{why}");
+        }
+        Ok(answer)
     }
 
     /// Milliseconds of `steps` more steps.
@@ -241,7 +154,7 @@ impl Player {
         let to = self.to.as_mut().context("the child's stdin is ours")?;
         writeln!(to, "{steps}")?;
         to.flush()?;
-        let answer = self.hear()?;
+        let answer = self.hear().with_context(|| format!("`{}`", self.shown))?;
         let times =
             answer["step_ms"].as_array().map(|times| times.iter().filter_map(Value::as_f64).collect());
         let times: Vec<f64> = times.with_context(|| format!("`{}` said {answer}", self.shown))?;
@@ -254,7 +167,7 @@ impl Player {
     /// What it says of itself at the end.
     fn end(mut self) -> Result<Value> {
         drop(self.to.take());
-        let last = self.hear()?;
+        let last = self.hear().with_context(|| format!("`{}`", self.shown))?;
         let status = self.child.wait()?;
         if !status.success() {
             bail!("`{}` failed: {status}", self.shown);
@@ -276,16 +189,19 @@ impl Drop for Player {
 /// Runtimes let their threads spin for a while after the last work, a fifth of a second in the longest documented default.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// What came of it.
+pub(super) struct Measured {
+    pub(super) rows: Vec<Row>,
+    /// Peers that could not start.
+    pub(super) absent: Vec<Absent>,
+}
+
 /// Everybody in turns.
-pub(super) fn measure(contenders: &[Contender], settings: &Settings) -> Result<Vec<Row>> {
-    let mut players = Vec::new();
-    for contender in contenders {
-        eprintln!("starting {}", contender.name);
-        players.push(contender.start(settings)?);
-    }
+pub(super) fn measure(contenders: &[Contender], settings: &Settings) -> Result<Measured> {
+    let (mut playing, absent) = start(contenders, settings)?;
     let mut turns = Vec::new();
     for round in 1..=settings.rounds {
-        for (index, (contender, player)) in contenders.iter().zip(&mut players).enumerate() {
+        for (index, (contender, player)) in playing.iter_mut().enumerate() {
             std::thread::sleep(PAUSE);
             let before = load();
             let times = player.turn(settings.steps)?;
@@ -294,11 +210,42 @@ pub(super) fn measure(contenders: &[Contender], settings: &Settings) -> Result<V
             turns.push((round, index, before, times));
         }
     }
-    let said = players.into_iter().map(Player::end).collect::<Result<Vec<Value>>>()?;
-    turns
+    let said = playing
         .into_iter()
-        .map(|(round, index, load, times)| row((&contenders[index], &said[index]), (round, load), &times))
-        .collect()
+        .map(|(contender, player)| Ok((contender, player.end()?)))
+        .collect::<Result<Vec<_>>>()?;
+    let row = |(round, index, load, times): (usize, usize, f64, Vec<f64>)| {
+        let (contender, json) = &said[index];
+        row((contender, json), (round, load), &times)
+    };
+    Ok(Measured { rows: turns.into_iter().map(row).collect::<Result<_>>()?, absent })
+}
+
+/// A contender and its process.
+type Playing<'c> = (&'c Contender, Player);
+
+/// Everybody's process, and who has none. Ours must start, and one peer at least if there are any.
+fn start<'c>(contenders: &'c [Contender], settings: &Settings) -> Result<(Vec<Playing<'c>>, Vec<Absent>)> {
+    let (mut playing, mut absent) = (Vec::new(), Vec::new());
+    for contender in contenders {
+        eprintln!("starting {}", contender.name);
+        match contender.start(settings) {
+            Ok(player) => playing.push((contender, player)),
+            Err(error) if contender.ours => {
+                return Err(error.context(format!("`{}`", shown(&contender.command(settings, &[])))));
+            }
+            Err(error) => {
+                let left_out = Absent { name: contender.name.clone(), why: format!("{error:#}") };
+                eprintln!("xtask: {left_out}");
+                absent.push(left_out);
+            }
+        }
+    }
+    if playing.iter().all(|(contender, _)| contender.ours) && !absent.is_empty() {
+        let all: Vec<String> = absent.iter().map(ToString::to_string).collect();
+        bail!("no peer can run this, so there is nothing to compare:\n{}", all.join("\n"));
+    }
+    Ok((playing, absent))
 }
 
 /// One turn of a contender that said `json` of itself.
@@ -324,4 +271,57 @@ fn row((contender, json): (&Contender, &Value), (round, load): (usize, f64), tim
         version: version.map(str::to_owned),
         limit: json["direct_limit_img_per_s"].as_f64(),
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::machine::Machine;
+
+    /// A shell script as a contender.
+    fn contender(name: &str, script: &str) -> Contender {
+        let arguments = vec!["-c".to_owned(), script.to_owned()];
+        let ours = name == "plusx";
+        Contender { name: name.to_owned(), ours, program: "sh".into(), arguments, environment: Vec::new() }
+    }
+
+    const PLAYS: &str = r#"echo '{"ready": true}'; read steps; echo '{"step_ms": [5.0]}'
+        echo '{"threads": 1, "batch": 4, "peak_rss_mb": 10, "isa": "avx2"}'"#;
+    const CANNOT: &str = r#"echo 'some talk'; echo '{"failed": "its converter failed"}'; exit 1"#;
+    const DIES: &str = "exit 3";
+
+    fn played(contenders: &[(&str, &str)]) -> Result<Measured> {
+        let contenders: Vec<Contender> =
+            contenders.iter().map(|(name, script)| contender(name, script)).collect();
+        let mut settings = Settings::usual(&Machine::look()).with_rounds(1);
+        settings.steps = 1;
+        measure(&contenders, &settings)
+    }
+
+    #[test]
+    fn who_cannot_run_is_left_out_and_said_why() {
+        let Measured { rows, absent } =
+            played(&[("plusx", PLAYS), ("one", CANNOT), ("two", PLAYS), ("three", DIES)]).unwrap();
+        let names: Vec<&str> = rows.iter().map(|row| row.contender.as_str()).collect();
+        assert_eq!(names, ["plusx", "two"]);
+        assert_eq!(rows[1].images_per_s, 800.0);
+        let absent: Vec<String> = absent.iter().map(ToString::to_string).collect();
+        assert_eq!(absent[0], "one was left out: its converter failed");
+        assert!(absent[1].starts_with("three was left out: it ended without an answer: exit status: 3"));
+    }
+
+    #[test]
+    fn ours_and_one_peer_must_run() {
+        let said = |contenders: &[(&str, &str)]| match played(contenders) {
+            Ok(_) => "went on".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        assert!(said(&[("plusx", CANNOT), ("one", PLAYS)]).ends_with("its converter failed"));
+        let nobody = said(&[("plusx", PLAYS), ("one", CANNOT), ("two", DIES)]);
+        assert!(nobody.contains("no peer") && nobody.contains("one was left out: its converter"), "{nobody}");
+        assert_eq!(said(&[("plusx", PLAYS)]), "went on");
+        // after its start a failure is no lack of ability
+        let later = r#"echo '{"ready": true}'; read steps; echo '{"failed": "memory"}'"#;
+        assert!(said(&[("plusx", PLAYS), ("one", later)]).ends_with("memory"));
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::turns::{Contender, Settings};
+use super::settings::Settings;
+use super::turns::Contender;
 
 /// Images of the step that is looked at: which kernels run does not depend on how long they do.
 const BATCH: usize = 8;

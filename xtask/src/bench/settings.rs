@@ -1,0 +1,220 @@
+//! What a comparison measures, and how: the same for all who take part.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::command::exists;
+use crate::machine::{Machine, first_cores};
+use crate::options::Options;
+use crate::python::Modules;
+
+/// Options that [`Settings`] reads.
+pub(super) const OPTIONS: [&str; 7] = ["model", "rounds", "steps", "threads", "batch-size", "input", "isa"];
+
+/// The chapter's network, which every peer has.
+const CHAPTER: &str = "resnet18-d2l";
+
+/// The images that the chapter's network and torchvision's were made for.
+const CHAPTER_INPUT: &str = "1x96x96";
+const TORCHVISION_INPUT: &str = "3x224x224";
+
+/// Images of a step, if not said otherwise.
+const BATCH: usize = 256;
+
+/// What is measured, the same for all.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) rounds: usize,
+    pub(super) steps: usize,
+    pub(super) model: String,
+    threads: usize,
+    batch: usize,
+    input: String,
+    pub(super) isa: String,
+    /// Cores that everybody is pinned to, where the system can.
+    pub(super) cores: Option<String>,
+}
+
+impl Settings {
+    /// Those of the results in docs/benchmarks/.
+    pub(super) fn usual(machine: &Machine) -> Self {
+        Self {
+            rounds: 6,
+            steps: 2,
+            model: CHAPTER.to_owned(),
+            threads: machine.cores,
+            batch: BATCH,
+            input: CHAPTER_INPUT.to_owned(),
+            isa: "auto".to_owned(),
+            cores: None,
+        }
+    }
+
+    /// What was given, over `usual`.
+    pub(super) fn read(options: &Options, usual: &Self) -> Result<Self> {
+        let threads = options.count("threads", usual.threads)?;
+        let model = options.value("model", usual.model.clone())?;
+        Ok(Self {
+            rounds: options.count("rounds", usual.rounds)?,
+            steps: options.count("steps", usual.steps)?,
+            threads,
+            batch: options.count("batch-size", usual.batch)?,
+            input: options.value("input", input_of(&model).to_owned())?,
+            model,
+            isa: options.value("isa", usual.isa.clone())?,
+            cores: first_cores(threads).filter(|_| exists("taskset")),
+        })
+    }
+
+    /// Whether everybody is held to a level below the machine's best.
+    pub(super) fn is_held(&self) -> bool {
+        self.isa != "auto"
+    }
+
+    /// Whether it is the chapter's network: the one that MXNet's script has, and that needs no torchvision.
+    pub(super) fn is_chapter(&self) -> bool {
+        self.model == CHAPTER
+    }
+
+    /// The Python modules that the peers need: `theirs`, and what makes the network.
+    pub(super) fn modules(&self, theirs: Modules<'static>) -> Vec<(&'static str, &'static str)> {
+        let more: Modules<'_> = if self.is_chapter() { &[] } else { &[("torchvision", "torchvision")] };
+        [theirs, more].concat()
+    }
+
+    /// With another number of rounds.
+    pub(super) fn with_rounds(self, rounds: usize) -> Self {
+        Self { rounds, ..self }
+    }
+
+    /// With another batch size.
+    pub(super) fn at_batch(&self, batch: usize) -> Self {
+        Self { batch, ..self.clone() }
+    }
+
+    /// Options that say how, not what, and their values.
+    pub(super) fn how(&self) -> [(&'static str, String); 4] {
+        [
+            ("rounds", self.rounds.to_string()),
+            ("steps", self.steps.to_string()),
+            ("threads", self.threads.to_string()),
+            ("isa", self.isa.clone()),
+        ]
+    }
+
+    /// The folder, in that of the day, of results for another network, input or batch than the usual:
+    /// `infer-224-batch-32`, `train-resnet50-batch-16`. The usual ones lie in that of the day itself.
+    pub(super) fn corner(&self, command: &str) -> PathBuf {
+        let usual_input = self.input == input_of(&self.model);
+        if self.is_chapter() && usual_input && self.batch == BATCH {
+            return PathBuf::new();
+        }
+        let mut words = vec![command.to_owned()];
+        if !self.is_chapter() {
+            words.push(self.model.clone());
+        }
+        if !usual_input {
+            let short = if self.input == TORCHVISION_INPUT { "224" } else { self.input.as_str() };
+            words.push(short.to_owned());
+        }
+        words.push(format!("batch-{}", self.batch));
+        PathBuf::from(words.join("-"))
+    }
+
+    /// As the contenders' options.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let common = [
+            ("--model", self.model.clone()),
+            ("--input", self.input.clone()),
+            ("--batch-size", self.batch.to_string()),
+            ("--threads", self.threads.to_string()),
+        ];
+        common.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+
+    /// What is measured, in a few words.
+    pub(super) fn subject(&self) -> String {
+        let network = if self.is_chapter() { "ResNet-18 of the chapter" } else { self.model.as_str() };
+        format!("{network}, {}, batch {}", self.input, self.batch)
+    }
+
+    /// In words.
+    pub(super) fn describe(&self) -> String {
+        let network = if self.is_chapter() {
+            "ResNet-18 of the chapter".to_owned()
+        } else {
+            format!("{}, the peers' as torchvision builds it", self.model)
+        };
+        let pinned = match &self.cores {
+            Some(list) => format!("pinned to cores {list}"),
+            None => "not pinned".to_owned(),
+        };
+        format!(
+            "{network}, fp32, input {}, batch {}, {} threads, {pinned}; median of the {} steps of a turn, {} rounds of turns, \
+             a process each, all warmed up before the first round.",
+            self.input, self.batch, self.threads, self.steps, self.rounds
+        )
+    }
+}
+
+/// The images that a network was made for: only those of the chapter and of torchvision are measured.
+fn input_of(model: &str) -> &'static str {
+    if model == CHAPTER { CHAPTER_INPUT } else { TORCHVISION_INPUT }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> Settings {
+        let options = Options::parse(arguments, &OPTIONS).unwrap();
+        Settings::read(&options, &Settings::usual(&Machine::look())).unwrap()
+    }
+
+    #[test]
+    fn what_is_measured_has_a_folder_and_words() {
+        for (arguments, corner, subject) in [
+            (&[][..], "", "ResNet-18 of the chapter, 1x96x96, batch 256"),
+            (&["--model", CHAPTER, "--rounds", "1"], "", "ResNet-18 of the chapter, 1x96x96, batch 256"),
+            (&["--batch-size", "64"], "infer-batch-64", "ResNet-18 of the chapter, 1x96x96, batch 64"),
+            (
+                &["--input", "3x224x224", "--batch-size", "1"],
+                "infer-224-batch-1",
+                "ResNet-18 of the chapter, 3x224x224, batch 1",
+            ),
+            (
+                &["--input", "1x32x32"],
+                "infer-1x32x32-batch-256",
+                "ResNet-18 of the chapter, 1x32x32, batch 256",
+            ),
+            (
+                &["--model", "resnet50", "--batch-size", "32"],
+                "infer-resnet50-batch-32",
+                "resnet50, 3x224x224, batch 32",
+            ),
+            (
+                &["--model", "resnet50", "--input", "3x64x64", "--batch-size", "2"],
+                "infer-resnet50-3x64x64-batch-2",
+                "resnet50, 3x64x64, batch 2",
+            ),
+        ] {
+            let settings = settings(arguments);
+            assert_eq!(settings.corner("infer"), PathBuf::from(corner));
+            assert_eq!(settings.subject(), subject);
+        }
+        let described = settings(&["--model", "resnext50_32x4d", "--batch-size", "8"]).describe();
+        assert!(described.contains("resnext50_32x4d") && described.contains("torchvision"), "{described}");
+        assert!(described.contains("input 3x224x224, batch 8"), "{described}");
+    }
+
+    #[test]
+    fn torchvision_is_asked_for_when_it_builds_the_network() {
+        let torch: Modules<'_> = &[("torch", "torch")];
+        assert_eq!(settings(&[]).modules(torch), torch);
+        let more = settings(&["--model", "resnet50"]).modules(torch);
+        assert_eq!(more, [torch, &[("torchvision", "torchvision")]].concat());
+        let arguments = settings(&["--model", "resnet50"]).arguments();
+        assert_eq!(arguments[..4], ["--model", "resnet50", "--input", "3x224x224"]);
+    }
+}
