@@ -14,6 +14,7 @@ torchvision builds (1000 classes, without its weights), which needs torchvision 
 
 import argparse
 import os
+import tempfile
 
 import bench_steps
 
@@ -120,7 +121,9 @@ def bench(args):
 
 def main():
     args = parse()
-    with bench_steps.failures_told(args):
+    with bench_steps.failures_told(args), tempfile.TemporaryDirectory() as folder:
+        # the compiler would take what it made for another instruction set from its shared cache, and fail or be slow
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
         bench(args)
 
 
