@@ -93,12 +93,7 @@ fn fetch(get: &GetArguments, environment: &Environment) -> Result<()> {
             weights.note.display()
         ));
     }
-    note(&format!(
-        "make a weight file of it: plusx import {} --model {} -o {}.safetensors",
-        weights.path.display(),
-        source.model,
-        source.model
-    ));
+    note(&format!("make a weight file of it: {}", source.import(&weights.path)));
     result(&weights.path.display().to_string())
 }
 

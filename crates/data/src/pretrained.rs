@@ -35,7 +35,16 @@ pub struct Source {
     pub licence: &'static str,
     /// SHA-256 of its `model.safetensors`, lower-case hexadecimal, where it is known.
     pub sha256: Option<&'static str>,
+    /// How pictures were prepared, if not torchvision's usual way: options of `plusx import` (timm's `crop_pct` and
+    /// `interpolation` for 224 pixels, in its table of pretrained configurations).
+    pub prepared: &'static [&'static str],
 }
+
+/// As timm's own training evaluates: bicubic, 0.95 of the shorter side.
+const TIMMS_WAY: &[&str] = &["--preprocess", "timm"];
+
+/// As torchvision evaluates its second weights: 0.965 of the shorter side.
+const SECOND_WEIGHTS: &[&str] = &["--crop-pct", "0.965"];
 
 /// torchvision's weights carry the licence of its code.
 const TORCHVISION: &str = "bsd-3-clause";
@@ -49,7 +58,21 @@ const fn source(
     licence: &'static str,
     sha256: &'static str,
 ) -> Source {
-    Source { model, repository, licence, sha256: Some(sha256) }
+    Source { model, repository, licence, sha256: Some(sha256), prepared: &[] }
+}
+
+impl Source {
+    /// The command that makes a weight file of `file`, so that it records how pictures were prepared.
+    pub fn import(&self, file: &Path) -> String {
+        let Self { model, prepared, .. } = self;
+        let options: String = prepared.iter().map(|word| format!(" {word}")).collect();
+        format!("plusx import {} --model {model}{options} -o {model}.safetensors", file.display())
+    }
+
+    /// With options of `plusx import`.
+    const fn prepared(self, prepared: &'static [&'static str]) -> Self {
+        Self { prepared, ..self }
+    }
 }
 
 /// Every ImageNet network of the zoo that timm has weights for: torchvision's first weights where their hash is known,
@@ -78,7 +101,8 @@ pub const SOURCES: [Source; 13] = [
         "timm/resnet101.a1_in1k",
         TIMM,
         "1ba5b660e7c175b3c27c557fc7dc8b2815be830c516815b0155f61b403f27380",
-    ),
+    )
+    .prepared(TIMMS_WAY),
     source(
         "resnet152",
         "timm/resnet152.tv_in1k",
@@ -96,7 +120,8 @@ pub const SOURCES: [Source; 13] = [
         "timm/wide_resnet101_2.tv2_in1k",
         TORCHVISION,
         "0438046a3b7bb8166e6564dec811985d595f3098c9970181305945e0efa964c3",
-    ),
+    )
+    .prepared(SECOND_WEIGHTS),
     source(
         "resnext50_32x4d",
         "timm/resnext50_32x4d.tv_in1k",
@@ -120,14 +145,22 @@ pub const SOURCES: [Source; 13] = [
         "timm/resnet18d.ra2_in1k",
         TIMM,
         "0ad5d924c4269ad863590b6ccdd19f5fb48d0bae695c1dd6751de0b0282d8361",
-    ),
-    Source { model: "resnet34d", repository: "timm/resnet34d.ra2_in1k", licence: TIMM, sha256: None },
+    )
+    .prepared(TIMMS_WAY),
+    Source {
+        model: "resnet34d",
+        repository: "timm/resnet34d.ra2_in1k",
+        licence: TIMM,
+        sha256: None,
+        prepared: TIMMS_WAY,
+    },
     source(
         "resnet50d",
         "timm/resnet50d.a1_in1k",
         TIMM,
         "0b4f757b0732eb4c6584d2c3692923c3b92efe116b8a383fd4b5eb62fda660cb",
-    ),
+    )
+    .prepared(TIMMS_WAY),
 ];
 
 /// Whose word the SHA-256 of a file is.
@@ -228,9 +261,10 @@ pub fn fetch_weights(
     // of a file that was there already the note stays: it came from where that says
     if fetcher.fetch(&target)? || noted.as_ref() != Some(&sha256) {
         let text = format!(
-            "source: {}/{below}\nlicence: {}\n{PIN}{sha256}\nhash: {word}\n",
+            "source: {}/{below}\nlicence: {}\n{PIN}{sha256}\nhash: {word}\nmake a weight file of it: {}\n",
             options.endpoint.trim_end_matches('/'),
-            source.licence
+            source.licence,
+            source.import(&path)
         );
         fs::write(&note, text).map_err(DataError::io("write", &note))?;
     }

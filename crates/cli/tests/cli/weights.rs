@@ -53,11 +53,14 @@ fn weights_come_from_the_address_in_the_environment() {
 
     let (code, stdout, errors) = with(&format!("weights get resnet34d --cache-dir cache --sha256 {HASH}"));
     assert!(
-        code == Some(0) && errors.contains("licence apache-2.0") && errors.contains("plusx import"),
+        code == Some(0)
+            && errors.contains("licence apache-2.0")
+            && errors.contains("--model resnet34d --preprocess timm -o"),
         "{errors}"
     );
     assert_eq!(stdout.trim(), "cache/weights/resnet34d.safetensors");
     assert_eq!(place.text("cache/weights/resnet34d.safetensors"), "not weights");
+    assert!(place.text("cache/weights/resnet34d.txt").contains("--preprocess timm"));
     assert!(place.text("cache/weights/resnet34d.txt").contains(&format!("source: {hub}/timm/")));
     assert!(place.ok("weights list --cache-dir cache").stdout.contains("resnet34d         yes"));
     let said = place.plusx("weights get resnet34d --cache-dir cache --endpoint http://127.0.0.1:1");

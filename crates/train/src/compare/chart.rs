@@ -119,7 +119,7 @@ fn legend(entries: &[Entry<'_>]) -> Vec<LegendEntry> {
     };
     let models = entries.iter().map(|entry| line(entry.model, entry.colour, None));
     models
-        .chain([line("training error", "#444444", Some("3 2")), line("test error", "#444444", None)])
+        .chain([line("training (dashed)", "#444444", Some("4 4")), line("test (bold)", "#444444", None)])
         .collect()
 }
 
@@ -164,8 +164,8 @@ mod tests {
                 "plain56",
                 "resnet20",
                 "resnet56",
-                "training error",
-                "test error",
+                "training (dashed)",
+                "test (bold)",
                 "step",
             ] {
                 assert!(svg.contains(text), "{text}");
