@@ -1,6 +1,8 @@
-//! What the tests need beyond Rust: rustfmt, clippy, and the full Fashion-MNIST set.
+//! What the tests need beyond Rust: rustfmt, clippy, the full Fashion-MNIST set, and Python with other people's programs.
 //!
-//! Root on Debian gets the data set installed; everybody else is told what is missing and which tests then skip.
+//! Root on Debian gets the last two installed; everybody else is told what is missing and which tests then skip.
+
+mod peers;
 
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +20,14 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
     component(root, "rustfmt", "fmt")?;
     component(root, "clippy", "clippy")?;
     data_set(root);
+    if let Err(error) = peers::set_up(root) {
+        eprintln!(
+            "{error:#}\nSo there is no Python for the tests that compare with torchvision, timm and ONNX Runtime (on Debian:\n\
+             `apt-get install {}`). They take the `python3`\n\
+             of this shell if it has what they need; else they skip, and are listed at the end.",
+            peers::DEBIAN.join(" ")
+        );
+    }
     if !has_nextest(root) {
         eprintln!(
             "cargo-nextest is not installed: `cargo test` runs the tests instead, one crate after another"
@@ -47,12 +57,8 @@ fn data_set(root: &Path) {
     if is_installed() || is_found(root) {
         return;
     }
-    if is_root() && exists("apt-get") {
-        // the lists of a fresh container are empty; a stale list still may do
-        let fetched = run(&mut apt(&["update"])).and_then(|()| run(&mut apt(&["install", "--yes", PACKAGE])));
-        if let Err(error) = fetched {
-            eprintln!("{error:#}");
-        }
+    if let Err(error) = install(&[PACKAGE]) {
+        eprintln!("{error:#}");
     }
     if !is_installed() {
         eprintln!(
@@ -73,6 +79,16 @@ fn is_installed() -> bool {
 /// program is one that the tests need built in any case.
 fn is_found(root: &Path) -> bool {
     run(cargo(root).args(["run", "--package", "plusx-cli", "--", "data", "path", "fashion-mnist"])).is_ok()
+}
+
+/// Installs packages of Debian, where we may.
+fn install(packages: &[&str]) -> Result<()> {
+    if !(is_root() && exists("apt-get")) {
+        return Ok(());
+    }
+    // the lists of a fresh container are empty; a stale list still may do
+    run(&mut apt(&["update"]))?;
+    run(apt(&["install", "--yes", "--no-install-recommends"]).args(packages))
 }
 
 fn is_root() -> bool {

@@ -1,8 +1,9 @@
 //! What the networks in ONNX files compute: those of PyTorch's exporters answer as PyTorch did, and an export is
 //! written only if it answers as the model does. `tools/golden_onnx.py` made the files.
 
+mod peers;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use plusx_engine::{Engine, EngineError, EngineOptions};
 use plusx_formats::onnx::{Model, Options, Proof, decode, encode, export, read};
@@ -211,32 +212,18 @@ fn an_imported_network_can_be_written_again() {
     assert_eq!((again.graph, again.params), (found.graph, found.params));
 }
 
-/// Python with what `tools/check_onnx.py` needs, if this machine has it.
-fn python() -> Option<&'static str> {
-    ["python3", "python"].into_iter().find(|name| {
-        let import = Command::new(name).args(["-c", "import onnx, onnxruntime, numpy"]).output();
-        import.is_ok_and(|output| output.status.success())
-    })
-}
-
 /// The same images as the file takes them: channels first, or bytes.
 fn as_taken(data: &[f32], n: usize, shape: ImageShape, bytes: bool) -> Vec<u8> {
     if bytes {
         return images(n, shape).iter().map(|value| (value * 255.0).round() as u8).collect();
     }
-    let (image, pixels) = (shape.len(), shape.pixels());
-    let value = |i: usize| data[i / image * image + i % pixels * shape.c + i % image / pixels];
-    (0..n * image).flat_map(|i| value(i).to_le_bytes()).collect()
+    peers::channels_first(data, shape).iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 #[test]
 fn other_programs_agree() {
-    let Some(python) = python() else {
-        println!("SKIPPED: needs Python with onnx, onnxruntime and numpy");
-        return;
-    };
+    let Some(python) = peers::python("onnx, onnxruntime, numpy") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/check_onnx.py");
     let input = ImageShape::new(3, 33, 30);
     let others = OTHERS.map(|name| (network(name, 16, input), 0));
     let all = (0..8).map(|bits| (chapter(input), bits)).chain(others);
@@ -257,12 +244,8 @@ fn other_programs_agree() {
             true => ours.chunks(10).flat_map(probabilities).collect(),
             false => ours.clone(),
         };
-        let bytes: Vec<u8> = answers.iter().flat_map(|value| value.to_le_bytes()).collect();
-        std::fs::write(&outputs, bytes).unwrap();
-        let mut command = Command::new(python);
-        command.arg(&script).arg(&file).arg("--images").arg(&inputs).arg("--logits").arg(&outputs);
-        let output = command.output().unwrap();
-        let [said, errors] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
-        assert!(output.status.success(), "{} {options:?}: {said}{errors}", meta.architecture);
+        peers::write(&outputs, &answers);
+        println!("{} {options:?}", meta.architecture);
+        peers::run(&python, "check_onnx.py", &[&file, &"--images", &inputs, &"--logits", &outputs]);
     }
 }

@@ -1,8 +1,9 @@
 //! Folders for timm: what they say, and that networks timm does not have are refused. `tools/check_timm.py` opens them
 //! with timm itself.
 
-use std::path::Path;
-use std::process::Command;
+mod peers;
+
+use std::ffi::OsStr;
 
 use plusx_engine::{Engine, EngineOptions};
 use plusx_formats::safetensors::{Contents, read};
@@ -146,16 +147,8 @@ fn resnet18(input: ImageShape) -> Graph {
 
 #[test]
 fn timm_agrees() {
-    let has_timm = |name: &&str| {
-        let import = Command::new(name).args(["-c", "import timm, torch, numpy"]).output();
-        import.is_ok_and(|output| output.status.success())
-    };
-    let Some(python) = ["python3", "python"].into_iter().find(has_timm) else {
-        println!("SKIPPED: needs Python with timm, torch and numpy");
-        return;
-    };
+    let Some(python) = peers::python("timm, torch, numpy") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/check_timm.py");
     for input in [ImageShape::new(3, 40, 33), ImageShape::new(1, 40, 33)] {
         let graph = resnet18(input);
         let params = initialize(&graph, Init::Xavier, 3);
@@ -168,16 +161,9 @@ fn timm_agrees() {
         engine.set_params(&params).unwrap();
         let output = engine.graph().output();
         let ours = engine.infer(Images { data: &data, n: 2 }, &[output]).unwrap().remove(0).data;
-        let (image, pixels) = (input.len(), input.pixels());
-        let turned = |i: usize| data[i / image * image + i % pixels * input.c + i % image / pixels];
-        let bytes =
-            |values: Vec<f32>| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        std::fs::write(&images, bytes((0..data.len()).map(turned).collect())).unwrap();
-        std::fs::write(&logits, bytes(ours)).unwrap();
-        let mut command = Command::new(python);
-        command.arg(&script).arg(folder.path()).arg("--images").arg(&images).arg("--logits").arg(&logits);
-        let output = command.output().unwrap();
-        let [said, errors] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
-        assert!(output.status.success(), "{said}{errors}");
+        peers::write(&images, &peers::channels_first(&data, input));
+        peers::write(&logits, &ours);
+        let arguments: [&dyn AsRef<OsStr>; 5] = [&folder.path(), &"--images", &images, &"--logits", &logits];
+        peers::run(&python, "check_timm.py", &arguments);
     }
 }
