@@ -25,6 +25,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 import philox
 
@@ -37,6 +38,12 @@ BATCHES, WARM_BATCH, WARM_SIDE = 5, 8, 64
 SIZES = [(2, 224, 224), (5, 197, 171)]
 GRADIENT_BATCH, GRADIENT_SIZE = 4, (72, 65)
 WAYS = [(layout, onednn) for layout in (torch.contiguous_format, torch.channels_last) for onednn in (True, False)]
+# of the last gamma of a block
+BRANCH = 0.25
+# sizes of betas: for logits any; for gradients such that a unit is clearly on or clearly off, but for about one in two
+# thousand. One whose input is within rounding errors of 0 passes its gradient or not, in PyTorch's own arithmetics too, which
+# then are percents apart, and the bound so wide that it would let anything pass.
+BETAS = {"logits": (0.0, 0.25), "gradients": (3.5, 4.0)}
 # streams of the generator: of warming, of evaluation, of the step whose gradients are taken
 WARM, EVALUATION, GRADIENT = 200, 201, 202
 
@@ -56,15 +63,22 @@ def norms(model):
     return [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
 
 
-def warmed(name):
-    """The network as it is stored, in training mode."""
+def warmed(name, beta):
+    """The network as it is stored, in training mode; betas of a size in `beta`, of both signs."""
     torch.manual_seed(philox.SEED)
     model = getattr(torchvision.models, name)(weights=None, num_classes=CLASSES).train()
     for norm in norms(model):
         torch.nn.init.uniform_(norm.weight, 0.75, 1.25)
-        torch.nn.init.uniform_(norm.bias, -0.25, 0.25)
+        torch.nn.init.uniform_(norm.bias, *beta)
+        norm.bias.data.mul_(torch.where(torch.rand_like(norm.bias) < 0.5, -1.0, 1.0))
         # the plain mean of the batches: a moving average would still be more than half 0 and 1, and logits of deep networks 1e16
         norm.momentum, usual = None, norm.momentum
+    # the last norm of a block small, as training begins (Goyal et al. 2017, 5.1) and mostly ends: at 1, rounding errors grow from
+    # block to block until PyTorch's own gradients are 10 % off
+    for block in model.modules():
+        if isinstance(block, (BasicBlock, Bottleneck)):
+            last = block.bn3 if isinstance(block, Bottleneck) else block.bn2
+            last.weight.data.mul_(BRANCH)
     with torch.no_grad():
         for batch in range(BATCHES):
             model(images(WARM, batch, WARM_BATCH, WARM_SIDE, WARM_SIDE))
@@ -141,7 +155,7 @@ def main():
     names, compute = {"logits": (LOGITS, logits), "gradients": (GRADIENTS, gradients)}[arguments.part]
     index = {}
     for name in names:
-        files, model = Files(arguments.folder, name), warmed(name)
+        files, model = Files(arguments.folder, name), warmed(name, BETAS[arguments.part])
         torch.save(model.state_dict(), arguments.folder / f"{name}.pth")
         compute(model, files)
         index[name] = files.index

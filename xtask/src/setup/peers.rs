@@ -26,7 +26,7 @@ pub(super) const DEBIAN: [&str; 4] =
 const PYPI: [&str; 5] = [
     "onnx==1.19.1",
     "onnxruntime==1.23.2",
-    "timm==1.0.22",
+    "timm==1.0.31",
     "safetensors==0.6.2",
     // what timm loads files with; later ones bring a web client of their own along
     "huggingface_hub==0.36.0",
