@@ -21,7 +21,7 @@ const LATENCY_TILES: usize = 16;
 /// Tiles of a band of a single image at most.
 const BAND_TILES: usize = 32;
 
-/// Pixels of such a band at least, if the method is direct.
+/// Pixels of such a band, about, if the method is direct.
 const BAND_PIXELS: usize = 96;
 
 /// What a step of a convolution is made of, beside its maps.
@@ -63,8 +63,8 @@ impl Builder<'_> {
             return Choice { kernel: pick(winograd::FORWARD, level, shape), pieces, scratch, flops, filters };
         }
         let pieces = if bands {
-            let bands =
-                Bands::new(shape.oh, 1, (shape.oh.div_ceil(MOST_BANDS)).max(BAND_PIXELS.div_ceil(shape.ow)));
+            let rows = shape.oh.div_ceil(MOST_BANDS).max(BAND_PIXELS.div_ceil(shape.ow));
+            let bands = Bands::new(shape.oh, 1, rows);
             Pieces::bands(bands, (blocks(shape.k), blocks(shape.k)))
         } else {
             Pieces::grid(self.batch, conv::forward_images(shape), blocks(shape.k))
