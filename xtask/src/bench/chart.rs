@@ -15,6 +15,9 @@ const LIMIT: &str = "#d55e00";
 /// Peers that must be told apart (more of the same set).
 const PEERS: [&str; 5] = ["#999999", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
+/// Points of a title that says what, whose network, input and batch; the library's own size would cut it off.
+const TITLE: u32 = 13;
+
 /// Draws `path.svg` and `path.png`: images a second of each, the first ours, and the limit of direct convolutions.
 pub(super) fn bars(bars: &[(&str, f64)], limit: Option<f64>, (title, path): (&str, &Path)) -> Result<()> {
     let mut names: Vec<(String, f64, &str)> = bars
@@ -31,7 +34,10 @@ pub(super) fn bars(bars: &[(&str, f64)], limit: Option<f64>, (title, path): (&st
         plot = plot.with_group(name.as_str(), vec![(*value, *color)]);
     }
     let plots: Vec<Plot> = vec![plot.into()];
-    let layout = Layout::auto_from_plots(&plots).with_title(title).with_x_label("images a second");
+    let layout = Layout::auto_from_plots(&plots)
+        .with_title(title)
+        .with_title_size(TITLE)
+        .with_x_label("images a second");
     save(&render_multiple(plots, layout), path)
 }
 
