@@ -97,7 +97,7 @@ fn max_forward_is_the_reference() {
 fn bands_of_rows_are_the_whole() {
     let mut random = Random(12);
     for (c, map, _) in edges() {
-        for shape in pools(c, map).into_iter().filter(|shape| shape.oh > 1) {
+        for shape in pools(c, map).filter(|shape| shape.oh > 1) {
             let pitch = pitch(c);
             let data = SourceData::new(&mut random, [c, shape.h * shape.w, 1], true);
             let src = data.piece(FORMS[1], 0..1);

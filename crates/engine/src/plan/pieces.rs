@@ -204,7 +204,7 @@ mod tests {
             let pieces = Pieces::bands(Bands::new(rows, unit, most), (1, 1));
             (0..pieces.count()).map(|index| pieces.get(index).rows.unwrap()).collect::<Vec<_>>()
         };
-        assert_eq!(rows(14, 4, 4), [0..14]);
+        assert_eq!(rows(14, 4, 4), vec![0..14; 1]);
         assert_eq!(rows(28, 4, 4), [0..16, 16..28]);
         let eight: Vec<_> = [0, 8, 16, 24, 32, 40, 48, 52, 56].windows(2).map(|two| two[0]..two[1]).collect();
         assert_eq!(rows(56, 4, 2), eight);
