@@ -1,4 +1,5 @@
-//! Times every convolution kernel of this machine on the shapes of the d2l ResNet-18 at 1x96x96, one thread.
+//! Times every convolution kernel of this machine on the shapes of the d2l ResNet-18 at 1x96x96, and on the 1x1 layers of
+//! ResNet-50 at 3x224x224, one thread.
 //!
 //! `cargo xtask bench kernels` runs it and keeps the result; by hand: `cargo bench -p plusx-kernels --bench conv -- avx2`
 //! prints CSV lines of the kernels and layers whose name contains the text. The reference (f64 loops) is left out. The
@@ -36,6 +37,15 @@ const LAYERS: &[(&str, [usize; 7])] = &[
     ("layer4 1x1/2", [256, 512, 6, 3, 1, 2, 0]),
     ("layer4 3x3", [512, 512, 3, 3, 3, 1, 1]),
     ("fc", [512, 10, 1, 1, 1, 1, 0]),
+    ("reduce1 1x1", [256, 64, 56, 56, 1, 1, 0]),
+    ("expand1 1x1", [64, 256, 56, 56, 1, 1, 0]),
+    ("reduce2 1x1", [512, 128, 28, 28, 1, 1, 0]),
+    ("expand2 1x1", [128, 512, 28, 28, 1, 1, 0]),
+    ("expand2 1x1/2", [256, 512, 56, 28, 1, 2, 0]),
+    ("reduce3 1x1", [1024, 256, 14, 14, 1, 1, 0]),
+    ("expand3 1x1", [256, 1024, 14, 14, 1, 1, 0]),
+    ("reduce4 1x1", [2048, 512, 7, 7, 1, 1, 0]),
+    ("expand4 1x1", [512, 2048, 7, 7, 1, 1, 0]),
 ];
 
 fn main() {

@@ -30,6 +30,7 @@ mod forward;
 mod geometry;
 mod layout;
 mod load;
+mod matrix;
 mod micro;
 mod narrow;
 mod positions;

@@ -10,6 +10,7 @@ use super::finish::Finishing;
 use super::geometry::{self, backward_border, backward_window, group_images, image_major};
 use super::layout::{backward_block_len, backward_len, filters_of_channel};
 use super::load::{self, Window};
+use super::matrix;
 use super::micro::Walk;
 use super::positions::{Blocks, Method, Positions, Tiles};
 use super::units::{Part, Units};
@@ -92,7 +93,9 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
             let mut start = args.blocks.start;
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
-                if group > 1 {
+                if matrix::fits_backward_data(&shape) {
+                    matrix::backward_data::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
+                } else if group > 1 {
                     by_image::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
                 } else {
                     by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, first, &part);
@@ -215,6 +218,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
                 let classes = [class(&shape, 0, row), class(&shape, 1, column)];
                 let [rows, columns] = classes;
                 let positions = Positions {
+                    before: 0,
                     count: rows.count * columns.count,
                     columns: columns.count,
                     a: [0, size[1] * LANES, LANES],
@@ -272,6 +276,7 @@ fn by_image<I: Isa, M: Method>(
             let start = classes[0].output * shape.ow as isize + classes[1].output;
             let walk = walk(&shape, &classes, start * LANES as isize, (shape.ow, block_step));
             let positions = Positions {
+                before: 0,
                 count: images,
                 columns: 1,
                 a: [0, map * LANES, 0],
@@ -332,7 +337,7 @@ fn walk(
 
 /// The part's filters and destination; they are applied to what is loaded into `scratch`, blocks `block_step` apart.
 #[inline(always)]
-fn blocks<'a>(
+pub(super) fn blocks<'a>(
     args: &mut BackwardDataArgs<'a>,
     (scratch, block_step): (*const f32, usize),
     part: &Part,

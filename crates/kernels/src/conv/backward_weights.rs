@@ -14,13 +14,13 @@
 //! in chain order. Taps on the border skip the outputs they have no pixel for.
 
 use super::backward_data::check_gradient;
-use super::geometry::{self, source_window, thin, weight_band, weight_block, weight_source_len};
+use super::geometry::{self, sampled, source_window, thin, weight_band, weight_block, weight_source_len};
 use super::layout::{filter_channels, packed_block_len};
 use super::load::{self, Window};
 use super::units::{Part, Units};
 use super::{BackwardWeightsArgs, backward_weights_scratch_len};
 use crate::shape::ConvShape;
-use crate::simd::{Isa, Kernel};
+use crate::simd::{Isa, Kernel, Outer};
 use crate::{LANES, check};
 
 /// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of output channels.
@@ -97,7 +97,7 @@ fn gradient<I: Isa, const MR: usize, const NR: usize>(
     part: &Part,
     (dst, scratch): (&mut [f32], &mut [f32]),
 ) {
-    let (shape, blocks) = (args.shape, part.outputs.len());
+    let (shape, blocks) = (&sampled(args.shape).0, part.outputs.len());
     let (group, band) = (weight_block(shape).images, weight_band(shape, blocks));
     let source_len = group * weight_source_len(shape, band);
     let (x, dy) = scratch.split_at_mut(source_len);
@@ -110,7 +110,7 @@ fn gradient<I: Isa, const MR: usize, const NR: usize>(
             let mut loaded = unsafe {
                 let dy_block = images * (rows.1 - rows.0) * shape.ow * LANES;
                 load_gradient(isa, args, (first, images), (rows, part), dy.as_mut_ptr());
-                let source = load_source(isa, args, (first, images), (rows, part), x.as_mut_ptr());
+                let source = load_source(isa, (args, shape), (first, images), (rows, part), x.as_mut_ptr());
                 Loaded { shape, images, rows, dy: dy.as_ptr(), dy_block, x: x.as_ptr(), ..source }
             };
             let mut block = 0;
@@ -162,19 +162,20 @@ pub(super) unsafe fn load_gradient<I: Isa>(
     }
 }
 
-/// Source rows that the output rows read, without a border (thin sources have their left and right border).
+/// Source rows that the output rows read, without a border (thin sources have their left and right border), and without
+/// the pixels that a strided 1x1 convolution does not read.
 ///
 /// # Safety
 /// As [`load_gradient`].
 #[inline(always)]
 unsafe fn load_source<'a, I: Isa>(
     isa: I,
-    args: &BackwardWeightsArgs<'a>,
+    (args, shape): (&BackwardWeightsArgs<'_>, &'a ConvShape),
     (first, images): (usize, usize),
     (rows, part): ((usize, usize), &Part),
     dst: *mut f32,
 ) -> Loaded<'a> {
-    let shape = args.shape;
+    let (map, step) = (args.shape, sampled(args.shape).1);
     let top = (rows.0 * shape.stride[0]) as isize - shape.padding[0] as isize;
     let height = source_window(shape, rows.1 - rows.0)[0] as isize;
     let first_row = top.clamp(0, shape.h as isize) as usize;
@@ -184,12 +185,15 @@ unsafe fn load_source<'a, I: Isa>(
     let per_image = rows * columns * if is_thin { shape.c } else { LANES };
     for image in 0..images {
         let window = Window {
-            image: (first + image) * shape.h * shape.w * shape.c_pitch,
+            image: (first + image) * map.h * map.w * shape.c_pitch,
             pitch: shape.c_pitch,
-            map: [shape.h, shape.w],
-            first: [first_row as isize, if is_thin { -(shape.padding[1] as isize) } else { 0 }],
+            map: [map.h, map.w],
+            first: [
+                (first_row * step[0]) as isize,
+                if is_thin { -(shape.padding[1] as isize) } else { 0 },
+            ],
             size: [rows, columns],
-            step: [1; 2],
+            step,
         };
         // SAFETY: promised by the caller.
         unsafe {
@@ -219,14 +223,29 @@ unsafe fn load_source<'a, I: Isa>(
 
 /// One chain's tap: the outputs it covers and where their operands are.
 struct Chain {
-    images: usize,
-    rows: usize,
-    columns: usize,
+    /// Images, rows and columns.
+    count: [usize; 3],
     /// First operands, and the steps per image, row and column.
     x: *const f32,
     x_step: [usize; 3],
     dy: *const f32,
     dy_step: [usize; 3],
+}
+
+impl Chain {
+    /// Rows, and then images, that follow each other without a gap are one long row.
+    #[inline(always)]
+    fn joined(mut self) -> Self {
+        for axis in [1, 0] {
+            let gap = |step: &[usize; 3]| step[axis] != self.count[2] * step[2];
+            if gap(&self.x_step) || gap(&self.dy_step) {
+                break;
+            }
+            self.count[2] *= self.count[axis];
+            self.count[axis] = 1;
+        }
+        self
+    }
 }
 
 /// `NR` blocks of output channels, the first being number `block` of the piece.
@@ -305,15 +324,14 @@ fn chain(
             loaded.dy.add(block * loaded.dy_block + ((row0 - loaded.rows.0) * shape.ow + column0) * LANES),
         )
     };
-    Some(Chain {
-        images: loaded.images,
-        rows: row1 - row0,
-        columns: column1 - column0,
+    let chain = Chain {
+        count: [loaded.images, row1 - row0, column1 - column0],
         x,
         x_step: [loaded.x_image, shape.stride[0] * loaded.x_columns * pixel, shape.stride[1] * pixel],
         dy,
         dy_step: [height * shape.ow * LANES, shape.ow * LANES, LANES],
-    })
+    };
+    Some(chain.joined())
 }
 
 /// Outputs `first..end` along one axis whose tap lies inside the map.
@@ -342,27 +360,22 @@ unsafe fn chain_tile<I: Isa, const M: usize, const NR: usize>(
     let mut acc = [[isa.zero(); NR]; M];
     // SAFETY: promised by the caller.
     unsafe {
-        for image in 0..chain.images {
-            for line in 0..chain.rows {
-                let mut x = chain.x.add(image * chain.x_step[0] + line * chain.x_step[1] + row);
-                let mut dy = chain.dy.add(image * chain.dy_step[0] + line * chain.dy_step[1]);
-                let mut column = 0;
-                while column < chain.columns {
-                    let mut b = [isa.zero(); NR];
-                    for n in 0..NR {
-                        b[n] = isa.load(dy.add(n * dy_block));
-                    }
-                    for m in 0..M {
-                        let a = isa.broadcast(x.add(m));
-                        for n in 0..NR {
-                            acc[m][n] = isa.mul_add(a, b[n], acc[m][n]);
-                        }
-                    }
-                    // The last step may point one row on; it is not read.
-                    x = x.wrapping_add(chain.x_step[2]);
-                    dy = dy.wrapping_add(chain.dy_step[2]);
-                    column += 1;
+        for image in 0..chain.count[0] {
+            for line in 0..chain.count[1] {
+                let x = chain.x.add(image * chain.x_step[0] + line * chain.x_step[1] + row);
+                let dy = chain.dy.add(image * chain.dy_step[0] + line * chain.dy_step[1]);
+                let mut rows = [x; M];
+                for m in 0..M {
+                    rows[m] = x.add(m);
                 }
+                let outer = Outer {
+                    rows,
+                    row_step: chain.x_step[2] as isize,
+                    panel: dy,
+                    panel_step: dy_block,
+                    count: chain.count[2],
+                };
+                isa.outer::<M, NR>(&mut acc, &outer);
             }
         }
         for m in 0..M {

@@ -15,9 +15,10 @@
 //! their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
 
 use super::finish::Finishing;
-use super::geometry::{self, band_rows, group_images, image_major, sampled, source_window, thin};
+use super::geometry::{self, band_rows, group_images, image_major, source_window, thin};
 use super::layout::{filter_channels, packed_block_len, packed_len};
 use super::load::{self, Window};
+use super::matrix;
 use super::micro::Walk;
 use super::positions::{Blocks, Method, Positions, Tiles};
 use super::units::{Part, Units};
@@ -77,7 +78,9 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         let (units, mut start) = (Units::forward(&shape), args.blocks.start);
         while start < args.blocks.end {
             let part = units.part(start, args.blocks.end);
-            if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
+            if matrix::fits(&shape) {
+                matrix::forward::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
+            } else if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
                 by_image::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
             } else {
                 by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
@@ -150,7 +153,7 @@ unsafe fn sum_stored<I: Isa>(
 /// Large maps: one image at a time, rows in bands.
 #[inline(always)]
 pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
-    let (map, (shape, step)) = (*args.shape, sampled(args.shape));
+    let shape = *args.shape;
     let (is_thin, band) = (thin(&shape), band_rows(&shape));
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
@@ -160,15 +163,15 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
             let rows = band.min(args.rows.end - first);
             let size = source_window(&shape, rows);
             let window = Window {
-                image: image * map.h * map.w * shape.c_pitch,
+                image: image * shape.h * shape.w * shape.c_pitch,
                 pitch: shape.c_pitch,
-                map: [map.h, map.w],
+                map: [shape.h, shape.w],
                 first: [
-                    (first * map.stride[0]) as isize - shape.padding[0] as isize,
+                    (first * shape.stride[0]) as isize - shape.padding[0] as isize,
                     -(shape.padding[1] as isize),
                 ],
                 size,
-                step,
+                step: [1; 2],
             };
             let block_step = size[0] * size[1] * LANES;
             // SAFETY: `check` established that source and scratch hold the window.
@@ -184,6 +187,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
             let pixel = if is_thin { shape.c } else { LANES };
             let walk = whole_walk(&shape, size, is_thin);
             let positions = Positions {
+                before: 0,
                 count: rows * shape.ow,
                 columns: shape.ow,
                 a: [0, shape.stride[0] * size[1] * pixel, shape.stride[1] * pixel],
@@ -202,7 +206,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
 /// Small maps: groups of images, one position at a time, only the taps inside the map.
 #[inline(always)]
 fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
-    let (all, (shape, step)) = (*args.shape, sampled(args.shape));
+    let shape = *args.shape;
     let (map, pixels) = (shape.h * shape.w, shape.oh * shape.ow);
     let group = group_images(pixels);
     // one pointer for those who write and those who read
@@ -214,12 +218,12 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
         blocks.unit_step = part.units.inputs * block_step;
         for image in 0..images {
             let window = Window {
-                image: (first + image) * all.h * all.w * shape.c_pitch,
+                image: (first + image) * map * shape.c_pitch,
                 pitch: shape.c_pitch,
-                map: [all.h, all.w],
+                map: [shape.h, shape.w],
                 first: [0, 0],
                 size: [shape.h, shape.w],
-                step,
+                step: [1; 2],
             };
             // SAFETY: `check` established that source and scratch hold the group.
             unsafe {
@@ -233,6 +237,7 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
             for position in 0..pixels {
                 let walk = window_walk(&shape, position, block_step);
                 let positions = Positions {
+                    before: 0,
                     count: images,
                     columns: 1,
                     a: [0, map * LANES, 0],
@@ -248,7 +253,7 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
 
 /// The part's filters and destination; they are applied to what is loaded into `scratch`.
 #[inline(always)]
-fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32, part: &Part) -> Blocks<'a> {
+pub(super) fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32, part: &Part) -> Blocks<'a> {
     let (block_len, range) = (packed_block_len(args.shape), part.outputs.clone());
     let finish = Finishing::new(args.bias, &args.finish, range.start * LANES);
     // pixels are those of whole images

@@ -2,6 +2,7 @@
 //!
 //! None of them depends on the machine. Only [`weight_block`] changes the order of a sum; the others change traversal.
 
+use super::matrix;
 use super::units::{self, Units};
 use crate::shape::ConvShape;
 use crate::sum::SEGMENT;
@@ -94,10 +95,10 @@ pub fn backward_data_images(shape: &ConvShape) -> usize {
 /// The convolution that is left when only those pixels are loaded that are read, and how far apart they are in the map: a
 /// strided 1x1 convolution reads one of 4 (9, ..) and is then one without stride.
 pub(crate) fn sampled(shape: &ConvShape) -> (ConvShape, [usize; 2]) {
-    if shape.kernel != [1; 2] || shape.padding != [0; 2] || thin(shape) {
-        return (*shape, [1; 2]);
+    if matrix::fits(shape) {
+        return (ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape }, shape.stride);
     }
-    (ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape }, shape.stride)
+    (*shape, [1; 2])
 }
 
 /// Rows and columns of the padded source that `rows` output rows read.
@@ -125,7 +126,9 @@ pub(crate) fn window_len(shape: &ConvShape, rows: usize) -> usize {
 
 /// Values of scratch that [`super::FORWARD`] needs for a piece of `images` images.
 pub fn forward_scratch_len(shape: &ConvShape, images: usize) -> usize {
-    let shape = &sampled(shape).0;
+    if matrix::fits(shape) {
+        return matrix::scratch_len(shape.c, images * shape.oh * shape.ow);
+    }
     let pixels = shape.oh * shape.ow;
     let one = window_len(shape, band_rows(shape));
     if image_major(pixels, thin(shape), images) {
@@ -156,6 +159,9 @@ pub(crate) fn backward_window(shape: &ConvShape) -> [usize; 2] {
 
 /// Values of scratch that [`super::BACKWARD_DATA`] needs for a piece of `images` images.
 pub fn backward_data_scratch_len(shape: &ConvShape, images: usize) -> usize {
+    if matrix::fits_backward_data(shape) {
+        return matrix::scratch_len(shape.k, images * shape.oh * shape.ow);
+    }
     let pixels = shape.h * shape.w;
     let k = Units::backward(shape).loaded();
     let [rows, columns] = backward_window(shape);
@@ -230,6 +236,7 @@ fn weight_load(shape: &ConvShape, blocks: usize, rows: usize) -> usize {
 /// Values of scratch that [`super::BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels,
 /// or of fewer: fewer blocks leave room for longer bands, whose source may take more than the blocks save.
 pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
+    let shape = &sampled(shape).0;
     let load = |blocks| weight_load(shape, blocks, weight_band(shape, blocks));
     weight_block(shape).images * (1..=blocks).map(load).max().unwrap_or(0)
 }

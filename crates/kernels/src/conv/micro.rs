@@ -19,7 +19,7 @@
 //! `NR` (AVX2: two half-) multiply-adds and every panel load `MR`, so neither level is bound by its two load ports.
 
 use crate::LANES;
-use crate::simd::Isa;
+use crate::simd::{Isa, Outer};
 
 /// How a reduction walks over the source (`a`) and the panel (`b`); offsets in values.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,14 @@ pub(crate) struct Walk {
     pub(crate) b_block: usize,
 }
 
+impl Walk {
+    /// Whether blocks follow each other without a gap, in the source and in the panel: they are one run.
+    #[inline(always)]
+    fn joined(&self) -> bool {
+        self.taps == [1; 2] && self.a_step[0] == LANES as isize && self.b_block == LANES * LANES
+    }
+}
+
 /// Part of a reduction, and what is brought near meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
@@ -65,13 +73,31 @@ pub(crate) struct Part {
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    (rows, panels): ([*const f32; MR], [*const f32; NR]),
+    (rows, panels): ([*const f32; MR], (*const f32, usize)),
     walk: &Walk,
     part: &Part,
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
     let mut ahead = part.ahead;
     let [mut block, end] = part.blocks;
+    if walk.joined() {
+        let mut line = 0;
+        while line < part.lines * (end - block) {
+            bring::<I, NR>(isa, panels, ahead + line * LANES);
+            line += 1;
+        }
+        let len = if end == walk.blocks { walk.last } else { walk.full };
+        let outer = Outer {
+            rows: offset(rows, walk.a_start + (block * LANES) as isize),
+            row_step: 1,
+            panel: panels.0.wrapping_add(block * LANES * LANES),
+            panel_step: panels.1,
+            count: (end - block - 1) * LANES + len,
+        };
+        // SAFETY: promised by the caller.
+        unsafe { isa.outer::<MR, NR>(&mut acc, &outer) };
+        return acc;
+    }
     while block < end {
         let len = if block + 1 == walk.blocks { walk.last } else { walk.full };
         let mut row = 0;
@@ -88,33 +114,19 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
                 let b = block * walk.b_block + tap * len * LANES;
                 let mut line = 0;
                 while line < part.lines {
-                    let mut n = 0;
-                    while n < NR {
-                        isa.prefetch(panels[n].wrapping_add(ahead));
-                        n += 1;
-                    }
+                    bring::<I, NR>(isa, panels, ahead);
                     ahead += LANES;
                     line += 1;
                 }
+                let outer = Outer {
+                    rows: offset(rows, a),
+                    row_step: 1,
+                    panel: panels.0.wrapping_add(b),
+                    panel_step: panels.1,
+                    count: len,
+                };
                 // SAFETY: promised by the caller.
-                unsafe {
-                    if len == LANES {
-                        let mut i = 0;
-                        while i < LANES {
-                            step(isa, &mut acc, &rows, &panels, (a + i as isize, b + i * LANES));
-                            step(isa, &mut acc, &rows, &panels, (a + i as isize + 1, b + (i + 1) * LANES));
-                            step(isa, &mut acc, &rows, &panels, (a + i as isize + 2, b + (i + 2) * LANES));
-                            step(isa, &mut acc, &rows, &panels, (a + i as isize + 3, b + (i + 3) * LANES));
-                            i += 4;
-                        }
-                    } else {
-                        let mut i = 0;
-                        while i < len {
-                            step(isa, &mut acc, &rows, &panels, (a + i as isize, b + i * LANES));
-                            i += 1;
-                        }
-                    }
-                }
+                unsafe { isa.outer::<MR, NR>(&mut acc, &outer) };
                 column += 1;
             }
             row += 1;
@@ -124,35 +136,23 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     acc
 }
 
-/// One reduced channel: `MR` broadcasts against `NR` panel vectors.
-///
-/// # Safety
-/// The offsets `at` (source, panel) must be readable from every pointer.
+/// Asks for one line of each of `NR` panels.
 #[inline(always)]
-unsafe fn step<I: Isa, const MR: usize, const NR: usize>(
-    isa: I,
-    acc: &mut [[I::V; NR]; MR],
-    rows: &[*const f32; MR],
-    panels: &[*const f32; NR],
-    at: (isize, usize),
-) {
-    // SAFETY: promised by the caller.
-    unsafe {
-        let mut b = [isa.zero(); NR];
-        let mut n = 0;
-        while n < NR {
-            b[n] = isa.load(panels[n].add(at.1));
-            n += 1;
-        }
-        let mut m = 0;
-        while m < MR {
-            let x = isa.broadcast(rows[m].offset(at.0));
-            let mut n = 0;
-            while n < NR {
-                acc[m][n] = isa.mul_add(x, b[n], acc[m][n]);
-                n += 1;
-            }
-            m += 1;
-        }
+fn bring<I: Isa, const NR: usize>(isa: I, panels: (*const f32, usize), at: usize) {
+    let mut n = 0;
+    while n < NR {
+        isa.prefetch(panels.0.wrapping_add(n * panels.1 + at));
+        n += 1;
     }
+}
+
+/// `rows`, `by` values further.
+#[inline(always)]
+fn offset<const MR: usize>(mut rows: [*const f32; MR], by: isize) -> [*const f32; MR] {
+    let mut m = 0;
+    while m < MR {
+        rows[m] = rows[m].wrapping_offset(by);
+        m += 1;
+    }
+    rows
 }

@@ -8,13 +8,14 @@ use crate::simd::Isa;
 /// Positions `q = (q / columns, q % columns)`, at an affine place in the source and in the destination.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Positions {
-    /// How many.
+    /// How many before the first one in its row; then how many.
+    pub(crate) before: usize,
     pub(crate) count: usize,
     /// Positions in a row.
     pub(crate) columns: usize,
-    /// Source offset (values) of position 0, and the step per row and column.
+    /// Source offset (values) of the first row's start, and the step per row and column.
     pub(crate) a: [usize; 3],
-    /// Destination pixel of position 0, and the step per row and column.
+    /// Destination pixel of the first row's start, and the step per row and column.
     pub(crate) d: [usize; 3],
 }
 
@@ -72,10 +73,7 @@ impl Blocks<'_> {
         walk: &Walk,
         block: usize,
     ) {
-        let mut panels = [self.panels.as_ptr(); NR];
-        for (n, panel) in panels.iter_mut().enumerate() {
-            *panel = self.panels[(block + n) * self.block_len..].as_ptr();
-        }
+        let panels = &self.panels[block * self.block_len..(block + NR) * self.block_len];
         // SAFETY: promised by the caller.
         unsafe {
             let target = Target {
@@ -85,7 +83,8 @@ impl Blocks<'_> {
                 finish: &self.finish,
                 accumulate: self.accumulate,
             };
-            tiles::<I, MR, NR>(isa, positions, walk, (self.source(block), panels), &target);
+            let from = (self.source(block), (panels.as_ptr(), self.block_len));
+            tiles::<I, MR, NR>(isa, positions, walk, from, &target);
         }
     }
 }
@@ -162,7 +161,7 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
     positions: &Positions,
     walk: &Walk,
-    from: (*const f32, [*const f32; NR]),
+    from: (*const f32, (*const f32, usize)),
     target: &Target<'_>,
 ) {
     let count = positions.count.div_ceil(MR);
@@ -220,17 +219,17 @@ struct Stage {
 unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     isa: I,
     (positions, walk): (&Positions, &Walk),
-    from: (*const f32, [*const f32; NR]),
+    from: (*const f32, (*const f32, usize)),
     target: &Target<'_>,
     stage: &Stage,
 ) {
     let (a, panels) = from;
     let mut rows = [a; M];
     let mut pixels = [0; M];
-    let (mut u, mut v) = (stage.q / positions.columns, stage.q % positions.columns);
+    let q = positions.before + stage.q;
+    let (mut u, mut v) = (q / positions.columns, q % positions.columns);
     for m in 0..M {
-        // SAFETY: promised by the caller.
-        rows[m] = unsafe { a.add(positions.a[0] + u * positions.a[1] + v * positions.a[2]) };
+        rows[m] = a.wrapping_add(positions.a[0] + u * positions.a[1] + v * positions.a[2]);
         pixels[m] = (positions.d[0] + u * positions.d[1] + v * positions.d[2]) * target.pitch;
         v += 1;
         if v == positions.columns {
@@ -238,6 +237,16 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
         }
     }
     let mut acc = [[isa.zero(); NR]; M];
+    if stage.ends {
+        for m in 0..M {
+            for n in 0..NR {
+                isa.prefetch(target.at(pixels[m], n));
+                if let Some(add) = target.finish.added() {
+                    isa.prefetch(add.wrapping_add(pixels[m] + target.channel + n * LANES));
+                }
+            }
+        }
+    }
     // SAFETY: promised by the caller.
     unsafe {
         if !stage.starts {

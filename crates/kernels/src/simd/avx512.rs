@@ -1,5 +1,8 @@
 //! AVX-512: sixteen lanes are one register.
 
+#[path = "avx512/outer.rs"]
+mod kernels;
+
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch,
     _mm_set1_epi8, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
@@ -7,6 +10,7 @@ use std::arch::x86_64::{
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
+use super::outer::{self, Outer};
 use super::{Isa, Kernel};
 use crate::{LANES, Level};
 
@@ -152,6 +156,24 @@ impl Isa for Avx512 {
     fn register_permute(self, v: __m512, order: __m512i) -> __m512 {
         // SAFETY: the token proves AVX-512.
         unsafe { _mm512_permutexvar_ps(order, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn outer<const MR: usize, const NR: usize>(self, acc: &mut [[__m512; NR]; MR], outer: &Outer<MR>) {
+        let (to, from) = (std::ptr::from_mut(acc), std::ptr::from_ref(outer));
+        // SAFETY: the token proves AVX-512; a cast is only reached where it changes nothing; the rest is promised by the
+        // caller.
+        unsafe {
+            match (MR, NR) {
+                (1, 4) => kernels::outer1(&mut *to.cast(), &*from.cast()),
+                (2, 4) => kernels::outer2(&mut *to.cast(), &*from.cast()),
+                (3, 4) => kernels::outer3(&mut *to.cast(), &*from.cast()),
+                (4, 4) => kernels::outer4(&mut *to.cast(), &*from.cast()),
+                (5, 4) => kernels::outer5(&mut *to.cast(), &*from.cast()),
+                (6, 4) => kernels::outer6(&mut *to.cast(), &*from.cast()),
+                _ => outer::generic(self, acc, outer),
+            }
+        }
     }
 
     #[inline(always)]

@@ -13,6 +13,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod outer;
 mod peak;
 mod portable;
 
@@ -20,6 +21,7 @@ mod portable;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+pub use outer::Outer;
 pub use peak::peak_gflops;
 pub use portable::Portable;
 
@@ -116,6 +118,16 @@ pub trait Isa: Copy {
 
     /// The lanes of `v` in another order.
     fn register_permute(self, v: Self::R, order: Self::Order) -> Self::R;
+
+    /// Adds a sum of outer products: of `MR` rows by `NR` panels, see [`Outer`].
+    ///
+    /// # Safety
+    /// Rows and panels must be readable as far as `outer` says.
+    #[inline(always)]
+    unsafe fn outer<const MR: usize, const NR: usize>(self, acc: &mut [[Self::V; NR]; MR], outer: &Outer<MR>) {
+        // SAFETY: promised by the caller.
+        unsafe { outer::generic(self, acc, outer) };
+    }
 
     /// Asks for the cache line at `src` to be brought near, into the first-level cache. A hint: any address will do.
     fn prefetch(self, src: *const f32);

@@ -25,7 +25,7 @@ use crate::conv::BackwardWeightsArgs;
 use crate::conv::geometry::weight_segment;
 use crate::conv::layout::panel_offset;
 use crate::shape::ConvShape;
-use crate::simd::{Isa, Kernel};
+use crate::simd::{Isa, Kernel, Outer};
 
 /// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of filters.
 pub(crate) struct BackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
@@ -218,31 +218,22 @@ impl Chain {
     #[inline(always)]
     unsafe fn rows<I: Isa, const MR: usize, const NR: usize>(&self, isa: I, row: usize) {
         let mut acc = [[isa.zero(); NR]; MR];
-        let (mut v, mut d) = (self.v.wrapping_add(row), self.d);
-        let mut tile = 0;
-        // SAFETY: promised by the caller; the pointers behind the last tile are not read.
+        let mut rows = [self.v; MR];
+        let mut m = 0;
+        while m < MR {
+            rows[m] = self.v.wrapping_add(row + m);
+            m += 1;
+        }
+        let outer = Outer {
+            rows,
+            row_step: LANES as isize,
+            panel: self.d,
+            panel_step: self.d_block,
+            count: self.tiles,
+        };
+        // SAFETY: promised by the caller.
         unsafe {
-            while tile < self.tiles {
-                let mut b = [isa.zero(); NR];
-                let mut n = 0;
-                while n < NR {
-                    b[n] = isa.load(d.add(n * self.d_block));
-                    n += 1;
-                }
-                let mut m = 0;
-                while m < MR {
-                    let a = isa.broadcast(v.add(m));
-                    let mut n = 0;
-                    while n < NR {
-                        acc[m][n] = isa.mul_add(a, b[n], acc[m][n]);
-                        n += 1;
-                    }
-                    m += 1;
-                }
-                v = v.wrapping_add(LANES);
-                d = d.wrapping_add(LANES);
-                tile += 1;
-            }
+            isa.outer::<MR, NR>(&mut acc, &outer);
             let mut m = 0;
             while m < MR {
                 let mut n = 0;

@@ -263,20 +263,17 @@ impl Job<'_> {
         // SAFETY: promised by the caller; the filters were found to be whole.
         unsafe {
             let to = m.data.add(now.0 * m.step + now.1 * self.pass.m_len);
-            let mut product = Product::<NR> {
+            let product = Product::<NR> {
                 v: v.data.add(now.0 * v.step).cast_const(),
                 tiles: v.tiles,
                 blocks: count,
-                u: [u; NR],
-                m: [to; NR],
-                next: [ahead; NR],
+                u,
+                u_step: points * matrix,
+                m: to,
+                m_step: self.pass.m_len,
+                next: ahead,
                 add: first > 0,
             };
-            for i in 1..NR {
-                product.u[i] = u.add(i * points * matrix);
-                product.m[i] = to.add(i * self.pass.m_len);
-                product.next[i] = ahead.wrapping_add(i * points * matrix);
-            }
             product.run::<I, MR>(isa);
         }
     }

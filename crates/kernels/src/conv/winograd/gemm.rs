@@ -2,7 +2,7 @@
 
 use super::tiling::CHAIN;
 use crate::LANES;
-use crate::simd::Isa;
+use crate::simd::{Isa, Outer};
 
 /// Blocks of channels in one chain.
 const CHAIN_BLOCKS: usize = CHAIN / LANES;
@@ -20,12 +20,16 @@ pub(super) struct Product<const NR: usize> {
     /// Blocks of channels.
     pub(super) blocks: usize,
     /// `[channel][16 filters]`, one for each of `NR` blocks of filters.
-    pub(super) u: [*const f32; NR],
+    pub(super) u: *const f32,
+    /// From one of them to the next.
+    pub(super) u_step: usize,
     /// `[tile][16 filters]`, one for each block of filters.
-    pub(super) m: [*mut f32; NR],
+    pub(super) m: *mut f32,
+    /// From one of them to the next.
+    pub(super) m_step: usize,
     /// The filters of the product that comes next, which are brought near meanwhile: they are further away than this
-    /// product takes to begin, and each 4 KB panel is too short for the processor to notice.
-    pub(super) next: [*const f32; NR],
+    /// product takes to begin, and each 4 KB panel is too short for the processor to notice. As far apart as `u`.
+    pub(super) next: *const f32,
     /// Whether to add to what `m` holds.
     pub(super) add: bool,
 }
@@ -45,12 +49,16 @@ impl<const NR: usize> Product<NR> {
             let end = self.blocks.min(block + CHAIN_BLOCKS);
             // the next chain's, or the first of the next product's
             let coming =
-                if end < self.blocks { self.u.map(|u| u.wrapping_add(end * MATRIX)) } else { self.next };
+                if end < self.blocks { self.u.wrapping_add(end * MATRIX) } else { self.next };
             let mut tile = 0;
             while tile < self.tiles {
                 let rows = MR.min(self.tiles - tile);
-                let part =
-                    Part { blocks: (block, end), tile, next: coming, lines: (tile / MR * lines, lines) };
+                let part = Part {
+                    blocks: (block, end),
+                    tile,
+                    next: coming,
+                    lines: (tile / MR * lines, lines),
+                };
                 // SAFETY: promised by the caller.
                 unsafe {
                     match rows {
@@ -71,7 +79,7 @@ impl<const NR: usize> Product<NR> {
     /// # Safety
     /// As [`Product::run`]; `MR` tiles from the part's on exist.
     #[inline(always)]
-    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, part: &Part<NR>) {
+    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, part: &Part) {
         let (first, end) = part.blocks;
         let add = self.add || first > 0;
         let mut acc = [[isa.zero(); NR]; MR];
@@ -79,24 +87,23 @@ impl<const NR: usize> Product<NR> {
         unsafe {
             let mut block = first;
             while block < end {
-                part.bring(isa, block - first);
-                let v = self.v.add((block * self.tiles + part.tile) * LANES);
-                let mut i = 0;
-                while i < LANES {
-                    let at = block * MATRIX + i * LANES;
-                    self.step(isa, &mut acc, v.add(i), at);
-                    self.step(isa, &mut acc, v.add(i + 1), at + LANES);
-                    self.step(isa, &mut acc, v.add(i + 2), at + 2 * LANES);
-                    self.step(isa, &mut acc, v.add(i + 3), at + 3 * LANES);
-                    i += 4;
+                self.bring(isa, part, block - first);
+                let mut rows = [self.v; MR];
+                let mut m = 0;
+                while m < MR {
+                    rows[m] = self.v.add((block * self.tiles + part.tile + m) * LANES);
+                    m += 1;
                 }
+                let panel = self.u.add(block * MATRIX);
+                let outer = Outer { rows, row_step: 1, panel, panel_step: self.u_step, count: LANES };
+                isa.outer::<MR, NR>(&mut acc, &outer);
                 block += 1;
             }
             let mut m = 0;
             while m < MR {
                 let mut n = 0;
                 while n < NR {
-                    let to = self.m[n].add((part.tile + m) * LANES);
+                    let to = self.m.add(n * self.m_step + (part.tile + m) * LANES);
                     let value = if add { isa.add(isa.load(to), acc[m][n]) } else { acc[m][n] };
                     isa.store(to, value);
                     n += 1;
@@ -106,63 +113,28 @@ impl<const NR: usize> Product<NR> {
         }
     }
 
-    /// One channel: `MR` broadcasts against `NR` vectors of filters.
-    ///
-    /// # Safety
-    /// `v` must have `MR` rows, every `u` a vector at `at`.
-    #[inline(always)]
-    unsafe fn step<I: Isa, const MR: usize>(
-        &self,
-        isa: I,
-        acc: &mut [[I::V; NR]; MR],
-        v: *const f32,
-        at: usize,
-    ) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let mut b = [isa.zero(); NR];
-            let mut n = 0;
-            while n < NR {
-                b[n] = isa.load(self.u[n].add(at));
-                n += 1;
-            }
-            let mut m = 0;
-            while m < MR {
-                let a = isa.broadcast(v.add(m * LANES));
-                let mut n = 0;
-                while n < NR {
-                    acc[m][n] = isa.mul_add(a, b[n], acc[m][n]);
-                    n += 1;
-                }
-                m += 1;
-            }
-        }
-    }
-}
-
-/// Some tiles' part of a chain.
-struct Part<const NR: usize> {
-    /// Blocks of channels, from and to.
-    blocks: (usize, usize),
-    tile: usize,
-    /// The filters that come next, and which lines of each of their blocks to ask for: from, and how many.
-    next: [*const f32; NR],
-    lines: (usize, usize),
-}
-
-impl<const NR: usize> Part<NR> {
     /// Asks for lines of block `block` of the next filters.
     #[inline(always)]
-    fn bring<I: Isa>(&self, isa: I, block: usize) {
-        let (first, count) = self.lines;
+    fn bring<I: Isa>(&self, isa: I, part: &Part, block: usize) {
+        let (first, count) = part.lines;
         let mut line = first;
         while line < LANES.min(first + count) {
             let mut n = 0;
             while n < NR {
-                isa.prefetch(self.next[n].wrapping_add((block * LANES + line) * LANES));
+                isa.prefetch(part.next.wrapping_add(n * self.u_step + (block * LANES + line) * LANES));
                 n += 1;
             }
             line += 1;
         }
     }
+}
+
+/// Some tiles' part of a chain.
+struct Part {
+    /// Blocks of channels, from and to.
+    blocks: (usize, usize),
+    tile: usize,
+    /// The filters that come next, and which lines of each of their blocks to ask for: from, and how many.
+    next: *const f32,
+    lines: (usize, usize),
 }

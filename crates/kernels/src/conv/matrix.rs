@@ -1,0 +1,237 @@
+//! 1x1 convolutions: a matrix of pixels by channels times one of channels by filters.
+//!
+//! ```text
+//! for chunks of pixels (of all images of the piece, one after the other):
+//!     if the source is computed where it is read, or strided: load the chunk, [pixel][channel]; else read it where it is
+//!     for NR blocks of filters:
+//!         for parts of the channels: for tiles of MR pixels: register tile
+//! ```
+//! Pixels of a map lie one after the other and so do their channels: a tile's reduction is one run over all channels of a
+//! part, and nothing need be copied before it. The chains are those of every other direct kernel.
+
+use super::geometry::{self, LOAD_VALUES, thin};
+use super::layout::{filter_channels, filters_of_channel};
+use super::load::{At, Computed};
+use super::micro::Walk;
+use super::positions::{Blocks, Method, Positions};
+use super::units::Part;
+use super::{BackwardDataArgs, ForwardArgs, backward_data, forward};
+use crate::args::Source;
+use crate::shape::ConvShape;
+use crate::simd::Isa;
+use crate::{LANES, pitch};
+
+/// Rows of the widest register tile: chunks are whole tiles.
+const TILE_ROWS: usize = 6;
+
+/// Pixels of a chunk at least: the filters come by once per chunk, the chunk once per 64 filters.
+const LEAST_PIXELS: usize = 21 * TILE_ROWS;
+
+/// Whether the forward pass is such a product.
+pub(super) fn fits(shape: &ConvShape) -> bool {
+    shape.kernel == [1; 2] && shape.padding == [0; 2] && shape.groups == 1 && !thin(shape)
+}
+
+/// Whether the gradient of the input is one, too.
+pub(super) fn fits_backward_data(shape: &ConvShape) -> bool {
+    fits(shape) && geometry::fits_backward_data(shape)
+}
+
+/// Pixels of `channels` channels that are taken together.
+fn chunk(channels: usize) -> usize {
+    (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
+}
+
+/// Values of scratch for a chunk, at most `pixels` pixels.
+pub(super) fn scratch_len(channels: usize, pixels: usize) -> usize {
+    chunk(channels).min(pixels) * pitch(channels)
+}
+
+/// Which pixels of the maps take part: every `stride`th row and column.
+#[derive(Clone, Copy)]
+struct Grid {
+    /// Rows and columns of the map.
+    map: [usize; 2],
+    /// See above.
+    stride: [usize; 2],
+}
+
+impl Grid {
+    /// The pixel of all maps that is number `pixel` of those that take part, of which a map has `size`.
+    #[inline(always)]
+    fn at(&self, pixel: usize, size: [usize; 2]) -> usize {
+        let (line, column) = (pixel / size[1], pixel % size[1]);
+        let (image, row) = (line / size[0], line % size[0]);
+        (image * self.map[0] + row * self.stride[0]) * self.map[1] + column * self.stride[1]
+    }
+
+    /// Whether these are all pixels.
+    #[inline(always)]
+    fn whole(&self) -> bool {
+        self.stride == [1; 2]
+    }
+}
+
+/// A product's pixels: rows and columns of them in an image, where they are read and written.
+struct Pixels {
+    size: [usize; 2],
+    read: Grid,
+    write: Grid,
+    /// Channels that are read, and the distance between their pixels.
+    channels: usize,
+    pitch: usize,
+}
+
+/// Forward: one part, which is all of the piece.
+#[inline(always)]
+pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
+    let shape = *args.shape;
+    let size = [shape.oh, shape.ow];
+    let pixels = Pixels {
+        size,
+        read: Grid { map: [shape.h, shape.w], stride: shape.stride },
+        write: Grid { map: size, stride: [1; 2] },
+        channels: filter_channels(&shape),
+        pitch: shape.c_pitch,
+    };
+    let plain = src.main.affine.is_none() && src.add.is_none() && !src.relu;
+    let stored = (plain && shape.stride == [1; 2]).then_some(src.main.data.as_ptr());
+    let scratch = args.scratch.as_mut_ptr();
+    let blocks = forward::blocks(args, scratch, part);
+    // some rows of one image, or all of all images
+    let end = (args.images - 1) * shape.oh + args.rows.end;
+    let range = (args.rows.start * shape.ow, end * shape.ow);
+    // SAFETY: `check` established the sizes of maps, filters and scratch.
+    unsafe { product::<I, _, M>(isa, (src, stored), &pixels, blocks, range, scratch) };
+}
+
+/// Gradient of the input of `images` images, likewise.
+#[inline(always)]
+pub(super) fn backward_data<I: Isa, M: Method>(
+    isa: I,
+    args: &mut BackwardDataArgs<'_>,
+    (first, images): (usize, usize),
+    part: &Part,
+) {
+    let shape = *args.shape;
+    let size = [shape.oh, shape.ow];
+    let pixels = Pixels {
+        size,
+        read: Grid { map: size, stride: [1; 2] },
+        write: Grid { map: [shape.h, shape.w], stride: shape.stride },
+        channels: filters_of_channel(&shape),
+        pitch: shape.k_pitch(),
+    };
+    if !pixels.write.whole() && !args.sink.accumulate {
+        // no output reads the others
+        let columns = (part.outputs.start - args.blocks.start) * LANES..(part.outputs.end - args.blocks.start) * LANES;
+        for pixel in first * shape.h * shape.w..(first + images) * shape.h * shape.w {
+            args.sink.dst.row(pixel)[columns.clone()].fill(0.0);
+        }
+    }
+    let grad = args.grad;
+    let stored = grad.norm.is_none().then_some(grad.g.as_ptr());
+    let scratch = args.scratch.as_mut_ptr();
+    let blocks = backward_data::blocks(args, (scratch, 0), part);
+    let range = [first, first + images].map(|image| image * size[0] * size[1]);
+    // SAFETY: `check` established the sizes of maps, filters and scratch.
+    unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, blocks, (range[0], range[1]), scratch) };
+}
+
+/// Pixels `range.0..range.1`, counted through all images; `stored`: where their source is, if it need not be computed.
+///
+/// # Safety
+/// The source must have the pixels that are read, the destination those that are written, scratch room for a chunk.
+#[inline(always)]
+unsafe fn product<I: Isa, C: Computed, M: Method>(
+    isa: I,
+    (src, stored): (&C, Option<*const f32>),
+    pixels: &Pixels,
+    mut blocks: Blocks<'_>,
+    range: (usize, usize),
+    scratch: *mut f32,
+) {
+    let count = chunk(pixels.channels);
+    let loaded = pitch(pixels.channels);
+    let all = pixels.channels.div_ceil(LANES);
+    let [rows, columns] = pixels.size;
+    let walk = Walk {
+        blocks: all,
+        full: LANES,
+        last: pixels.channels - (all - 1) * LANES,
+        taps: [1; 2],
+        a_start: 0,
+        a_step: [LANES as isize, 0, 0],
+        b_first: [0; 2],
+        b_step: [1; 2],
+        b_columns: 1,
+        b_block: LANES * LANES,
+    };
+    let mut first = range.0;
+    while first < range.1 {
+        // pixels a stride apart do not follow each other from one image to the next
+        let stop = if pixels.write.whole() { range.1 } else { (first / (rows * columns) + 1) * rows * columns };
+        let end = stop.min(first + count);
+        // SAFETY: promised by the caller.
+        unsafe {
+            let before = first % columns;
+            let (from, step) = match stored {
+                Some(data) => (data.wrapping_add(first * pixels.pitch), pixels.pitch),
+                None => {
+                    load(isa, src, pixels, (first, end), scratch);
+                    (scratch.cast_const(), loaded)
+                }
+            };
+            blocks.src = from.wrapping_sub(before * step);
+            let [_, width] = pixels.write.map;
+            let [down, right] = pixels.write.stride;
+            let positions = Positions {
+                before,
+                count: end - first,
+                columns,
+                a: [0, columns * step, step],
+                d: [pixels.write.at(first - before, pixels.size), down * width, right],
+            };
+            let mut block = 0;
+            while block < blocks.count() {
+                M::run(isa, &blocks, &positions, &walk, block);
+                block += M::width(&blocks, block);
+            }
+        }
+        first = end;
+    }
+}
+
+/// Computes the source of pixels `first..end`, `[pixel][channel]`.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn load<I: Isa, C: Computed>(
+    isa: I,
+    src: &C,
+    pixels: &Pixels,
+    (first, end): (usize, usize),
+    dst: *mut f32,
+) {
+    let (width, columns) = (pitch(pixels.channels), pixels.size[1]);
+    let step = pixels.read.stride[1] * pixels.pitch;
+    for channel in (0..width).step_by(LANES) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let lanes = src.lanes(isa, channel);
+            let mut to = dst.add(channel);
+            let mut pixel = first;
+            while pixel < end {
+                let mut from = pixels.read.at(pixel, pixels.size) * pixels.pitch;
+                let stop = end.min(pixel + columns - pixel % columns);
+                while pixel < stop {
+                    isa.store(to, lanes.at(from));
+                    to = to.wrapping_add(width);
+                    from += step;
+                    pixel += 1;
+                }
+            }
+        }
+    }
+}
