@@ -149,7 +149,7 @@ impl Target<'_> {
 
 /// Panel values of one part of a reduction where they are not more already: 24 KB, which leave room in a first-level cache of
 /// 32 KB for what they are multiplied with.
-const PART: usize = 6 * 1024;
+const PART: usize = 8 * 1024;
 
 /// Computes `NR` blocks of channels of all positions.
 ///
@@ -166,8 +166,10 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
 ) {
     let count = positions.count.div_ceil(MR);
     // a lone tile reads its panels once, and sums cannot wait where there is something to add to
-    let whole = count == 1 || target.accumulate;
-    let step = if whole { walk.blocks } else { (PART / (NR * walk.b_block).max(1)).max(1) };
+    let whole = count <= 3 || target.accumulate;
+    let most = if whole { walk.blocks } else { (PART / (NR * walk.b_block).max(1)).max(1) };
+    // parts alike
+    let step = walk.blocks.div_ceil(walk.blocks.div_ceil(most));
     let mut first = 0;
     while first < walk.blocks {
         let end = walk.blocks.min(first + step);
