@@ -7,7 +7,9 @@
 //! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
 
 use super::finish::Finishing;
-use super::geometry::{self, backward_border, backward_window, group_images, image_major};
+use super::geometry::{
+    self, backward_border, backward_data_loaded, backward_window, group_images, image_major,
+};
 use super::layout::{backward_block_len, backward_len, filters_of_channel};
 use super::load::{self, Window};
 use super::matrix;
@@ -87,7 +89,11 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
         assert!(geometry::fits_backward_data(args.shape), "a shape of the reference");
         let shape = *args.shape;
         let (pixels, units) = (shape.h * shape.w, Units::backward(&shape));
-        let group = if image_major(pixels, false, args.images) { group_images(pixels) } else { 1 };
+        let group = if image_major(pixels, false, args.images) {
+            group_images(pixels, backward_data_loaded(&shape))
+        } else {
+            1
+        };
         for first in (0..args.images).step_by(group) {
             let images = group.min(args.images - first);
             let mut start = args.blocks.start;

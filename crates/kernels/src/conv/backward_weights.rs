@@ -188,10 +188,7 @@ unsafe fn load_source<'a, I: Isa>(
             image: (first + image) * map.h * map.w * shape.c_pitch,
             pitch: shape.c_pitch,
             map: [map.h, map.w],
-            first: [
-                (first_row * step[0]) as isize,
-                if is_thin { -(shape.padding[1] as isize) } else { 0 },
-            ],
+            first: [(first_row * step[0]) as isize, if is_thin { -(shape.padding[1] as isize) } else { 0 }],
             size: [rows, columns],
             step,
         };

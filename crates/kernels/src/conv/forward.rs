@@ -15,7 +15,7 @@
 //! their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
 
 use super::finish::Finishing;
-use super::geometry::{self, band_rows, group_images, image_major, source_window, thin};
+use super::geometry::{self, band_rows, forward_loaded, group_images, image_major, source_window, thin};
 use super::layout::{filter_channels, packed_block_len, packed_len};
 use super::load::{self, Window};
 use super::matrix;
@@ -208,7 +208,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
 fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
     let shape = *args.shape;
     let (map, pixels) = (shape.h * shape.w, shape.oh * shape.ow);
-    let group = group_images(pixels);
+    let group = group_images(pixels, forward_loaded(&shape));
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
     let mut blocks = blocks(args, scratch, part);

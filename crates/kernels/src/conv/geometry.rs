@@ -75,21 +75,32 @@ pub(crate) fn image_major(pixels: usize, thin: bool, images: usize) -> bool {
     pixels <= SMALL_MAP && !thin && images >= FEW_IMAGES
 }
 
-/// Images in a group whose positions are computed together: two full tiles of 6 while the source stays small.
-pub(crate) fn group_images(pixels: usize) -> usize {
-    if pixels <= 16 { 12 } else { 6 }
+/// Images in a group whose positions are computed together: two full tiles of 6, which read each panel once less, while
+/// the maps are tiny or what is loaded of an image (`loaded` values) stays small.
+pub(crate) fn group_images(pixels: usize, loaded: usize) -> usize {
+    if pixels <= 16 || 12 * loaded <= LOAD_VALUES { 12 } else { 6 }
+}
+
+/// Values that the forward pass loads of one image of a small map.
+pub(crate) fn forward_loaded(shape: &ConvShape) -> usize {
+    shape.h * shape.w * Units::forward(shape).loaded()
+}
+
+/// As [`forward_loaded`], for the gradient of the input.
+pub(crate) fn backward_data_loaded(shape: &ConvShape) -> usize {
+    shape.oh * shape.ow * Units::backward(shape).loaded()
 }
 
 /// Images of one forward piece: the unit of work to hand to a thread.
 pub fn forward_images(shape: &ConvShape) -> usize {
     let pixels = shape.oh * shape.ow;
-    if image_major(pixels, thin(shape), usize::MAX) { group_images(pixels) } else { 1 }
+    if image_major(pixels, thin(shape), usize::MAX) { group_images(pixels, forward_loaded(shape)) } else { 1 }
 }
 
 /// Images of one backward-data piece.
 pub fn backward_data_images(shape: &ConvShape) -> usize {
     let pixels = shape.h * shape.w;
-    if image_major(pixels, false, usize::MAX) { group_images(pixels) } else { 1 }
+    if image_major(pixels, false, usize::MAX) { group_images(pixels, backward_data_loaded(shape)) } else { 1 }
 }
 
 /// The convolution that is left when only those pixels are loaded that are read, and how far apart they are in the map: a
@@ -133,7 +144,8 @@ pub fn forward_scratch_len(shape: &ConvShape, images: usize) -> usize {
     let one = window_len(shape, band_rows(shape));
     if image_major(pixels, thin(shape), images) {
         // the last piece may have few images
-        one.max(images.min(group_images(pixels)) * shape.h * shape.w * Units::forward(shape).loaded())
+        let loaded = forward_loaded(shape);
+        one.max(images.min(group_images(pixels, loaded)) * loaded)
     } else {
         one
     }
@@ -163,11 +175,11 @@ pub fn backward_data_scratch_len(shape: &ConvShape, images: usize) -> usize {
         return matrix::scratch_len(shape.k, images * shape.oh * shape.ow);
     }
     let pixels = shape.h * shape.w;
-    let k = Units::backward(shape).loaded();
     let [rows, columns] = backward_window(shape);
-    let one = rows * columns * k;
+    let one = rows * columns * Units::backward(shape).loaded();
     if image_major(pixels, false, images) {
-        one.max(images.min(group_images(pixels)) * shape.oh * shape.ow * k)
+        let loaded = backward_data_loaded(shape);
+        one.max(images.min(group_images(pixels, loaded)) * loaded)
     } else {
         one
     }

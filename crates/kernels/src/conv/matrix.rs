@@ -124,7 +124,8 @@ pub(super) fn backward_data<I: Isa, M: Method>(
     };
     if !pixels.write.whole() && !args.sink.accumulate {
         // no output reads the others
-        let columns = (part.outputs.start - args.blocks.start) * LANES..(part.outputs.end - args.blocks.start) * LANES;
+        let columns =
+            (part.outputs.start - args.blocks.start) * LANES..(part.outputs.end - args.blocks.start) * LANES;
         for pixel in first * shape.h * shape.w..(first + images) * shape.h * shape.w {
             args.sink.dst.row(pixel)[columns.clone()].fill(0.0);
         }
@@ -170,7 +171,8 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
     let mut first = range.0;
     while first < range.1 {
         // pixels a stride apart do not follow each other from one image to the next
-        let stop = if pixels.write.whole() { range.1 } else { (first / (rows * columns) + 1) * rows * columns };
+        let stop =
+            if pixels.write.whole() { range.1 } else { (first / (rows * columns) + 1) * rows * columns };
         let end = stop.min(first + count);
         // SAFETY: promised by the caller.
         unsafe {

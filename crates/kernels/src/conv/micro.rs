@@ -47,6 +47,13 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// First value of a contributing tap of a block of `len` channels in a panel.
+    #[inline(always)]
+    fn panel(&self, block: usize, tap: [usize; 2], len: usize) -> usize {
+        let [row, column] = [0, 1].map(|axis| self.b_first[axis] + tap[axis] * self.b_step[axis]);
+        block * self.b_block + (row * self.b_columns + column) * len * LANES
+    }
+
     /// Whether blocks follow each other without a gap, in the source and in the panel: they are one run.
     #[inline(always)]
     fn joined(&self) -> bool {
@@ -54,15 +61,85 @@ impl Walk {
     }
 }
 
-/// Part of a reduction, and what is brought near meanwhile.
+/// The lines of the panels that a walk reads, in the order in which it reads them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Part {
+pub(crate) struct Lines {
+    block: usize,
+    tap: [usize; 2],
+    line: usize,
+    left: usize,
+}
+
+impl Lines {
+    /// Those of the blocks `start..end`.
+    #[inline(always)]
+    pub(crate) fn new(walk: &Walk, start: usize, end: usize) -> Self {
+        let left = (end - start) * walk.taps[0] * walk.taps[1] * LANES;
+        Self { block: start, tap: [0; 2], line: 0, left }
+    }
+
+    /// How many there are.
+    #[inline(always)]
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// The next one's first value in a panel, if there is one.
+    #[inline(always)]
+    fn next(&mut self, walk: &Walk) -> Option<usize> {
+        if self.left == 0 {
+            return None;
+        }
+        let at = walk.panel(self.block, self.tap, LANES) + self.line * LANES;
+        self.left -= 1;
+        self.line += 1;
+        if self.line == LANES {
+            self.line = 0;
+            self.tap[1] += 1;
+            if self.tap[1] == walk.taps[1] {
+                self.tap = [self.tap[0] + 1, 0];
+                if self.tap[0] == walk.taps[0] {
+                    self.tap[0] = 0;
+                    self.block += 1;
+                }
+            }
+        }
+        Some(at)
+    }
+}
+
+/// Part of a reduction, and what is brought near meanwhile.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
     /// The first block of reduced channels and the one behind the last.
     pub(crate) blocks: [usize; 2],
-    /// The first value of each panel to ask for.
-    pub(crate) ahead: usize,
-    /// Cache lines of each panel to ask for at every tap.
+    /// What the next part will read.
+    pub(crate) ahead: &'a mut Lines,
+    /// Lines of each panel to ask for at every tap.
     pub(crate) lines: usize,
+}
+
+impl Part<'_> {
+    /// Asks for the lines of `taps` taps, of each of `NR` panels.
+    #[inline(always)]
+    fn bring<I: Isa, const NR: usize>(
+        &mut self,
+        isa: I,
+        walk: &Walk,
+        panels: (*const f32, usize),
+        taps: usize,
+    ) {
+        let mut line = 0;
+        while line < self.lines * taps {
+            let Some(at) = self.ahead.next(walk) else { return };
+            let mut n = 0;
+            while n < NR {
+                isa.prefetch(panels.0.wrapping_add(n * panels.1 + at));
+                n += 1;
+            }
+            line += 1;
+        }
+    }
 }
 
 /// Adds part of the reduction of one tile to `acc`. `rows[m]` points at position `m`'s source, `panels[n]` at vector `n`'s
@@ -75,17 +152,12 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
     (rows, panels): ([*const f32; MR], (*const f32, usize)),
     walk: &Walk,
-    part: &Part,
+    part: &mut Part<'_>,
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
-    let mut ahead = part.ahead;
     let [mut block, end] = part.blocks;
     if walk.joined() {
-        let mut line = 0;
-        while line < part.lines * (end - block) {
-            bring::<I, NR>(isa, panels, ahead + line * LANES);
-            line += 1;
-        }
+        part.bring::<I, NR>(isa, walk, panels, end - block);
         let len = if end == walk.blocks { walk.last } else { walk.full };
         let outer = Outer {
             rows: offset(rows, walk.a_start + (block * LANES) as isize),
@@ -108,16 +180,8 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
                     + block as isize * walk.a_step[0]
                     + row as isize * walk.a_step[1]
                     + column as isize * walk.a_step[2];
-                let tap = (walk.b_first[0] + row * walk.b_step[0]) * walk.b_columns
-                    + walk.b_first[1]
-                    + column * walk.b_step[1];
-                let b = block * walk.b_block + tap * len * LANES;
-                let mut line = 0;
-                while line < part.lines {
-                    bring::<I, NR>(isa, panels, ahead);
-                    ahead += LANES;
-                    line += 1;
-                }
+                let b = walk.panel(block, [row, column], len);
+                part.bring::<I, NR>(isa, walk, panels, 1);
                 let outer = Outer {
                     rows: offset(rows, a),
                     row_step: 1,
@@ -134,16 +198,6 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
         block += 1;
     }
     acc
-}
-
-/// Asks for one line of each of `NR` panels.
-#[inline(always)]
-fn bring<I: Isa, const NR: usize>(isa: I, panels: (*const f32, usize), at: usize) {
-    let mut n = 0;
-    while n < NR {
-        isa.prefetch(panels.0.wrapping_add(n * panels.1 + at));
-        n += 1;
-    }
 }
 
 /// `rows`, `by` values further.

@@ -1,7 +1,7 @@
 //! A set of output positions that share one tap window, computed tile by tile.
 
 use super::finish::Finishing;
-use super::micro::{Part, Walk, tile};
+use super::micro::{Lines, Part, Walk, tile};
 use crate::LANES;
 use crate::simd::Isa;
 
@@ -147,9 +147,11 @@ impl Target<'_> {
     }
 }
 
-/// Panel values of one part of a reduction where they are not more already: 24 KB, which leave room in a first-level cache of
-/// 32 KB for what they are multiplied with.
+/// Panel values that one part of a reduction reads, if a block of channels does not read more: 32 KB.
 const PART: usize = 8 * 1024;
+
+/// Tiles that read the panels too few times for parts to pay.
+const FEW_TILES: usize = 3;
 
 /// Computes `NR` blocks of channels of all positions.
 ///
@@ -165,40 +167,35 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     target: &Target<'_>,
 ) {
     let count = positions.count.div_ceil(MR);
-    // a lone tile reads its panels once, and sums cannot wait where there is something to add to
-    let whole = count <= 3 || target.accumulate;
-    let most = if whole { walk.blocks } else { (PART / (NR * walk.b_block).max(1)).max(1) };
+    // sums cannot wait where there is something to add to
+    let whole = count <= FEW_TILES || target.accumulate;
+    let block = NR * walk.taps[0] * walk.taps[1] * walk.full * LANES;
+    let most = if whole { walk.blocks } else { (PART / block.max(1)).max(1) };
     // parts alike
     let step = walk.blocks.div_ceil(walk.blocks.div_ceil(most));
     let mut first = 0;
     while first < walk.blocks {
         let end = walk.blocks.min(first + step);
         // the next part's lines, as many for each tile and then for each tap of it
-        let lines = (walk.blocks.min(end + step) - end) * walk.b_block / LANES;
-        let share = lines.div_ceil(count);
+        let mut ahead = Lines::new(walk, end, walk.blocks.min(end + step));
         let taps = ((end - first) * walk.taps[0] * walk.taps[1]).max(1);
+        let lines = ahead.left().div_ceil(count).div_ceil(taps);
         let mut q = 0;
-        let mut asked = 0;
         while q < positions.count {
             let rows = MR.min(positions.count - q);
-            let part = Part {
-                blocks: [first, end],
-                ahead: end * walk.b_block + asked * LANES,
-                lines: share.min(lines - asked).div_ceil(taps),
-            };
-            let stage = Stage { q, part, starts: first == 0, ends: end == walk.blocks };
+            let part = Part { blocks: [first, end], ahead: &mut ahead, lines };
+            let stage = Stage { q, starts: first == 0, ends: end == walk.blocks, part };
             // SAFETY: promised by the caller.
             unsafe {
                 match rows {
-                    1 => rows_of::<I, 1, NR>(isa, (positions, walk), from, target, &stage),
-                    2 => rows_of::<I, 2, NR>(isa, (positions, walk), from, target, &stage),
-                    3 => rows_of::<I, 3, NR>(isa, (positions, walk), from, target, &stage),
-                    4 => rows_of::<I, 4, NR>(isa, (positions, walk), from, target, &stage),
-                    5 => rows_of::<I, 5, NR>(isa, (positions, walk), from, target, &stage),
-                    _ => rows_of::<I, 6, NR>(isa, (positions, walk), from, target, &stage),
+                    1 => rows_of::<I, 1, NR>(isa, (positions, walk), from, target, stage),
+                    2 => rows_of::<I, 2, NR>(isa, (positions, walk), from, target, stage),
+                    3 => rows_of::<I, 3, NR>(isa, (positions, walk), from, target, stage),
+                    4 => rows_of::<I, 4, NR>(isa, (positions, walk), from, target, stage),
+                    5 => rows_of::<I, 5, NR>(isa, (positions, walk), from, target, stage),
+                    _ => rows_of::<I, 6, NR>(isa, (positions, walk), from, target, stage),
                 }
             }
-            asked = lines.min(asked + share);
             q += rows;
         }
         first = end;
@@ -206,10 +203,10 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
 }
 
 /// One tile of one part of a reduction.
-struct Stage {
+struct Stage<'a> {
     /// The tile's first position.
     q: usize,
-    part: Part,
+    part: Part<'a>,
     /// Whether nothing has been added up before, and whether nothing will be afterwards.
     starts: bool,
     ends: bool,
@@ -223,7 +220,7 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     (positions, walk): (&Positions, &Walk),
     from: (*const f32, (*const f32, usize)),
     target: &Target<'_>,
-    stage: &Stage,
+    mut stage: Stage<'_>,
 ) {
     let (a, panels) = from;
     let mut rows = [a; M];
@@ -258,7 +255,7 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
                 }
             }
         }
-        let acc = tile::<I, M, NR>(isa, (rows, panels), walk, &stage.part, acc);
+        let acc = tile::<I, M, NR>(isa, (rows, panels), walk, &mut stage.part, acc);
         for m in 0..M {
             for n in 0..NR {
                 let to = target.at(pixels[m], n);

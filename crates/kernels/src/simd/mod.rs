@@ -124,7 +124,11 @@ pub trait Isa: Copy {
     /// # Safety
     /// Rows and panels must be readable as far as `outer` says.
     #[inline(always)]
-    unsafe fn outer<const MR: usize, const NR: usize>(self, acc: &mut [[Self::V; NR]; MR], outer: &Outer<MR>) {
+    unsafe fn outer<const MR: usize, const NR: usize>(
+        self,
+        acc: &mut [[Self::V; NR]; MR],
+        outer: &Outer<MR>,
+    ) {
         // SAFETY: promised by the caller.
         unsafe { outer::generic(self, acc, outer) };
     }

@@ -48,17 +48,12 @@ impl<const NR: usize> Product<NR> {
         while block < self.blocks {
             let end = self.blocks.min(block + CHAIN_BLOCKS);
             // the next chain's, or the first of the next product's
-            let coming =
-                if end < self.blocks { self.u.wrapping_add(end * MATRIX) } else { self.next };
+            let coming = if end < self.blocks { self.u.wrapping_add(end * MATRIX) } else { self.next };
             let mut tile = 0;
             while tile < self.tiles {
                 let rows = MR.min(self.tiles - tile);
-                let part = Part {
-                    blocks: (block, end),
-                    tile,
-                    next: coming,
-                    lines: (tile / MR * lines, lines),
-                };
+                let part =
+                    Part { blocks: (block, end), tile, next: coming, lines: (tile / MR * lines, lines) };
                 // SAFETY: promised by the caller.
                 unsafe {
                     match rows {

@@ -106,6 +106,11 @@ impl Tiling {
         self.images * self.rows * self.tiles[1]
     }
 
+    /// Groups of `images` maps.
+    pub(crate) fn groups(&self, images: usize) -> usize {
+        images.div_ceil(self.images) * self.tiles[0].div_ceil(self.rows)
+    }
+
     /// Group number `index` of rows `start..end` of tiles of `images` maps.
     #[inline(always)]
     pub(crate) fn group(&self, index: usize, images: usize, (start, end): (usize, usize)) -> Option<Group> {
@@ -139,6 +144,7 @@ mod tests {
                         (0..).map_while(|index| tiling.group(index, images, (0, tiling.tiles[0]))).collect();
                     let all: usize = groups.iter().map(|group| tiling.count(group)).sum();
                     assert_eq!(all, images * tiling.tiles[0] * tiling.tiles[1], "{tiling:?}");
+                    assert_eq!(groups.len(), tiling.groups(images), "{tiling:?}");
                     assert!(groups.iter().all(|group| tiling.count(group) <= tiling.group_tiles()));
                 }
             }
