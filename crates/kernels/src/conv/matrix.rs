@@ -102,7 +102,7 @@ pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src
     let end = (args.images - 1) * shape.oh + args.rows.end;
     let range = (args.rows.start * shape.ow, end * shape.ow);
     // SAFETY: `check` established the sizes of maps, filters and scratch.
-    unsafe { product::<I, _, M>(isa, (src, stored), &pixels, blocks, range, scratch) };
+    unsafe { product::<I, _, M>(isa, (src, stored), &pixels, (blocks, scratch), range) };
 }
 
 /// Gradient of the input of `images` images, likewise.
@@ -136,7 +136,7 @@ pub(super) fn backward_data<I: Isa, M: Method>(
     let blocks = backward_data::blocks(args, (scratch, 0), part);
     let range = [first, first + images].map(|image| image * size[0] * size[1]);
     // SAFETY: `check` established the sizes of maps, filters and scratch.
-    unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, blocks, (range[0], range[1]), scratch) };
+    unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, (blocks, scratch), (range[0], range[1])) };
 }
 
 /// Pixels `range.0..range.1`, counted through all images; `stored`: where their source is, if it need not be computed.
@@ -148,9 +148,8 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
     isa: I,
     (src, stored): (&C, Option<*const f32>),
     pixels: &Pixels,
-    mut blocks: Blocks<'_>,
+    (mut blocks, scratch): (Blocks<'_>, *mut f32),
     range: (usize, usize),
-    scratch: *mut f32,
 ) {
     let count = chunk(pixels.channels);
     let loaded = pitch(pixels.channels);

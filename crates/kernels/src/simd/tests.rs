@@ -1,6 +1,6 @@
 //! Every level's primitives against scalar arithmetic, on values that include zeros of both signs, NaN and infinities.
 
-use super::{Isa, Kernel, dispatch};
+use super::{Isa, Kernel, Outer, dispatch};
 use crate::{LANES, Level};
 
 const A: [f32; LANES] = [
@@ -163,4 +163,77 @@ fn lanes_of_a_register_are_permuted() {
             }
         }
     }
+}
+
+/// A sum of `count` outer products of `MR` rows by `NR` panels, added to what is there; rows a value apart or `stride`.
+struct Products<const MR: usize, const NR: usize> {
+    count: usize,
+    stride: usize,
+}
+
+impl<const MR: usize, const NR: usize> Products<MR, NR> {
+    const LONGEST: usize = 37;
+
+    fn value(index: usize) -> f32 {
+        (index * 7 % 11) as f32 - 4.5
+    }
+
+    /// Small integers and halves: exact in every order.
+    fn want(&self, m: usize, n: usize, lane: usize) -> f32 {
+        let panel = |i: usize| Self::value(n * Self::LONGEST * LANES + i * LANES + lane);
+        (0..self.count).map(|i| Self::value(m * 3 + i * self.stride) * panel(i)).sum::<f32>() + 1.0
+    }
+}
+
+impl<const MR: usize, const NR: usize> Kernel for Products<MR, NR> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> Self::Output {
+        let rows: Vec<f32> = (0..3 * MR + Self::LONGEST * self.stride).map(Self::value).collect();
+        let panels: Vec<f32> = (0..NR * Self::LONGEST * LANES).map(Self::value).collect();
+        let mut acc = [[isa.splat(1.0); NR]; MR];
+        let mut first = [rows.as_ptr(); MR];
+        for (m, row) in first.iter_mut().enumerate() {
+            *row = rows[3 * m..].as_ptr();
+        }
+        let outer = Outer {
+            rows: first,
+            row_step: self.stride as isize,
+            panel: panels.as_ptr(),
+            panel_step: Self::LONGEST * LANES,
+            count: self.count,
+        };
+        // SAFETY: rows and panels are long enough for the longest count.
+        unsafe { isa.outer::<MR, NR>(&mut acc, &outer) };
+        acc.into_iter().flatten().flat_map(|v| isa.to_array(v)).collect()
+    }
+}
+
+fn check_products<const MR: usize, const NR: usize>() {
+    for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+        for (count, stride) in [(0, 1), (1, 1), (16, 1), (37, 1), (1, 16), (36, 16), (7, 5)] {
+            let got = dispatch(level, Products::<MR, NR> { count, stride });
+            for (index, got) in got.into_iter().enumerate() {
+                let (m, n, lane) = (index / LANES / NR, index / LANES % NR, index % LANES);
+                let want = Products::<MR, NR> { count, stride }.want(m, n, lane);
+                assert!(
+                    same(got, want),
+                    "{level} {MR}x{NR}, {count} steps of {stride}, row {m} panel {n} lane {lane}: {got} instead of {want}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn outer_products_are_added() {
+    check_products::<1, 4>();
+    check_products::<2, 4>();
+    check_products::<3, 4>();
+    check_products::<4, 4>();
+    check_products::<5, 4>();
+    check_products::<6, 4>();
+    check_products::<6, 1>();
+    check_products::<2, 1>();
 }
