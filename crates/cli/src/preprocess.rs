@@ -1,7 +1,7 @@
 //! Options that say how pictures were prepared for the weights of a network.
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, Parser};
 use plusx_model::preprocess::{Interpolation, Preprocess, Preset, Resize, shorter_side};
 use plusx_model::shape::ImageShape;
 
@@ -30,7 +30,20 @@ pub(crate) struct PreprocessArguments {
     std: Option<Vec<f32>>,
 }
 
+/// The options alone.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Words {
+    #[command(flatten)]
+    arguments: PreprocessArguments,
+}
+
 impl PreprocessArguments {
+    /// From the words of a command line that holds nothing else.
+    pub(crate) fn of(words: &[&str]) -> Result<Self> {
+        Ok(Words::try_parse_from(words)?.arguments)
+    }
+
     /// The record for images of shape `input`; `known` is it if no option says otherwise.
     pub(crate) fn record(&self, known: &Preprocess, input: ImageShape) -> Result<Preprocess> {
         let mut record = match self.preset {
@@ -107,5 +120,29 @@ mod tests {
         let line = Line::parse_from(["plusx", "--resize", "200"]);
         let input = ImageShape::new(3, 224, 224);
         assert!(line.preprocess.record(&Preset::Imagenet.record(input), input).is_err());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plusx_data::SOURCES;
+    use plusx_model::zoo;
+
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_published_weights_is_understood() {
+        for source in SOURCES {
+            let spec = zoo::find(source.model).unwrap();
+            let usual = spec.preset.record(spec.input);
+            let record = PreprocessArguments::of(source.prepared).unwrap().record(&usual, spec.input).unwrap();
+            assert_eq!(record == usual, source.prepared.is_empty(), "{}", source.model);
+        }
+        let resnet50d = SOURCES.iter().find(|source| source.model == "resnet50d").unwrap();
+        let spec = zoo::find("resnet50d").unwrap();
+        let record = PreprocessArguments::of(resnet50d.prepared).unwrap();
+        let record = record.record(&spec.preset.record(spec.input), spec.input).unwrap();
+        assert_eq!(record.interpolation, Interpolation::Bicubic);
+        assert_eq!(record.resize, Resize::Shorter(235));
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::environment::Environment;
 use crate::exit::{self, Absent};
+use crate::preprocess::PreprocessArguments;
 use crate::recipe::{RecipeArguments, find_data};
 use crate::screen::{note, result};
 use crate::watch::{Watcher, plan_text};
 use anyhow::Result;
 use clap::Args;
-use plusx_data::weights_path;
+use plusx_data::{source_of, weights_path};
 use plusx_model::zoo;
 use plusx_train::{Outcome, Overrides, Stop, TrainOptions};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ fn start_from(
 ) -> Result<()> {
     let name = pretrained.to_string_lossy();
     if pretrained.exists() {
-        return Ok(options.start_from(&name, pretrained, given)?);
+        return Ok(options.start_from((&name, pretrained), None, given)?);
     }
     let Ok(spec) = zoo::find(&name) else {
         return Err(Absent(format!(
@@ -83,7 +84,12 @@ fn start_from(
             if given.model.is_none() {
                 options.model = spec.name.into();
             }
-            Ok(options.start_from(&name, &file, given)?)
+            // files of the hub do not say how pictures were prepared for them
+            let usual = source_of(spec.name)
+                .map(|source| PreprocessArguments::of(source.prepared))
+                .unwrap_or_else(|_| Ok(PreprocessArguments::default()))?
+                .record(&spec.preset.record(spec.input), spec.input)?;
+            Ok(options.start_from((&name, &file), Some(usual), given)?)
         }
         _ => {
             let place = fetched.map_or_else(

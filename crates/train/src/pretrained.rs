@@ -66,12 +66,17 @@ impl Pictures {
 impl TrainOptions {
     /// Makes this run start from the weights in `file`, called `name`: a file of plusx, a safetensors file of others, what
     /// PyTorch or MXNet wrote, or an ONNX file. What `given` leaves open becomes what the weights were made for, as far as
-    /// the file says so, else what is usual for the network: the model, the size of the images (their larger side; their
-    /// channels stay the data set's), interpolation, mean and standard deviation.
+    /// the file says so, else `usual`, else what is usual for the network: the model, the size of the images (their larger
+    /// side; their channels stay the data set's), interpolation, mean and standard deviation.
     ///
     /// # Errors
     /// [`TrainError::Format`] naming the file, [`TrainError::Model`] for an unknown network.
-    pub fn start_from(&mut self, name: &str, file: &Path, given: &Overrides) -> Result<(), TrainError> {
+    pub fn start_from(
+        &mut self,
+        (name, file): (&str, &Path),
+        usual: Option<Preprocess>,
+        given: &Overrides,
+    ) -> Result<(), TrainError> {
         if given.model.is_none()
             && let Some(own) = foreign::architecture(file)?
         {
@@ -79,7 +84,7 @@ impl TrainOptions {
         }
         let spec = zoo::find(&self.model)?;
         let weights = foreign::read_for(file, spec)?;
-        let record = weights.preprocess.unwrap_or_else(|| spec.preset.record(spec.input));
+        let record = weights.preprocess.or(usual).unwrap_or_else(|| spec.preset.record(spec.input));
         if given.resize.is_none() && given.input.is_none() {
             self.resize = record.input.h.max(record.input.w);
         }

@@ -61,7 +61,7 @@ fn given(output: &Path) -> Overrides {
 
 fn started(given: &Overrides, file: &Path) -> TrainOptions {
     let mut options = given.resolve().unwrap();
-    options.start_from("old", file, given).unwrap();
+    options.start_from(("old", file), None, given).unwrap();
     options
 }
 
@@ -190,7 +190,7 @@ fn weights_that_do_not_fit_leave_no_run_behind() {
     let (file, _) = weights(place.path());
     let other = Overrides { model: Some("resnet32".into()), ..given(place.path()) };
     let mut options = other.resolve().unwrap();
-    let error = options.start_from("old", &file, &other).unwrap_err().to_string();
+    let error = options.start_from(("old", &file), None, &other).unwrap_err().to_string();
     assert!(error.contains("not resnet32") && error.contains("resnet20"), "{error}");
 
     // a file that says nothing about itself, of another network
@@ -198,6 +198,16 @@ fn weights_that_do_not_fit_leave_no_run_behind() {
     let given = Overrides { model: Some("resnet20".into()), ..given(place.path()) };
     let options = started(&given, &small);
     assert_eq!((options.resize, options.record(options.input_shape(1)).std), (32, vec![0.2435]));
+    // what is known of it otherwise counts; what a file says itself counts more
+    let known = Preset::Imagenet.record(ImageShape::new(3, 40, 40));
+    for (file, interpolation, resize) in
+        [(small, Interpolation::Bilinear, 40), (file, Interpolation::Bicubic, SIDE)]
+    {
+        let mut options = given.resolve().unwrap();
+        options.start_from(("old", &file), Some(known.clone()), &given).unwrap();
+        let record = options.record(options.input_shape(1));
+        assert_eq!((record.interpolation, options.resize), (interpolation, resize), "{}", file.display());
+    }
     let error = run(&options, dataset(40, 20), &Stop::new(), &mut Silent).unwrap_err();
     assert!(
         matches!(error, TrainError::Format(FormatError::Weights(WeightError::Mismatch { .. }))),

@@ -99,7 +99,7 @@ pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src
     let scratch = args.scratch.as_mut_ptr();
     let blocks = forward::blocks(args, scratch, part);
     // some rows of one image, or all of all images
-    let end = (args.images - 1) * shape.oh + args.rows.end;
+    let end = args.images * shape.oh + args.rows.end - shape.oh;
     let range = (args.rows.start * shape.ow, end * shape.ow);
     // SAFETY: `check` established the sizes of maps, filters and scratch.
     unsafe { product::<I, _, M>(isa, (src, stored), &pixels, (blocks, scratch), range) };

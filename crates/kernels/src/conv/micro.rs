@@ -15,6 +15,8 @@
 //! first-level cache by all tiles but the first, and the next part's are brought near meanwhile. What has been added up
 //! waits in the destination, with all its bits: the chain is the same.
 //!
+//! The loop over the channels is [`Isa::outer`], which is also that of Winograd products and of the gradients of filters.
+//!
 //! Registers: AVX-512 6x4 needs 24 accumulators + 4 + 1 of 32; AVX2 6x1 needs 12 + 2 + 1 of 16. Every broadcast feeds
 //! `NR` (AVX2: two half-) multiply-adds and every panel load `MR`, so neither level is bound by its two load ports.
 

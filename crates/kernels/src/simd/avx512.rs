@@ -1,7 +1,6 @@
 //! AVX-512: sixteen lanes are one register.
 
-#[path = "avx512/outer.rs"]
-mod kernels;
+mod products;
 
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch,
@@ -165,12 +164,12 @@ impl Isa for Avx512 {
         // caller.
         unsafe {
             match (MR, NR) {
-                (1, 4) => kernels::outer1(&mut *to.cast(), &*from.cast()),
-                (2, 4) => kernels::outer2(&mut *to.cast(), &*from.cast()),
-                (3, 4) => kernels::outer3(&mut *to.cast(), &*from.cast()),
-                (4, 4) => kernels::outer4(&mut *to.cast(), &*from.cast()),
-                (5, 4) => kernels::outer5(&mut *to.cast(), &*from.cast()),
-                (6, 4) => kernels::outer6(&mut *to.cast(), &*from.cast()),
+                (1, 4) => products::outer1(&mut *to.cast(), &*from.cast()),
+                (2, 4) => products::outer2(&mut *to.cast(), &*from.cast()),
+                (3, 4) => products::outer3(&mut *to.cast(), &*from.cast()),
+                (4, 4) => products::outer4(&mut *to.cast(), &*from.cast()),
+                (5, 4) => products::outer5(&mut *to.cast(), &*from.cast()),
+                (6, 4) => products::outer6(&mut *to.cast(), &*from.cast()),
                 _ => outer::generic(self, acc, outer),
             }
         }

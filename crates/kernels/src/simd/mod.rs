@@ -2,7 +2,8 @@
 //!
 //! A kernel is a struct holding its arguments; [`Kernel::run`] is written once, generic over [`Isa`], and marked
 //! `#[inline(always)]` down to the last helper. [`dispatch_portable`], `avx2::run` and `avx512::run` instantiate it inside
-//! a function with the right `#[target_feature]`: the only such functions of the crate. One helper without
+//! a function with the right `#[target_feature]`: the only such functions of the crate, but for the loop of AVX-512 that is
+//! written in assembly (`avx512/products.rs`) and inlined into kernels that have its features. One helper without
 //! `#[inline(always)]` would silently fall back to calls at the baseline level, and closures do not inherit target
 //! features: use functions and plain loops below the seam.
 //!
