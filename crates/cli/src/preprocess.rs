@@ -84,19 +84,14 @@ fn part(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use clap::Parser;
+    use plusx_data::SOURCES;
+    use plusx_model::zoo;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        preprocess: PreprocessArguments,
-    }
+    use super::*;
 
     fn record(words: &[&str]) -> Preprocess {
-        let line = Line::parse_from([&["plusx"], words].concat());
         let input = ImageShape::new(3, 224, 224);
-        line.preprocess.record(&Preset::Imagenet.record(input), input).unwrap()
+        PreprocessArguments::of(words).unwrap().record(&Preset::Imagenet.record(input), input).unwrap()
     }
 
     #[test]
@@ -115,27 +110,20 @@ mod tests {
         for words in
             [["--crop-pct", "0"], ["--crop-pct", "1.5"], ["--resize", "-3"], ["--preprocess", "mnist"]]
         {
-            assert!(Line::try_parse_from([&["plusx"][..], &words].concat()).is_err(), "{words:?}");
+            assert!(PreprocessArguments::of(&words).is_err(), "{words:?}");
         }
-        let line = Line::parse_from(["plusx", "--resize", "200"]);
         let input = ImageShape::new(3, 224, 224);
-        assert!(line.preprocess.record(&Preset::Imagenet.record(input), input).is_err());
+        let small = PreprocessArguments::of(&["--resize", "200"]).unwrap();
+        assert!(small.record(&Preset::Imagenet.record(input), input).is_err());
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use plusx_data::SOURCES;
-    use plusx_model::zoo;
-
-    use super::*;
 
     #[test]
     fn what_is_known_of_published_weights_is_understood() {
         for source in SOURCES {
             let spec = zoo::find(source.model).unwrap();
             let usual = spec.preset.record(spec.input);
-            let record = PreprocessArguments::of(source.prepared).unwrap().record(&usual, spec.input).unwrap();
+            let record =
+                PreprocessArguments::of(source.prepared).unwrap().record(&usual, spec.input).unwrap();
             assert_eq!(record == usual, source.prepared.is_empty(), "{}", source.model);
         }
         let resnet50d = SOURCES.iter().find(|source| source.model == "resnet50d").unwrap();
