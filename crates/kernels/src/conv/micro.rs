@@ -144,8 +144,8 @@ impl Part<'_> {
     }
 }
 
-/// Adds part of the reduction of one tile to `acc`. `rows[m]` points at position `m`'s source, `panels[n]` at vector `n`'s
-/// panel.
+/// Adds part of the reduction of one tile to `acc`. `rows[m]` points at position `m`'s source, `panels` are the first
+/// vector's panel and the distance to the next one's.
 ///
 /// # Safety
 /// Every offset that `walk` produces must be readable from every row and panel pointer.

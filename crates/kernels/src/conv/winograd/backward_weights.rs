@@ -44,7 +44,7 @@ pub(super) struct Sizes {
     v_step: usize,
     d_step: usize,
     u_step: usize,
-    /// Groups whose D is kept: 1, if each is done with before the next.
+    /// Groups whose D is kept for the next chunk of channels; none, if each is done with before the next.
     kept: usize,
 }
 
@@ -55,7 +55,7 @@ impl Sizes {
         let (tiles, chunk) = (pass.tiling.group_tiles(), CHAIN.min(pass.channel_blocks() * LANES));
         let d_step = step(tiles * blocks * LANES);
         let mut sizes =
-            Self { pass, blocks, v_step: step(tiles * chunk), d_step, u_step: chunk * LANES, kept: 1 };
+            Self { pass, blocks, v_step: step(tiles * chunk), d_step, u_step: chunk * LANES, kept: 0 };
         let groups = pass.tiling.groups(weight_segment(shape));
         if pass.channel_blocks() * LANES > CHAIN && groups * sizes.points() * d_step <= KEPT {
             sizes.kept = groups;
@@ -74,7 +74,7 @@ impl Sizes {
 
     pub(super) fn scratch_len(&self) -> usize {
         let u = self.blocks * self.u_step;
-        self.window_len() + self.points() * (self.v_step + self.kept * self.d_step + u)
+        self.window_len() + self.points() * (self.v_step + self.kept.max(1) * self.d_step + u)
     }
 }
 
@@ -116,11 +116,11 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
     let scratch = unsafe {
         let v = window.add(sizes.window_len());
         let d = v.add(points * sizes.v_step);
-        Scratch { window, v, d, u: d.add(sizes.kept * points * sizes.d_step) }
+        Scratch { window, v, d, u: d.add(sizes.kept.max(1) * points * sizes.d_step) }
     };
     let all = pass.channel_blocks();
     // a piece of more than a segment is no plan's, but has a result
-    let keeps = sizes.kept > 1 && pass.tiling.groups(args.images) <= sizes.kept;
+    let keeps = pass.tiling.groups(args.images) <= sizes.kept;
     for first in (0..all).step_by(CHAIN / LANES) {
         let count = (CHAIN / LANES).min(all - first);
         let mut index = 0;
