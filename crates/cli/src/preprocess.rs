@@ -124,12 +124,12 @@ mod tests {
             let usual = spec.preset.record(spec.input);
             let record =
                 PreprocessArguments::of(source.prepared).unwrap().record(&usual, spec.input).unwrap();
-            assert_eq!(record == usual, source.prepared.is_empty(), "{}", source.model);
+            // words may repeat what is usual for the network anyway
+            assert!(record == usual || !source.prepared.is_empty(), "{}", source.model);
         }
-        let resnet50d = SOURCES.iter().find(|source| source.model == "resnet50d").unwrap();
-        let spec = zoo::find("resnet50d").unwrap();
-        let record = PreprocessArguments::of(resnet50d.prepared).unwrap();
-        let record = record.record(&spec.preset.record(spec.input), spec.input).unwrap();
+        // torchvision's way but for the weights
+        let resnet101 = SOURCES.iter().find(|source| source.model == "resnet101").unwrap();
+        let record = record(resnet101.prepared);
         assert_eq!(record.interpolation, Interpolation::Bicubic);
         assert_eq!(record.resize, Resize::Shorter(235));
     }

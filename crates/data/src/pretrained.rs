@@ -40,8 +40,11 @@ pub struct Source {
     pub prepared: &'static [&'static str],
 }
 
-/// As timm's own training evaluates: bicubic, 0.95 of the shorter side.
+/// As timm evaluates its RA2 weights at 224 pixels: bicubic, 0.875 of the shorter side.
 const TIMMS_WAY: &[&str] = &["--preprocess", "timm"];
+
+/// As timm evaluates its A1 weights at 224 pixels: bicubic, 0.95 of the shorter side.
+const TIMMS_A1_WAY: &[&str] = &["--preprocess", "timm", "--crop-pct", "0.95"];
 
 /// As torchvision evaluates its second weights: 0.965 of the shorter side.
 const SECOND_WEIGHTS: &[&str] = &["--crop-pct", "0.965"];
@@ -102,7 +105,7 @@ pub const SOURCES: [Source; 13] = [
         TIMM,
         "1ba5b660e7c175b3c27c557fc7dc8b2815be830c516815b0155f61b403f27380",
     )
-    .prepared(TIMMS_WAY),
+    .prepared(TIMMS_A1_WAY),
     source(
         "resnet152",
         "timm/resnet152.tv_in1k",
@@ -160,7 +163,7 @@ pub const SOURCES: [Source; 13] = [
         TIMM,
         "0b4f757b0732eb4c6584d2c3692923c3b92efe116b8a383fd4b5eb62fda660cb",
     )
-    .prepared(TIMMS_WAY),
+    .prepared(TIMMS_A1_WAY),
 ];
 
 /// Whose word the SHA-256 of a file is.
