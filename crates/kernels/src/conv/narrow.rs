@@ -320,7 +320,7 @@ unsafe fn tile<I: Isa, const S: usize, const M: usize>(
     acc
 }
 
-/// Three neighbouring tap columns of one tap row and input, for `M` outputs `S` columns apart.
+/// Three neighbouring tap columns of one tap row and input, for `M` outputs `S` columns apart, one or two.
 ///
 /// # Safety
 /// The source columns and the taps, `tap_step` apart, must be readable.
@@ -337,13 +337,27 @@ unsafe fn three<I: Isa, const S: usize, const M: usize>(
         for s in 0..3 {
             w[s] = isa.register_load(panel.offset(s as isize * tap_step));
         }
-        for column in 0..(M - 1) * S + 3 {
-            let x = isa.register_permute(isa.register_load(src.add(column * LANES)), order);
-            for s in 0..3 {
-                if column >= s && (column - s).is_multiple_of(S) && (column - s) / S < M {
-                    let m = (column - s) / S;
-                    acc[m] = isa.register_mul_add(x, w[s], acc[m]);
+        // written out for each stride: a loop with a test for both is not unrolled, and its accumulators would be in memory
+        if S == 1 {
+            for column in 0..M + 2 {
+                let x = isa.register_permute(isa.register_load(src.add(column * LANES)), order);
+                for s in 0..3 {
+                    if column >= s && column - s < M {
+                        acc[column - s] = isa.register_mul_add(x, w[s], acc[column - s]);
+                    }
                 }
+            }
+            return;
+        }
+        for m in 0..=M {
+            let x = isa.register_permute(isa.register_load(src.add(2 * m * LANES)), order);
+            if m > 0 {
+                acc[m - 1] = isa.register_mul_add(x, w[2], acc[m - 1]);
+            }
+            if m < M {
+                acc[m] = isa.register_mul_add(x, w[0], acc[m]);
+                let x = isa.register_permute(isa.register_load(src.add((2 * m + 1) * LANES)), order);
+                acc[m] = isa.register_mul_add(x, w[1], acc[m]);
             }
         }
     }
