@@ -5,6 +5,7 @@
 //! prints CSV lines of the kernels and layers whose name contains the text. The reference (f64 loops) is left out. The
 //! source is a plain map, without batch norm and ReLU on the way: arithmetic is what is measured.
 
+use std::ops::{Deref, DerefMut, Range};
 use std::time::Instant;
 
 use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Term};
@@ -118,14 +119,14 @@ struct Bench<'a> {
     layer: &'a str,
     filter: &'a str,
     shape: ConvShape,
-    x: Vec<f32>,
-    y: Vec<f32>,
-    dx: Vec<f32>,
-    packed: Vec<f32>,
-    weights: Vec<f32>,
-    transposed: Vec<f32>,
-    gradient: Vec<f32>,
-    scratch: Vec<f32>,
+    x: Floats,
+    y: Floats,
+    dx: Floats,
+    packed: Floats,
+    weights: Floats,
+    transposed: Floats,
+    gradient: Floats,
+    scratch: Floats,
     /// Images in a piece: of forward, of backward data.
     piece: [usize; 2],
 }
@@ -135,10 +136,10 @@ impl<'a> Bench<'a> {
         let source = IMAGES * shape.h * shape.w * shape.c_pitch;
         let output = IMAGES * shape.oh * shape.ow * shape.k_pitch();
         let filters = values(shape.k * shape.c * shape.kernel[0] * shape.kernel[1]);
-        let mut weights = vec![0.0; conv::packed_len(&shape)];
+        let mut weights = Floats::zeros(conv::packed_len(&shape));
         conv::pack(&shape, &filters, &mut weights);
         let c_blocks = shape.c.div_ceil(LANES);
-        let mut transposed = vec![0.0; conv::backward_len(&shape)];
+        let mut transposed = Floats::zeros(conv::backward_len(&shape));
         conv::pack_backward(&shape, &weights, 0..c_blocks, &mut transposed);
         let scratch = conv::forward_scratch_len(&shape, IMAGES)
             .max(conv::backward_data_scratch_len(&shape, IMAGES))
@@ -148,12 +149,12 @@ impl<'a> Bench<'a> {
             filter,
             x: values(source),
             y: values(output),
-            dx: vec![0.0; source],
-            gradient: vec![0.0; weights.len()],
-            packed: Vec::new(),
+            dx: Floats::zeros(source),
+            gradient: Floats::zeros(weights.len()),
+            packed: Floats::zeros(0),
             weights,
             transposed,
-            scratch: vec![0.0; scratch],
+            scratch: Floats::zeros(scratch),
             piece: [conv::forward_images(&shape), conv::backward_data_images(&shape)],
             shape,
         }
@@ -169,9 +170,9 @@ impl<'a> Bench<'a> {
             .max(conv::backward_block_len(&shape));
         let mut bench = Self {
             packed: self.weights,
-            weights: vec![0.0; winograd::filters_len(&shape)],
-            transposed: vec![0.0; winograd::backward_filters_len(&shape)],
-            scratch: vec![0.0; scratch],
+            weights: Floats::zeros(winograd::filters_len(&shape)),
+            transposed: Floats::zeros(winograd::backward_filters_len(&shape)),
+            scratch: Floats::zeros(scratch),
             piece: [winograd::images(&shape); 2],
             ..self
         };
@@ -287,7 +288,39 @@ fn plain(data: &[f32]) -> Source<'_> {
 }
 
 /// Numbers between -0.5 and 0.5, far from denormals.
-fn values(len: usize) -> Vec<f32> {
+fn values(len: usize) -> Floats {
+    let mut floats = Floats::zeros(len);
     // multiples of an irrational number, modulo 1, are spread evenly (Weyl)
-    (0..len).map(|i| (i as f64 * 0.618_033_988_749_895).fract() as f32 - 0.5).collect()
+    for (i, value) in floats.iter_mut().enumerate() {
+        *value = (i as f64 * 0.618_033_988_749_895).fract() as f32 - 0.5;
+    }
+    floats
+}
+
+/// Values that start on a cache line, as the engine's do.
+struct Floats {
+    values: Vec<f32>,
+    range: Range<usize>,
+}
+
+impl Floats {
+    fn zeros(len: usize) -> Self {
+        let values = vec![0.0; len + LANES];
+        let start = values.as_ptr().align_offset(LANES * size_of::<f32>());
+        Self { values, range: start..start + len }
+    }
+}
+
+impl Deref for Floats {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[self.range.clone()]
+    }
+}
+
+impl DerefMut for Floats {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.range.clone()]
+    }
 }

@@ -45,7 +45,7 @@ use backward_weights::BackwardWeightsKernel;
 use forward::ForwardKernel;
 pub use geometry::{
     backward_data_images, backward_data_scratch_len, backward_weights_scratch_len, forward_images,
-    forward_scratch_len, weight_segment,
+    forward_scratch_len, weight_blocks, weight_segment,
 };
 pub use layout::{
     backward_block_len, backward_len, pack, pack_backward, packed_block_len, packed_len, unpack,

@@ -13,6 +13,7 @@ use crate::args::{Gate, Grad, SUM_RUN, Sink, Source, Sums, Term};
 use crate::simd::Isa;
 
 /// Sixteen channels of a [`Source`].
+#[derive(Clone, Copy)]
 pub(crate) struct SourceLanes<I: Isa> {
     isa: I,
     main: TermLanes<I>,
@@ -20,6 +21,7 @@ pub(crate) struct SourceLanes<I: Isa> {
     relu: bool,
 }
 
+#[derive(Clone, Copy)]
 struct TermLanes<I: Isa> {
     data: *const f32,
     affine: Option<(I::V, I::V)>,
@@ -94,12 +96,14 @@ impl<I: Isa> TermLanes<I> {
 }
 
 /// Sixteen channels of a [`Grad`].
+#[derive(Clone, Copy)]
 pub(crate) struct GradLanes<I: Isa> {
     isa: I,
     g: *const f32,
     norm: Option<NormLanes<I>>,
 }
 
+#[derive(Clone, Copy)]
 struct NormLanes<I: Isa> {
     y: *const f32,
     a: I::V,

@@ -4,7 +4,7 @@ use plusx_kernels::conv::{self, winograd};
 use plusx_kernels::shape::ConvShape;
 
 use super::build::{Builder, blocks, only, pick};
-use super::pieces::{Bands, MOST_BANDS, Pieces};
+use super::pieces::{Bands, MOST_BANDS, Pieces, TILE_BLOCKS};
 use super::step::{FilterRef, Flops, Kernel, Step, Work};
 use super::{Kind, Lasting};
 use crate::lower::Filter;
@@ -95,8 +95,9 @@ impl Builder<'_> {
     /// The gradient of the filters, which reads none.
     pub(super) fn choose_backward_weights(&self, filter: &Filter) -> (Choice, bool) {
         let (shape, level) = (&filter.shape, self.kernels.level);
-        let pieces = Pieces::segments(self.batch, conv::weight_segment(shape), blocks(shape.k));
         let winograd = self.winograd(shape);
+        let widest = if winograd { TILE_BLOCKS } else { conv::weight_blocks(shape) };
+        let pieces = Pieces::segments(self.batch, conv::weight_segment(shape), (blocks(shape.k), widest));
         let (kernel, scratch) = if winograd {
             let scratch = winograd::backward_weights_scratch_len(shape, pieces.block_step());
             (pick(winograd::BACKWARD_WEIGHTS, level, shape), scratch)

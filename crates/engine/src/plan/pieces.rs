@@ -10,7 +10,10 @@ const ENOUGH: [usize; 2] = [4, 64];
 const ENOUGH_IMAGES: usize = 4;
 
 /// Blocks of the widest register tile.
-const TILE_BLOCKS: usize = 4;
+pub(crate) const TILE_BLOCKS: usize = 4;
+
+/// Blocks that make what a piece loads for them worth it.
+const SHARING_BLOCKS: usize = 16;
 
 /// Values in one piece of an elementwise step: some tens of microseconds of memory traffic.
 const PIECE_VALUES: usize = 1 << 16;
@@ -86,14 +89,32 @@ impl Pieces {
         Self { images: [1, 1], blocks: [count, 1], bands: None }
     }
 
-    /// Pieces of `step` images, and of as many blocks as leaves enough pieces: all, else quads, pairs, singles.
+    /// Pieces of `step` images, and of all blocks, or half of them, .. until there are plenty of pieces or a piece has no more
+    /// than [`SHARING_BLOCKS`]; of fewer where there would not be enough.
     pub(crate) fn grid(images: usize, step: usize, blocks: usize) -> Self {
-        Self::widest(images, step, blocks, &[blocks, 4, 2, 1])
+        let rows = images.div_ceil(step.clamp(1, images.max(1)));
+        let half = |width: usize| width.div_ceil(2).next_multiple_of(TILE_BLOCKS);
+        let mut widest = blocks;
+        while widest > SHARING_BLOCKS && rows * blocks.div_ceil(widest) < ENOUGH[1] {
+            widest = half(widest);
+        }
+        let mut widths = vec![widest];
+        while let Some(width) = widths.last().filter(|width| **width > TILE_BLOCKS) {
+            widths.push(half(*width));
+        }
+        widths.extend([2, 1]);
+        Self::widest(images, step, blocks, &widths)
     }
 
-    /// Segments of images, and at most four blocks: a filter's gradient of more would not stay in the cache.
-    pub(crate) fn segments(images: usize, segment: usize, blocks: usize) -> Self {
-        Self::widest(images, segment, blocks, &[4, 2, 1])
+    /// Segments of images, and of at most `widest` blocks.
+    pub(crate) fn segments(images: usize, segment: usize, (blocks, widest): (usize, usize)) -> Self {
+        let mut widths = vec![2, 1];
+        let mut width = TILE_BLOCKS;
+        while width <= widest {
+            widths.insert(0, width);
+            width *= 2;
+        }
+        Self::widest(images, segment, blocks, &widths)
     }
 
     /// Pieces of `step` images and of at most `widest` blocks.
@@ -191,9 +212,12 @@ mod tests {
             }
             assert!(seen.iter().all(|count| *count == 1), "{pieces:?}");
         }
-        assert_eq!(Pieces::grid(1, 8, 32).count(), 8);
-        assert_eq!(Pieces::segments(256, 4, 4).count(), 64);
-        assert_eq!(Pieces::segments(32, 64, 32).count(), 8);
+        assert_eq!(Pieces::grid(1, 8, 32).count(), 4);
+        assert_eq!(Pieces::grid(32, 3, 128).count(), 88);
+        assert_eq!(Pieces::grid(32, 1, 64).count(), 64);
+        assert_eq!(Pieces::grid(256, 1, 64).count(), 256);
+        assert_eq!(Pieces::segments(256, 4, (4, 4)).count(), 64);
+        assert_eq!(Pieces::segments(32, 64, (32, 16)).count(), 8);
         assert_eq!(Pieces::by_values(256, 147_456).count(), 256);
         assert_eq!(Pieces::single().count(), 1);
     }

@@ -370,6 +370,7 @@ unsafe fn chain_tile<I: Isa, const M: usize, const NR: usize>(
                     row_step: chain.x_step[2] as isize,
                     panel: dy,
                     panel_step: dy_block,
+                    next: 0,
                     count: chain.count[2],
                 };
                 isa.outer::<M, NR>(&mut acc, &outer);

@@ -1,5 +1,6 @@
 //! Outputs on their way out: bias, batch norm, residual join and ReLU while they are in registers.
 
+use crate::LANES;
 use crate::args::{Finish, Term};
 use crate::simd::Isa;
 
@@ -32,61 +33,111 @@ impl Finishing {
         self.add
     }
 
-    /// Sixteen outputs from channel `channel` on of the pixel that starts at `pixel` (its index times the pitch).
+    /// `N` blocks from channel `channel` on of the `M` pixels that start at `pixels` (their indices times the pitch). One
+    /// operation for all of them before the next: they stay in registers.
     ///
     /// # Safety
-    /// Per-channel slices must have the channels, the map that is added the pixel.
+    /// Per-channel slices must have the channels, the map that is added the pixels.
     #[inline(always)]
-    pub(crate) unsafe fn vector<I: Isa>(&self, isa: I, mut v: I::V, [pixel, channel]: [usize; 2]) -> I::V {
+    pub(crate) unsafe fn tile<I: Isa, const M: usize, const N: usize>(
+        &self,
+        isa: I,
+        mut acc: [[I::V; N]; M],
+        pixels: [usize; M],
+        channel: usize,
+    ) -> [[I::V; N]; M] {
         // SAFETY: promised by the caller.
         unsafe {
             if let Some(bias) = self.bias {
-                v = isa.add(v, isa.load(bias.add(channel)));
+                for n in 0..N {
+                    let bias = isa.load(bias.add(channel + n * LANES));
+                    for m in 0..M {
+                        acc[m][n] = isa.add(acc[m][n], bias);
+                    }
+                }
             }
             if let Some([scale, shift]) = self.affine {
-                v = isa.mul_add(v, isa.load(scale.add(channel)), isa.load(shift.add(channel)));
+                for n in 0..N {
+                    let scale = isa.load(scale.add(channel + n * LANES));
+                    let shift = isa.load(shift.add(channel + n * LANES));
+                    for m in 0..M {
+                        acc[m][n] = isa.mul_add(acc[m][n], scale, shift);
+                    }
+                }
             }
             if let Some(add) = self.add {
-                let mut other = isa.load(add.add(pixel + channel));
-                if let Some([scale, shift]) = self.add_affine {
-                    other = isa.mul_add(other, isa.load(scale.add(channel)), isa.load(shift.add(channel)));
+                for n in 0..N {
+                    let channel = channel + n * LANES;
+                    if let Some([scale, shift]) = self.add_affine {
+                        let (scale, shift) = (isa.load(scale.add(channel)), isa.load(shift.add(channel)));
+                        for m in 0..M {
+                            let other = isa.load(add.add(pixels[m] + channel));
+                            acc[m][n] = isa.add(acc[m][n], isa.mul_add(other, scale, shift));
+                        }
+                    } else {
+                        for m in 0..M {
+                            acc[m][n] = isa.add(acc[m][n], isa.load(add.add(pixels[m] + channel)));
+                        }
+                    }
                 }
-                v = isa.add(v, other);
             }
         }
-        if self.relu { isa.relu(v) } else { v }
+        if self.relu {
+            for row in &mut acc {
+                for v in row {
+                    *v = isa.relu(*v);
+                }
+            }
+        }
+        acc
     }
 
-    /// As [`Finishing::vector`], of as many outputs as a register has.
+    /// As [`Finishing::tile`], of as many channels as a register has and the first `count` of `M` pixels.
     ///
     /// # Safety
-    /// As [`Finishing::vector`].
+    /// As [`Finishing::tile`].
     #[inline(always)]
-    pub(crate) unsafe fn register<I: Isa>(&self, isa: I, mut v: I::R, [pixel, channel]: [usize; 2]) -> I::R {
+    pub(crate) unsafe fn line<I: Isa, const M: usize>(
+        &self,
+        isa: I,
+        mut acc: [I::R; M],
+        (pixels, count): ([usize; M], usize),
+        channel: usize,
+    ) -> [I::R; M] {
         // SAFETY: promised by the caller.
         unsafe {
             if let Some(bias) = self.bias {
-                v = isa.register_add(v, isa.register_load(bias.add(channel)));
+                let bias = isa.register_load(bias.add(channel));
+                for m in 0..M {
+                    acc[m] = isa.register_add(acc[m], bias);
+                }
             }
             if let Some([scale, shift]) = self.affine {
-                v = isa.register_mul_add(
-                    v,
-                    isa.register_load(scale.add(channel)),
-                    isa.register_load(shift.add(channel)),
-                );
+                let scale = isa.register_load(scale.add(channel));
+                let shift = isa.register_load(shift.add(channel));
+                for m in 0..M {
+                    acc[m] = isa.register_mul_add(acc[m], scale, shift);
+                }
             }
             if let Some(add) = self.add {
-                let mut other = isa.register_load(add.add(pixel + channel));
-                if let Some([scale, shift]) = self.add_affine {
-                    other = isa.register_mul_add(
-                        other,
-                        isa.register_load(scale.add(channel)),
-                        isa.register_load(shift.add(channel)),
-                    );
+                for m in 0..M {
+                    if m < count {
+                        let mut other = isa.register_load(add.add(pixels[m] + channel));
+                        if let Some([scale, shift]) = self.add_affine {
+                            let scale = isa.register_load(scale.add(channel));
+                            let shift = isa.register_load(shift.add(channel));
+                            other = isa.register_mul_add(other, scale, shift);
+                        }
+                        acc[m] = isa.register_add(acc[m], other);
+                    }
                 }
-                v = isa.register_add(v, other);
             }
         }
-        if self.relu { isa.register_relu(v) } else { v }
+        if self.relu {
+            for v in &mut acc {
+                *v = isa.register_relu(*v);
+            }
+        }
+        acc
     }
 }

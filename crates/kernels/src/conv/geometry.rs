@@ -2,6 +2,7 @@
 //!
 //! None of them depends on the machine. Only [`weight_block`] changes the order of a sum; the others change traversal.
 
+use super::layout::packed_block_len;
 use super::matrix;
 use super::units::{self, Units};
 use crate::shape::ConvShape;
@@ -18,6 +19,9 @@ pub(super) const LOAD_VALUES: usize = 64 * 1024;
 /// Pixels in one chain of a filter's gradient: long enough that storing the tile costs little, short enough to keep
 /// both operands in L1 and the chain's error small.
 const WEIGHT_CHAIN: usize = 144;
+
+/// Values of a gradient that one piece adds to: 1 MiB.
+const WEIGHT_VALUES: usize = 256 * 1024;
 
 /// Images in one chain at most; a power of two, so that it divides a segment.
 const WEIGHT_IMAGES: usize = 16;
@@ -94,12 +98,18 @@ pub(crate) fn backward_data_loaded(shape: &ConvShape) -> usize {
 /// Images of one forward piece: the unit of work to hand to a thread.
 pub fn forward_images(shape: &ConvShape) -> usize {
     let pixels = shape.oh * shape.ow;
+    if matrix::fits(shape) {
+        return matrix::images(pixels);
+    }
     if image_major(pixels, thin(shape), usize::MAX) { group_images(pixels, forward_loaded(shape)) } else { 1 }
 }
 
 /// Images of one backward-data piece.
 pub fn backward_data_images(shape: &ConvShape) -> usize {
     let pixels = shape.h * shape.w;
+    if matrix::fits_backward_data(shape) {
+        return matrix::images(shape.oh * shape.ow);
+    }
     if image_major(pixels, false, usize::MAX) { group_images(pixels, backward_data_loaded(shape)) } else { 1 }
 }
 
@@ -209,6 +219,18 @@ pub fn weight_segment(shape: &ConvShape) -> usize {
     let by_pixels = SEGMENT_PIXELS.div_ceil((shape.oh * shape.ow).max(1));
     let images = (LEAST_SEGMENT * quads).max(by_pixels).min(SEGMENT);
     images.next_power_of_two().max(weight_block(shape).images)
+}
+
+/// Blocks of filters in a piece of their gradient at most: all of them read what is loaded of the source, but the gradient
+/// itself shall stay in the second-level cache.
+pub fn weight_blocks(shape: &ConvShape) -> usize {
+    let most = match (matrix::fits(shape), shape.groups) {
+        (true, _) => 16,
+        (false, 1) => 8,
+        // others read other channels
+        _ => 4,
+    };
+    (WEIGHT_VALUES / packed_block_len(shape).max(1)).clamp(4, most)
 }
 
 /// The rule for the chains of a filter's gradient. It fixes the order of sums: changing it changes every byte.

@@ -9,7 +9,7 @@ use crate::simd::Isa;
 /// A map that is computed where it is read.
 pub(crate) trait Computed {
     /// Sixteen of its channels.
-    type Lanes<I: Isa>: At<I>;
+    type Lanes<I: Isa>: At<I> + Copy;
 
     /// Channels `channel..channel + 16`.
     ///

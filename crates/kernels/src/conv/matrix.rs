@@ -24,6 +24,9 @@ use crate::{LANES, pitch};
 /// Rows of the widest register tile: chunks are whole tiles.
 const TILE_ROWS: usize = 6;
 
+/// Blocks of channels loaded at once: 256 bytes of a pixel follow each other.
+const TOGETHER: usize = 4;
+
 /// Pixels of a chunk at least: the filters come by once per chunk, the chunk once per 64 filters.
 const LEAST_PIXELS: usize = 21 * TILE_ROWS;
 
@@ -40,6 +43,12 @@ pub(super) fn fits_backward_data(shape: &ConvShape) -> bool {
 /// Pixels of `channels` channels that are taken together.
 fn chunk(channels: usize) -> usize {
     (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
+}
+
+/// Images of a piece whose maps have `pixels` pixels: a chunk, if that takes no more than two of the widest register tiles of
+/// single pixels.
+pub(super) fn images(pixels: usize) -> usize {
+    LEAST_PIXELS.div_ceil(pixels.max(1)).min(2 * TILE_ROWS)
 }
 
 /// Values of scratch for a chunk, at most `pixels` pixels.
@@ -70,6 +79,12 @@ impl Grid {
     fn whole(&self) -> bool {
         self.stride == [1; 2]
     }
+
+    /// Whether an image's first row is as far from the row before it as any other, if an image has `rows` of them.
+    #[inline(always)]
+    fn follow(&self, rows: usize) -> bool {
+        self.map[0] == rows * self.stride[0]
+    }
 }
 
 /// A product's pixels: rows and columns of them in an image, where they are read and written.
@@ -95,7 +110,7 @@ pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src
         pitch: shape.c_pitch,
     };
     let plain = src.main.affine.is_none() && src.add.is_none() && !src.relu;
-    let stored = (plain && shape.stride == [1; 2]).then_some(src.main.data.as_ptr());
+    let stored = plain.then_some(src.main.data.as_ptr());
     let scratch = args.scratch.as_mut_ptr();
     let blocks = forward::blocks(args, scratch, part);
     // some rows of one image, or all of all images
@@ -167,30 +182,33 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
         b_columns: 1,
         b_block: LANES * LANES,
     };
+    let follow = pixels.write.follow(rows) && (stored.is_none() || pixels.read.follow(rows));
     let mut first = range.0;
     while first < range.1 {
-        // pixels a stride apart do not follow each other from one image to the next
-        let stop =
-            if pixels.write.whole() { range.1 } else { (first / (rows * columns) + 1) * rows * columns };
+        let stop = if follow { range.1 } else { (first / (rows * columns) + 1) * rows * columns };
         let end = stop.min(first + count);
         // SAFETY: promised by the caller.
         unsafe {
             let before = first % columns;
-            let (from, step) = match stored {
-                Some(data) => (data.wrapping_add(first * pixels.pitch), pixels.pitch),
+            let (from, line, step) = match stored {
+                Some(data) => {
+                    let [down, right] = pixels.read.stride;
+                    let start = pixels.read.at(first - before, pixels.size) * pixels.pitch;
+                    (data.wrapping_add(start), down * pixels.read.map[1] * pixels.pitch, right * pixels.pitch)
+                }
                 None => {
                     load(isa, src, pixels, (first, end), scratch);
-                    (scratch.cast_const(), loaded)
+                    (scratch.wrapping_sub(before * loaded).cast_const(), columns * loaded, loaded)
                 }
             };
-            blocks.src = from.wrapping_sub(before * step);
+            blocks.src = from;
             let [_, width] = pixels.write.map;
             let [down, right] = pixels.write.stride;
             let positions = Positions {
                 before,
                 count: end - first,
                 columns,
-                a: [0, columns * step, step],
+                a: [0, line, step],
                 d: [pixels.write.at(first - before, pixels.size), down * width, right],
             };
             let mut block = 0;
@@ -215,23 +233,53 @@ unsafe fn load<I: Isa, C: Computed>(
     (first, end): (usize, usize),
     dst: *mut f32,
 ) {
+    let width = pitch(pixels.channels);
+    let mut channel = 0;
+    while channel + TOGETHER * LANES <= width {
+        // SAFETY: promised by the caller.
+        unsafe { load_blocks::<I, C, TOGETHER>(isa, src, pixels, (first, end), channel, dst) };
+        channel += TOGETHER * LANES;
+    }
+    while channel < width {
+        // SAFETY: promised by the caller.
+        unsafe { load_blocks::<I, C, 1>(isa, src, pixels, (first, end), channel, dst) };
+        channel += LANES;
+    }
+}
+
+/// `N` blocks of channels from `channel` on.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn load_blocks<I: Isa, C: Computed, const N: usize>(
+    isa: I,
+    src: &C,
+    pixels: &Pixels,
+    (first, end): (usize, usize),
+    channel: usize,
+    dst: *mut f32,
+) {
     let (width, columns) = (pitch(pixels.channels), pixels.size[1]);
     let step = pixels.read.stride[1] * pixels.pitch;
-    for channel in (0..width).step_by(LANES) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let lanes = src.lanes(isa, channel);
-            let mut to = dst.add(channel);
-            let mut pixel = first;
-            while pixel < end {
-                let mut from = pixels.read.at(pixel, pixels.size) * pixels.pitch;
-                let stop = end.min(pixel + columns - pixel % columns);
-                while pixel < stop {
-                    isa.store(to, lanes.at(from));
-                    to = to.wrapping_add(width);
-                    from += step;
-                    pixel += 1;
+    // SAFETY: promised by the caller.
+    unsafe {
+        let mut lanes = [src.lanes(isa, channel); N];
+        for n in 1..N {
+            lanes[n] = src.lanes(isa, channel + n * LANES);
+        }
+        let mut to = dst.add(channel);
+        let mut pixel = first;
+        while pixel < end {
+            let mut from = pixels.read.at(pixel, pixels.size) * pixels.pitch;
+            let stop = end.min(pixel + columns - pixel % columns);
+            while pixel < stop {
+                for (n, lanes) in lanes.iter().enumerate() {
+                    isa.store(to.add(n * LANES), lanes.at(from));
                 }
+                to = to.wrapping_add(width);
+                from += step;
+                pixel += 1;
             }
         }
     }

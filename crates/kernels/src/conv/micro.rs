@@ -58,7 +58,7 @@ impl Walk {
 
     /// Whether blocks follow each other without a gap, in the source and in the panel: they are one run.
     #[inline(always)]
-    fn joined(&self) -> bool {
+    pub(crate) fn joined(&self) -> bool {
         self.taps == [1; 2] && self.a_step[0] == LANES as isize && self.b_block == LANES * LANES
     }
 }
@@ -155,6 +155,7 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     (rows, panels): ([*const f32; MR], (*const f32, usize)),
     walk: &Walk,
     part: &mut Part<'_>,
+    next: isize,
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
     let [mut block, end] = part.blocks;
@@ -166,6 +167,7 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
             row_step: 1,
             panel: panels.0.wrapping_add(block * LANES * LANES),
             panel_step: panels.1,
+            next,
             count: (end - block - 1) * LANES + len,
         };
         // SAFETY: promised by the caller.
@@ -184,11 +186,13 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
                     + column as isize * walk.a_step[2];
                 let b = walk.panel(block, [row, column], len);
                 part.bring::<I, NR>(isa, walk, panels, 1);
+
                 let outer = Outer {
                     rows: offset(rows, a),
                     row_step: 1,
                     panel: panels.0.wrapping_add(b),
                     panel_step: panels.1,
+                    next,
                     count: len,
                 };
                 // SAFETY: promised by the caller.

@@ -267,10 +267,14 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
         unsafe {
             let acc = tile::<I, S, M>(isa, (src, positions.a[2]), panel, taps, lane);
             let channel = at.block * LANES + lane;
+            let mut pixels = [pixel * blocks.pitch; M];
             for m in 0..M {
-                let pixel = (pixel + m * positions.d[2]) * blocks.pitch;
-                let to = blocks.dst.wrapping_add(pixel + channel);
-                let mut value = blocks.finish.register(isa, acc[m], [pixel, channel]);
+                pixels[m] += m * positions.d[2] * blocks.pitch;
+            }
+            let acc = blocks.finish.line(isa, acc, (pixels, M), channel);
+            for m in 0..M {
+                let to = blocks.dst.wrapping_add(pixels[m] + channel);
+                let mut value = acc[m];
                 if blocks.accumulate {
                     value = isa.register_add(value, isa.register_load(to));
                 }

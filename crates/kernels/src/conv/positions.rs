@@ -170,7 +170,8 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     // sums cannot wait where there is something to add to
     let whole = count <= FEW_TILES || target.accumulate;
     let block = NR * walk.taps[0] * walk.taps[1] * walk.full * LANES;
-    let most = if whole { walk.blocks } else { (PART / block.max(1)).max(1) };
+    let most =
+        if whole || (walk.joined() && walk.blocks > 16) { walk.blocks } else { (PART / block.max(1)).max(1) };
     // parts alike
     let step = walk.blocks.div_ceil(walk.blocks.div_ceil(most));
     let mut first = 0;
@@ -235,6 +236,9 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
             (u, v) = (u + 1, 0);
         }
     }
+    let next = (a.wrapping_add(positions.a[0] + u * positions.a[1] + v * positions.a[2]).addr() as isize
+        - rows[0].addr() as isize)
+        / 4;
     let mut acc = [[isa.zero(); NR]; M];
     if stage.ends {
         for m in 0..M {
@@ -255,18 +259,20 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
                 }
             }
         }
-        let acc = tile::<I, M, NR>(isa, (rows, panels), walk, &mut stage.part, acc);
-        for m in 0..M {
-            for n in 0..NR {
-                let to = target.at(pixels[m], n);
-                let mut value = acc[m][n];
-                if stage.ends {
-                    value = target.finish.vector(isa, value, [pixels[m], target.channel + n * LANES]);
-                    if target.accumulate {
-                        value = isa.add(value, isa.load(to));
+        let mut acc = tile::<I, M, NR>(isa, (rows, panels), walk, &mut stage.part, next, acc);
+        if stage.ends {
+            acc = target.finish.tile(isa, acc, pixels, target.channel);
+            if target.accumulate {
+                for m in 0..M {
+                    for n in 0..NR {
+                        acc[m][n] = isa.add(acc[m][n], isa.load(target.at(pixels[m], n)));
                     }
                 }
-                isa.store(to, value);
+            }
+        }
+        for m in 0..M {
+            for n in 0..NR {
+                isa.store(target.at(pixels[m], n), acc[m][n]);
             }
         }
     }

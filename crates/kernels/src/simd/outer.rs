@@ -21,6 +21,8 @@ pub struct Outer<const MR: usize> {
     pub panel: *const f32,
     /// From one panel to the next.
     pub panel_step: usize,
+    /// From a row to the one that is read after it: its values are brought near meanwhile.
+    pub next: isize,
     /// How many values of each row, and vectors of each panel.
     pub count: usize,
 }
@@ -38,6 +40,13 @@ pub(super) unsafe fn generic<I: Isa, const MR: usize, const NR: usize>(
     let (mut row, mut panel) = (0, outer.panel);
     let mut i = 0;
     while i < outer.count {
+        if i.is_multiple_of(LANES) {
+            let mut m = 0;
+            while m < MR {
+                isa.prefetch(outer.rows[m].wrapping_offset(row + outer.next));
+                m += 1;
+            }
+        }
         // SAFETY: promised by the caller; what the last step points at is not read.
         unsafe {
             let mut b = [isa.zero(); NR];

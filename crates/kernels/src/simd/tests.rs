@@ -202,6 +202,7 @@ impl<const MR: usize, const NR: usize> Kernel for Products<MR, NR> {
             row_step: self.stride as isize,
             panel: panels.as_ptr(),
             panel_step: Self::LONGEST * LANES,
+            next: 3,
             count: self.count,
         };
         // SAFETY: rows and panels are long enough for the longest count.

@@ -241,6 +241,7 @@ impl Chain {
             row_step: LANES as isize,
             panel: self.d,
             panel_step: self.d_block,
+            next: 0,
             count: self.tiles,
         };
         // SAFETY: promised by the caller.

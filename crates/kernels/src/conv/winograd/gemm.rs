@@ -90,7 +90,14 @@ impl<const NR: usize> Product<NR> {
                     m += 1;
                 }
                 let panel = self.u.add(block * MATRIX);
-                let outer = Outer { rows, row_step: 1, panel, panel_step: self.u_step, count: LANES };
+                let outer = Outer {
+                    rows,
+                    row_step: 1,
+                    panel,
+                    panel_step: self.u_step,
+                    next: (MR * LANES) as isize,
+                    count: LANES,
+                };
                 isa.outer::<MR, NR>(&mut acc, &outer);
                 block += 1;
             }

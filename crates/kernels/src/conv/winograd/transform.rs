@@ -123,25 +123,33 @@ pub(super) unsafe fn output<I: Isa, T: Transform<IN, OUT>, const IN: usize, cons
     while lane < LANES {
         // SAFETY: promised by the caller.
         let half = unsafe { columns::<I, T, IN, OUT>(isa, src, lane) };
+        let (channel, columns) = (out.at[1] + lane, out.size[1]);
         let mut i = 0;
         while i < OUT {
-            let line = T::apply(isa, half[i]);
-            let mut j = 0;
-            while j < OUT {
-                if i < out.size[0] && j < out.size[1] {
-                    // SAFETY: promised by the caller.
-                    unsafe {
-                        let (pixel, channel) =
-                            (out.at[0] + i * out.step[0] + j * out.step[1], out.at[1] + lane);
-                        let to = out.dst.wrapping_add(pixel + channel);
-                        let mut value = out.finish.register(isa, line[j], [pixel, channel]);
-                        if out.accumulate {
-                            value = isa.register_add(value, isa.register_load(to));
+            if i < out.size[0] {
+                let line = T::apply(isa, half[i]);
+                let mut pixels = [out.at[0] + i * out.step[0]; OUT];
+                let mut j = 0;
+                while j < OUT {
+                    pixels[j] += j * out.step[1];
+                    j += 1;
+                }
+                // SAFETY: promised by the caller.
+                unsafe {
+                    let line = out.finish.line(isa, line, (pixels, columns), channel);
+                    let mut j = 0;
+                    while j < OUT {
+                        if j < columns {
+                            let to = out.dst.wrapping_add(pixels[j] + channel);
+                            let mut value = line[j];
+                            if out.accumulate {
+                                value = isa.register_add(value, isa.register_load(to));
+                            }
+                            isa.register_store(to, value);
                         }
-                        isa.register_store(to, value);
+                        j += 1;
                     }
                 }
-                j += 1;
             }
             i += 1;
         }

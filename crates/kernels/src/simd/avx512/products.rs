@@ -20,11 +20,21 @@ macro_rules! kernel {
                 return;
             }
             let step = outer.panel_step * size_of::<f32>();
+            // what would not fit into registers: the step of the rows and the way to their next ones, in bytes
+            let steps = [outer.row_step, outer.next].map(|values| values * size_of::<f32>() as isize);
             let zero = _mm512_setzero_ps();
             // SAFETY: promised by the caller; the loop reads `count` values and vectors, and writes no memory.
             unsafe {
                 asm!(
                     "2:",
+                    "mov {some}, {at}",
+                    "add {some}, qword ptr [{steps} + 8]",
+                    $(concat!("prefetcht0 byte ptr [{", stringify!($pointer), "} + {some}]"),)+
+                    "mov {some:e}, 16",
+                    "cmp {count}, {some}",
+                    "cmovb {some}, {count}",
+                    "sub {count}, {some}",
+                    "3:",
                     "vmovups {b0}, [{panel}]",
                     "vmovups {b1}, [{panel} + {step}]",
                     "vmovups {b2}, [{panel} + 2*{step}]",
@@ -36,16 +46,19 @@ macro_rules! kernel {
                         concat!("vfmadd231ps {", stringify!($c2), "}, {a}, {b2}"),
                         concat!("vfmadd231ps {", stringify!($c3), "}, {a}, {b3}"),
                     )+
-                    "add {at}, {row_step}",
+                    "add {at}, qword ptr [{steps}]",
                     "add {panel}, 64",
-                    "dec {count}",
+                    "dec {some}",
+                    "jnz 3b",
+                    "test {count}, {count}",
                     "jnz 2b",
                     panel = inout(reg) outer.panel => _,
                     step = in(reg) step,
                     step3 = in(reg) 3 * step,
                     at = inout(reg) 0_isize => _,
-                    row_step = in(reg) outer.row_step * size_of::<f32>() as isize,
+                    steps = in(reg) steps.as_ptr(),
                     count = inout(reg) outer.count => _,
+                    some = out(reg) _,
                     $($pointer = in(reg) outer.rows[$row],)+
                     a = inout(zmm_reg) zero => _,
                     b0 = inout(zmm_reg) zero => _,
