@@ -96,12 +96,14 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
         };
         for first in (0..args.images).step_by(group) {
             let images = group.min(args.images - first);
+            if matrix::fits_backward_data(&shape) {
+                matrix::backward_data::<I, Tiles<MR, NR>>(isa, &mut args, (first, images));
+                continue;
+            }
             let mut start = args.blocks.start;
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
-                if matrix::fits_backward_data(&shape) {
-                    matrix::backward_data::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
-                } else if group > 1 {
+                if group > 1 {
                     by_image::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
                 } else {
                     by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, first, &part);
@@ -113,50 +115,44 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
     }
 }
 
+/// Whether there is anything to do for [`finish`].
+pub(super) fn looks_again(sink: &Sink<'_>) -> bool {
+    !matches!(sink.gate, Gate::Open) || sink.sums.is_some()
+}
+
 /// Gates and sums what was stored of `images` images from `first` on. The arguments must have been checked.
 #[inline(always)]
 pub(super) fn finish<I: Isa>(isa: I, args: &mut BackwardDataArgs<'_>, (first, images): (usize, usize)) {
-    if matches!(args.sink.gate, Gate::Open) && args.sink.sums.is_none() {
+    let pixels = args.shape.h * args.shape.w;
+    finish_pixels(isa, args, first * pixels, (first + images) * pixels);
+}
+
+/// Gates and sums what was stored of pixels `first..end` of all images: whole runs. The arguments must have been checked.
+#[inline(always)]
+pub(super) fn finish_pixels<I: Isa>(isa: I, args: &mut BackwardDataArgs<'_>, first: usize, end: usize) {
+    let sink = &mut args.sink;
+    if !looks_again(sink) {
         return;
     }
-    let pixels = args.shape.h * args.shape.w;
-    for image in first..first + images {
-        if let Some((_, sums)) = &mut args.sink.sums {
+    let (pixels, pitch) = (args.shape.h * args.shape.w, args.shape.c_pitch);
+    let mut start = first;
+    while start < end {
+        let (image, pixel) = (start / pixels, start % pixels);
+        let stop = start + run_end(pixel, pixels) - pixel;
+        if let (0, Some((_, sums))) = (pixel, &mut sink.sums) {
             clear(sums, image);
         }
         for (index, block) in args.blocks.clone().enumerate() {
-            let at = [block * LANES, index * LANES];
             // SAFETY: `check` established the sizes of the sink.
-            unsafe { gate_and_sum(isa, &mut args.sink, [image, pixels], args.shape.c_pitch, at) };
-        }
-    }
-}
-
-/// Gates and sums what one block of channels of one image (of `pixels` pixels) holds; `at`: its first channel in maps
-/// at `pitch`, and its column in the sink.
-///
-/// # Safety
-/// The sink and its maps must have that image, with sixteen values from `at` on.
-#[inline(always)]
-unsafe fn gate_and_sum<I: Isa>(
-    isa: I,
-    sink: &mut Sink<'_>,
-    [image, pixels]: [usize; 2],
-    pitch: usize,
-    at: [usize; 2],
-) {
-    let mut start = 0;
-    while start < pixels {
-        let end = run_end(start, pixels);
-        // SAFETY: promised by the caller.
-        unsafe {
-            let mut lanes = SinkLanes::new(isa, sink, at);
-            for pixel in start..end {
-                lanes.put([image * pixels + pixel, pitch], None);
+            unsafe {
+                let mut lanes = SinkLanes::new(isa, sink, [block * LANES, index * LANES]);
+                for pixel in start..stop {
+                    lanes.put([pixel, pitch], None);
+                }
+                lanes.finish(sink, [image, index * LANES]);
             }
-            lanes.finish(sink, [image, at[1]]);
         }
-        start = end;
+        start = stop;
     }
 }
 

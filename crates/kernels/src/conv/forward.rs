@@ -8,11 +8,10 @@
 //!     for NR blocks of output channels:                 for NR blocks of output channels:
 //!         for tiles of MR pixels: register tile             for each pixel, its taps inside the map:
 //!                                                               for tiles of MR images: register tile
-//! per image and block: statistics of what was stored
+//! per run of pixels and block: statistics of what was stored
 //! ```
 //! The weights are streamed once per band or group; a panel stays in L1 or L2 while the positions go by.
-//! Statistics are a second look at 16 channels of one image, still in cache: about 1 % of the multiply's time, and
-//! their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
+//! Statistics are a second look at what was stored, and their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
 
 use super::finish::Finishing;
 use super::geometry::{self, band_rows, forward_loaded, group_images, image_major, source_window, thin};
@@ -23,7 +22,7 @@ use super::micro::Walk;
 use super::positions::{Blocks, Method, Positions, Tiles};
 use super::units::{Part, Units};
 use super::{ForwardArgs, forward_scratch_len};
-use crate::args::{Source, Sums, Term};
+use crate::args::{Source, Term};
 use crate::lanes::{Chain, clear, run_end};
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
@@ -74,13 +73,14 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         args.check();
         assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
+        if matrix::fits(&shape) {
+            return matrix::forward::<I, Tiles<MR, NR>>(isa, &mut args);
+        }
         let src = kept(isa, &mut args);
         let (units, mut start) = (Units::forward(&shape), args.blocks.start);
         while start < args.blocks.end {
             let part = units.part(start, args.blocks.end);
-            if matrix::fits(&shape) {
-                matrix::forward::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
-            } else if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
+            if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
                 by_image::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
             } else {
                 by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
@@ -98,7 +98,7 @@ pub(super) fn kept<'a, I: Isa>(isa: I, args: &mut ForwardArgs<'a>) -> Source<'a>
     let values = keep.rows() * keep.pitch();
     // SAFETY: `check_maps` established that both hold `values` values; nothing writes `keep` while the source is read.
     unsafe {
-        load::evaluate(isa, &args.src, values, args.shape.c_pitch, keep.as_mut_ptr());
+        load::evaluate(isa, &args.src, 0..values, args.shape.c_pitch, keep.as_mut_ptr());
         let data = std::slice::from_raw_parts(keep.as_mut_ptr(), values);
         Source { main: Term { data, affine: None }, add: None, relu: false }
     }
@@ -107,46 +107,37 @@ pub(super) fn kept<'a, I: Isa>(isa: I, args: &mut ForwardArgs<'a>) -> Source<'a>
 /// Statistics of what was stored. The maps must have been checked.
 #[inline(always)]
 pub(super) fn sum<I: Isa>(isa: I, args: &mut ForwardArgs<'_>) {
-    let pixels = args.shape.oh * args.shape.ow;
-    let Some(sums) = &mut args.sums else { return };
-    let dst = (args.dst.as_mut_ptr().cast_const(), args.dst.pitch());
-    for image in 0..args.images {
-        clear(sums, image);
-        for (index, block) in args.blocks.clone().enumerate() {
-            // SAFETY: `check_maps` established the sizes.
-            unsafe { sum_stored(isa, dst, sums, [image, pixels], [block, index]) };
-        }
-    }
+    let pixels = args.images * args.shape.oh * args.shape.ow;
+    sum_pixels(isa, args, 0, pixels);
 }
 
-/// Statistics of one block of channels of one image (of `pixels` pixels): block `block` of the map, number `index` of
-/// the piece.
-///
-/// # Safety
-/// The image's rows must have that block, `sums.shift` its channels.
+/// Statistics of pixels `first..end` of all images: whole runs. The maps must have been checked.
 #[inline(always)]
-unsafe fn sum_stored<I: Isa>(
-    isa: I,
-    (dst, pitch): (*const f32, usize),
-    sums: &mut Sums<'_>,
-    [image, pixels]: [usize; 2],
-    [block, index]: [usize; 2],
-) {
-    // SAFETY: promised by the caller.
-    unsafe {
-        let first = dst.add(image * pixels * pitch + index * LANES);
-        let shift = isa.load(sums.shift.as_ptr().add(block * LANES));
-        let mut start = 0;
-        while start < pixels {
-            let end = run_end(start, pixels);
-            let mut chain = Chain::new(isa);
-            for pixel in start..end {
-                let v = isa.sub(isa.load(first.add(pixel * pitch)), shift);
-                chain.add(isa, v, v);
-            }
-            chain.flush(isa, sums, [image, index * LANES]);
-            start = end;
+pub(super) fn sum_pixels<I: Isa>(isa: I, args: &mut ForwardArgs<'_>, first: usize, end: usize) {
+    let pixels = args.shape.oh * args.shape.ow;
+    let Some(sums) = &mut args.sums else { return };
+    let (dst, pitch) = (args.dst.as_mut_ptr().cast_const(), args.dst.pitch());
+    let mut start = first;
+    while start < end {
+        let (image, pixel) = (start / pixels, start % pixels);
+        let stop = start + run_end(pixel, pixels) - pixel;
+        if pixel == 0 {
+            clear(sums, image);
         }
+        for (index, block) in args.blocks.clone().enumerate() {
+            // SAFETY: `check_maps` established the sizes.
+            unsafe {
+                let column = dst.add(index * LANES);
+                let shift = isa.load(sums.shift.as_ptr().add(block * LANES));
+                let mut chain = Chain::new(isa);
+                for pixel in start..stop {
+                    let v = isa.sub(isa.load(column.add(pixel * pitch)), shift);
+                    chain.add(isa, v, v);
+                }
+                chain.flush(isa, sums, [image, index * LANES]);
+            }
+        }
+        start = stop;
     }
 }
 

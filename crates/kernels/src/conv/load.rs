@@ -1,8 +1,10 @@
 //! Filling scratch: a map is evaluated once per piece, channel-blocked (`[c / 16][row][column][16]`) and with its zero
 //! border, so that the register tile reads neighbouring positions from neighbouring cache lines and never tests a border.
 
+use std::ops::Range;
+
 use crate::LANES;
-use crate::args::{Grad, Source};
+use crate::args::{Grad, SUM_RUN, Source};
 use crate::lanes::{GradLanes, SourceLanes};
 use crate::simd::Isa;
 
@@ -214,25 +216,38 @@ fn scalar<I: Isa>(isa: I, src: &Source<'_>, index: usize, channel: usize) -> f32
     isa.to_array(v)[0]
 }
 
-/// Evaluates `values` values of a source, pixels at `pitch`, into a map of the same layout.
+/// Evaluates the values `range` of a source, pixels at `pitch`, into a map of the same layout.
 ///
 /// # Safety
-/// Both must hold that many values; `values` is a multiple of `pitch`.
+/// Both must hold them; the range consists of whole pixels.
 #[inline(always)]
-pub(crate) unsafe fn evaluate<I: Isa>(isa: I, src: &Source<'_>, values: usize, pitch: usize, dst: *mut f32) {
-    // SAFETY: promised by the caller.
-    unsafe {
-        if pitch.is_multiple_of(LANES) {
-            for channel in (0..pitch).step_by(LANES) {
+pub(crate) unsafe fn evaluate<I: Isa>(
+    isa: I,
+    src: &Source<'_>,
+    range: Range<usize>,
+    pitch: usize,
+    dst: *mut f32,
+) {
+    if !pitch.is_multiple_of(LANES) {
+        for i in range {
+            // SAFETY: promised by the caller.
+            unsafe { *dst.add(i) = scalar(isa, src, i, i % pitch) };
+        }
+        return;
+    }
+    // as many pixels as stay near while their channels go by
+    let mut start = range.start;
+    while start < range.end {
+        let end = range.end.min(start + SUM_RUN * pitch);
+        for channel in (0..pitch).step_by(LANES) {
+            // SAFETY: promised by the caller.
+            unsafe {
                 let lanes = SourceLanes::new(isa, src, channel);
-                for pixel in (0..values).step_by(pitch) {
+                for pixel in (start..end).step_by(pitch) {
                     isa.store(dst.add(pixel + channel), lanes.at(pixel));
                 }
             }
-        } else {
-            for i in 0..values {
-                *dst.add(i) = scalar(isa, src, i, i % pitch);
-            }
         }
+        start = end;
     }
 }

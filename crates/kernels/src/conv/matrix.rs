@@ -11,12 +11,12 @@
 
 use super::geometry::{self, LOAD_VALUES, thin};
 use super::layout::{filter_channels, filters_of_channel};
-use super::load::{At, Computed};
+use super::load::{self, At, Computed};
 use super::micro::Walk;
 use super::positions::{Blocks, Method, Positions};
-use super::units::Part;
+use super::units::Units;
 use super::{BackwardDataArgs, ForwardArgs, backward_data, forward};
-use crate::args::Source;
+use crate::args::SUM_RUN;
 use crate::shape::ConvShape;
 use crate::simd::Isa;
 use crate::{LANES, pitch};
@@ -95,11 +95,24 @@ struct Pixels {
     /// Channels that are read, and the distance between their pixels.
     channels: usize,
     pitch: usize,
+    /// Channels of the pixels that are looked at again when they are complete.
+    again: usize,
 }
 
-/// Forward: one part, which is all of the piece.
+impl Pixels {
+    /// The end of the chunk that starts at pixel `first` of those before `last`.
+    #[inline(always)]
+    fn chunk_end(&self, first: usize, last: usize, stored: bool) -> usize {
+        let [rows, columns] = self.size;
+        let follow = self.write.follow(rows) && (!stored || self.read.follow(rows));
+        let stop = if follow { last } else { (first / (rows * columns) + 1) * rows * columns };
+        stop.min(last).min(first + chunk(self.channels.max(self.again)))
+    }
+}
+
+/// Forward. The arguments must have been checked.
 #[inline(always)]
-pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
+pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
     let pixels = Pixels {
@@ -108,25 +121,48 @@ pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src
         write: Grid { map: size, stride: [1; 2] },
         channels: filter_channels(&shape),
         pitch: shape.c_pitch,
+        again: if args.sums.is_some() { args.blocks.len() * LANES } else { 0 },
     };
+    // what is kept is stored chunk by chunk, unless the chunks pass over some of it
+    let mut keep = None;
+    if pixels.read.whole() {
+        keep = args.keep.as_mut().map(|keep| keep.as_mut_ptr());
+    }
+    let src = if keep.is_some() { args.src } else { forward::kept(isa, args) };
     let plain = src.main.affine.is_none() && src.add.is_none() && !src.relu;
-    let stored = plain.then_some(src.main.data.as_ptr());
+    let stored = keep.map(<*mut f32>::cast_const).or(plain.then_some(src.main.data.as_ptr()));
     let scratch = args.scratch.as_mut_ptr();
-    let blocks = forward::blocks(args, scratch, part);
+    let part = Units::forward(&shape).part(args.blocks.start, args.blocks.end);
+    let blocks = forward::blocks(args, scratch, &part);
     // some rows of one image, or all of all images
-    let end = args.images * shape.oh + args.rows.end - shape.oh;
-    let range = (args.rows.start * shape.ow, end * shape.ow);
-    // SAFETY: `check` established the sizes of maps, filters and scratch.
-    unsafe { product::<I, _, M>(isa, (src, stored), &pixels, (blocks, scratch), range) };
+    let last = (args.images * shape.oh + args.rows.end - shape.oh) * shape.ow;
+    let (mut first, mut summed) = (args.rows.start * shape.ow, 0);
+    while first < last {
+        let end = pixels.chunk_end(first, last, stored.is_some());
+        // SAFETY: `check` established the sizes of maps, filters and scratch.
+        unsafe {
+            if let Some(keep) = keep {
+                load::evaluate(isa, &src, first * pixels.pitch..end * pixels.pitch, pixels.pitch, keep);
+            }
+            product::<I, _, M>(isa, (&src, stored), &pixels, (blocks, scratch), (first, end));
+        }
+        let whole = whole_runs(end, shape.oh * shape.ow);
+        forward::sum_pixels(isa, args, summed, whole);
+        (first, summed) = (end, whole);
+    }
 }
 
-/// Gradient of the input of `images` images, likewise.
+/// The end of the last run of pixels that is complete when those before `end` are; an image has `pixels`.
+fn whole_runs(end: usize, pixels: usize) -> usize {
+    end - end % pixels % SUM_RUN
+}
+
+/// Gradient of the input of `images` images from `first_image` on, likewise.
 #[inline(always)]
 pub(super) fn backward_data<I: Isa, M: Method>(
     isa: I,
     args: &mut BackwardDataArgs<'_>,
-    (first, images): (usize, usize),
-    part: &Part,
+    (first_image, images): (usize, usize),
 ) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
@@ -136,25 +172,40 @@ pub(super) fn backward_data<I: Isa, M: Method>(
         write: Grid { map: [shape.h, shape.w], stride: shape.stride },
         channels: filters_of_channel(&shape),
         pitch: shape.k_pitch(),
+        again: if backward_data::looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
     };
+    let part = Units::backward(&shape).part(args.blocks.start, args.blocks.end);
     if !pixels.write.whole() && !args.sink.accumulate {
         // no output reads the others
         let columns =
             (part.outputs.start - args.blocks.start) * LANES..(part.outputs.end - args.blocks.start) * LANES;
-        for pixel in first * shape.h * shape.w..(first + images) * shape.h * shape.w {
+        for pixel in first_image * shape.h * shape.w..(first_image + images) * shape.h * shape.w {
             args.sink.dst.row(pixel)[columns.clone()].fill(0.0);
         }
     }
     let grad = args.grad;
     let stored = grad.norm.is_none().then_some(grad.g.as_ptr());
     let scratch = args.scratch.as_mut_ptr();
-    let blocks = backward_data::blocks(args, (scratch, 0), part);
-    let range = [first, first + images].map(|image| image * size[0] * size[1]);
-    // SAFETY: `check` established the sizes of maps, filters and scratch.
-    unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, (blocks, scratch), (range[0], range[1])) };
+    let blocks = backward_data::blocks(args, (scratch, 0), &part);
+    let [mut first, last] = [first_image, first_image + images].map(|image| image * size[0] * size[1]);
+    let mut finished = first;
+    while first < last {
+        let end = pixels.chunk_end(first, last, stored.is_some());
+        // SAFETY: `check` established the sizes of maps, filters and scratch.
+        unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, (blocks, scratch), (first, end)) };
+        if pixels.write.whole() {
+            let whole = whole_runs(end, size[0] * size[1]);
+            backward_data::finish_pixels(isa, args, finished, whole);
+            finished = whole;
+        }
+        first = end;
+    }
+    if !pixels.write.whole() {
+        backward_data::finish(isa, args, (first_image, images));
+    }
 }
 
-/// Pixels `range.0..range.1`, counted through all images; `stored`: where their source is, if it need not be computed.
+/// The pixels of a chunk; `stored`: where their source is, if it need not be computed.
 ///
 /// # Safety
 /// The source must have the pixels that are read, the destination those that are written, scratch room for a chunk.
@@ -164,12 +215,11 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
     (src, stored): (&C, Option<*const f32>),
     pixels: &Pixels,
     (mut blocks, scratch): (Blocks<'_>, *mut f32),
-    range: (usize, usize),
+    (first, end): (usize, usize),
 ) {
-    let count = chunk(pixels.channels);
     let loaded = pitch(pixels.channels);
     let all = pixels.channels.div_ceil(LANES);
-    let [rows, columns] = pixels.size;
+    let columns = pixels.size[1];
     let walk = Walk {
         blocks: all,
         full: LANES,
@@ -182,42 +232,35 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
         b_columns: 1,
         b_block: LANES * LANES,
     };
-    let follow = pixels.write.follow(rows) && (stored.is_none() || pixels.read.follow(rows));
-    let mut first = range.0;
-    while first < range.1 {
-        let stop = if follow { range.1 } else { (first / (rows * columns) + 1) * rows * columns };
-        let end = stop.min(first + count);
-        // SAFETY: promised by the caller.
-        unsafe {
-            let before = first % columns;
-            let (from, line, step) = match stored {
-                Some(data) => {
-                    let [down, right] = pixels.read.stride;
-                    let start = pixels.read.at(first - before, pixels.size) * pixels.pitch;
-                    (data.wrapping_add(start), down * pixels.read.map[1] * pixels.pitch, right * pixels.pitch)
-                }
-                None => {
-                    load(isa, src, pixels, (first, end), scratch);
-                    (scratch.wrapping_sub(before * loaded).cast_const(), columns * loaded, loaded)
-                }
-            };
-            blocks.src = from;
-            let [_, width] = pixels.write.map;
-            let [down, right] = pixels.write.stride;
-            let positions = Positions {
-                before,
-                count: end - first,
-                columns,
-                a: [0, line, step],
-                d: [pixels.write.at(first - before, pixels.size), down * width, right],
-            };
-            let mut block = 0;
-            while block < blocks.count() {
-                M::run(isa, &blocks, &positions, &walk, block);
-                block += M::width(&blocks, block);
+    // SAFETY: promised by the caller.
+    unsafe {
+        let before = first % columns;
+        let (from, line, step) = match stored {
+            Some(data) => {
+                let [down, right] = pixels.read.stride;
+                let start = pixels.read.at(first - before, pixels.size) * pixels.pitch;
+                (data.wrapping_add(start), down * pixels.read.map[1] * pixels.pitch, right * pixels.pitch)
             }
+            None => {
+                load(isa, src, pixels, (first, end), scratch);
+                (scratch.wrapping_sub(before * loaded).cast_const(), columns * loaded, loaded)
+            }
+        };
+        blocks.src = from;
+        let [_, width] = pixels.write.map;
+        let [down, right] = pixels.write.stride;
+        let positions = Positions {
+            before,
+            count: end - first,
+            columns,
+            a: [0, line, step],
+            d: [pixels.write.at(first - before, pixels.size), down * width, right],
+        };
+        let mut block = 0;
+        while block < blocks.count() {
+            M::run(isa, &blocks, &positions, &walk, block);
+            block += M::width(&blocks, block);
         }
-        first = end;
     }
 }
 
