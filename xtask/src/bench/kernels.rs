@@ -19,8 +19,11 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let folder = super::folder(root, &options, &machine, &[("filter", String::new())])?;
     let before = load();
     let filter = options.text("filter").unwrap_or_default();
-    let csv =
-        capture(cargo(root).args(["bench", "--package", "plusx-kernels", "--bench", "conv", "--", filter]))?;
+    let mut bench = cargo(root);
+    bench.args(["bench", "--package", "plusx-kernels", "--bench", "conv", "--", filter]);
+    // the engine's memory lies on large pages; so shall the bench's
+    bench.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+    let csv = capture(&mut bench)?;
     let summary = summary(&machine, before, &csv)?;
     report::write(&folder, &[("kernels.csv", csv), ("kernels.md", summary.clone())])?;
     println!("{summary}\nwritten to {}", folder.display());

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! for chunks of pixels (of all images of the piece, one after the other):
-//!     if the source is computed where it is read, or strided: load the chunk, [pixel][channel]; else read it where it is
+//!     if the evaluated source is kept: store it, then read that
+//!     else if the source is computed where it is read: load the chunk, [pixel][channel]; else read it where it is
 //!     for NR blocks of filters:
-//!         for parts of the channels: for tiles of MR pixels: register tile
+//!         for parts of the channels: for tiles of MR pixels: register tile, the next tile's pixels brought near meanwhile
+//!     for runs of pixels that are complete: sums; for a gradient its gate, too
 //! ```
 //! Pixels of a map lie one after the other and so do their channels: a tile's reduction is one run over all channels of a
-//! part, and nothing need be copied before it. The chains are those of every other direct kernel.
+//! part, and nothing need be copied before it. The chains are those of every other direct kernel. What else there is to do
+//! with a pixel, before and after, is done while its chunk is in the second-level cache.
 
 use super::geometry::{self, LOAD_VALUES, thin};
 use super::layout::{filter_channels, filters_of_channel};
@@ -24,7 +27,7 @@ use crate::{LANES, pitch};
 /// Rows of the widest register tile: chunks are whole tiles.
 const TILE_ROWS: usize = 6;
 
-/// Blocks of channels loaded at once: 256 bytes of a pixel follow each other.
+/// Blocks of channels loaded at once: 256 bytes of a pixel follow each other, where they come from and where they go.
 const TOGETHER: usize = 4;
 
 /// Pixels of a chunk at least: the filters come by once per chunk, the chunk once per 64 filters.
@@ -280,12 +283,12 @@ unsafe fn load<I: Isa, C: Computed>(
     let mut channel = 0;
     while channel + TOGETHER * LANES <= width {
         // SAFETY: promised by the caller.
-        unsafe { load_blocks::<I, C, TOGETHER>(isa, src, pixels, (first, end), channel, dst) };
+        unsafe { load_blocks::<I, C, TOGETHER>(isa, src, pixels, (first, end), (channel, dst)) };
         channel += TOGETHER * LANES;
     }
     while channel < width {
         // SAFETY: promised by the caller.
-        unsafe { load_blocks::<I, C, 1>(isa, src, pixels, (first, end), channel, dst) };
+        unsafe { load_blocks::<I, C, 1>(isa, src, pixels, (first, end), (channel, dst)) };
         channel += LANES;
     }
 }
@@ -300,8 +303,7 @@ unsafe fn load_blocks<I: Isa, C: Computed, const N: usize>(
     src: &C,
     pixels: &Pixels,
     (first, end): (usize, usize),
-    channel: usize,
-    dst: *mut f32,
+    (channel, dst): (usize, *mut f32),
 ) {
     let (width, columns) = (pitch(pixels.channels), pixels.size[1]);
     let step = pixels.read.stride[1] * pixels.pitch;

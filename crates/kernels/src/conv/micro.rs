@@ -13,7 +13,8 @@
 //!
 //! A long reduction goes in parts ([`Part`]): all tiles of a part before the next, so that its panels are read from the
 //! first-level cache by all tiles but the first, and the next part's are brought near meanwhile. What has been added up
-//! waits in the destination, with all its bits: the chain is the same.
+//! waits in the destination, with all its bits: the chain is the same. A run over many channels is not cut: it reads each
+//! panel line by line, which the processor notices, and the sums would have to wait too often.
 //!
 //! The loop over the channels is [`Isa::outer`], which is also that of Winograd products and of the gradients of filters.
 //!
@@ -145,17 +146,17 @@ impl Part<'_> {
 }
 
 /// Adds part of the reduction of one tile to `acc`. `rows[m]` points at position `m`'s source, `panels` are the first
-/// vector's panel and the distance to the next one's.
+/// vector's panel and the distance to the next one's, `next` the way from a row to that of the next tile, which is brought
+/// near if it may be far away.
 ///
 /// # Safety
 /// Every offset that `walk` produces must be readable from every row and panel pointer.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    (rows, panels): ([*const f32; MR], (*const f32, usize)),
+    (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
     walk: &Walk,
     part: &mut Part<'_>,
-    next: isize,
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
     let [mut block, end] = part.blocks;
@@ -186,13 +187,12 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
                     + column as isize * walk.a_step[2];
                 let b = walk.panel(block, [row, column], len);
                 part.bring::<I, NR>(isa, walk, panels, 1);
-
                 let outer = Outer {
                     rows: offset(rows, a),
                     row_step: 1,
                     panel: panels.0.wrapping_add(b),
                     panel_step: panels.1,
-                    next,
+                    next: 0,
                     count: len,
                 };
                 // SAFETY: promised by the caller.

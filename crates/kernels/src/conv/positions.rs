@@ -150,6 +150,9 @@ impl Target<'_> {
 /// Panel values that one part of a reduction reads, if a block of channels does not read more: 32 KB.
 const PART: usize = 8 * 1024;
 
+/// Blocks of channels that are one run, above which it is not cut into parts.
+const LONG_RUN: usize = 16;
+
 /// Tiles that read the panels too few times for parts to pay.
 const FEW_TILES: usize = 3;
 
@@ -170,8 +173,8 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     // sums cannot wait where there is something to add to
     let whole = count <= FEW_TILES || target.accumulate;
     let block = NR * walk.taps[0] * walk.taps[1] * walk.full * LANES;
-    let most =
-        if whole || (walk.joined() && walk.blocks > 16) { walk.blocks } else { (PART / block.max(1)).max(1) };
+    let whole = whole || walk.joined() && walk.blocks > LONG_RUN;
+    let most = if whole { walk.blocks } else { (PART / block.max(1)).max(1) };
     // parts alike
     let step = walk.blocks.div_ceil(walk.blocks.div_ceil(most));
     let mut first = 0;
@@ -236,9 +239,9 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
             (u, v) = (u + 1, 0);
         }
     }
-    let next = (a.wrapping_add(positions.a[0] + u * positions.a[1] + v * positions.a[2]).addr() as isize
-        - rows[0].addr() as isize)
-        / 4;
+    // the way to the next tile, exact where it does not begin another row in between
+    let here = q / positions.columns * positions.a[1] + q % positions.columns * positions.a[2];
+    let next = (u * positions.a[1] + v * positions.a[2]) as isize - here as isize;
     let mut acc = [[isa.zero(); NR]; M];
     if stage.ends {
         for m in 0..M {
@@ -259,7 +262,7 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
                 }
             }
         }
-        let mut acc = tile::<I, M, NR>(isa, (rows, panels), walk, &mut stage.part, next, acc);
+        let mut acc = tile::<I, M, NR>(isa, (rows, next, panels), walk, &mut stage.part, acc);
         if stage.ends {
             acc = target.finish.tile(isa, acc, pixels, target.channel);
             if target.accumulate {

@@ -40,7 +40,7 @@ pub(super) unsafe fn generic<I: Isa, const MR: usize, const NR: usize>(
     let (mut row, mut panel) = (0, outer.panel);
     let mut i = 0;
     while i < outer.count {
-        if i.is_multiple_of(LANES) {
+        if outer.next != 0 && i.is_multiple_of(LANES) {
             let mut m = 0;
             while m < MR {
                 isa.prefetch(outer.rows[m].wrapping_offset(row + outer.next));

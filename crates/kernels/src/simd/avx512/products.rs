@@ -26,14 +26,20 @@ macro_rules! kernel {
             // SAFETY: promised by the caller; the loop reads `count` values and vectors, and writes no memory.
             unsafe {
                 asm!(
+                    "cmp qword ptr [{steps} + 8], 0",
+                    "je 4f",
                     "2:",
-                    "mov {some}, {at}",
-                    "add {some}, qword ptr [{steps} + 8]",
+                    "mov {some}, qword ptr [{steps} + 8]",
+                    "add {some}, {at}",
                     $(concat!("prefetcht0 byte ptr [{", stringify!($pointer), "} + {some}]"),)+
                     "mov {some:e}, 16",
                     "cmp {count}, {some}",
                     "cmovb {some}, {count}",
                     "sub {count}, {some}",
+                    "jmp 3f",
+                    "4:",
+                    "mov {some}, {count}",
+                    "xor {count:e}, {count:e}",
                     "3:",
                     "vmovups {b0}, [{panel}]",
                     "vmovups {b1}, [{panel} + {step}]",
