@@ -11,7 +11,8 @@
 //! per run of pixels and block: statistics of what was stored
 //! ```
 //! The weights are streamed once per band or group; a panel stays in L1 or L2 while the positions go by.
-//! Statistics are a second look at what was stored, and their order is then the plain one of [`crate::args::Sums`], whatever the tiles did.
+//! Statistics are a second look at what was stored, and their order is then the plain one of [`crate::args::Sums`], whatever
+//! the tiles did.
 
 use super::finish::Finishing;
 use super::geometry::{self, band_rows, forward_loaded, group_images, image_major, source_window, thin};

@@ -17,7 +17,7 @@ use super::layout::{filter_channels, filters_of_channel};
 use super::load::{self, At, Computed};
 use super::micro::Walk;
 use super::positions::{Blocks, Method, Positions};
-use super::units::Units;
+use super::units::{TOGETHER, Units};
 use super::{BackwardDataArgs, ForwardArgs, backward_data, forward};
 use crate::args::SUM_RUN;
 use crate::shape::ConvShape;
@@ -26,9 +26,6 @@ use crate::{LANES, pitch};
 
 /// Rows of the widest register tile: chunks are whole tiles.
 const TILE_ROWS: usize = 6;
-
-/// Blocks of channels loaded at once: 256 bytes of a pixel follow each other, where they come from and where they go.
-const TOGETHER: usize = 4;
 
 /// Pixels of a chunk at least: the filters come by once per chunk, the chunk once per 64 filters.
 const LEAST_PIXELS: usize = 21 * TILE_ROWS;
