@@ -1,5 +1,5 @@
-//! Times every convolution kernel of this machine on the shapes of the d2l ResNet-18 at 1x96x96, and on the 1x1 layers of
-//! ResNet-50 at 3x224x224, one thread.
+//! Times every convolution kernel of this machine on the shapes of the d2l ResNet-18 at 1x96x96, and on 1x1 and
+//! strided layers of ResNet-50 at 3x224x224, one thread.
 //!
 //! `cargo xtask bench kernels` runs it and keeps the result; by hand: `cargo bench -p plusx-kernels --bench conv -- avx2`
 //! prints CSV lines of the kernels and layers whose name contains the text. The reference (f64 loops) is left out. The
@@ -47,6 +47,9 @@ const LAYERS: &[(&str, [usize; 7])] = &[
     ("expand3 1x1", [256, 1024, 14, 14, 1, 1, 0]),
     ("reduce4 1x1", [2048, 512, 7, 7, 1, 1, 0]),
     ("expand4 1x1", [512, 2048, 7, 7, 1, 1, 0]),
+    ("strided2 3x3/2", [128, 128, 56, 28, 3, 2, 1]),
+    ("strided3 3x3/2", [256, 256, 28, 14, 3, 2, 1]),
+    ("strided4 3x3/2", [512, 512, 14, 7, 3, 2, 1]),
 ];
 
 fn main() {

@@ -8,7 +8,8 @@
 
 use super::finish::Finishing;
 use super::geometry::{
-    self, backward_border, backward_data_loaded, backward_window, group_images, image_major,
+    self, backward_border, backward_data_loaded, backward_data_together, backward_window, group_images,
+    image_major,
 };
 use super::layout::{backward_block_len, backward_len, filters_of_channel};
 use super::load::{self, Window};
@@ -88,25 +89,25 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
         args.check_direct();
         assert!(geometry::fits_backward_data(args.shape), "a shape of the reference");
         let shape = *args.shape;
+        if matrix::fits_backward_data(&shape) {
+            return matrix::backward_data::<I, Tiles<MR, NR>>(isa, &mut args);
+        }
         let (pixels, units) = (shape.h * shape.w, Units::backward(&shape));
-        let group = if image_major(pixels, false, args.images) {
+        let by_images = image_major(pixels, false, args.images);
+        let group = if by_images {
             group_images(pixels, backward_data_loaded(&shape))
         } else {
-            1
+            backward_data_together(&shape)
         };
         for first in (0..args.images).step_by(group) {
             let images = group.min(args.images - first);
-            if matrix::fits_backward_data(&shape) {
-                matrix::backward_data::<I, Tiles<MR, NR>>(isa, &mut args, (first, images));
-                continue;
-            }
             let mut start = args.blocks.start;
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
-                if group > 1 {
+                if by_images {
                     by_image::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
                 } else {
-                    by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, first, &part);
+                    by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
                 }
                 start = part.outputs.end;
             }
@@ -185,32 +186,35 @@ fn class(shape: &ConvShape, axis: usize, remainder: usize) -> Class {
     }
 }
 
-/// Large maps: one image at a time, class by class, over the gradient with its zero border.
+/// Large maps: one image at a time, or a few smaller ones, class by class, over the gradient with its zero border.
 #[inline(always)]
 pub(super) fn by_pixel<I: Isa, M: Method>(
     isa: I,
     args: &mut BackwardDataArgs<'_>,
-    image: usize,
+    (first, images): (usize, usize),
     part: &Part,
 ) {
     let shape = *args.shape;
     let (top, left) = (backward_border(&shape, 0)[0], backward_border(&shape, 1)[0]);
     let size = backward_window(&shape);
-    let window = Window {
-        image: image * shape.oh * shape.ow * shape.k_pitch(),
-        pitch: shape.k_pitch(),
-        map: [shape.oh, shape.ow],
-        first: [-(top as isize), -(left as isize)],
-        size,
-        step: [1; 2],
-    };
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
-    let block_step = size[0] * size[1] * LANES;
-    // SAFETY: `check` established that the gradient and scratch hold the window.
-    unsafe {
-        let inputs = (part.inputs.start, part.inputs.end);
-        load::blocked(isa, &args.grad, &window, inputs, (scratch, block_step));
+    let image_step = size[0] * size[1] * LANES;
+    let block_step = images * image_step;
+    for image in 0..images {
+        let window = Window {
+            image: (first + image) * shape.oh * shape.ow * shape.k_pitch(),
+            pitch: shape.k_pitch(),
+            map: [shape.oh, shape.ow],
+            first: [-(top as isize), -(left as isize)],
+            size,
+            step: [1; 2],
+        };
+        // SAFETY: `check` established that the gradient and scratch hold the windows.
+        unsafe {
+            let inputs = (part.inputs.start, part.inputs.end);
+            load::blocked(isa, &args.grad, &window, inputs, (scratch.add(image * image_step), block_step));
+        }
     }
     let blocks = blocks(args, (scratch, block_step), part);
     let mut block = 0;
@@ -221,11 +225,13 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
                 let [rows, columns] = classes;
                 let positions = Positions {
                     before: 0,
-                    count: rows.count * columns.count,
+                    count: images * rows.count * columns.count,
                     columns: columns.count,
-                    a: [0, size[1] * LANES, LANES],
+                    rows: rows.count,
+                    a: [0, image_step, size[1] * LANES, LANES],
                     d: [
-                        (image * shape.h + rows.first) * shape.w + columns.first,
+                        (first * shape.h + rows.first) * shape.w + columns.first,
+                        shape.h * shape.w,
                         shape.stride[0] * shape.w,
                         shape.stride[1],
                     ],
@@ -281,8 +287,9 @@ fn by_image<I: Isa, M: Method>(
                 before: 0,
                 count: images,
                 columns: 1,
-                a: [0, map * LANES, 0],
-                d: [first * shape.h * shape.w + position, shape.h * shape.w, 0],
+                rows: Positions::ENDLESS,
+                a: [0, 0, map * LANES, 0],
+                d: [first * shape.h * shape.w + position, 0, shape.h * shape.w, 0],
             };
             // SAFETY: `check` established sizes; positions and walk stay inside the loaded maps by construction.
             unsafe { M::run(isa, &blocks, &positions, &walk, block) };

@@ -182,8 +182,9 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
                 before: 0,
                 count: rows * shape.ow,
                 columns: shape.ow,
-                a: [0, shape.stride[0] * size[1] * pixel, shape.stride[1] * pixel],
-                d: [(image * shape.oh + first) * shape.ow, shape.ow, 1],
+                rows: Positions::ENDLESS,
+                a: [0, 0, shape.stride[0] * size[1] * pixel, shape.stride[1] * pixel],
+                d: [(image * shape.oh + first) * shape.ow, 0, shape.ow, 1],
             };
             let mut block = 0;
             while block < blocks.count() {
@@ -232,8 +233,9 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
                     before: 0,
                     count: images,
                     columns: 1,
-                    a: [0, map * LANES, 0],
-                    d: [first * pixels + position, pixels, 0],
+                    rows: Positions::ENDLESS,
+                    a: [0, 0, map * LANES, 0],
+                    d: [first * pixels + position, 0, pixels, 0],
                 };
                 // SAFETY: `check` established sizes; positions and walk stay inside the loaded maps by construction.
                 unsafe { M::run(isa, &blocks, &positions, &walk, block) };

@@ -13,6 +13,13 @@ use crate::{LANES, pitch};
 /// fall on the border are the same for the whole tile and are skipped (two fifths of all taps on a 3x3 map).
 const SMALL_MAP: usize = 49;
 
+/// Rows of the widest register tile: what is taken together is whole tiles.
+pub(super) const TILE_ROWS: usize = 6;
+
+/// Positions that are taken together at least, of several images if need be: so many read a panel from the first-level
+/// cache.
+pub(super) const LEAST_PIXELS: usize = 21 * TILE_ROWS;
+
 /// Values loaded at once: 256 KiB, half of the smallest L2 in common use, leaving room for a panel.
 pub(super) const LOAD_VALUES: usize = 64 * 1024;
 
@@ -79,6 +86,17 @@ pub(crate) fn image_major(pixels: usize, thin: bool, images: usize) -> bool {
     pixels <= SMALL_MAP && !thin && images >= FEW_IMAGES
 }
 
+/// Images of `pixels` positions that are taken together, if that takes no more than two register tiles of single
+/// positions.
+pub(super) fn together(pixels: usize) -> usize {
+    LEAST_PIXELS.div_ceil(pixels.max(1)).min(2 * TILE_ROWS)
+}
+
+/// Images whose gradients of outputs are loaded together, where tiles run over pixels.
+pub(super) fn backward_data_together(shape: &ConvShape) -> usize {
+    if fits_narrow(shape) { 1 } else { together(shape.oh * shape.ow) }
+}
+
 /// Images in a group whose positions are computed together: two full tiles of 6, which read each panel once less, while
 /// the maps are tiny or what is loaded of an image (`loaded` values) stays small.
 pub(crate) fn group_images(pixels: usize, loaded: usize) -> usize {
@@ -99,7 +117,7 @@ pub(crate) fn backward_data_loaded(shape: &ConvShape) -> usize {
 pub fn forward_images(shape: &ConvShape) -> usize {
     let pixels = shape.oh * shape.ow;
     if matrix::fits(shape) {
-        return matrix::images(pixels);
+        return together(pixels);
     }
     if image_major(pixels, thin(shape), usize::MAX) { group_images(pixels, forward_loaded(shape)) } else { 1 }
 }
@@ -108,9 +126,12 @@ pub fn forward_images(shape: &ConvShape) -> usize {
 pub fn backward_data_images(shape: &ConvShape) -> usize {
     let pixels = shape.h * shape.w;
     if matrix::fits_backward_data(shape) {
-        return matrix::images(shape.oh * shape.ow);
+        return together(shape.oh * shape.ow);
     }
-    if image_major(pixels, false, usize::MAX) { group_images(pixels, backward_data_loaded(shape)) } else { 1 }
+    if image_major(pixels, false, usize::MAX) {
+        return group_images(pixels, backward_data_loaded(shape));
+    }
+    backward_data_together(shape)
 }
 
 /// The convolution that is left when only those pixels are loaded that are read, and how far apart they are in the map: a
@@ -130,10 +151,11 @@ pub(crate) fn source_window(shape: &ConvShape, rows: usize) -> [usize; 2] {
     ]
 }
 
-/// Output rows of one band: as many as keep the loaded source within [`LOAD_VALUES`], at least one.
+/// Output rows of one band: as many as keep the loaded source within twice [`LOAD_VALUES`], at least one. In bands of two
+/// or four rows the last tile is one of few pixels, and the filters, up to 2 MB, come by too often.
 pub(crate) fn band_rows(shape: &ConvShape) -> usize {
     let mut rows = shape.oh;
-    while rows > 1 && window_len(shape, rows) > LOAD_VALUES {
+    while rows > 1 && window_len(shape, rows) > 2 * LOAD_VALUES {
         rows = rows.div_ceil(2);
     }
     rows
@@ -187,6 +209,7 @@ pub fn backward_data_scratch_len(shape: &ConvShape, images: usize) -> usize {
     let pixels = shape.h * shape.w;
     let [rows, columns] = backward_window(shape);
     let one = rows * columns * Units::backward(shape).loaded();
+    let one = one * images.clamp(1, backward_data_together(shape));
     if image_major(pixels, false, images) {
         let loaded = backward_data_loaded(shape);
         one.max(images.min(group_images(pixels, loaded)) * loaded)

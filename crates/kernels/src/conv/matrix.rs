@@ -12,7 +12,7 @@
 //! part, and nothing need be copied before it. The chains are those of every other direct kernel. What else there is to do
 //! with a pixel, before and after, is done while its chunk is in the second-level cache.
 
-use super::geometry::{self, LOAD_VALUES, thin};
+use super::geometry::{self, LEAST_PIXELS, LOAD_VALUES, TILE_ROWS, thin};
 use super::layout::{filter_channels, filters_of_channel};
 use super::load::{self, At, Computed};
 use super::micro::Walk;
@@ -24,12 +24,6 @@ use crate::shape::ConvShape;
 use crate::simd::Isa;
 use crate::{LANES, pitch};
 
-/// Rows of the widest register tile: chunks are whole tiles.
-const TILE_ROWS: usize = 6;
-
-/// Pixels of a chunk at least: the filters come by once per chunk, the chunk once per 64 filters.
-const LEAST_PIXELS: usize = 21 * TILE_ROWS;
-
 /// Whether the forward pass is such a product.
 pub(super) fn fits(shape: &ConvShape) -> bool {
     shape.kernel == [1; 2] && shape.padding == [0; 2] && shape.groups == 1 && !thin(shape)
@@ -40,15 +34,9 @@ pub(super) fn fits_backward_data(shape: &ConvShape) -> bool {
     fits(shape) && geometry::fits_backward_data(shape)
 }
 
-/// Pixels of `channels` channels that are taken together.
+/// Pixels of `channels` channels that are taken together: the filters come by once per chunk, the chunk once per 64 filters.
 fn chunk(channels: usize) -> usize {
     (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
-}
-
-/// Images of a piece whose maps have `pixels` pixels: a chunk, if that takes no more than two of the widest register tiles of
-/// single pixels.
-pub(super) fn images(pixels: usize) -> usize {
-    LEAST_PIXELS.div_ceil(pixels.max(1)).min(2 * TILE_ROWS)
 }
 
 /// Values of scratch for a chunk, at most `pixels` pixels.
@@ -157,13 +145,9 @@ fn whole_runs(end: usize, pixels: usize) -> usize {
     end - end % pixels % SUM_RUN
 }
 
-/// Gradient of the input of `images` images from `first_image` on, likewise.
+/// Gradient of the input, likewise.
 #[inline(always)]
-pub(super) fn backward_data<I: Isa, M: Method>(
-    isa: I,
-    args: &mut BackwardDataArgs<'_>,
-    (first_image, images): (usize, usize),
-) {
+pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataArgs<'_>) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
     let pixels = Pixels {
@@ -179,7 +163,7 @@ pub(super) fn backward_data<I: Isa, M: Method>(
         // no output reads the others
         let columns =
             (part.outputs.start - args.blocks.start) * LANES..(part.outputs.end - args.blocks.start) * LANES;
-        for pixel in first_image * shape.h * shape.w..(first_image + images) * shape.h * shape.w {
+        for pixel in 0..args.images * shape.h * shape.w {
             args.sink.dst.row(pixel)[columns.clone()].fill(0.0);
         }
     }
@@ -187,8 +171,7 @@ pub(super) fn backward_data<I: Isa, M: Method>(
     let stored = grad.norm.is_none().then_some(grad.g.as_ptr());
     let scratch = args.scratch.as_mut_ptr();
     let blocks = backward_data::blocks(args, (scratch, 0), &part);
-    let [mut first, last] = [first_image, first_image + images].map(|image| image * size[0] * size[1]);
-    let mut finished = first;
+    let (mut first, mut finished, last) = (0, 0, args.images * size[0] * size[1]);
     while first < last {
         let end = pixels.chunk_end(first, last, stored.is_some());
         // SAFETY: `check` established the sizes of maps, filters and scratch.
@@ -201,7 +184,8 @@ pub(super) fn backward_data<I: Isa, M: Method>(
         first = end;
     }
     if !pixels.write.whole() {
-        backward_data::finish(isa, args, (first_image, images));
+        let images = args.images;
+        backward_data::finish(isa, args, (0, images));
     }
 }
 
@@ -253,8 +237,9 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
             before,
             count: end - first,
             columns,
-            a: [0, line, step],
-            d: [pixels.write.at(first - before, pixels.size), down * width, right],
+            rows: Positions::ENDLESS,
+            a: [0, 0, line, step],
+            d: [pixels.write.at(first - before, pixels.size), 0, down * width, right],
         };
         let mut block = 0;
         while block < blocks.count() {

@@ -145,9 +145,49 @@ impl Part<'_> {
     }
 }
 
+/// What the next tile will write, and add: brought near while this one is computed, a few lines at a time, because all of
+/// them at once keep the processor from looking further.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outputs<const MR: usize> {
+    /// First vector of each position, of the destination and of the map that is added.
+    pub(crate) first: [[*const f32; MR]; 2],
+    /// How many of these maps there are.
+    pub(crate) maps: usize,
+}
+
+impl<const MR: usize> Outputs<MR> {
+    /// Nothing to ask for.
+    #[inline(always)]
+    pub(crate) fn none() -> Self {
+        Self { first: [[std::ptr::null(); MR]; 2], maps: 0 }
+    }
+
+    /// Asks for `NR` vectors of every position that falls to stage `stage` of `stages`.
+    #[inline(always)]
+    fn bring<I: Isa, const NR: usize>(&self, isa: I, (stage, stages): (usize, usize)) {
+        let mut map = 0;
+        while map < self.maps {
+            let mut m = stage * MR / stages;
+            let end = (stage + 1) * MR / stages;
+            while m < end {
+                let mut n = 0;
+                while n < NR {
+                    isa.prefetch(self.first[map][m].wrapping_add(n * LANES));
+                    n += 1;
+                }
+                m += 1;
+            }
+            map += 1;
+        }
+    }
+}
+
+/// Stages of a run at most, between which outputs are asked for: one for each row of the widest tile.
+const MOST_STAGES: usize = 6;
+
 /// Adds part of the reduction of one tile to `acc`. `rows[m]` points at position `m`'s source, `panels` are the first
 /// vector's panel and the distance to the next one's, `next` the way from a row to that of the next tile, which is brought
-/// near if it may be far away.
+/// near if it may be far away; so are its outputs, if the reduction is one run.
 ///
 /// # Safety
 /// Every offset that `walk` produces must be readable from every row and panel pointer.
@@ -156,24 +196,13 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
     (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
     walk: &Walk,
-    part: &mut Part<'_>,
+    (part, outputs): (&mut Part<'_>, &Outputs<MR>),
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
     let [mut block, end] = part.blocks;
     if walk.joined() {
-        part.bring::<I, NR>(isa, walk, panels, end - block);
-        let len = if end == walk.blocks { walk.last } else { walk.full };
-        let outer = Outer {
-            rows: offset(rows, walk.a_start + (block * LANES) as isize),
-            row_step: 1,
-            panel: panels.0.wrapping_add(block * LANES * LANES),
-            panel_step: panels.1,
-            next,
-            count: (end - block - 1) * LANES + len,
-        };
         // SAFETY: promised by the caller.
-        unsafe { isa.outer::<MR, NR>(&mut acc, &outer) };
-        return acc;
+        return unsafe { run(isa, (rows, next, panels), walk, (part, outputs), acc) };
     }
     while block < end {
         let len = if block + 1 == walk.blocks { walk.last } else { walk.full };
@@ -202,6 +231,42 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
             row += 1;
         }
         block += 1;
+    }
+    acc
+}
+
+/// As [`tile`], of a walk whose blocks are one run; the outputs of the next tile are asked for meanwhile.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn run<I: Isa, const MR: usize, const NR: usize>(
+    isa: I,
+    (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
+    walk: &Walk,
+    (part, outputs): (&mut Part<'_>, &Outputs<MR>),
+    mut acc: [[I::V; NR]; MR],
+) -> [[I::V; NR]; MR] {
+    let [first, end] = part.blocks;
+    part.bring::<I, NR>(isa, walk, panels, end - first);
+    let stages = if outputs.maps == 0 { 1 } else { MOST_STAGES.min(end - first) };
+    let (mut block, mut stage) = (first, 0);
+    while stage < stages {
+        outputs.bring::<I, NR>(isa, (stage, stages));
+        stage += 1;
+        let stop = first + stage * (end - first) / stages;
+        let len = if stop == walk.blocks { walk.last } else { walk.full };
+        let outer = Outer {
+            rows: offset(rows, walk.a_start + (block * LANES) as isize),
+            row_step: 1,
+            panel: panels.0.wrapping_add(block * LANES * LANES),
+            panel_step: panels.1,
+            next,
+            count: (stop - block - 1) * LANES + len,
+        };
+        // SAFETY: promised by the caller.
+        unsafe { isa.outer::<MR, NR>(&mut acc, &outer) };
+        block = stop;
     }
     acc
 }

@@ -72,7 +72,7 @@ impl Kernel for BackwardDataKernel<'_> {
             let mut start = args.blocks.start;
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
-                backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, image, &part);
+                backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, (image, 1), &part);
                 start = part.outputs.end;
             }
             backward_data::finish(isa, &mut args, (image, 1));
@@ -130,7 +130,7 @@ impl<const STRIDED: bool> Method for Permuted<STRIDED> {
         let three = taps.count[1] == 3 && taps.src_step[1] == LANES && positions.columns >= TILE / 2;
         // SAFETY: promised by the caller.
         unsafe {
-            match positions.a[2] {
+            match positions.a[3] {
                 step if three && step == LANES => rows::<I, 1>(isa, blocks, positions, &taps, block),
                 step if three && step == 2 * LANES && STRIDED => {
                     rows::<I, 2>(isa, blocks, positions, &taps, block);
@@ -256,20 +256,20 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     taps: &Taps,
     at: Place,
 ) {
-    let source = positions.a[0] + at.row * positions.a[1] + at.column * positions.a[2];
+    let source = positions.a[0] + at.row * positions.a[2] + at.column * positions.a[3];
     let src = blocks.source(at.block).wrapping_add(source).wrapping_offset(taps.src_start);
     // without taps (a strided gradient has such positions) the first may lie behind the panel: nothing is read then
     let panel = blocks.panels.as_ptr().wrapping_add(at.block * blocks.block_len + taps.panel_start);
-    let pixel = positions.d[0] + at.row * positions.d[1] + at.column * positions.d[2];
+    let pixel = positions.d[0] + at.row * positions.d[2] + at.column * positions.d[3];
     let mut lane = 0;
     while lane < LANES {
         // SAFETY: promised by the caller.
         unsafe {
-            let acc = tile::<I, S, M>(isa, (src, positions.a[2]), panel, taps, lane);
+            let acc = tile::<I, S, M>(isa, (src, positions.a[3]), panel, taps, lane);
             let channel = at.block * LANES + lane;
             let mut pixels = [pixel * blocks.pitch; M];
             for m in 0..M {
-                pixels[m] += m * positions.d[2] * blocks.pitch;
+                pixels[m] += m * positions.d[3] * blocks.pitch;
             }
             let acc = blocks.finish.line(isa, acc, (pixels, M), channel);
             for m in 0..M {

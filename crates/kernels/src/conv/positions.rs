@@ -1,11 +1,11 @@
 //! A set of output positions that share one tap window, computed tile by tile.
 
 use super::finish::Finishing;
-use super::micro::{Lines, Part, Walk, tile};
+use super::micro::{Lines, Outputs, Part, Walk, tile};
 use crate::LANES;
 use crate::simd::Isa;
 
-/// Positions `q = (q / columns, q % columns)`, at an affine place in the source and in the destination.
+/// Positions in rows, rows in images, at places in the source and in the destination that are affine in all three.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Positions {
     /// How many before the first one in its row; then how many.
@@ -13,10 +13,55 @@ pub(crate) struct Positions {
     pub(crate) count: usize,
     /// Positions in a row.
     pub(crate) columns: usize,
-    /// Source offset (values) of the first row's start, and the step per row and column.
-    pub(crate) a: [usize; 3],
-    /// Destination pixel of the first row's start, and the step per row and column.
-    pub(crate) d: [usize; 3],
+    /// Rows in an image; [`Positions::ENDLESS`] if rows are alike beyond images.
+    pub(crate) rows: usize,
+    /// Source offset (values) of the first row's start, and the step per image, row and column.
+    pub(crate) a: [usize; 4],
+    /// Destination pixel of the first row's start, and the step per image, row and column.
+    pub(crate) d: [usize; 4],
+}
+
+impl Positions {
+    /// So many rows that no image ends.
+    pub(crate) const ENDLESS: usize = usize::MAX;
+
+    /// Where number `q` is.
+    #[inline(always)]
+    fn place(&self, q: usize) -> Place {
+        let (line, column) = ((self.before + q) / self.columns, (self.before + q) % self.columns);
+        if self.rows == Self::ENDLESS {
+            return Place { image: 0, row: line, column };
+        }
+        Place { image: line / self.rows, row: line % self.rows, column }
+    }
+}
+
+/// A position.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    image: usize,
+    row: usize,
+    column: usize,
+}
+
+impl Place {
+    /// The one behind it.
+    #[inline(always)]
+    fn step(&mut self, positions: &Positions) {
+        self.column += 1;
+        if self.column == positions.columns {
+            (self.row, self.column) = (self.row + 1, 0);
+            if self.row == positions.rows {
+                (self.image, self.row) = (self.image + 1, 0);
+            }
+        }
+    }
+
+    /// Its offset by `steps` (see [`Positions`]).
+    #[inline(always)]
+    fn offset(&self, [first, image, row, column]: [usize; 4]) -> usize {
+        first + self.image * image + self.row * row + self.column * column
+    }
 }
 
 /// Blocks of output channels: the filters of one part of a piece, what they are applied to and where the results go.
@@ -229,21 +274,30 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     let (a, panels) = from;
     let mut rows = [a; M];
     let mut pixels = [0; M];
-    let q = positions.before + stage.q;
-    let (mut u, mut v) = (q / positions.columns, q % positions.columns);
+    let mut place = positions.place(stage.q);
+    let here = place.offset(positions.a);
     for m in 0..M {
-        rows[m] = a.wrapping_add(positions.a[0] + u * positions.a[1] + v * positions.a[2]);
-        pixels[m] = (positions.d[0] + u * positions.d[1] + v * positions.d[2]) * target.pitch;
-        v += 1;
-        if v == positions.columns {
-            (u, v) = (u + 1, 0);
-        }
+        rows[m] = a.wrapping_add(place.offset(positions.a));
+        pixels[m] = place.offset(positions.d) * target.pitch;
+        place.step(positions);
     }
     // the way to the next tile, exact where it does not begin another row in between
-    let here = q / positions.columns * positions.a[1] + q % positions.columns * positions.a[2];
-    let next = (u * positions.a[1] + v * positions.a[2]) as isize - here as isize;
+    let next = place.offset(positions.a) as isize - here as isize;
     let mut acc = [[isa.zero(); NR]; M];
-    if stage.ends {
+    let mut outputs = Outputs::none();
+    if stage.ends && walk.joined() {
+        outputs.maps = if target.finish.added().is_some() { 2 } else { 1 };
+        for m in 0..M {
+            let pixel = place.offset(positions.d) * target.pitch;
+            outputs.first[0][m] = target.at(pixel, 0);
+            if let Some(add) = target.finish.added() {
+                outputs.first[1][m] = add.wrapping_add(pixel + target.channel);
+            }
+            place.step(positions);
+        }
+    }
+    // where no tile before this one has asked for them
+    if stage.ends && (stage.q == 0 || !walk.joined()) {
         for m in 0..M {
             for n in 0..NR {
                 isa.prefetch(target.at(pixels[m], n));
@@ -262,7 +316,7 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
                 }
             }
         }
-        let mut acc = tile::<I, M, NR>(isa, (rows, next, panels), walk, &mut stage.part, acc);
+        let mut acc = tile::<I, M, NR>(isa, (rows, next, panels), walk, (&mut stage.part, &outputs), acc);
         if stage.ends {
             acc = target.finish.tile(isa, acc, pixels, target.channel);
             if target.accumulate {
