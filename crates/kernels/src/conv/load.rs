@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::LANES;
-use crate::args::{Grad, SUM_RUN, Source};
+use crate::args::{Grad, Source};
 use crate::lanes::{GradLanes, SourceLanes};
 use crate::simd::Isa;
 
@@ -235,19 +235,13 @@ pub(crate) unsafe fn evaluate<I: Isa>(
         }
         return;
     }
-    // as many pixels as stay near while their channels go by
-    let mut start = range.start;
-    while start < range.end {
-        let end = range.end.min(start + SUM_RUN * pitch);
-        for channel in (0..pitch).step_by(LANES) {
+    // in the order of memory
+    for pixel in range.step_by(pitch) {
+        let mut channel = 0;
+        while channel < pitch {
             // SAFETY: promised by the caller.
-            unsafe {
-                let lanes = SourceLanes::new(isa, src, channel);
-                for pixel in (start..end).step_by(pitch) {
-                    isa.store(dst.add(pixel + channel), lanes.at(pixel));
-                }
-            }
+            unsafe { isa.store(dst.add(pixel + channel), SourceLanes::new(isa, src, channel).at(pixel)) };
+            channel += LANES;
         }
-        start = end;
     }
 }

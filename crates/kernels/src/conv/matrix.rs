@@ -17,7 +17,7 @@ use super::layout::{filter_channels, filters_of_channel};
 use super::load::{self, At, Computed};
 use super::micro::Walk;
 use super::positions::{Blocks, Method, Positions};
-use super::units::{TOGETHER, Units};
+use super::units::Units;
 use super::{BackwardDataArgs, ForwardArgs, backward_data, forward};
 use crate::args::SUM_RUN;
 use crate::shape::ConvShape;
@@ -261,53 +261,23 @@ unsafe fn load<I: Isa, C: Computed>(
     (first, end): (usize, usize),
     dst: *mut f32,
 ) {
-    let width = pitch(pixels.channels);
-    let mut channel = 0;
-    while channel + TOGETHER * LANES <= width {
-        // SAFETY: promised by the caller.
-        unsafe { load_blocks::<I, C, TOGETHER>(isa, src, pixels, (first, end), (channel, dst)) };
-        channel += TOGETHER * LANES;
-    }
-    while channel < width {
-        // SAFETY: promised by the caller.
-        unsafe { load_blocks::<I, C, 1>(isa, src, pixels, (first, end), (channel, dst)) };
-        channel += LANES;
-    }
-}
-
-/// `N` blocks of channels from `channel` on.
-///
-/// # Safety
-/// As [`product`].
-#[inline(always)]
-unsafe fn load_blocks<I: Isa, C: Computed, const N: usize>(
-    isa: I,
-    src: &C,
-    pixels: &Pixels,
-    (first, end): (usize, usize),
-    (channel, dst): (usize, *mut f32),
-) {
     let (width, columns) = (pitch(pixels.channels), pixels.size[1]);
     let step = pixels.read.stride[1] * pixels.pitch;
-    // SAFETY: promised by the caller.
-    unsafe {
-        let mut lanes = [src.lanes(isa, channel); N];
-        for n in 1..N {
-            lanes[n] = src.lanes(isa, channel + n * LANES);
-        }
-        let mut to = dst.add(channel);
-        let mut pixel = first;
-        while pixel < end {
-            let mut from = pixels.read.at(pixel, pixels.size) * pixels.pitch;
-            let stop = end.min(pixel + columns - pixel % columns);
-            while pixel < stop {
-                for (n, lanes) in lanes.iter().enumerate() {
-                    isa.store(to.add(n * LANES), lanes.at(from));
-                }
-                to = to.wrapping_add(width);
-                from += step;
-                pixel += 1;
+    // in the order of memory, for whose sake scales and shifts are read again for every pixel
+    let (mut pixel, mut to) = (first, dst);
+    while pixel < end {
+        let mut from = pixels.read.at(pixel, pixels.size) * pixels.pitch;
+        let stop = end.min(pixel + columns - pixel % columns);
+        while pixel < stop {
+            let mut channel = 0;
+            while channel < width {
+                // SAFETY: promised by the caller.
+                unsafe { isa.store(to.add(channel), src.lanes(isa, channel).at(from)) };
+                channel += LANES;
             }
+            to = to.wrapping_add(width);
+            from += step;
+            pixel += 1;
         }
     }
 }
