@@ -11,7 +11,7 @@ use crate::shape::ConvShape;
 use crate::{LANES, pitch};
 
 /// Blocks loaded at once, if they hold several units: 256 bytes of a pixel, which its memory sends about as fast as 64.
-pub(super) const TOGETHER: usize = 4;
+const TOGETHER: usize = 4;
 
 /// Whether channels are in groups of whole blocks.
 pub(crate) fn whole_groups(shape: &ConvShape) -> bool {
