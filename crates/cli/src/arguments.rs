@@ -101,11 +101,13 @@ pub(crate) struct MachineArguments {
 impl MachineArguments {
     /// With the environment's number of threads, unless one was given.
     pub(crate) fn machine(&self, environment: &Environment) -> Machine {
+        environment.mind_threads(self.threads);
         Machine { threads: Some(environment.threads(self.threads)), isa: self.isa.0, exact: self.exact }
     }
 
     /// The same for a network that only infers, for this program alone.
     pub(crate) fn prepared(&self, environment: &Environment) -> PreparedOptions {
+        environment.mind_threads(self.threads);
         let (threads, level) = (environment.threads(self.threads), self.isa.level());
         PreparedOptions { threads, at_once: 1, level, exact: self.exact }
     }

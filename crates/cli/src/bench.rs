@@ -2,9 +2,10 @@
 
 use crate::arguments::{DEFAULT_MODEL, MachineArguments, at_least_one};
 use crate::environment::Environment;
-use crate::screen::{bytes, result};
+use crate::memory::{self, Advice};
+use crate::screen::result;
 use crate::{exit, machine, profile, turns};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use plusx_engine::{Engine, EngineOptions, Mode};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
@@ -82,9 +83,13 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
 
     // the plan comes first: it refuses sizes that cannot be counted
     let mode = if trains { Mode::train() } else { Mode::infer(&[engine.graph().output()]) };
-    let plan = engine.plan(mode, batch)?;
-    let (planned, direct) = (plan.memory_bytes(), plan.flops());
-    check_memory(batch, planned.saturating_add(batch.saturating_mul(size_of::<f32>() * input.len())))?;
+    let plan = engine.plan(&mode, batch)?;
+    let direct = plan.flops();
+    memory::check(batch, Advice::Batch, &mut |batch| {
+        let plan = engine.plan(&mode, batch).ok()?;
+        let images = batch.checked_mul(size_of::<f32>() * input.len())?;
+        plan.memory_bytes().checked_add(images)?.checked_add(plan.scratch_bytes() * threads).map(|all| all as u64)
+    })?;
     let images = exactly(made_up_pixels(), input.len() * batch, batch)?;
     let labels = exactly((0..classes).cycle(), batch, batch)?;
     let step = |engine: &mut Engine| -> Result<f64> {
@@ -169,18 +174,6 @@ impl Report<'_> {
              {:.1} images/s, peak memory {memory}",
             self.step_ms_median, self.step_ms_p10, self.step_ms_p90, self.img_per_s
         )
-    }
-}
-
-/// Refuses a batch that the machine has no room for: the system would promise the memory and later kill the process.
-fn check_memory(batch: usize, needed: usize) -> Result<()> {
-    match machine::memory_left() {
-        Some(left) if needed as u64 > left => bail!(
-            "--batch-size {batch} takes {} of memory, but only {} are available: use a smaller batch",
-            bytes(needed as u64),
-            bytes(left)
-        ),
-        _ => Ok(()),
     }
 }
 

@@ -24,6 +24,11 @@ pub(crate) fn memory() -> Option<u64> {
     smallest_memory(Path::new(MOUNT), &membership())
 }
 
+/// Memory this process can still get before a limit is reached, in bytes; `None` without a limit.
+pub(crate) fn memory_left() -> Option<u64> {
+    smallest_memory_left(Path::new(MOUNT), &membership())
+}
+
 /// The groups of this process, a line for each tree.
 fn membership() -> String {
     // without it the roots are all that can be looked at
@@ -36,6 +41,10 @@ fn smallest_cores(mount: &Path, membership: &str) -> Option<f64> {
 
 fn smallest_memory(mount: &Path, membership: &str) -> Option<u64> {
     folders(mount, membership, "memory").iter().filter_map(|folder| memory_of(folder)).min()
+}
+
+fn smallest_memory_left(mount: &Path, membership: &str) -> Option<u64> {
+    folders(mount, membership, "memory").iter().filter_map(|folder| memory_left_of(folder)).min()
 }
 
 /// The folder of each group that `controller` may limit this process through.
@@ -78,6 +87,24 @@ fn memory_of(folder: &Path) -> Option<u64> {
         .into_iter()
         .find_map(|name| fs::read_to_string(folder.join(name)).ok())?;
     limit.trim().parse().ok().filter(|&limit| limit < UNLIMITED)
+}
+
+/// What is left of one group's limit, in bytes. What the group holds of files is given back before the limit hurts.
+fn memory_left_of(folder: &Path) -> Option<u64> {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+    let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
+    // beyond "high" a group is slowed down until it gives memory back
+    let limit = [memory_of(folder), number("memory.high")].into_iter().flatten().min()?;
+    let used = ["memory.current", "memory.usage_in_bytes"].into_iter().find_map(number).unwrap_or(0);
+    let stat = read("memory.stat").unwrap_or_default();
+    let cached = |name: &str| {
+        let value = stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        value.unwrap_or(0)
+    };
+    // version 1 counts a group alone and, with "total", what is below it too
+    let files = |prefix: &str| ["inactive_file ", "active_file "].map(|name| cached(&format!("{prefix}{name}")));
+    let files: u64 = if stat.contains("total_inactive_file") { files("total_") } else { files("") }.iter().sum();
+    Some(limit.saturating_sub(used.saturating_sub(files)))
 }
 
 #[cfg(test)]
@@ -140,6 +167,36 @@ mod tests {
         for membership in ["0::/a\n", "0::/nowhere\n", "", "nonsense"] {
             assert_eq!(smallest_cores(mount.path(), membership), None, "{membership}");
             assert_eq!(smallest_memory(mount.path(), membership), None, "{membership}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_counts_what_is_used_and_not_what_files_hold() {
+        let mount = mount(&[
+            ("a/memory.max", "1000000\n"),
+            ("a/memory.current", "700000\n"),
+            ("a/memory.stat", "anon 300000\ninactive_file 250000\nactive_file 50000\n"),
+            ("a/b/memory.max", "max\n"),
+            ("a/b/memory.current", "600000\n"),
+            ("c/memory.max", "max\n"),
+            ("c/memory.high", "5000\n"),
+            ("d/memory.max", "100\n"),
+            ("d/memory.current", "900\n"),
+            ("e/memory.max", "100\n"),
+            ("memory/f/memory.limit_in_bytes", "8000\n"),
+            ("memory/f/memory.usage_in_bytes", "5000\n"),
+            ("memory/f/memory.stat", "inactive_file 1\ntotal_inactive_file 1000\ntotal_active_file 500\n"),
+        ]);
+        for (membership, left) in [
+            ("0::/a/b\n", Some(600_000)),
+            ("0::/a\n", Some(600_000)),
+            ("0::/c\n", Some(5000)),
+            ("0::/d\n", Some(0)),
+            ("0::/e\n", Some(100)),
+            ("7:memory:/f\n", Some(4500)),
+            ("0::/nowhere\n", None),
+        ] {
+            assert_eq!(smallest_memory_left(mount.path(), membership), left, "{membership}");
         }
     }
 }

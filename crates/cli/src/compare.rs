@@ -1,16 +1,20 @@
 //! `plusx compare`: several networks under one recipe, seed by seed, and what came of it.
 
+use crate::disk;
 use crate::environment::Environment;
 use crate::exit;
+use crate::memory::{self, Advice, Runs};
 use crate::recipe::{RecipeArguments, find_data};
 use crate::screen::{bytes, duration, note, result};
 use crate::train::resume_command;
 use crate::watch::Watcher;
 use anyhow::Result;
 use clap::Args;
+use plusx_data::Dataset;
 use plusx_model::summary::thousands;
 use plusx_train::{
     CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Findings, Overrides, Stop,
+    TrainOptions,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -29,7 +33,7 @@ pub(crate) struct CompareArguments {
     /// Folder that holds the comparisons [default: runs/compare]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Continue a comparison that was stopped: its folder, or nothing for the newest
+    /// Continue a comparison that was stopped: its folder, or nothing for the newest that is not finished
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, conflicts_with = "dry_run")]
     resume: Option<Option<PathBuf>>,
 }
@@ -44,17 +48,27 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
             let output = output.unwrap_or_else(|| CompareOptions::default().train.output);
             let run = run.clone().or(changes.train.name.as_ref().map(PathBuf::from));
             let mut comparison = Comparison::open(run.as_deref(), &output, &changes)?;
+            if let Some(why) = comparison.why() {
+                note(why);
+            }
             let dataset = find_data(recipe, environment, &mut comparison.options.train, true)?;
+            let batch = comparison.options.train.batch_size;
+            runs(&comparison.options, &dataset)?.check(batch, Advice::Keep)?;
             (comparison, dataset)
         }
         None => {
             let mut options = changes.resolve()?;
             let dataset = find_data(recipe, environment, &mut options.train, false)?;
+            let mut runs = runs(&options, &dataset)?;
+            memory::settle(recipe.batch_size, &mut options.train, &mut runs)?;
+            environment.mind_threads(options.train.threads);
             if recipe.dry_run {
                 let plan = plusx_train::plan_comparison(&options, &dataset)?;
                 result(&if recipe.json { serde_json::to_string(&plan)? } else { plan_text(&plan) })?;
+                runs.check(options.train.batch_size, Advice::BatchOrAuto)?;
                 return Ok(exit::DONE);
             }
+            runs.check(options.train.batch_size, Advice::BatchOrAuto)?;
             (Comparison::create(&options, &dataset)?, dataset)
         }
     };
@@ -63,7 +77,11 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
     crate::signals::listen(&stop, watcher.on_signal())?;
     let compared = comparison.run(&dataset, &stop, &mut watcher);
     watcher.close();
-    match compared? {
+    let compared = match disk::told(compared, watcher.resume_command()) {
+        Ok(compared) => compared,
+        Err(code) => return Ok(code),
+    };
+    match compared {
         Compared::Done(findings) => {
             tell(&findings, recipe.json)?;
             note(&format!("results in {}", findings.folder.display()));
@@ -74,6 +92,14 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
             Ok(signal.exit_code())
         }
     }
+}
+
+/// One run of each network.
+fn runs(options: &CompareOptions, dataset: &Dataset) -> Result<Runs> {
+    options.check()?;
+    let of = |model: &String| TrainOptions { model: model.clone(), ..options.train.clone() };
+    let runs: Vec<TrainOptions> = options.models.iter().map(of).collect();
+    Ok(Runs::of(&runs, dataset)?)
 }
 
 /// The findings on stdout.

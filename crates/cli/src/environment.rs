@@ -1,6 +1,7 @@
 //! The environment variables that decide where data are found or fetched from and how many threads compute: read once, here,
 //! and handed down (proxies are the downloader's). Those that say what the terminal can show (`TERM`, `NO_COLOR`, `CLICOLOR`) are `screen`'s.
 
+use crate::screen::note;
 use plusx_data::{FindOptions, cache_dir};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,27 @@ impl Environment {
     pub(crate) fn threads(&self, option: Option<usize>) -> usize {
         let granted = || std::thread::available_parallelism().map_or(1, usize::from);
         option.or(self.threads.map(|(_, count)| count)).unwrap_or_else(granted)
+    }
+
+    /// Says so if more threads are asked for than the system grants cores: they take turns and wait for one another.
+    pub(crate) fn mind_threads(&self, option: Option<usize>) {
+        let granted = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
+        if let Some(words) = self.crowded(option, granted) {
+            note(&words);
+        }
+    }
+
+    fn crowded(&self, option: Option<usize>, granted: usize) -> Option<String> {
+        let (source, threads) = match (option, self.threads) {
+            (Some(threads), Some((name, count))) if threads == count => (name, threads),
+            (Some(threads), _) => ("--threads", threads),
+            (None, Some((name, count))) => (name, count),
+            (None, None) => return None,
+        };
+        let cores = if granted == 1 { "1 core is".into() } else { format!("{granted} cores are") };
+        (threads > granted).then(|| {
+            format!("note: {source} {threads}: {cores} granted here; more threads than that are no faster, often slower")
+        })
     }
 
     /// Where to look for data.
@@ -68,5 +90,16 @@ mod tests {
         let environment = Environment { data: None, cache: None, hub: None, threads };
         assert_eq!(environment.threads(Some(5)), 5);
         assert_eq!(environment.threads(None), 3);
+    }
+
+    #[test]
+    fn more_threads_than_cores_are_said() {
+        let of = |threads| Environment { data: None, cache: None, hub: None, threads };
+        let said = of(None).crowded(Some(64), 2).unwrap();
+        assert!(said.contains("--threads 64: 2 cores are granted"), "{said}");
+        let said = of(Some(("OMP_NUM_THREADS", 8))).crowded(None, 1).unwrap();
+        assert!(said.contains("OMP_NUM_THREADS 8: 1 core is granted"), "{said}");
+        assert_eq!(of(None).crowded(Some(2), 2), None);
+        assert_eq!(of(None).crowded(None, 2), None);
     }
 }

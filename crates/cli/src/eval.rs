@@ -42,7 +42,9 @@ pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Resul
     if let Err(error) = dataset.check_origin(&dataset.fingerprint()) {
         note(&format!("warning: {error}; the network is measured on it all the same"));
     }
-    let report = plusx_train::evaluate(&arguments.weights, dataset, arguments.machine.machine(environment))?;
+    let machine = arguments.machine.machine(environment);
+    let memory = crate::machine::room().map(|room| room.bytes);
+    let report = plusx_train::evaluate_within(&arguments.weights, dataset, machine, memory)?;
     result(&serde_json::to_string(&report)?)?;
     Ok(exit::DONE)
 }

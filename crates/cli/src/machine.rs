@@ -31,10 +31,35 @@ pub(crate) fn peak_memory() -> Option<u64> {
     kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM")
 }
 
-/// Memory this process can still get, in bytes: what is free, or what its control group may use, if that is less.
-pub(crate) fn memory_left() -> Option<u64> {
-    let free = memory().map(|(_, available)| available);
-    [free, cgroup::memory()].into_iter().flatten().min()
+/// Memory that this process can still get.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Room {
+    /// Bytes.
+    pub(crate) bytes: u64,
+    /// What sets this bound, after "bytes": `are free here`.
+    pub(crate) bound: &'static str,
+}
+
+/// The smallest bound on the memory that this process can still get: what is free, what its control group may use, what
+/// its limits leave. `None` where the system tells none.
+pub(crate) fn room() -> Option<Room> {
+    let of = |bytes: Option<u64>, bound| Some(Room { bytes: bytes?, bound });
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let left = |limit, used| Some(limit_of(&limits, limit)?.saturating_sub(kilobytes(&status, used)?));
+    let rooms = [
+        of(memory().map(|(_, available)| available), "are free here"),
+        of(cgroup::memory_left(), "are left of the control group's limit"),
+        of(left("Max address space", "VmSize"), "are left of the limit on address space (ulimit -v)"),
+        of(left("Max data size", "VmData"), "are left of the limit on data (ulimit -d)"),
+    ];
+    rooms.into_iter().flatten().min_by_key(|room| room.bytes)
+}
+
+/// The soft limit called `name`, in bytes.
+fn limit_of(limits: &str, name: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Whether the kernel backs large buffers with huge pages: `always`, `madvise` or `never`.
@@ -67,9 +92,20 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_found_by_name() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max data size             unlimited            unlimited            bytes     \n\
+                    Max address space         4096000              unlimited            bytes     \n";
+        assert_eq!(limit_of(text, "Max address space"), Some(4_096_000));
+        assert_eq!(limit_of(text, "Max data size"), None);
+        assert_eq!(limit_of(text, "Max stack size"), None);
+    }
+
+    #[test]
     #[cfg(target_os = "linux")]
     fn linux_tells() {
         assert!(peak_memory().is_some_and(|bytes| bytes > 0));
         assert!(memory().is_some_and(|(total, free)| total >= free));
+        assert!(room().is_some_and(|room| room.bytes > 0));
     }
 }

@@ -3,6 +3,7 @@
 use crate::arguments::{Isa, SAMPLE, at_least_one, isa};
 use crate::environment::Environment;
 use crate::exit::Usage;
+use crate::memory::{BatchSize, batch_size};
 use crate::screen::note;
 use anyhow::Result;
 use clap::Args;
@@ -44,9 +45,9 @@ pub(crate) struct RecipeArguments {
     /// Passes over the training images [default: 5]
     #[arg(long, value_name = "N")]
     epochs: Option<u32>,
-    /// Images per step [default: 256]
-    #[arg(long, visible_alias = "batch", value_name = "N")]
-    batch_size: Option<usize>,
+    /// Images per step; auto: 256, or the largest power of two below that there is memory (and data) for [default: 256]
+    #[arg(long, visible_alias = "batch", value_name = "N|auto", value_parser = batch_size)]
+    pub(crate) batch_size: Option<BatchSize>,
     /// Learning rate [default: 0.05]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr: Option<f32>,
@@ -110,7 +111,11 @@ impl RecipeArguments {
             input: self.input,
             preprocess: self.preprocess.map(Pictures::preset),
             epochs: self.epochs,
-            batch_size: self.batch_size,
+            // auto is settled once the data are there; a resumed run keeps what it was
+            batch_size: self.batch_size.and_then(|size| match size {
+                BatchSize::Auto => None,
+                BatchSize::Images(images) => Some(images),
+            }),
             lr: self.lr,
             momentum: self.momentum,
             nesterov: self.nesterov.then_some(true),

@@ -1,7 +1,9 @@
 //! `plusx train`: a new run, a resumed run, or only the plan of one.
 
+use crate::disk;
 use crate::environment::Environment;
 use crate::exit::{self, Absent};
+use crate::memory::{self, Advice, Runs};
 use crate::preprocess::PreprocessArguments;
 use crate::recipe::{RecipeArguments, find_data};
 use crate::screen::{note, result};
@@ -10,7 +12,7 @@ use anyhow::Result;
 use clap::Args;
 use plusx_data::{source_of, weights_path};
 use plusx_model::zoo;
-use plusx_train::{Outcome, Overrides, Stop, TrainOptions};
+use plusx_train::{Outcome, Overrides, Stop, TrainError, TrainOptions};
 use std::path::{Path, PathBuf};
 
 /// Options of `plusx train`. Defaults shown are those of the recipe.
@@ -31,7 +33,7 @@ pub(crate) struct TrainArguments {
     /// Use the named folder even if it exists, and replace the run in it
     #[arg(long)]
     exist_ok: bool,
-    /// Continue a run that was stopped: its folder, or nothing for the newest
+    /// Continue a run that was stopped: its folder, or nothing for the newest that is not finished
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["exist_ok", "dry_run"])]
     resume: Option<Option<PathBuf>>,
 }
@@ -47,18 +49,25 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
         start_from(pretrained, &given, &mut options, environment)?;
     }
     let dataset = find_data(&arguments.recipe, environment, &mut options, false)?;
+    let mut runs = Runs::of([&options], &dataset)?;
+    memory::settle(arguments.recipe.batch_size, &mut options, &mut runs)?;
+    environment.mind_threads(options.threads);
     if arguments.recipe.dry_run {
         let plan = plusx_train::plan(&options, &dataset)?;
         let text = if arguments.recipe.json { serde_json::to_string(&plan)? } else { plan_text(&plan) };
         result(&text)?;
+        runs.check(options.batch_size, Advice::BatchOrAuto)?;
         return Ok(exit::DONE);
     }
+    runs.check(options.batch_size, Advice::BatchOrAuto)?;
+    disk::warn(&options.output, runs.files());
+    // its plans and parameters are the engine's from here on
+    drop(runs);
     let stop = Stop::new();
     let mut watcher = Watcher::new(arguments.recipe.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
     let outcome = plusx_train::run(&options, dataset, &stop, &mut watcher);
-    watcher.close();
-    finish(outcome?)
+    Ok(finish(outcome, &mut watcher))
 }
 
 /// Finds the weights that a run starts from: a file, else what was fetched for a network of the zoo.
@@ -110,23 +119,29 @@ fn resume(arguments: &TrainArguments, environment: &Environment, run: Option<&Pa
     let output = changes.output.clone().unwrap_or_else(|| TrainOptions::default().output);
     let run = run.or(changes.name.as_deref().map(Path::new));
     let mut saved = plusx_train::open(run, &output, &changes)?;
+    if let Some(why) = saved.why() {
+        note(why);
+    }
     let dataset = find_data(&arguments.recipe, environment, &mut saved.options, true)?;
+    environment.mind_threads(saved.options.threads);
+    Runs::of([&saved.options], &dataset)?.check(saved.options.batch_size, Advice::Keep)?;
     let stop = Stop::new();
     let mut watcher = Watcher::new(arguments.recipe.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
     let outcome = plusx_train::resume(saved, dataset, &stop, &mut watcher);
-    watcher.close();
-    finish(outcome?)
+    Ok(finish(outcome, &mut watcher))
 }
 
-/// Says how to go on after a signal; the exit code.
-fn finish(outcome: Outcome) -> Result<u8> {
-    match outcome {
-        Outcome::Interrupted { signal, run, .. } => {
+/// Says how a run ended, if it is not done, and how to go on; the exit code.
+fn finish(outcome: Result<Outcome, TrainError>, watcher: &mut Watcher) -> u8 {
+    watcher.close();
+    match disk::told(outcome, watcher.resume_command()) {
+        Ok(Outcome::Interrupted { signal, run, .. }) => {
             note(&format!("saved; to continue:\n  {}", resume_command("train", &run)));
-            Ok(signal.exit_code())
+            signal.exit_code()
         }
-        _ => Ok(exit::DONE),
+        Ok(_) => exit::DONE,
+        Err(code) => code,
     }
 }
 

@@ -2,12 +2,16 @@
 
 use crate::compare::plan_text as comparison_text;
 use crate::screen::{bytes, can_draw, duration, note, result};
+use crate::signals::Heard;
+use crate::standing::Standing;
+use crate::train::resume_command;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plusx_model::summary::thousands;
 use plusx_train::{
-    CompareRun, CompareRunDone, EpochReport, Event, Observer, PlanReport, Report, SaveReason, Started,
+    CompareRun, CompareRunDone, EpochReport, Event, Observer, PlanReport, Report, SaveReason, Signal, Started,
     StepEvent,
 };
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Without a terminal, one line of progress is written at most this often.
@@ -26,6 +30,8 @@ pub(crate) struct Watcher {
     deaf: bool,
     /// Which run of a comparison this is; its lines are then no results, and its plan is known.
     run: Option<String>,
+    /// What leaving would lose, for the thread that hears signals.
+    standing: Arc<Mutex<Standing>>,
 }
 
 impl Watcher {
@@ -36,17 +42,25 @@ impl Watcher {
         let bar = ProgressBar::with_draw_target(Some(1), target);
         let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-        Self { json, bar, draws, spoke: None, deaf: false, run: None }
+        Self { json, bar, draws, spoke: None, deaf: false, run: None, standing: Arc::default() }
     }
 
-    /// What to tell when the first signal comes, from the thread that hears signals.
-    pub(crate) fn on_signal(&self) -> impl Fn(&str) + Send + 'static {
-        let bar = self.bar.clone();
-        move |signal| {
-            bar.suspend(|| {
-                note(&format!("{signal}: finishing the step, then saving (once more to leave at once)"));
-            });
+    /// What to tell when signals come, from the thread that tells of them.
+    pub(crate) fn on_signal(&self) -> impl Fn(Heard) + Send + 'static {
+        let (bar, standing) = (self.bar.clone(), Arc::clone(&self.standing));
+        move |heard| {
+            let text = match heard {
+                Heard::First(signal) => stopping(signal),
+                Heard::Leaving => leaving(&lock(&standing)),
+            };
+            bar.suspend(|| note(&text));
         }
+    }
+
+    /// How to go on with the run, once it has a folder: the command.
+    pub(crate) fn resume_command(&self) -> Option<String> {
+        let standing = lock(&self.standing);
+        standing.resumes().map(|(command, folder)| resume_command(command, folder))
     }
 
     /// Takes the bar off the screen.
@@ -170,6 +184,7 @@ impl Watcher {
 
 impl Observer for Watcher {
     fn event(&mut self, event: &Event) {
+        lock(&self.standing).hear(event);
         if self.json
             && let Ok(line) = serde_json::to_string(event)
         {
@@ -203,6 +218,26 @@ impl Observer for Watcher {
     }
 }
 
+fn lock(standing: &Mutex<Standing>) -> MutexGuard<'_, Standing> {
+    // it is whole at every point
+    standing.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn stopping(signal: Signal) -> String {
+    let why = if signal == Signal::Hangup { " (the terminal was closed)" } else { "" };
+    format!("{}{why}: finishing the step, then saving (Ctrl-C once more leaves at once)", signal.name())
+}
+
+fn leaving(standing: &Standing) -> String {
+    let how = match standing.resumes() {
+        Some((command, folder)) => {
+            format!("\n  {}\n{}", resume_command(command, folder), standing.goes_on())
+        }
+        None => String::new(),
+    };
+    format!("leaving at once: {}{how}", standing.lost())
+}
+
 /// The plan of a run for people, a few lines.
 pub(crate) fn plan_text(plan: &PlanReport) -> String {
     let mut text = String::new();
@@ -212,7 +247,7 @@ pub(crate) fn plan_text(plan: &PlanReport) -> String {
     if let Some(pictures) = &plan.pictures {
         text += &format!("images: {pictures}\n");
     }
-    text + &format!(
+    text += &format!(
         "{model}: {parameters} parameters, {macs:.1} million multiply-adds an image of {input}\n\
          {data} from {source}: {train} training and {test} test images\n\
          {epochs} epochs of {steps} steps of {batch} images, {threads} threads, {isa}, {memory} of memory\n\
@@ -232,5 +267,9 @@ pub(crate) fn plan_text(plan: &PlanReport) -> String {
         isa = plan.isa,
         memory = bytes(plan.memory_bytes),
         time = duration(plan.estimate_seconds),
-    )
+    );
+    for note in &plan.notes {
+        text += &format!("\nnote: {note}");
+    }
+    text
 }

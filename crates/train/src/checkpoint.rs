@@ -8,6 +8,7 @@ use std::path::Path;
 use plusx_formats::safetensors::{self, Contents, Loaded};
 use plusx_formats::{FormatError, ModelFile};
 use plusx_model::executor::Executor;
+use plusx_model::graph::Graph;
 use plusx_model::params::Params;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -127,7 +128,7 @@ impl Header {
 
     fn check(&self, loaded: &Loaded) -> Result<Training, TrainError> {
         let path = loaded.path();
-        let training = training(loaded)?;
+        let training = training(path, loaded.meta.training.as_ref())?;
         let (then, now) = (&training.identity, &self.training.identity);
         if loaded.meta.architecture != self.model.architecture
             || *then != (Identity { data_sha256: then.data_sha256.clone(), ..now.clone() })
@@ -151,16 +152,26 @@ impl Header {
     }
 }
 
-/// The state that the checkpoint `path` was written in.
+/// Bytes of the numbers in a checkpoint of `graph`; the description beside them is some kilobytes.
+pub(crate) fn bytes(graph: &Graph, momentum: bool) -> u64 {
+    let numbers = |learns: bool| -> usize {
+        let specs = graph.params.iter().filter(|spec| !learns || spec.role.trainable());
+        specs.map(|spec| spec.len()).sum()
+    };
+    ((numbers(false) + if momentum { numbers(true) } else { 0 }) * size_of::<f32>()) as u64
+}
+
+/// The state that the checkpoint `path` was written in. Of the file only the header is read.
 pub(crate) fn state(path: &Path) -> Result<State, TrainError> {
-    let loaded = safetensors::read(path)?;
-    Ok(training(&loaded)?.state)
+    let entry = plusx_weights::about(path).map_err(FormatError::from)?.unwrap_or_default();
+    let entry: BTreeMap<String, Value> = serde_json::from_str(&entry)
+        .map_err(|error| TrainError::bad_run(path, format!("not a checkpoint: {error}")))?;
+    Ok(training(path, entry.get("training"))?.state)
 }
 
 /// The state and identity of the training in a checkpoint.
-fn training(loaded: &Loaded) -> Result<Training, TrainError> {
-    let path = loaded.path();
-    let Some(training) = &loaded.meta.training else {
+fn training(path: &Path, entry: Option<&Value>) -> Result<Training, TrainError> {
+    let Some(training) = entry else {
         return Err(TrainError::bad_run(path, "the file has weights but no state of a training to continue"));
     };
     serde_json::from_value(training.clone())

@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::error::{PathDisplay, TrainError};
 use crate::event::{CompareRun, CompareRunDone, Event, Observer, Outcome, PlanReport};
 use crate::folder::{self, Folder, SavedRun};
+use crate::newest::{self, Chosen, Found};
 use crate::options::{Overrides, TrainOptions};
 use crate::points;
 use crate::start;
@@ -82,6 +83,7 @@ pub struct Comparison {
     /// Its options, with what the command line may change.
     pub options: CompareOptions,
     folder: Folder,
+    why: Option<String>,
 }
 
 /// What a comparison would do, without doing it.
@@ -121,25 +123,47 @@ impl Comparison {
             made => made?,
         };
         options.train.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let contest = Self { options, folder: Folder::lock(path)? };
+        let contest = Self { options, folder: Folder::lock(path)?, why: None };
         contest.write_options()?;
         Ok(contest)
     }
 
-    /// Opens one that was stopped: `run` is its folder or its name under `output`; none means the newest there.
+    /// Opens one that was stopped: `run` is its folder or its name under `output`; none means the newest there with something left to do.
     ///
     /// # Errors
     /// [`TrainError::NoRun`], [`TrainError::Locked`], [`TrainError::ComparisonChanged`], or the file that is broken.
     pub fn open(run: Option<&Path>, output: &Path, changes: &CompareOverrides) -> Result<Self, TrainError> {
-        let folder = Folder::lock(folder::locate(run, output, ARGS)?)?;
+        match run {
+            Some(run) => {
+                let (folder, saved) = Self::lock(folder::locate(run, output, ARGS)?)?;
+                Ok(Self { options: resumed(&saved, changes)?, folder, why: None })
+            }
+            None => {
+                let Chosen { run, why } = newest::choose(output, ARGS, |path| {
+                    let (folder, saved) = Self::lock(path.into())?;
+                    let left = !finished(path, &saved);
+                    let run = resumed(&saved, changes).map(|options| Self { options, folder, why: None });
+                    Ok(Found { run, left })
+                })?;
+                Ok(Self { why: Some(why), ..run })
+            }
+        }
+    }
+
+    /// Locks a folder and reads its options.
+    fn lock(path: PathBuf) -> Result<(Folder, CompareOptions), TrainError> {
+        let folder = Folder::lock(path)?;
         let args = folder.file(ARGS);
         let text = fs::read_to_string(&args).map_err(|error| TrainError::io("cannot read", &args, error))?;
-        let saved: CompareOptions = yaml_serde::from_str(&text).map_err(|error| {
+        let saved = yaml_serde::from_str(&text).map_err(|error| {
             TrainError::bad_run(&args, format!("not the options of a comparison: {error}"))
         })?;
-        let options = changes.resume(&saved)?;
-        options.check()?;
-        Ok(Self { options, folder })
+        Ok((folder, saved))
+    }
+
+    /// Why it is this comparison, in words, where none was named.
+    pub fn why(&self) -> Option<&str> {
+        self.why.as_deref()
     }
 
     /// Its folder.
@@ -173,7 +197,7 @@ impl Comparison {
                 let options = self.options.run(model, seed, self.folder.path());
                 let path = options.output.join(options.name.as_deref().unwrap_or_default());
                 let begun = self.begun(&path, &options)?;
-                if begun.as_ref().map_or(Ok(false), SavedRun::finished)? {
+                if begun.as_ref().is_some_and(SavedRun::finished) {
                     curves.push(curve(&options, &path)?);
                     continue;
                 }
@@ -265,6 +289,23 @@ impl Comparison {
             .map_err(|error| TrainError::bad_run(&path, error.to_string()))?;
         Ok(atomic::write(&path, text.as_bytes())?)
     }
+}
+
+/// The options of a comparison that goes on.
+fn resumed(saved: &CompareOptions, changes: &CompareOverrides) -> Result<CompareOptions, TrainError> {
+    let options = changes.resume(saved)?;
+    options.check()?;
+    Ok(options)
+}
+
+/// Whether all runs of the comparison in the folder `path` are finished.
+fn finished(path: &Path, options: &CompareOptions) -> bool {
+    options.seeds().all(|seed| {
+        options.models.iter().all(|model| {
+            let run = options.run(model, seed, path);
+            folder::finished(&path.join(run.name.as_deref().unwrap_or_default()), &run)
+        })
+    })
 }
 
 /// The errors of the finished run in `path`.

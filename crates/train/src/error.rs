@@ -130,6 +130,16 @@ pub enum TrainError {
         /// Megabytes it may take.
         limit: u64,
     },
+    /// A network whose maps take more memory than there is.
+    #[error("{path}: a single image takes {needed} MB of memory in this network, and only {left} MB are to be had")]
+    NoRoom {
+        /// The weight file.
+        path: PathDisplay,
+        /// Megabytes of 10^6 bytes it takes.
+        needed: u64,
+        /// Megabytes that may be used.
+        left: u64,
+    },
     /// The loss or a weight is not a finite number any more.
     #[error(
         "{what} is not a finite number at epoch {epoch}, step {step}: training has diverged; \
@@ -145,11 +155,13 @@ pub enum TrainError {
         /// Where the last good checkpoint is.
         kept: Kept,
     },
-    /// A checkpoint could not be written.
+    /// A file of a run that is under way could not be written.
     #[error("{source}. {kept}")]
     Save {
         /// The file and why.
         source: FormatError,
+        /// Bytes that a checkpoint takes.
+        needed: u64,
         /// Where the last good checkpoint is.
         kept: Kept,
     },
@@ -177,13 +189,27 @@ impl std::fmt::Display for PathDisplay {
 
 /// The last checkpoint on disk, if one was ever written; displays as a sentence.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Kept(pub Option<PathBuf>);
+pub struct Kept(pub Option<Checkpoint>);
+
+/// A checkpoint on disk: the run goes on from it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Checkpoint {
+    /// The file.
+    pub path: PathBuf,
+    /// Epochs that were done when it was written, and steps of the next one.
+    pub at: (u32, u64),
+}
 
 impl std::fmt::Display for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
-            Some(path) => write!(f, "The last good checkpoint is kept: {}", path.display()),
-            None => f.write_str("No checkpoint had been written yet"),
+        let Some(Checkpoint { path, at }) = &self.0 else {
+            return f.write_str("No checkpoint had been written yet");
+        };
+        write!(f, "The last good checkpoint is kept: {}, ", path.display())?;
+        match at {
+            (0, 0) => f.write_str("as the run began"),
+            (epochs, 0) => write!(f, "after epoch {epochs}"),
+            (epochs, steps) => write!(f, "after step {steps} of epoch {}", epochs + 1),
         }
     }
 }

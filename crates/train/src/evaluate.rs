@@ -36,6 +36,19 @@ pub struct EvalReport {
 /// Those of [`load_model`], [`TrainError::Unfit`] if the images or classes are not the network's, and
 /// [`TrainError::TooLarge`] if one image takes more memory than a file may ask for.
 pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<EvalReport, TrainError> {
+    evaluate_within(weights, dataset, machine, None)
+}
+
+/// As [`evaluate`], in at most `memory` bytes beside the weights and the images, where that is known: in smaller batches.
+///
+/// # Errors
+/// Those of [`evaluate`], and [`TrainError::NoRoom`] if one image takes more than that.
+pub fn evaluate_within(
+    weights: &Path,
+    dataset: Dataset,
+    machine: Machine,
+    memory: Option<u64>,
+) -> Result<EvalReport, TrainError> {
     let model = load_model(weights)?;
     let preprocess = &model.meta.preprocess;
     let unfit = |reason: String| TrainError::Unfit { data: dataset.name.clone(), reason };
@@ -59,6 +72,10 @@ pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<Ev
     check_split(&dataset.name, "test", &dataset.test, dataset.classes.len())?;
     let mut executor = machine.engine(&model)?;
     let batch_size = fitting_batch(&mut executor, weights)?;
+    let batch_size = shrunk(&mut executor, batch_size, memory).map_err(|(needed, left)| {
+        let path = PathDisplay(weights.into());
+        TrainError::NoRoom { path, needed: needed / 1_000_000, left: left / 1_000_000 }
+    })?;
     let pass = Pass { split: Arc::new(dataset.test), preprocess: preprocess.clone(), batch_size };
     match pass.over(&mut executor, &mut |_| true)? {
         Some(report) => Ok(report),
@@ -84,6 +101,27 @@ pub fn fitting_batch(engine: &mut Engine, weights: &Path) -> Result<usize, Train
         batch *= 2;
     }
     Ok(batch)
+}
+
+/// The batch, halved until it fits into `memory`; what one image takes, and the memory, if none does.
+fn shrunk(engine: &mut Engine, batch: usize, memory: Option<u64>) -> Result<usize, (u64, u64)> {
+    let Some(left) = memory else { return Ok(batch) };
+    let mut batch = batch;
+    loop {
+        // what can be planned for many images can be for fewer
+        let needed = bytes(engine, batch).unwrap_or(u64::MAX).saturating_add(scratch(engine, batch));
+        match batch {
+            _ if needed <= left => return Ok(batch),
+            1 => return Err((needed, left)),
+            _ => batch /= 2,
+        }
+    }
+}
+
+/// The scratch of all threads.
+fn scratch(engine: &mut Engine, n: usize) -> u64 {
+    let (mode, threads) = (Mode::infer(&[engine.graph().output()]), engine.threads());
+    engine.plan(mode, n).map_or(0, |plan| plan.scratch_bytes() * threads) as u64
 }
 
 /// What the maps of `n` images take, and the batches a loader holds.
@@ -217,6 +255,21 @@ mod tests {
             assert!(bytes(&mut engine, batch).unwrap() <= MOST_BYTES, "{side}");
             assert!(batch == BATCH || bytes(&mut engine, 2 * batch).unwrap() > MOST_BYTES, "{side}");
         }
+    }
+
+    #[test]
+    fn batches_shrink_with_the_memory() {
+        let machine = Machine { threads: Some(2), isa: None, exact: false };
+        let block = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
+        let graph = trace(&*block, ImageShape::new(1, 96, 96), &mut Names::new()).unwrap();
+        let mut engine = machine.engine_for(graph).unwrap();
+        assert_eq!(shrunk(&mut engine, BATCH, None), Ok(BATCH));
+        for batch in [BATCH, 32, 2, 1] {
+            let needed = bytes(&mut engine, batch).unwrap() + scratch(&mut engine, batch);
+            assert_eq!(shrunk(&mut engine, BATCH, Some(needed)), Ok(batch));
+        }
+        let one = bytes(&mut engine, 1).unwrap() + scratch(&mut engine, 1);
+        assert_eq!(shrunk(&mut engine, BATCH, Some(one - 1)), Err((one, one - 1)));
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub struct PlanReport {
     pub memory_bytes: u64,
     /// Guess for the whole run before anything was measured, in seconds.
     pub estimate_seconds: f64,
+    /// Options that can be meant but hardly are, and what they do, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The first step is about to begin.

@@ -3,12 +3,12 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use plusx_formats::atomic;
+use plusx_formats::{FormatError, atomic};
 
 use crate::checkpoint;
 use crate::error::{PathDisplay, TrainError};
+use crate::newest::{self, Chosen, Found};
 use crate::options::{Overrides, TrainOptions};
 use crate::results::Results;
 
@@ -17,6 +17,9 @@ const DEFAULT_NAME: &str = "exp";
 
 /// The options of a run; a folder that holds it is one.
 const ARGS: &str = "args.yaml";
+
+/// The table of a run's epochs.
+const RESULTS: &str = "results.csv";
 
 /// A folder this process alone writes into, for as long as the value lives.
 #[derive(Debug)]
@@ -89,6 +92,18 @@ impl Folder {
         Ok(atomic::write(&path, text.as_bytes())?)
     }
 
+    /// Whether it is still where it was made.
+    pub(crate) fn is_there(&self) -> bool {
+        self.path.join("weights").is_dir()
+    }
+
+    /// Makes it again, after it was removed while this process wrote into it.
+    pub(crate) fn make_again(&self, options: &TrainOptions) -> Result<(), TrainError> {
+        let weights = self.path.join("weights");
+        fs::create_dir_all(&weights).map_err(|source| FormatError::Write { path: weights, source })?;
+        self.write_options(options)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -106,7 +121,7 @@ impl Folder {
     }
 
     pub(crate) fn results(&self) -> PathBuf {
-        self.file("results.csv")
+        self.file(RESULTS)
     }
 
     /// The errors inside epochs.
@@ -133,7 +148,7 @@ fn judge_lock(result: Result<(), TryLockError>, path: &Path) -> Result<Option<St
     }
 }
 
-fn last(run: &Path) -> PathBuf {
+pub(crate) fn last(run: &Path) -> PathBuf {
     run.join("weights").join("last.safetensors")
 }
 
@@ -169,15 +184,13 @@ fn first_free(output: &Path) -> Result<PathBuf, TrainError> {
     Err(TrainError::Exists { path: PathDisplay(output.into()) })
 }
 
-/// The folder to go on with: the one that holds a file `marker`, by its path or its name under `output`, or the newest
-/// of these under `output`.
-pub(crate) fn locate(run: Option<&Path>, output: &Path, marker: &'static str) -> Result<PathBuf, TrainError> {
+/// The folder called `run`, which holds a file `marker`: by its path or its name under `output`.
+pub(crate) fn locate(run: &Path, output: &Path, marker: &'static str) -> Result<PathBuf, TrainError> {
     let is_run = |path: &Path| path.join(marker).is_file();
     match run {
-        None => newest(output, marker),
-        Some(run) if is_run(run) => Ok(run.into()),
-        Some(run) if is_run(&output.join(run)) => Ok(output.join(run)),
-        Some(run) => Err(TrainError::NoRun { path: PathDisplay(run.into()), marker }),
+        run if is_run(run) => Ok(run.into()),
+        run if is_run(&output.join(run)) => Ok(output.join(run)),
+        run => Err(TrainError::NoRun { path: PathDisplay(run.into()), marker }),
     }
 }
 
@@ -187,23 +200,43 @@ pub struct SavedRun {
     /// Its options, with what the command line may change.
     pub options: TrainOptions,
     pub(crate) folder: Folder,
+    /// Why it is this one, where nobody named it.
+    why: Option<String>,
 }
 
 impl SavedRun {
-    /// Opens `run` (a path, or a name under `output`), or the newest run under `output`.
+    /// Opens `run` (a path, or a name under `output`), or the newest run under `output` that is not finished.
     pub(crate) fn open(run: Option<&Path>, output: &Path, overrides: &Overrides) -> Result<Self, TrainError> {
-        let folder = Folder::lock(locate(run, output, ARGS)?)?;
+        match run {
+            Some(run) => {
+                let (folder, saved) = Self::lock(locate(run, output, ARGS)?)?;
+                Ok(Self { options: resumed(&saved, overrides)?, folder, why: None })
+            }
+            None => {
+                let Chosen { run, why } = newest::choose(output, ARGS, |path| {
+                    let (folder, saved) = Self::lock(path.into())?;
+                    match resumed(&saved, overrides) {
+                        Ok(options) => {
+                            let left = !finished(path, &options);
+                            Ok(Found { run: Ok(Self { options, folder, why: None }), left })
+                        }
+                        // refused, but perhaps another run is meant
+                        Err(error) => Ok(Found { run: Err(error), left: !finished(path, &saved) }),
+                    }
+                })?;
+                Ok(Self { why: Some(why), ..run })
+            }
+        }
+    }
+
+    /// Locks a folder and reads its options.
+    fn lock(path: PathBuf) -> Result<(Folder, TrainOptions), TrainError> {
+        let folder = Folder::lock(path)?;
         let args = folder.file(ARGS);
         let text = fs::read_to_string(&args).map_err(|error| TrainError::io("cannot read", &args, error))?;
-        let saved: TrainOptions = yaml_serde::from_str(&text)
+        let saved = yaml_serde::from_str(&text)
             .map_err(|error| TrainError::bad_run(&args, format!("not the options of a run: {error}")))?;
-        let options = overrides.resume(&saved)?;
-        if options.epochs < saved.epochs {
-            let (given, wanted) =
-                (options.epochs.to_string(), "a resumed run can be extended, not shortened");
-            return Err(TrainError::option("epochs", &given, wanted));
-        }
-        Ok(Self { options, folder })
+        Ok((folder, saved))
     }
 
     /// The run folder.
@@ -211,42 +244,36 @@ impl SavedRun {
         self.folder.path()
     }
 
+    /// Why it is this run, in words, where none was named.
+    pub fn why(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
     /// Whether nothing is left to do.
-    pub(crate) fn finished(&self) -> Result<bool, TrainError> {
-        let last = self.folder.last();
-        if !last.is_file() {
-            return Ok(false);
-        }
-        let state = checkpoint::state(&last)?;
-        let path = self.folder.results();
-        let results = Results::open(&path)?.unwrap_or_else(|| Results::new(path));
-        Ok(state.is_done(&self.options, &results))
+    pub(crate) fn finished(&self) -> bool {
+        finished(self.path(), &self.options)
     }
 }
 
-/// The run under `output` that was written to last.
-fn newest(output: &Path, marker: &'static str) -> Result<PathBuf, TrainError> {
-    let none = || TrainError::NoRun { path: PathDisplay(output.into()), marker };
-    let entries = match fs::read_dir(output) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(none()),
-        entries => entries.map_err(|error| TrainError::io("cannot read", output, error))?,
-    };
-    let mut runs = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| TrainError::io("cannot read", output, error))?.path();
-        if path.join(marker).is_file() {
-            runs.push((changed(&path, marker), path));
-        }
+/// The options of a resumed run, which may be extended and not shortened.
+fn resumed(saved: &TrainOptions, overrides: &Overrides) -> Result<TrainOptions, TrainError> {
+    let options = overrides.resume(saved)?;
+    if options.epochs < saved.epochs {
+        let (given, wanted) = (options.epochs.to_string(), "a resumed run can be extended, not shortened");
+        return Err(TrainError::option("epochs", &given, wanted));
     }
-    runs.into_iter().max().map(|(_, path)| path).ok_or_else(none)
+    Ok(options)
 }
 
-/// When a run was last written to.
-fn changed(run: &Path, marker: &str) -> Option<SystemTime> {
-    [last(run), run.join(marker)]
-        .iter()
-        .filter_map(|file| fs::metadata(file).and_then(|metadata| metadata.modified()).ok())
-        .max()
+/// Whether the run in the folder `run` has nothing left to do. One whose checkpoint or table cannot be read is not
+/// finished: who resumes it hears why.
+pub(crate) fn finished(run: &Path, options: &TrainOptions) -> bool {
+    let results = run.join(RESULTS);
+    let results = Results::open(&results).map(|found| found.unwrap_or_else(|| Results::new(results)));
+    match (checkpoint::state(&last(run)), results) {
+        (Ok(state), Ok(results)) => state.is_done(options, &results),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -18,10 +18,13 @@ mod event;
 mod folder;
 mod job;
 mod load;
+mod memory;
+mod newest;
 mod options;
 mod outlook;
 mod points;
 mod pretrained;
+mod remarks;
 mod results;
 mod session;
 mod start;
@@ -32,14 +35,15 @@ pub use compare::{
     Claim, CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Deeper, Findings,
     ModelErrors, Spread, plan as plan_comparison,
 };
-pub use error::{Kept, PathDisplay, TrainError};
-pub use evaluate::{EvalReport, evaluate, fitting_batch};
+pub use error::{Checkpoint, Kept, PathDisplay, TrainError};
+pub use evaluate::{EvalReport, evaluate, evaluate_within, fitting_batch};
 pub use event::{
     CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason,
     Silent, Started, StepEvent,
 };
 pub use folder::SavedRun;
 pub use load::{LoadedModel, Machine, load_model};
+pub use memory::RunMemory;
 pub use options::{Overrides, Recipe, SaveEvery, TrainOptions};
 pub use pretrained::{Pictures, Pretrained};
 pub use start::{open, plan, resume, resume_on, run, run_on};

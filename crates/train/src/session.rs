@@ -4,9 +4,11 @@
 //! the running sums; then the test pass, one line, one row. Loss and accuracy are means per sample over the epoch.
 //! The gradient is the batch's sum divided by the *full* batch size, so the smaller last batch takes a smaller step.
 //! The order of files at the end of an epoch: best weights, results, then the checkpoint that confirms them; a
-//! process killed in between repeats the epoch's end and writes the same bytes. Measurements inside epochs are `measure`'s.
+//! process killed in between repeats the epoch's end and writes the same bytes. Measurements inside epochs are `measure`'s,
+//! checkpoints and files that cannot be written are `save`'s.
 
 mod measure;
+mod save;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,15 +16,14 @@ use std::time::{Duration, Instant};
 use plusx_data::{Batch, BatchPlan, Loader, Split};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
 
-use crate::checkpoint::{self, Refusal};
+use crate::checkpoint;
 use crate::clock::Clock;
 use crate::curves;
-use crate::error::{Kept, TrainError};
+use crate::error::TrainError;
 use crate::estimate::Pace;
 use crate::evaluate::{EvalReport, Pass};
 use crate::event::{EpochReport, Event, Observer, Outcome, Report, SaveReason, Started, StepEvent};
 use crate::job::Job;
-use crate::options::SaveEvery;
 use crate::points::Points;
 use crate::results::{Results, Row};
 use crate::state::{Best, State};
@@ -54,6 +55,8 @@ pub(crate) struct Session<'a, E> {
     clock: Clock,
     /// When the last checkpoint was written, or the run began.
     saved: Instant,
+    /// Epochs done and steps of the next one that the checkpoint on disk confirms, if there is one.
+    kept: Option<(u32, u64)>,
 }
 
 impl<'a, E: Executor> Session<'a, E> {
@@ -81,7 +84,8 @@ impl<'a, E: Executor> Session<'a, E> {
         let clock = Clock::open(&job.folder, &state, results.rows());
         let points = Points::open(job, &state)?;
         let (pace, saved) = (Pace::default(), Instant::now());
-        Ok(Self { job, executor, stop, observer, state, results, points, pace, clock, saved })
+        let kept = job.folder.last().is_file().then_some((state.epoch, state.epoch_step));
+        Ok(Self { job, executor, stop, observer, state, results, points, pace, clock, saved, kept })
     }
 
     /// Trains to the end, or until a signal comes.
@@ -203,7 +207,7 @@ impl<'a, E: Executor> Session<'a, E> {
         drop(loader);
         let whole = self.state.epoch_step == steps;
         let Some(report) = self.test(&job.test)? else { return Ok(self.stopped()) };
-        self.end(report, whole)
+        self.end(report, whole).map_err(|error| self.rescue(error))
     }
 
     fn stopped(&self) -> End {
@@ -287,6 +291,7 @@ impl<'a, E: Executor> Session<'a, E> {
     /// Writes down what the epoch gave. An epoch cut short by `max_steps` leaves the state inside the epoch, and its
     /// row goes when the run is resumed.
     fn end(&mut self, report: EvalReport, whole: bool) -> Result<End, TrainError> {
+        self.see_to_folder()?;
         self.clock.tick();
         // inside an epoch the best weights are only filled where there is nothing better to keep
         let best = match self.state.best {
@@ -328,34 +333,6 @@ impl<'a, E: Executor> Session<'a, E> {
         Ok(if whole { End::Epoch } else { End::MaxSteps })
     }
 
-    /// Whether it is time for a save between epochs.
-    fn due(&self) -> bool {
-        match self.job.options.save_every {
-            SaveEvery::Epoch => false,
-            SaveEvery::Time(time) => self.saved.elapsed() >= time,
-            SaveEvery::Steps(steps) => self.state.step.is_multiple_of(steps),
-        }
-    }
-
-    /// Writes the checkpoint.
-    fn save(&mut self, reason: SaveReason) -> Result<(), TrainError> {
-        let kept = self.clock.save(&self.job.folder, &self.state);
-        kept.map_err(|error| self.keeping(error.into()))?;
-        let path = self.job.folder.last();
-        let saved = self.job.header.save_last(&path, self.executor, &self.state);
-        saved.map_err(|refusal| self.refused(refusal))?;
-        self.clock.confirm();
-        self.saved = Instant::now();
-        self.tell(&Event::Saved { path, reason });
-        Ok(())
-    }
-
-    /// The last checkpoint on disk.
-    fn kept(&self) -> Kept {
-        let last = self.job.folder.last();
-        Kept(last.is_file().then_some(last))
-    }
-
     /// The last step that was done: its epoch and its number there, both counted from 1.
     fn last_step(&self) -> (u32, u64) {
         match self.state.epoch_step {
@@ -366,20 +343,5 @@ impl<'a, E: Executor> Session<'a, E> {
 
     fn not_finite(&self, what: &'static str, (epoch, step): (u32, u64)) -> TrainError {
         TrainError::NotFinite { what, epoch, step, kept: self.kept() }
-    }
-
-    fn refused(&self, refusal: Refusal) -> TrainError {
-        match refusal {
-            Refusal::NotFinite => self.not_finite("a weight", self.last_step()),
-            Refusal::Format(source) => TrainError::Save { source, kept: self.kept() },
-        }
-    }
-
-    /// Adds where the last good checkpoint is to a failed write.
-    fn keeping(&self, error: TrainError) -> TrainError {
-        match error {
-            TrainError::Format(source) => TrainError::Save { source, kept: self.kept() },
-            error => error,
-        }
     }
 }

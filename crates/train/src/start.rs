@@ -45,7 +45,7 @@ pub fn run(
 }
 
 /// Finds and locks a run to continue: `run` is its folder, or its name under `output`; none means the newest run
-/// under `output`. `overrides` is what the command line says: only what cannot change the result may differ.
+/// under `output` that has something left to do ([`SavedRun::why`] says which and why). `overrides` is what the command line says: only what cannot change the result may differ.
 ///
 /// # Errors
 /// [`TrainError::NoRun`], [`TrainError::Locked`], [`TrainError::ResumeChanged`], or the file that is broken.
@@ -128,8 +128,9 @@ fn launch<E: Executor>(
         job.header.save_last(&job.folder.last(), executor, &State::default()).map_err(TrainError::from)?;
         job.folder.write_options(&job.options)?;
     }
-    write_environment(&job)?;
-    Session::new(&job, executor, stop, observer, State::default())?.run()
+    let session = Session::new(&job, executor, stop, observer, State::default())?;
+    write_environment(&job).map_err(|error| session.keeping(error))?;
+    session.run()
 }
 
 /// Continues what [`run_on`] began, with an executor of the same graph.
@@ -143,7 +144,7 @@ pub fn resume_on<E: Executor>(
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let SavedRun { options, folder } = saved;
+    let SavedRun { options, folder, .. } = saved;
     check(executor.graph(), &options, &dataset)?;
     let fingerprint = dataset.fingerprint();
     warn(&folder, &dataset, &fingerprint, observer);
@@ -165,20 +166,26 @@ pub fn resume_on<E: Executor>(
         begin(executor, &job.options, None)?;
         State::default()
     };
+    let session = Session::new(&job, executor, stop, observer, state)?;
     // only now is it known that they belong to this run
-    job.folder.write_options(&job.options)?;
-    write_environment(&job)?;
-    Session::new(&job, executor, stop, observer, state)?.run()
+    let written = job.folder.write_options(&job.options).and_then(|()| write_environment(&job));
+    written.map_err(|error| session.keeping(error))?;
+    session.run()
 }
 
 /// The engine for a network of the zoo.
 fn prepare(options: &TrainOptions, dataset: &Dataset) -> Result<Engine, TrainError> {
+    machine(options).engine_for(graph(options, dataset)?)
+}
+
+/// A network of the zoo for these images.
+pub(crate) fn graph(options: &TrainOptions, dataset: &Dataset) -> Result<Graph, TrainError> {
     options.check()?;
     let block = zoo::build(&options.model, ZooOptions { classes: dataset.classes.len() })?;
     let input = options.input_shape(dataset.train.shape.c);
     let graph = trace(&*block, input, &mut Names::new())?;
     check(&graph, options, dataset)?;
-    machine(options).engine_for(graph)
+    Ok(graph)
 }
 
 /// Initial parameters, drawn by the seed unless there are some; no velocity.

@@ -14,22 +14,31 @@ pub enum Signal {
     Interrupt,
     /// A polite end from outside: SIGTERM, number 15.
     Terminate,
+    /// The terminal was closed: SIGHUP, number 1.
+    Hangup,
 }
 
 impl Signal {
-    /// 128 plus the signal's number: 130 or 143.
+    /// 128 plus the signal's number: 130, 143 or 129.
     pub fn exit_code(self) -> u8 {
-        match self {
-            Signal::Interrupt => 130,
-            Signal::Terminate => 143,
-        }
+        128 + self.number()
     }
 
-    /// `SIGINT` or `SIGTERM`.
+    /// `SIGINT`, `SIGTERM` or `SIGHUP`.
     pub fn name(self) -> &'static str {
         match self {
             Signal::Interrupt => "SIGINT",
             Signal::Terminate => "SIGTERM",
+            Signal::Hangup => "SIGHUP",
+        }
+    }
+
+    /// The same on every Unix.
+    fn number(self) -> u8 {
+        match self {
+            Signal::Interrupt => 2,
+            Signal::Terminate => 15,
+            Signal::Hangup => 1,
         }
     }
 }
@@ -41,22 +50,15 @@ impl Stop {
     }
 
     /// Asks the run to stop after the step it is in. The first request stays. Returns whether one was there
-    /// already: a second signal should end the process at once.
+    /// already: what a second one means is for the caller to say.
     pub fn request(&self, signal: Signal) -> bool {
-        let value = match signal {
-            Signal::Interrupt => 2,
-            Signal::Terminate => 15,
-        };
-        self.0.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        self.0.compare_exchange(0, signal.number(), Ordering::Relaxed, Ordering::Relaxed).is_err()
     }
 
     /// What was asked for, if anything.
     pub fn requested(&self) -> Option<Signal> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            15 => Some(Signal::Terminate),
-            _ => Some(Signal::Interrupt),
-        }
+        let number = self.0.load(Ordering::Relaxed);
+        [Signal::Interrupt, Signal::Terminate, Signal::Hangup].into_iter().find(|one| one.number() == number)
     }
 }
 
@@ -71,6 +73,16 @@ mod tests {
         assert!(!stop.clone().request(Signal::Terminate));
         assert!(stop.request(Signal::Interrupt));
         assert_eq!(stop.requested(), Some(Signal::Terminate));
-        assert_eq!(Signal::Terminate.exit_code(), 143);
+        let codes = [Signal::Interrupt, Signal::Terminate, Signal::Hangup].map(Signal::exit_code);
+        assert_eq!(codes, [130, 143, 129]);
+    }
+
+    #[test]
+    fn every_signal_comes_back() {
+        for signal in [Signal::Interrupt, Signal::Terminate, Signal::Hangup] {
+            let stop = Stop::new();
+            stop.request(signal);
+            assert_eq!(stop.requested(), Some(signal));
+        }
     }
 }

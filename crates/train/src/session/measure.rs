@@ -29,6 +29,7 @@ impl<E: Executor> Session<'_, E> {
         if self.job.options.measure_every.is_none() {
             return Ok(());
         }
+        self.see_to_folder()?;
         self.points.push(&self.state, report);
         self.points.write().map_err(|error| self.keeping(error))
     }

@@ -1,0 +1,200 @@
+//! Memory before anything is computed: a batch that there is no room for is refused, with the largest that there is; and
+//! `--batch-size auto`. Where the system tells no bound, nothing is refused.
+
+use crate::machine::{Room, room};
+use crate::screen::{bytes, note};
+use anyhow::{Result, bail};
+use plusx_data::Dataset;
+use plusx_train::{RunMemory, TrainError, TrainOptions};
+
+/// Of the room, in hundredths, what `auto` takes: the rest is for programs that come later.
+const AUTO: u64 = 90;
+/// Of the room, in hundredths, what a batch that is named in a refusal may take: it shall still fit when it is tried.
+const ADVISED: u64 = 97;
+
+/// The batch size of a run, as its user put it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BatchSize {
+    /// The recipe's, or the largest power of two below it that there is room for.
+    Auto,
+    /// So many images.
+    Images(usize),
+}
+
+/// Reads `--batch-size`.
+pub(crate) fn batch_size(text: &str) -> Result<BatchSize, String> {
+    match text {
+        "auto" => Ok(BatchSize::Auto),
+        text => text.parse().map(BatchSize::Images).map_err(|_| "not a whole number, nor auto".into()),
+    }
+}
+
+/// What a refusal may advise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Advice {
+    /// Another batch size, or auto.
+    BatchOrAuto,
+    /// Another batch size.
+    Batch,
+    /// None: a resumed run keeps its batch.
+    Keep,
+}
+
+/// Replaces the batch size by one that there is room for, if `auto` was asked for; `runs` are those with the options.
+pub(crate) fn settle(asked: Option<BatchSize>, options: &mut TrainOptions, runs: &mut Runs) -> Result<()> {
+    if asked != Some(BatchSize::Auto) {
+        return Ok(());
+    }
+    let (images, usual) = (runs.images(), options.batch_size);
+    let most = if images < usual { 1 << images.max(1).ilog2() } else { usual };
+    let Some(room) = room() else {
+        note(&format!("--batch-size auto: {most}; how much memory there is, is not known"));
+        options.batch_size = most;
+        return Ok(());
+    };
+    let budget = part(room, AUTO);
+    let mut batch = most;
+    while batch > 1 && runs.bytes(batch).is_none_or(|needed| needed > budget) {
+        batch = 1 << (batch - 1).ilog2();
+    }
+    let next = (batch < most).then(|| runs.bytes(2 * batch)).flatten();
+    let why = next.map_or_else(String::new, |needed| {
+        format!("; {} would take {}, and {} {}", 2 * batch, bytes(needed), bytes(room.bytes), room.bound)
+    });
+    note(&format!("--batch-size auto: {batch}{why} (--batch-size {batch} gives the same run anywhere)"));
+    options.batch_size = batch;
+    Ok(())
+}
+
+/// Refuses a batch that there is no room for: the system would promise the memory and later end the process.
+pub(crate) fn check(
+    batch: usize,
+    advice: Advice,
+    needed: &mut dyn FnMut(usize) -> Option<u64>,
+) -> Result<()> {
+    room().map_or(Ok(()), |room| check_in(room, batch, advice, needed))
+}
+
+fn check_in(
+    room: Room,
+    batch: usize,
+    advice: Advice,
+    needed: &mut dyn FnMut(usize) -> Option<u64>,
+) -> Result<()> {
+    let all = match needed(batch) {
+        Some(all) if all <= room.bytes => return Ok(()),
+        all => all.map_or("more than an address space".into(), bytes),
+    };
+    let there = format!("but only {} {}", bytes(room.bytes), room.bound);
+    let what = format!("--batch-size {batch} takes {all} of memory, {there}");
+    if advice == Advice::Keep {
+        bail!(
+            "{what}; a resumed run keeps its batch size: make room, or go on with the run's folder where there is more"
+        );
+    }
+    match largest(batch, part(room, ADVISED), needed) {
+        0 => bail!("{what}; not even one image fits: use a smaller network or smaller images, or make room"),
+        fits if advice == Advice::BatchOrAuto => {
+            bail!("{what}: the largest batch that fits is {fits}: use --batch-size {fits}, or --batch-size auto")
+        }
+        fits => bail!("{what}: the largest batch that fits is {fits}: use --batch-size {fits}"),
+    }
+}
+
+fn part(room: Room, hundredths: u64) -> u64 {
+    room.bytes / 100 * hundredths
+}
+
+/// The largest batch below `batch` that takes at most `budget` bytes, rounded down to four binary places: nobody wants
+/// 517. 0 if not even one image fits.
+fn largest(batch: usize, budget: u64, needed: &mut dyn FnMut(usize) -> Option<u64>) -> usize {
+    let (mut fits, mut too_large) = (0, batch);
+    while too_large - fits > 1 {
+        let middle = fits + (too_large - fits) / 2;
+        if needed(middle).is_some_and(|bytes| bytes <= budget) {
+            fits = middle;
+        } else {
+            too_large = middle;
+        }
+    }
+    let places = fits.checked_ilog2().map_or(0, |bits| bits.saturating_sub(3));
+    fits >> places << places
+}
+
+/// The runs that a command is about to make, each of which must fit.
+#[derive(Debug)]
+pub(crate) struct Runs(Vec<RunMemory>);
+
+impl Runs {
+    /// Those with these options.
+    pub(crate) fn of<'o>(
+        options: impl IntoIterator<Item = &'o TrainOptions>,
+        dataset: &Dataset,
+    ) -> Result<Self, TrainError> {
+        options.into_iter().map(|options| RunMemory::of(options, dataset)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Bytes that the largest of them takes; `None` beyond an address space.
+    pub(crate) fn bytes(&mut self, batch: usize) -> Option<u64> {
+        self.0.iter_mut().map(|run| run.to_come(batch).ok()).try_fold(0, |most, bytes| Some(most.max(bytes?)))
+    }
+
+    /// Bytes of disk that the files of the largest take.
+    pub(crate) fn files(&self) -> u64 {
+        self.0.iter().map(RunMemory::files).max().unwrap_or(0)
+    }
+
+    fn images(&self) -> usize {
+        self.0.iter().map(RunMemory::images).max().unwrap_or(0)
+    }
+
+    /// Refuses them if there is no room for so many images a step.
+    pub(crate) fn check(&mut self, batch: usize, advice: Advice) -> Result<()> {
+        check(batch, advice, &mut |batch| self.bytes(batch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1 MB and 2 MB an image.
+    fn needed(batch: usize) -> Option<u64> {
+        (batch as u64).checked_mul(2_000_000)?.checked_add(1_000_000)
+    }
+
+    #[test]
+    fn sizes_are_numbers_or_auto() {
+        assert_eq!(batch_size("auto"), Ok(BatchSize::Auto));
+        assert_eq!(batch_size("64"), Ok(BatchSize::Images(64)));
+        assert!(batch_size("-3").is_err() && batch_size("many").is_err());
+    }
+
+    #[test]
+    fn the_largest_that_fits_is_named_and_does_fit() {
+        for budget in [2_999_999, 3_000_000, 21_000_000, 1_035_000_000, 8_000_000_001] {
+            let fits = largest(1 << 20, budget, &mut needed);
+            let exact = budget.saturating_sub(1_000_000) / 2_000_000;
+            assert!(fits as u64 <= exact && exact - fits as u64 <= exact / 8, "{budget}: {fits} of {exact}");
+        }
+        assert_eq!(largest(100, 1_035_000_000, &mut |n| needed(n)), 96);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_does() {
+        let room = Room { bytes: 2_000_000_000, bound: "are free here" };
+        let say = |batch, advice| check_in(room, batch, advice, &mut needed).err().map(|error| error.to_string());
+        assert_eq!(say(999, Advice::BatchOrAuto), None);
+        assert_eq!(
+            say(4096, Advice::BatchOrAuto).unwrap(),
+            "--batch-size 4096 takes 8.19 GB of memory, but only 2.00 GB are free here: the largest batch that fits is \
+             960: use --batch-size 960, or --batch-size auto"
+        );
+        assert!(!say(4096, Advice::Batch).unwrap().contains("auto"));
+        assert!(say(4096, Advice::Keep).unwrap().contains("keeps its batch size"));
+        assert!(say(usize::MAX, Advice::Batch).unwrap().contains("960"));
+        let room = Room { bytes: 2_000_000, bound: "are left" };
+        let error = check_in(room, 4, Advice::Batch, &mut needed).unwrap_err().to_string();
+        assert!(error.contains("not even one image"), "{error}");
+    }
+}

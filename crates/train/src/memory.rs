@@ -1,0 +1,97 @@
+//! How much memory a run takes, by its images a step: told in its plan, and asked before its first step.
+
+use plusx_data::{Dataset, Loader};
+use plusx_engine::{Engine, Mode};
+use plusx_model::executor::Executor;
+
+use crate::checkpoint;
+use crate::error::TrainError;
+use crate::job::samples;
+use crate::options::TrainOptions;
+use crate::outlook::machine;
+use crate::start::graph;
+
+/// What a run's memory follows from, besides the network and the batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    /// Images that are learnt from, and tested on.
+    train: usize,
+    test: usize,
+    /// Bytes of all images and labels.
+    data: usize,
+    threads: usize,
+    momentum: bool,
+}
+
+impl Need {
+    pub(crate) fn of(options: &TrainOptions, dataset: &Dataset) -> Self {
+        let splits = [&dataset.train, &dataset.test];
+        let data = splits.map(|split| split.images.len() + size_of::<u32>() * split.labels.len());
+        Self {
+            train: samples(&dataset.train, options).len(),
+            test: dataset.test.len(),
+            data: data.iter().sum(),
+            threads: machine(options).threads(),
+            momentum: options.momentum > 0.0,
+        }
+    }
+
+    /// Bytes of the run at its fullest, which is while a checkpoint is being written.
+    pub(crate) fn bytes(&self, engine: &mut Engine, batch: usize) -> Result<u64, TrainError> {
+        let output = engine.graph().output();
+        let [train, test] = [self.train, self.test].map(|images| batch.min(images));
+        let plan = engine.plan(Mode::train(), train).map_err(TrainError::executor)?;
+        // the parameters and their gradients, and one arena for all plans
+        let (training, kept) = (plan.arena_bytes(), plan.memory_bytes() - plan.arena_bytes());
+        let scratch = plan.scratch_bytes();
+        let plan = engine.plan(Mode::infer(&[output]), test).map_err(TrainError::executor)?;
+        let (testing, scratch) = (plan.arena_bytes(), scratch.max(plan.scratch_bytes()));
+        let numbers: usize = engine.graph().params.iter().map(|spec| spec.len()).sum();
+        // while saving: the numbers copied out of the engine, and the file; with momentum the velocity besides, in the
+        // engine and in both of these
+        let copies = if self.momentum { 5 } else { 2 };
+        let batches = Loader::BATCHES * train.max(test) * engine.graph().input_shape().len();
+        let values = size_of::<f32>() * (numbers * copies + batches);
+        Ok((training.max(testing) + kept + values + scratch * self.threads + self.data) as u64)
+    }
+}
+
+/// The memory that a run of a network of the zoo takes, for any number of images a step.
+#[derive(Debug)]
+pub struct RunMemory {
+    engine: Engine,
+    need: Need,
+}
+
+impl RunMemory {
+    /// Of a run with these options (whatever their batch size) on `dataset`, which is in memory already.
+    ///
+    /// # Errors
+    /// Those of [`run`](crate::run) before anything is computed: options that make no sense, a network that does not take
+    /// the images.
+    pub fn of(options: &TrainOptions, dataset: &Dataset) -> Result<Self, TrainError> {
+        let need = Need::of(options, dataset);
+        let machine = crate::load::Machine { threads: Some(1), ..machine(options) };
+        Ok(Self { engine: machine.engine_for(graph(options, dataset)?)?, need })
+    }
+
+    /// Bytes that are still to be had before a run with `batch` images a step is at its fullest.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`] if its maps are more than an address space holds.
+    pub fn to_come(&mut self, batch: usize) -> Result<u64, TrainError> {
+        let all = self.need.bytes(&mut self.engine, batch)?;
+        Ok(all.saturating_sub(self.need.data as u64))
+    }
+
+    /// Bytes of the run's weight files at their most: the last, the best, and the one that is being written.
+    pub fn files(&self) -> u64 {
+        let checkpoint = checkpoint::bytes(self.engine.graph(), self.need.momentum);
+        2 * checkpoint + checkpoint::bytes(self.engine.graph(), false)
+    }
+
+    /// Images that a run learns from: a larger batch takes no more.
+    pub fn images(&self) -> usize {
+        self.need.train
+    }
+}
