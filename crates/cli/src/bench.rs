@@ -12,6 +12,7 @@ use plusx_model::executor::{Executor, Images, Sgd, Targets};
 use plusx_model::init::{Init, initialize};
 use plusx_model::random::{Philox, uniform24};
 use plusx_model::shape::ImageShape;
+use plusx_model::words::counted;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -169,9 +170,11 @@ impl Report<'_> {
         let Self { model, input, batch, threads, isa, steps, .. } = self;
         let memory = self.peak_rss_mb.map_or("unknown".into(), |megabytes| format!("{megabytes:.0} MB"));
         format!(
-            "{what} {model} {input}, batch {batch}, {threads} threads, {isa}\n\
-             {steps} steps: median {:.1} ms, 10 % below {:.1} ms, 10 % above {:.1} ms\n\
+            "{what} {model} {input}, batch {batch}, {}, {isa}\n\
+             {}: median {:.1} ms, 10th percentile {:.1} ms, 90th percentile {:.1} ms\n\
              {:.1} images/s, peak memory {memory}",
+            counted(*threads as u64, "thread"),
+            counted(*steps as u64, "step"),
             self.step_ms_median, self.step_ms_p10, self.step_ms_p90, self.img_per_s
         )
     }

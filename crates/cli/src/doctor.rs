@@ -31,14 +31,18 @@ struct Findings {
     threads: usize,
     threads_from: Option<&'static str>,
     data: Option<String>,
-    places: String,
+    /// Where it was looked for, or what is wrong with what was found.
+    wrong: String,
 }
 
 impl Findings {
     fn look(environment: &Environment) -> Self {
         let find = environment.find(None);
-        let (data, places) = match crate::data::folder(FASHION_MNIST, &find) {
-            Ok(folder) => (Some(folder.display().to_string()), String::new()),
+        let (data, wrong) = match crate::data::folder(FASHION_MNIST, &find) {
+            Ok(folder) => {
+                let wrong = plusx_data::fashion::verify(&folder).err().map(|error| error.to_string());
+                (Some(folder.display().to_string()), wrong.unwrap_or_default())
+            }
             Err(error) => (None, error.to_string()),
         };
         Self {
@@ -47,7 +51,7 @@ impl Findings {
             threads: environment.threads(None),
             threads_from: environment.threads.map(|(name, _)| name),
             data,
-            places,
+            wrong,
         }
     }
 
@@ -87,6 +91,11 @@ impl Findings {
             Some(name) => format!("{} (from {name})", self.threads),
             None => self.threads.to_string(),
         };
+        let fashion_mnist = match &self.data {
+            Some(folder) if self.wrong.is_empty() => folder.clone(),
+            Some(folder) => format!("{folder}, damaged or another set: {}", self.wrong),
+            None => self.wrong.clone(),
+        };
         let rows = [
             ("plusx", env!("CARGO_PKG_VERSION").to_string()),
             ("platform", format!("{} {}", std::env::consts::ARCH, std::env::consts::OS)),
@@ -97,7 +106,7 @@ impl Findings {
             ("threads", threads),
             ("memory", memory),
             ("huge pages", machine::huge_pages().unwrap_or_else(unknown)),
-            ("fashion-mnist", self.data.clone().unwrap_or_else(|| self.places.clone())),
+            ("fashion-mnist", fashion_mnist),
             ("fashion-mnist-mini", "inside this program".to_string()),
         ];
         rows.map(|(name, value)| format!("{name:<20}{value}")).join("\n")

@@ -1,11 +1,13 @@
 //! `plusx eval`: loss and accuracy of a weight file on the test images, one JSON object.
 
-use crate::arguments::{FASHION_MNIST, MachineArguments, SAMPLE};
+use crate::arguments::{MachineArguments, SAMPLE};
 use crate::environment::Environment;
 use crate::exit;
 use crate::screen::{note, result};
 use anyhow::Result;
 use clap::Args;
+use plusx_model::words::counted;
+use plusx_train::{ClassNames, EvalOptions, Event};
 use std::path::PathBuf;
 
 /// Options of `plusx eval`.
@@ -14,12 +16,16 @@ pub(crate) struct EvalArguments {
     /// Weight file, for example runs/train/exp/weights/best.safetensors
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Data set [default: fashion-mnist, or the sample inside this program if that is nowhere]
+    /// Data set: fashion-mnist; fashion-mnist-mini, the sample inside this program; or idx, other data in IDX files, with
+    /// --data-dir [default: what --data-dir holds; without it fashion-mnist, or the sample if that is nowhere]
     #[arg(long, value_name = "NAME")]
     data: Option<String>,
     /// Folder with the data set's files
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Take classes of the same number for the same, though the network and the data set call them otherwise
+    #[arg(long)]
+    ignore_class_names: bool,
     #[command(flatten)]
     machine: MachineArguments,
     /// Print JSON; this is what eval always does
@@ -30,21 +36,26 @@ pub(crate) struct EvalArguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Result<u8> {
     let find = environment.find(arguments.data_dir.as_deref());
-    let name = arguments.data.as_deref().unwrap_or(FASHION_MNIST);
-    let dataset = match plusx_data::load(name, &find) {
+    let dataset = match plusx_data::open(arguments.data.as_deref(), &find, &mut note) {
         Err(error) if error.is_not_found() && arguments.data.is_none() && arguments.data_dir.is_none() => {
             note(&format!("{error}\nmeasuring on the sample inside this program instead"));
             plusx_data::load(SAMPLE, &find)?
         }
         other => other?,
     };
-    note(&format!("{} from {}: {} test images", dataset.name, dataset.source, dataset.test.len()));
-    if let Err(error) = dataset.check_origin(&dataset.fingerprint()) {
-        note(&format!("warning: {error}; the network is measured on it all the same"));
-    }
-    let machine = arguments.machine.machine(environment);
-    let memory = crate::machine::room().map(|room| room.bytes);
-    let report = plusx_train::evaluate_within(&arguments.weights, dataset, machine, memory)?;
+    let images = counted(dataset.test.len() as u64, "test image");
+    note(&format!("{} from {}: {images}", dataset.name, dataset.source));
+    let options = EvalOptions {
+        machine: arguments.machine.machine(environment),
+        names: if arguments.ignore_class_names { ClassNames::Any } else { ClassNames::Same },
+        memory: crate::machine::room().map(|room| room.bytes),
+    };
+    let mut listen = |event: &Event| {
+        if let Event::Warning { message } = event {
+            note(message);
+        }
+    };
+    let report = plusx_train::evaluate_with(&arguments.weights, dataset, &options, &mut listen)?;
     result(&serde_json::to_string(&report)?)?;
     Ok(exit::DONE)
 }

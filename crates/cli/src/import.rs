@@ -16,6 +16,7 @@ use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::random::Philox;
 use plusx_model::shape::ImageShape;
+use plusx_model::words::about;
 use plusx_model::zoo;
 use plusx_train::fitting_batch;
 use serde::Serialize;
@@ -115,9 +116,10 @@ fn prove(arguments: &ImportArguments, environment: &Environment, weights: &Weigh
     let networks = [(&graph, &params, images), (&ours, &own, images)];
     let worst = onnx::agree(&arguments.output, networks, &mut |graph| Engine::new(graph.clone(), options))?;
     note(&format!(
-        "answers of the file's network and of {} on {PROOF_IMAGES} images of noise differ by at most {worst:.1e} of the \
-         largest logit",
-        arguments.model
+        "answers of the file's network and of {} on {PROOF_IMAGES} images of noise differ by at most {} of the largest \
+         logit",
+        arguments.model,
+        about(worst.into())
     ));
     Ok(())
 }

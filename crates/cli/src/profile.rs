@@ -1,6 +1,7 @@
 //! The table behind `--profile`: where the time of a step goes.
 
 use plusx_engine::{Level, StepProfile};
+use plusx_model::words::counted;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -51,7 +52,8 @@ pub(crate) fn table(profile: &[StepProfile], steps: usize, level: Level, threads
     row("sum", "", figures);
     let _ = write!(
         text,
-        "peak: {peak:.1} GFLOP/s, measured with fused multiply-adds, {level} on {threads} threads"
+        "peak: {peak:.1} GFLOP/s, measured with fused multiply-adds, {level} on {}",
+        counted(threads as u64, "thread")
     );
     text
 }

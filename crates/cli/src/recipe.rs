@@ -1,6 +1,6 @@
 //! The recipe of a run as options, and the data it names: what `train` and `compare` share.
 
-use crate::arguments::{Isa, SAMPLE, at_least_one, isa};
+use crate::arguments::{FASHION_MNIST, Isa, SAMPLE, at_least_one, isa};
 use crate::environment::Environment;
 use crate::exit::Usage;
 use crate::memory::{BatchSize, batch_size};
@@ -19,11 +19,12 @@ pub(crate) struct RecipeArguments {
     /// Named set of defaults: d2l is the chapter's run [default: d2l]
     #[arg(long, value_name = "NAME")]
     recipe: Option<Recipe>,
-    /// Data set: fashion-mnist, or fashion-mnist-mini, the sample inside this program [default: fashion-mnist, or
-    /// the sample if that is nowhere]
+    /// Data set: fashion-mnist; fashion-mnist-mini, the sample inside this program; or idx, other data in IDX files, with
+    /// --data-dir [default: what --data-dir holds; without it fashion-mnist, or the sample if that is nowhere]
     #[arg(long, value_name = "NAME")]
     data: Option<String>,
-    /// Folder with the data set's files [default: $PLUSX_DATA, the cache folder, /usr/share/datasets]
+    /// Folder with the data set's files: the four of Fashion-MNIST, or of other data in IDX, called as MNIST's; beside them
+    /// perhaps classes.txt, the name of a class on each line [default: $PLUSX_DATA, the cache folder, /usr/share/datasets]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Fetch the data set if it is nowhere, or damaged in the cache folder
@@ -136,6 +137,7 @@ impl RecipeArguments {
 }
 
 /// The data set; the embedded sample if a new run (one that `resumes` nothing) asked for none and the full one is nowhere.
+/// What it is gives the options its name.
 pub(crate) fn find_data(
     arguments: &RecipeArguments,
     environment: &Environment,
@@ -143,20 +145,27 @@ pub(crate) fn find_data(
     resumes: bool,
 ) -> Result<Dataset> {
     let find = environment.find(options.data_dir.as_deref());
-    let loaded = plusx_data::load(&options.data, &find);
+    let name = if resumes { Some(options.data.as_str()) } else { arguments.data.as_deref() };
+    let loaded = plusx_data::open(name, &find, &mut note);
     if arguments.download && fetching_helps(&loaded, environment, &options.data, &find) {
         return fetch_data(arguments, environment, options);
     }
-    let error = match loaded {
-        Err(error) if error.is_not_found() => error,
-        other => return Ok(other?),
+    let found = match loaded {
+        Err(error)
+            if error.is_not_found()
+                && arguments.data.is_none()
+                && options.data_dir.is_none()
+                && !resumes =>
+        {
+            note(&format!("{error}\ntraining on the sample inside this program instead: {SAMPLE}"));
+            plusx_data::load(SAMPLE, &find)?
+        }
+        other => other?,
     };
-    if arguments.data.is_some() || options.data_dir.is_some() || resumes {
-        return Err(error.into());
+    if !resumes {
+        options.data.clone_from(&found.name);
     }
-    options.data = SAMPLE.into();
-    note(&format!("{error}\ntraining on the sample inside this program instead: {SAMPLE}"));
-    Ok(plusx_data::load(SAMPLE, &find)?)
+    Ok(found)
 }
 
 /// Whether the data set is nowhere, or what would be used is a damaged one in the cache folder, which a download mends.
@@ -170,10 +179,7 @@ fn fetching_helps(
         let cache = environment.cache.as_ref().map(|cache| cache.join(name));
         cache.is_some() && plusx_data::locate(name, find) == cache
     };
-    match loaded {
-        Ok(dataset) => in_cache() && dataset.check_origin(&dataset.fingerprint()).is_err(),
-        Err(error) => error.is_not_found() || in_cache(),
-    }
+    name == FASHION_MNIST && loaded.as_ref().is_err_and(|error| error.is_not_found() || in_cache())
 }
 
 /// Downloads the data set into the cache folder and loads it from there.

@@ -7,6 +7,7 @@ use crate::standing::Standing;
 use crate::train::resume_command;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plusx_model::summary::thousands;
+use plusx_model::words::{counted, percent};
 use plusx_train::{
     CompareRun, CompareRunDone, EpochReport, Event, Observer, PlanReport, Report, SaveReason, Signal, Started,
     StepEvent,
@@ -157,10 +158,11 @@ impl Watcher {
 
     fn run_done(&mut self, done: &CompareRunDone) {
         self.bar.reset();
-        let [train, test] = [done.train_error, done.test_error].map(|error| 100.0 * error);
+        let (train, test) =
+            (percent(done.train_error, done.train_images), percent(done.test_error, done.test_images));
         let (model, seed) = (&done.model, done.seed);
         if !self.json {
-            self.result(&format!("{model} seed {seed}: training error {train:.2} %, test error {test:.2} %"));
+            self.result(&format!("{model} seed {seed}: training error {train} %, test error {test} %"));
         }
         if done.seconds_left > 0.0 {
             self.note(&format!("about {} left", duration(done.seconds_left)));
@@ -238,6 +240,17 @@ fn leaving(standing: &Standing) -> String {
     format!("leaving at once: {}{how}", standing.lost())
 }
 
+/// How long a run is: "5 epochs of 235 steps of 256 images".
+pub(crate) fn steps(plan: &PlanReport) -> String {
+    let [epochs, steps, images] = [
+        (u64::from(plan.epochs), "epoch"),
+        (plan.steps_per_epoch, "step"),
+        (plan.batch_size as u64, "image"),
+    ]
+    .map(|(count, noun)| counted(count, noun));
+    format!("{epochs} of {steps} of {images}")
+}
+
 /// The plan of a run for people, a few lines.
 pub(crate) fn plan_text(plan: &PlanReport) -> String {
     let mut text = String::new();
@@ -249,8 +262,8 @@ pub(crate) fn plan_text(plan: &PlanReport) -> String {
     }
     text += &format!(
         "{model}: {parameters} parameters, {macs:.1} million multiply-adds an image of {input}\n\
-         {data} from {source}: {train} training and {test} test images\n\
-         {epochs} epochs of {steps} steps of {batch} images, {threads} threads, {isa}, {memory} of memory\n\
+         {data} from {source}: {train} and {test}\n\
+         {steps}, {threads}, {isa}, {memory} of memory\n\
          estimated time: {time}",
         model = plan.model,
         parameters = thousands(plan.parameters),
@@ -258,12 +271,10 @@ pub(crate) fn plan_text(plan: &PlanReport) -> String {
         input = plan.input,
         data = plan.data,
         source = plan.data_source,
-        train = thousands(plan.train_images as u64),
-        test = thousands(plan.test_images as u64),
-        epochs = plan.epochs,
-        steps = plan.steps_per_epoch,
-        batch = plan.batch_size,
-        threads = plan.threads,
+        train = counted(plan.train_images as u64, "training image"),
+        test = counted(plan.test_images as u64, "test image"),
+        steps = steps(plan),
+        threads = counted(plan.threads as u64, "thread"),
         isa = plan.isa,
         memory = bytes(plan.memory_bytes),
         time = duration(plan.estimate_seconds),

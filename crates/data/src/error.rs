@@ -1,5 +1,6 @@
 //! What can go wrong with data, always with the file (or address) it went wrong in and what to do about it.
 
+use plusx_model::words::{counted, did_you_mean};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,11 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum DataError {
     /// No data set goes by this name.
-    #[error("there is no data set called \"{name}\"; known: {known}", known = known.join(", "))]
+    #[error(
+        "there is no data set called \"{name}\"{}; known: {}",
+        did_you_mean(name, known.iter().map(String::as_str)),
+        known.join(", ")
+    )]
     UnknownName {
         /// What was asked for.
         name: String,
@@ -44,7 +49,11 @@ pub enum DataError {
         reason: String,
     },
     /// The file ends too early.
-    #[error("{} is truncated: {expected} bytes of data announced, {found} found; fetch the file again", path.display())]
+    #[error(
+        "{} is truncated: {} of data announced, {found} found; fetch the file again",
+        path.display(),
+        counted(*expected, "byte")
+    )]
     Truncated {
         /// The file.
         path: PathBuf,
@@ -80,8 +89,11 @@ pub enum DataError {
     },
     /// A data set goes by the name of Fashion-MNIST and is another, or a damaged one.
     #[error(
-        "{} does not hold the Fashion-MNIST of its authors: SHA-256 of {file}, decompressed, is {found}, not {expected}",
-        folder.display()
+        "{folder} does not hold the Fashion-MNIST of its authors: SHA-256 of {file}, decompressed, is {found}, not {expected}. \
+         If it is damaged, plusx data get fashion-mnist fetches it; if it is other data, or changed on purpose, \
+         --data {idx} --data-dir {folder} takes it as it is",
+        folder = folder.display(),
+        idx = crate::IDX
     )]
     Impostor {
         /// The folder it was read from.
@@ -106,7 +118,11 @@ pub enum DataError {
         other: &'static str,
     },
     /// A network whose weights are nowhere to be had.
-    #[error("there are no pretrained weights for \"{model}\"; there are for: {}", known.join(", "))]
+    #[error(
+        "there are no pretrained weights for \"{model}\"{}; there are for: {}",
+        did_you_mean(model, known.iter().map(String::as_str)),
+        known.join(", ")
+    )]
     UnknownWeights {
         /// What was asked for.
         model: String,

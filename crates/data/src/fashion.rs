@@ -1,6 +1,6 @@
 //! Fashion-MNIST: its files, the hashes of their contents, its class names.
 
-use crate::{DataError, Split, unzip};
+use crate::{DataError, Split, files, unzip};
 use std::path::{Path, PathBuf};
 
 /// Name of the data set on the command line.
@@ -80,16 +80,11 @@ impl SetFile {
 /// [`DataError::WrongHash`] for the first file that differs; [`DataError::Malformed`] naming the folder if a file is
 /// missing; [`DataError::Io`].
 pub fn verify(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    FILES
-        .iter()
-        .map(|file| {
-            let path = file.in_folder(folder).ok_or_else(|| {
-                DataError::malformed(folder, format!("no {} (or .gz) in this folder", file.name))
-            })?;
-            file.check(&path)?;
-            Ok(path)
-        })
-        .collect()
+    let found = files::in_folder(folder).map_err(|reason| DataError::malformed(folder, reason))?;
+    for (file, path) in FILES.iter().zip(&found.parts) {
+        file.check(path)?;
+    }
+    Ok(found.parts.into())
 }
 
 /// The first `count` images of every class, in the order in which they stand in `split`: how the embedded sample is
@@ -130,6 +125,9 @@ mod tests {
     #[test]
     fn a_missing_and_a_wrong_file_are_named() {
         let folder = tempfile::tempdir().unwrap();
+        for name in FILES.map(|file| file.name).iter().skip(1) {
+            std::fs::write(folder.path().join(name), b"").unwrap();
+        }
         let missing = verify(folder.path()).unwrap_err().to_string();
         assert!(missing.contains("train-images-idx3-ubyte"), "{missing}");
         std::fs::write(folder.path().join("train-images-idx3-ubyte.gz"), b"something else").unwrap();

@@ -1,7 +1,7 @@
 //! Where pictures come from: IDX files, the embedded sample, downloads, decoding, and batches made ahead of the engine;
 //! and where pretrained weights come from.
 //!
-//! [`load`] gives a whole [`Dataset`], [`Loader`] turns one of its [`Split`]s into batches on its own thread.
+//! [`load`] gives a whole [`Dataset`] ([`open`] says how it is told which one), [`Loader`] turns one of its [`Split`]s into batches on its own thread.
 //! The network is used in [`download`] and nowhere else; nothing here calls it unasked.
 //!
 //! ```
@@ -24,20 +24,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod classes;
 mod dataset;
 mod download;
 mod error;
 pub mod fashion;
+mod files;
 mod fingerprint;
 pub mod idx;
 mod loader;
 pub mod picture;
 mod place;
 mod pretrained;
+mod remarks;
 mod sample;
 mod unzip;
 
-pub use dataset::{Dataset, Split, load};
+pub use dataset::{Dataset, IDX, Split, load, open};
 pub use download::{DownloadOptions, download};
 pub use error::DataError;
 pub use fingerprint::Fingerprint;

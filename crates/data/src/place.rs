@@ -1,6 +1,8 @@
 //! Where a data set may lie, and in which order the places are tried.
 
-use crate::{DataError, dataset, fashion, sample};
+use crate::dataset::{Asked, IDX};
+use crate::files::{self, Files};
+use crate::{DataError, fashion, sample};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -40,25 +42,35 @@ pub fn cache_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     }
 }
 
-/// The folder that holds the data set `name`, or `None` if it is in none of the places (or is embedded).
+/// The folder that holds the data set `name`, or `None` if it is in none of the places (or is embedded). Only names of files
+/// are looked at; [`open`](crate::open) tells what they hold.
 ///
 /// The places are `data_dir` alone if it is given; else `env_dir`, `cache_dir` and
-/// `/usr/share/datasets/fashion-mnist`, in this order. In each, the folder itself, `fashion-mnist` and
-/// `FashionMNIST/raw` below it are tried; a folder counts if all four files are in it, plain or `.gz`.
+/// `/usr/share/datasets/fashion-mnist`, in this order; of the data set `idx`, `data_dir` alone. In each, the folder itself,
+/// `fashion-mnist` and `FashionMNIST/raw` below it are tried; a folder counts if all four files are in it, plain or `.gz`:
+/// training and test images and labels, called as MNIST's (`train-images-idx3-ubyte`), also with a dot before `idx`, with
+/// `test` for `t10k`, in capital letters, or with the name of a set before (`emnist-letters-train-images-idx3-ubyte`).
 pub fn locate(name: &str, options: &FindOptions) -> Option<PathBuf> {
-    find(name, options).ok()
+    let asked = match name {
+        fashion::NAME => Asked::Fashion,
+        IDX => Asked::Idx,
+        _ => return None,
+    };
+    find(asked, options).ok().map(|(folder, _)| folder)
 }
 
-/// As [`locate`], with the reason if there is no such folder.
-pub(crate) fn find(name: &str, options: &FindOptions) -> Result<PathBuf, DataError> {
-    find_with_system(name, options, Path::new(SYSTEM_DIR))
+/// The folder and the files in it, or the reason if there is no such folder.
+pub(crate) fn find(asked: Asked, options: &FindOptions) -> Result<(PathBuf, Files), DataError> {
+    find_with_system(asked, options, Path::new(SYSTEM_DIR))
 }
 
-fn find_with_system(name: &str, options: &FindOptions, system: &Path) -> Result<PathBuf, DataError> {
-    if name != fashion::NAME {
-        return Err(dataset::unknown(name));
-    }
+fn find_with_system(
+    asked: Asked,
+    options: &FindOptions,
+    system: &Path,
+) -> Result<(PathBuf, Files), DataError> {
     let places = match &options.data_dir {
+        _ if asked != Asked::Fashion => vec![("--data-dir", options.data_dir.as_deref())],
         Some(folder) => vec![("--data-dir", Some(folder.as_path()))],
         None => vec![
             ("$PLUSX_DATA", options.env_dir.as_deref()),
@@ -73,33 +85,34 @@ fn find_with_system(name: &str, options: &FindOptions, system: &Path) -> Result<
             continue;
         };
         match in_place(place) {
-            Ok(folder) => return Ok(folder),
+            Ok(found) => return Ok(found),
             Err(reason) => looked.push(format!("{label} {}: {reason}", place.display())),
         }
     }
-    Err(DataError::NotFound { name: name.to_owned(), looked, ways: ways() })
+    let (name, ways) = match asked {
+        Asked::Fashion => (fashion::NAME, ways()),
+        Asked::Idx => (IDX, vec![own_folder()]),
+        Asked::Any => ("the data set", ways()),
+    };
+    Err(DataError::NotFound { name: name.to_owned(), looked, ways })
 }
 
 /// The folder at or below `place` with all files, or why there is none.
-fn in_place(place: &Path) -> Result<PathBuf, String> {
-    if !place.is_dir() {
-        return Err("no such folder".to_owned());
-    }
-    let mut reason = "none of the files".to_owned();
+fn in_place(place: &Path) -> Result<(PathBuf, Files), String> {
+    let mut reason = None;
     for below in BELOW {
         let folder = if below.is_empty() { place.to_owned() } else { place.join(below) };
-        let missing: Vec<_> = fashion::FILES
-            .iter()
-            .filter(|file| file.in_folder(&folder).is_none())
-            .map(|file| file.name)
-            .collect();
-        match missing.len() {
-            0 => return Ok(folder),
-            n if n < fashion::FILES.len() => reason = format!("lacks {} (or .gz)", missing.join(", ")),
-            _ => {}
+        if !below.is_empty() && !folder.is_dir() {
+            continue;
+        }
+        match files::in_folder(&folder) {
+            Ok(files) => return Ok((folder, files)),
+            // of several the one that says most: what is below has some of the files, or nothing has
+            Err(said) if reason.is_none() || said.starts_with("lacks") => reason = Some(said),
+            Err(_) => {}
         }
     }
-    Err(reason)
+    Err(reason.unwrap_or_default())
 }
 
 fn ways() -> Vec<String> {
@@ -107,10 +120,14 @@ fn ways() -> Vec<String> {
         "plusx data get fashion-mnist, or plusx train --download (31 MB from the network; --mirror URL for another server)"
             .to_owned(),
         "on Debian and Ubuntu: apt-get install dataset-fashion-mnist".to_owned(),
-        "--data-dir FOLDER with the four IDX files, plain or .gz".to_owned(),
+        own_folder(),
         format!("--data {}: the sample inside this program", sample::NAME),
     ];
     known.to_vec()
+}
+
+fn own_folder() -> String {
+    "--data-dir FOLDER with the four IDX files, plain or .gz".to_owned()
 }
 
 #[cfg(test)]
@@ -130,7 +147,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         let options = FindOptions { data_dir: None, env_dir: Some(at("env")), cache_dir: Some(at("cache")) };
-        let find = |options: &FindOptions| find_with_system(fashion::NAME, options, &at("system"));
+        let find = |options: &FindOptions| {
+            find_with_system(Asked::Fashion, options, &at("system")).map(|(folder, _)| folder)
+        };
 
         assert!(find(&options).unwrap_err().is_not_found());
         put_set(&at("system"), ".gz");
@@ -148,7 +167,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         put_set(&root.path().join("system"), "");
         let options = FindOptions { data_dir: Some(root.path().join("typo")), ..FindOptions::default() };
-        let error = find_with_system(fashion::NAME, &options, &root.path().join("system")).unwrap_err();
+        let error = find_with_system(Asked::Fashion, &options, &root.path().join("system")).unwrap_err();
         assert!(error.is_not_found());
         let text = error.to_string();
         assert!(text.contains("typo: no such folder") && text.contains("apt-get install"), "{text}");
@@ -160,9 +179,20 @@ mod tests {
         put_set(root.path(), ".gz");
         fs::remove_file(root.path().join("t10k-labels-idx1-ubyte.gz")).unwrap();
         let options = FindOptions { data_dir: Some(root.path().to_owned()), ..FindOptions::default() };
-        let text = find(fashion::NAME, &options).unwrap_err().to_string();
+        let text = find(Asked::Fashion, &options).unwrap_err().to_string();
         assert!(text.contains("lacks t10k-labels-idx1-ubyte (or .gz)"), "{text}");
-        assert!(find("imagenet", &options).unwrap_err().to_string().contains("fashion-mnist-mini"));
+        assert_eq!(locate("imagenet", &options), None);
+    }
+
+    #[test]
+    fn data_without_a_name_have_no_place_of_their_own() {
+        let root = tempfile::tempdir().unwrap();
+        put_set(root.path(), "");
+        let elsewhere = FindOptions { env_dir: Some(root.path().to_owned()), ..FindOptions::default() };
+        let text = find(Asked::Idx, &elsewhere).unwrap_err().to_string();
+        assert!(text.contains("idx was not found") && text.contains("--data-dir FOLDER"), "{text}");
+        let given = FindOptions { data_dir: Some(root.path().to_owned()), ..FindOptions::default() };
+        assert_eq!(locate(IDX, &given).as_deref(), Some(root.path()));
     }
 
     #[cfg(all(unix, not(target_os = "macos")))]

@@ -1,7 +1,7 @@
 //! The sample embedded in the program: the first 600 training and 100 test images of each class of Fashion-MNIST, in
 //! file order. `cargo run -p plusx-data --example make_mini` cuts it from the full set.
 
-use crate::dataset::{self, Part};
+use crate::dataset;
 use crate::{DataError, Dataset, Split, idx};
 use std::path::Path;
 
@@ -34,9 +34,9 @@ pub(crate) fn load() -> Result<Dataset, DataError> {
 
 fn unpack(images: (&str, &[u8]), labels: (&str, &[u8])) -> Result<Split, DataError> {
     let [images_path, labels_path] = [images.0, labels.0].map(|name| Path::new(SOURCE).join(name));
-    let images = Part { idx: idx::parse(images.1, &images_path)?, path: &images_path };
-    let labels = Part { idx: idx::parse(labels.1, &labels_path)?, path: &labels_path };
-    dataset::join(images, labels)
+    let images = idx::parse(images.1, &images_path)?;
+    let (labels, _) = idx::labels(labels.1, &labels_path)?;
+    dataset::join((&images_path, images), (&labels_path, labels))
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! Files that may or may not be gzipped, read as what they contain, and the SHA-256 of that.
+//!
+//! Of a gzip file all members are content, one after the other (RFC 1952, section 2.2). What follows the last of them and
+//! is no member, zeros with which something filled a block or a piece of another file, is ignored, as gzip does. It cannot
+//! hide damage: each member carries a checksum and its length, and who reads the content knows how long it must be.
 
 use crate::DataError;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 /// First bytes of every gzip member (RFC 1952, section 2.3.1). No IDX file starts so: its first byte is 0.
@@ -13,17 +17,79 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Large enough that system calls cost nothing, small enough to stay in the first-level cache.
 const BUFFER: usize = 64 << 10;
 
+/// The content of a file, see [`content`].
+pub(crate) struct Content<'a> {
+    state: State<'a>,
+    ignored: bool,
+}
+
+type Raw<'a> = BufReader<Box<dyn Read + 'a>>;
+
+enum State<'a> {
+    Plain(Box<dyn Read + 'a>),
+    /// Boxed, because it is large; whether another member came before.
+    Member(Box<GzDecoder<Raw<'a>>>, bool),
+    End,
+}
+
 /// The content of `raw`, decompressed if it starts like gzip (the name does not matter).
-pub(crate) fn content<'a>(mut raw: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+pub(crate) fn content<'a>(mut raw: impl Read + 'a) -> io::Result<Content<'a>> {
     let mut magic = Vec::with_capacity(2);
     raw.by_ref().take(2).read_to_end(&mut magic)?;
     let zipped = magic == GZIP_MAGIC;
-    let whole = io::Cursor::new(magic).chain(raw);
-    Ok(if zipped {
-        Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, whole)))
-    } else {
-        Box::new(whole)
-    })
+    let whole: Box<dyn Read + 'a> = Box::new(io::Cursor::new(magic).chain(raw));
+    let state = match zipped {
+        true => State::Member(Box::new(GzDecoder::new(BufReader::with_capacity(BUFFER, whole))), false),
+        false => State::Plain(whole),
+    };
+    Ok(Content { state, ignored: false })
+}
+
+impl Content<'_> {
+    /// Whether the end was reached and bytes after the last gzip member were ignored.
+    pub(crate) fn ignored(&self) -> bool {
+        self.ignored
+    }
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match &mut self.state {
+                State::Plain(raw) => return raw.read(buffer),
+                State::End => return Ok(0),
+                State::Member(member, later) => match member.read(buffer) {
+                    Ok(0) => {}
+                    Ok(n) => return Ok(n),
+                    // something that begins like a member and has no header of one
+                    Err(error) if *later && member.header().is_none() && is_no_member(&error) => {
+                        (self.state, self.ignored) = (State::End, true);
+                        return Ok(0);
+                    }
+                    Err(error) => return Err(error),
+                },
+            }
+            // the member has ended, and its checksum was right
+            if let State::Member(member, _) = std::mem::replace(&mut self.state, State::End) {
+                let mut rest = member.into_inner();
+                match rest.fill_buf()?.first() {
+                    None => {}
+                    Some(&first) if first == GZIP_MAGIC[0] => {
+                        self.state = State::Member(Box::new(GzDecoder::new(rest)), true);
+                    }
+                    Some(_) => self.ignored = true,
+                }
+            }
+        }
+    }
+}
+
+/// Whether an error of a header means that there is none.
+fn is_no_member(error: &io::Error) -> bool {
+    is_damage(error) || error.kind() == io::ErrorKind::UnexpectedEof
 }
 
 /// Whether an error of [`content`]'s reader means that the gzip stream is damaged, not that the disk failed.
@@ -102,6 +168,31 @@ mod tests {
             content(bytes).unwrap().read_to_end(&mut read).unwrap();
             assert_eq!(read, bytes);
         }
+    }
+
+    #[test]
+    fn members_are_joined_and_what_follows_them_is_ignored() {
+        let read = |bytes: &[u8]| -> io::Result<(Vec<u8>, bool)> {
+            let (mut read, mut content) = (Vec::new(), content(bytes)?);
+            content.read_to_end(&mut read)?;
+            Ok((read, content.ignored()))
+        };
+        let [one, two] = [&b"one"[..], b"two"].map(gzip);
+        assert_eq!(read(&[&one[..], &two].concat()).unwrap(), (b"onetwo".to_vec(), false));
+        for after in [&[0; 512][..], b"\0", b"garbage", b"\x1f", b"\x1f\x8b", b"\x1f\x1f\x1f and so on", &two[..5]] {
+            let whole = [&one[..], &two, after].concat();
+            assert_eq!(read(&whole).unwrap(), (b"onetwo".to_vec(), true), "{after:?}");
+        }
+        // a member that has begun must end, and its checksum be right
+        let mut wrong = two.clone();
+        let at = wrong.len() - 8;
+        wrong[at] ^= 1;
+        for second in [&two[..two.len() - 1], &two[..12], &wrong] {
+            assert!(read(&[&one[..], second].concat()).is_err(), "{second:?}");
+        }
+        // very many members
+        let many = one.repeat(3000);
+        assert_eq!(read(&many).unwrap().0.len(), 9000);
     }
 
     #[test]

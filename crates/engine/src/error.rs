@@ -3,6 +3,7 @@
 use plusx_kernels::Level;
 use plusx_model::error::ModelError;
 use plusx_model::shape::ImageShape;
+use plusx_model::words::counted;
 
 /// A graph that cannot be run, or arguments that do not fit it. The engine stays usable after every one of them.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -43,9 +44,8 @@ pub enum EngineError {
 
     /// A batch whose values are not whole images.
     #[error(
-        "a batch of {n} images of {shape} came with {len} values; pass at least one image, and {} values for each, \
-         as [n][h][w][c]",
-        shape.len()
+        "a batch of {} of {shape} came with {}; pass at least one image, and {} for each, as [n][h][w][c]",
+        counted(*n as u64, "image"), counted(*len as u64, "value"), counted(shape.len() as u64, "value")
     )]
     Images {
         /// How many images there should be.
@@ -58,7 +58,8 @@ pub enum EngineError {
 
     /// Not as much room as there are logits.
     #[error(
-        "{images} images give {expected} logits, but there is room for {found}; pass a slice of that length"
+        "the logits of {} are {expected}, but there is room for {found}; pass a slice of that length",
+        counted(*images as u64, "image")
     )]
     Logits {
         /// Images in the batch.
@@ -70,7 +71,10 @@ pub enum EngineError {
     },
 
     /// Not one label for each image.
-    #[error("{images} images came with {labels} labels; pass one class index per image")]
+    #[error(
+        "{} came with {}; pass one class index per image",
+        counted(*images as u64, "image"), counted(*labels as u64, "label")
+    )]
     Labels {
         /// Images in the batch.
         images: usize,

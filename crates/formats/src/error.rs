@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use plusx_model::words::about;
 use plusx_weights::WeightError;
 
 use crate::foreign::Kind;
@@ -62,9 +63,9 @@ pub enum FormatError {
     },
     /// An exported file would not compute what the model does.
     #[error(
-        "{} was not written: on image {image} its logits are up to {apart:e} from the model's, whose largest is {largest:e}, \
+        "{} was not written: on image {image} its logits are up to {} from the model's, whose largest is {}, \
          and its class is {} where the model's is {}; this is a mistake in plusx, please report it",
-        path.display(), classes[1], classes[0]
+        path.display(), about((*apart).into()), about((*largest).into()), classes[1], classes[0]
     )]
     Disproved {
         /// The file.

@@ -1,6 +1,7 @@
 //! What can be wrong with a network: every error names the layer and says what was expected and what was found.
 
 use crate::shape::ImageShape;
+use crate::words::did_you_mean;
 
 /// A network that cannot be built. `layer` is the Gluon-style label ("conv5").
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -148,7 +149,11 @@ pub enum ModelError {
     },
 
     /// A model that the zoo does not have.
-    #[error("unknown model {name:?}; known models: {}", known.join(", "))]
+    #[error(
+        "unknown model {name:?}{}; known models: {}",
+        did_you_mean(name, known.iter().copied()),
+        known.join(", ")
+    )]
     UnknownModel {
         /// What was asked for.
         name: String,

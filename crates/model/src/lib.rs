@@ -29,6 +29,7 @@ pub mod random;
 pub mod shape;
 pub mod summary;
 pub mod trace;
+pub mod words;
 pub mod zoo;
 
 pub use error::ModelError;

@@ -10,6 +10,7 @@ use std::fmt;
 
 use crate::error::ModelError;
 use crate::shape::ImageShape;
+use crate::words::did_you_mean;
 
 /// Longest shorter side that a picture may be resized to, in pixels: far above what any network takes, and low enough
 /// that no product of it with a picture's side overflows.
@@ -153,7 +154,7 @@ fn by_name<T: Copy>(what: &str, known: &[(&'static str, T)], text: &str) -> Resu
         let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
         ModelError::Preprocess {
             expected: format!("one of {} for the {what}", names.join(", ")),
-            found: format!("{text:?}"),
+            found: format!("{text:?}{}", did_you_mean(text, names)),
         }
     })
 }

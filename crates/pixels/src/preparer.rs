@@ -4,6 +4,7 @@ use crate::PixelError;
 use crate::resample::{Filter, Resample};
 use crate::resize::{Bilinear, Cut};
 use plusx_model::preprocess::{Interpolation, Preprocess};
+use plusx_model::words::counted;
 
 /// Prepares images of one shape, set up once and used for many.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ impl Preparer {
             return Err(PixelError::Empty { w, h, bytes: 0 });
         }
         if c != taken && c != 1 {
-            let (expected, found) = (format!("images of {taken} channels"), c.to_string());
+            let (expected, found) = (format!("images of {}", counted(taken as u64, "channel")), c.to_string());
             return Err(plusx_model::ModelError::Preprocess { expected, found }.into());
         }
         let to = record.resized([h, w]);
@@ -120,7 +121,7 @@ mod tests {
             assert_eq!(values[3 + channel], -mean / std);
         }
         let error = Preparer::new([1, 2, 3], &Preprocess::chapter(ImageShape::new(1, 1, 2))).unwrap_err();
-        assert!(error.to_string().contains("images of 1 channels"), "{error}");
+        assert!(error.to_string().contains("images of 1 channel,"), "{error}");
     }
 
     #[test]

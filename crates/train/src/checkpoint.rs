@@ -148,6 +148,15 @@ impl Header {
                 found: now.data_sha256.clone(),
             });
         }
+        // names are no part of the hash, and would be changed without a word
+        let mut names = loaded.meta.classes.iter().zip(&self.model.classes).enumerate();
+        if let Some((index, (then, now))) = names.find(|(_, (then, now))| then != now) {
+            let reason = format!(
+                "its class {index} is called {then:?}, that of the data set now {now:?}: give the classes back their names \
+                 (classes.txt beside the data), or start a new run"
+            );
+            return Err(TrainError::bad_run(path, reason));
+        }
         Ok(training)
     }
 }

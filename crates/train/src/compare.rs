@@ -219,7 +219,7 @@ impl Comparison {
                     measured += started.elapsed().as_secs_f64();
                 }
                 let curve = curve(&options, &path)?;
-                let [train_error, test_error] = curve.last();
+                let ([train_error, test_error], [train_images, test_images]) = (curve.last(), curve.images);
                 curves.push(curve);
                 self.publish(&curves, observer)?;
                 // a run that was only finished here says nothing about the speed
@@ -231,6 +231,8 @@ impl Comparison {
                     seed,
                     train_error,
                     test_error,
+                    train_images,
+                    test_images,
                     seconds_left,
                 }));
             }

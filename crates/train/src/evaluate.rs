@@ -7,10 +7,13 @@ use plusx_data::{BatchPlan, Dataset, Loader, Split};
 use plusx_engine::{Engine, Mode};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::preprocess::Preprocess;
+use plusx_model::words::counted;
 use plusx_weights::MOST_BYTES;
 use serde::Serialize;
 
+use crate::class_names::{self, ClassNames};
 use crate::error::{PathDisplay, TrainError};
+use crate::event::{Event, Observer, Silent};
 use crate::load::{Machine, load_model};
 
 /// Images per batch of [`evaluate`], at most; the result does not depend on it.
@@ -30,49 +33,57 @@ pub struct EvalReport {
 }
 
 /// Evaluates a weight file on the test images of `dataset`, prepared as the file says, running statistics in place of the
-/// batch's.
+/// batch's. The file's classes must be the data set's, by number and name; [`evaluate_with`] can do without the names.
 ///
 /// # Errors
 /// Those of [`load_model`], [`TrainError::Unfit`] if the images or classes are not the network's, and
 /// [`TrainError::TooLarge`] if one image takes more memory than a file may ask for.
 pub fn evaluate(weights: &Path, dataset: Dataset, machine: Machine) -> Result<EvalReport, TrainError> {
-    evaluate_within(weights, dataset, machine, None)
+    let options = EvalOptions { machine, ..EvalOptions::default() };
+    evaluate_with(weights, dataset, &options, &mut Silent)
 }
 
-/// As [`evaluate`], in at most `memory` bytes beside the weights and the images, where that is known: in smaller batches.
+/// How [`evaluate_with`] goes about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EvalOptions {
+    /// Which part of the machine to use.
+    pub machine: Machine,
+    /// What becomes of classes that the weight file and the data set call otherwise.
+    pub names: ClassNames,
+    /// Bytes that maps and inputs may take, where that is known; the batches become smaller. Default: not known.
+    pub memory: Option<u64>,
+}
+
+/// As [`evaluate`], with options. `observer` hears an [`Event::Warning`] if classes were taken for the same without being
+/// called so.
 ///
 /// # Errors
-/// Those of [`evaluate`], and [`TrainError::NoRoom`] if one image takes more than that.
-pub fn evaluate_within(
+/// Those of [`evaluate`], and [`TrainError::NoRoom`] if one image takes more than the memory there is.
+pub fn evaluate_with(
     weights: &Path,
     dataset: Dataset,
-    machine: Machine,
-    memory: Option<u64>,
+    options: &EvalOptions,
+    observer: &mut dyn Observer,
 ) -> Result<EvalReport, TrainError> {
     let model = load_model(weights)?;
     let preprocess = &model.meta.preprocess;
-    let unfit = |reason: String| TrainError::Unfit { data: dataset.name.clone(), reason };
     // grey images fill the channels of a network for colours
     if dataset.test.shape.c != preprocess.input.c && dataset.test.shape.c != 1 {
-        return Err(unfit(format!(
-            "images of {} channels, but {} takes {}",
-            dataset.test.shape.c,
+        let reason = format!(
+            "images of {}, but {} takes {}",
+            counted(dataset.test.shape.c as u64, "channel"),
             weights.display(),
             preprocess.input.c
-        )));
+        );
+        return Err(TrainError::Unfit { data: dataset.name, reason });
     }
-    if dataset.classes.len() != model.meta.classes.len() {
-        return Err(unfit(format!(
-            "{} classes, but {} knows {}",
-            dataset.classes.len(),
-            weights.display(),
-            model.meta.classes.len()
-        )));
+    if let Some(message) = class_names::compare(&model.meta, weights, &dataset, options.names)? {
+        observer.event(&Event::Warning { message });
     }
     check_split(&dataset.name, "test", &dataset.test, dataset.classes.len())?;
-    let mut executor = machine.engine(&model)?;
+    let mut executor = options.machine.engine(&model)?;
     let batch_size = fitting_batch(&mut executor, weights)?;
-    let batch_size = shrunk(&mut executor, batch_size, memory).map_err(|(needed, left)| {
+    let batch_size = shrunk(&mut executor, batch_size, options.memory).map_err(|(needed, left)| {
         let path = PathDisplay(weights.into());
         TrainError::NoRoom { path, needed: needed / 1_000_000, left: left / 1_000_000 }
     })?;
@@ -138,11 +149,14 @@ pub(crate) fn check_split(data: &str, which: &str, split: &Split, classes: usize
     match split.labels.iter().position(|label| *label as usize >= classes) {
         _ if split.is_empty() => unfit(format!("no {which} images")),
         _ if split.images.len() != split.len() * split.shape.len() => {
-            unfit(format!("{} {which} labels do not belong to {} pixels", split.len(), split.images.len()))
+            let labels = counted(split.len() as u64, &format!("{which} label"));
+            unfit(format!("{labels} and {} do not belong together", counted(split.images.len() as u64, "pixel")))
         }
         Some(index) => unfit(format!(
-            "{which} image {index} has label {}, but there are {classes} classes",
-            split.labels[index]
+            "{which} image {index} has label {}, but there {} {}",
+            split.labels[index],
+            if classes == 1 { "is" } else { "are" },
+            counted(classes as u64, "class")
         )),
         None => Ok(()),
     }

@@ -254,6 +254,10 @@ pub struct CompareRunDone {
     pub train_error: f64,
     /// Test error at its end, 0 to 1.
     pub test_error: f64,
+    /// Training images that its error is of.
+    pub train_images: u64,
+    /// Test images likewise.
+    pub test_images: u64,
     /// Seconds to the end of the comparison, from the runs made so far.
     pub seconds_left: f64,
 }

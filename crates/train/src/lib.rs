@@ -8,6 +8,7 @@
 
 mod by_name;
 mod checkpoint;
+mod class_names;
 mod clock;
 mod compare;
 mod curves;
@@ -31,12 +32,13 @@ mod start;
 mod state;
 mod stop;
 
+pub use class_names::ClassNames;
 pub use compare::{
     Claim, CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Deeper, Findings,
     ModelErrors, Spread, plan as plan_comparison,
 };
 pub use error::{Checkpoint, Kept, PathDisplay, TrainError};
-pub use evaluate::{EvalReport, evaluate, evaluate_within, fitting_batch};
+pub use evaluate::{EvalOptions, EvalReport, evaluate, evaluate_with, fitting_batch};
 pub use event::{
     CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason,
     Silent, Started, StepEvent,

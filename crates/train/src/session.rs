@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use plusx_data::{Batch, BatchPlan, Loader, Split};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::words::counted;
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -153,8 +154,8 @@ impl<'a, E: Executor> Session<'a, E> {
                 options.epochs
             ),
             _ => format!(
-                "nothing is left to do, all {} epochs are done: go on with a larger --epochs",
-                options.epochs
+                "nothing is left to do, the run has had its {}: go on with a larger --epochs",
+                counted(options.epochs.into(), "epoch")
             ),
         }
     }

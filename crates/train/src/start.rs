@@ -11,6 +11,7 @@ use plusx_model::graph::Graph;
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::trace::{Names, trace};
+use plusx_model::words::counted;
 use plusx_model::zoo::{self, ZooOptions};
 use serde_json::json;
 
@@ -215,13 +216,15 @@ fn check(graph: &Graph, options: &TrainOptions, dataset: &Dataset) -> Result<(),
             return unfit(format!("images give {input}, but the network takes {taken}"));
         }
         if channels != taken.c && channels != 1 {
-            return unfit(format!("images of {channels} channels, but the network takes {}", taken.c));
+            let channels = counted(channels as u64, "channel");
+            return unfit(format!("images of {channels}, but the network takes {}", taken.c));
         }
     }
     options.record(taken).check()?;
     let logits = graph.output_shape();
     if logits.len() != classes {
-        return unfit(format!("{classes} classes, but the network's output is {logits}"));
+        let classes = counted(classes as u64, "class");
+        return unfit(format!("{classes}, but the network's output is {logits}"));
     }
     Ok(())
 }

@@ -187,10 +187,20 @@ fn findings_are_objects_for_programs() {
     assert_eq!(models[1]["model"], "plain32");
     assert_eq!(models[1]["train_error"]["mean"], of("run_done")[1]["train_error"]);
     assert_eq!(of("deeper").len(), 2);
+    assert_eq!((&models[1]["train_images"], &models[1]["test_images"]), (&16.into(), &1000.into()));
     let claim = of("claim")[0];
     assert_eq!(claim["plain"][1], "plain32");
-    let worse = models[1]["train_error"]["mean"].as_f64() > models[0]["train_error"]["mean"].as_f64();
-    assert_eq!(claim["plain_is_worse"], worse);
+    // one seed shows no spread, and nothing follows from it
+    assert_eq!((&claim["plain_is_worse"], &of("deeper")[0]["worse"]), (&Value::Null, &Value::Null));
+    let said = place.ok(&format!("compare {options} --name text"));
+    for part in ["nothing follows for plain32 from one seed", "one seed cannot tell: ask for --seeds 3"] {
+        assert!(said.stdout.contains(part), "{part}: {said:?}");
+    }
+    assert!(!said.stdout.contains("trains worse"), "{said:?}");
+    // 16 training images bear no decimals, 1000 test images one
+    let row = said.stdout.lines().find(|line| line.starts_with("plain20  ")).expect("a row");
+    let [.., train, test] = row.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{row}") };
+    assert!(!train.contains('.') && test.split('.').nth(1).is_some_and(|part| part.len() == 1), "{row}");
 }
 
 #[test]
@@ -206,8 +216,26 @@ fn dry_run_tells_the_time_of_all_runs() {
     let one = |index: usize| plan["models"][index]["estimate_seconds"].as_f64().expect("a number");
     assert!((whole - 2.0 * (one(0) + one(1))).abs() < 1e-9 * whole, "{plan}");
     assert!(!place.exists("runs"));
+    // without options the comparison of the README, which nobody waits long for
+    let said = place.ok("compare --dry-run --json --threads 2");
+    let plan: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    let first = &plan["models"][0];
+    for (field, value) in [("input", "1x28x28".into()), ("batch_size", Value::from(120))] {
+        assert_eq!(first[field], value);
+    }
+    assert_eq!((&plan["measure_every"], &plan["measure_images"]), (&50.into(), &measured(first)));
+    assert!(plan["estimate_seconds"].as_f64().is_some_and(|seconds| seconds < 3.0 * 3600.0), "{plan}");
+    // an option of the recipe asks for that of train, and a long time is said with ways out
+    let said = place.ok("compare --epochs 5 --dry-run --threads 2 --data fashion-mnist-mini");
+    assert!(said.stdout.contains("5 epochs of 24 steps of 256 images"), "{said:?}");
+    assert!(said.stdout.contains("to see less in less time"), "{said:?}");
     // twenty points if nobody says: 5 epochs of 24 steps, four in each
     let said = place.ok("compare --data fashion-mnist-mini --resize 8 --dry-run --json");
     let plan: Value = serde_json::from_str(&said.stdout).expect("JSON");
     assert_eq!((&plan["measure_every"], &plan["seeds"]), (&6.into(), &3.into()));
+}
+
+/// Test images looked at inside an epoch by default, of a set that this machine has.
+fn measured(plan: &Value) -> Value {
+    plan["test_images"].as_u64().map_or(Value::Null, |images| images.min(2000).into())
 }

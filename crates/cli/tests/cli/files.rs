@@ -1,7 +1,8 @@
 //! Files that are not what they should be are named, never trusted.
 
+use crate::looking::GREY_PNG;
 use crate::program::{Place, SMALL};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const LAST: &str = "runs/train/exp/weights/last.safetensors";
 
@@ -135,22 +136,159 @@ fn made_up_data(place: &Place, folder: &str) {
 }
 
 #[test]
-fn other_pictures_are_told_and_no_run_goes_on_with_them() {
+fn other_pictures_are_no_fashion_mnist_and_no_run_goes_on_with_them() {
     let place = Place::new();
     made_up_data(&place, "one");
     made_up_data(&place, "two");
     place.write("two/t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x06");
-    let train = "train --data fashion-mnist --data-dir one --resize 16 --epochs 1 --threads 2";
+    // asked for by name they are refused
+    let train = "train --data-dir one --resize 16 --epochs 1 --threads 2";
+    for command in [&format!("{train} --data fashion-mnist"), "eval --weights w --data fashion-mnist --data-dir one"] {
+        let said = place.plusx(command);
+        assert_eq!(said.code, Some(65), "{said:?}");
+        for part in ["one does not hold the Fashion-MNIST of its authors", "--data idx --data-dir one"] {
+            assert!(said.stderr.contains(part), "{part}: {said:?}");
+        }
+    }
+    assert!(!place.exists("runs"));
+    // otherwise they go by what they are
     let said = place.ok(train);
-    assert!(said.stderr.contains("one does not hold the Fashion-MNIST of its authors"), "{said:?}");
-    let said = place.ok(&format!("eval --weights {LAST} --data fashion-mnist --data-dir one"));
-    assert!(said.stderr.contains("does not hold the Fashion-MNIST of its authors"), "{said:?}");
+    assert!(said.stderr.contains("one holds IDX data that are not Fashion-MNIST: 8 classes, called 0, 1,"), "{said:?}");
+    assert!(said.stderr.contains("idx from one: 1 training image and 1 test image\n"), "{said:?}");
+    assert!(said.stderr.contains("1 epoch of 1 step of 256 images"), "{said:?}");
     let said = place.plusx("train --resume --data-dir two --epochs 2");
     assert_eq!(said.code, Some(65), "{said:?}");
     for part in ["two", "--data-dir"] {
         assert!(said.stderr.contains(part), "{part}: {said:?}");
     }
+    // nor with classes of other names
+    place.write("one/classes.txt", b"a\nb\nc\nd\ne\nf\ng\nh\n");
+    let said = place.plusx("train --resume --epochs 2");
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.stderr.contains("class 0 is called \"0\", that of the data set now \"a\""), "{said:?}");
+    std::fs::remove_file(place.path("one/classes.txt")).expect("a file to remove");
     place.ok("train --resume --epochs 2");
+}
+
+/// A set in IDX with the labels `first`, `first + 1`, … of so many classes, two training images and one test image of 8x8
+/// each; names with a dot, as some archives have them.
+fn digits(place: &Place, folder: &str, first: u8, classes: u8) {
+    for (split, each) in [("train", 2), ("t10k", 1)] {
+        let n = each * classes;
+        let labels: Vec<u8> = (0..n).map(|index| first + index % classes).collect();
+        let pixels: Vec<u8> = labels.iter().flat_map(|label| (0..64_u8).map(|at| at.wrapping_mul(*label))).collect();
+        let head = |rank: u8| [0, 0, 8, rank, 0, 0, 0, n];
+        let images = [&head(3)[..], &[0, 0, 0, 8, 0, 0, 0, 8], &pixels].concat();
+        place.write(&format!("{folder}/{split}-images.idx3-ubyte"), &images);
+        place.write(&format!("{folder}/{split}-labels.idx1-ubyte"), &[&head(1)[..], &labels].concat());
+    }
+}
+
+const TINY: &str = "--model resnet20 --input 1x8x8 --batch-size 12 --max-steps 2 --threads 2";
+
+#[test]
+fn other_data_have_as_many_classes_as_they_have_and_their_own_names() {
+    let place = Place::new();
+    digits(&place, "digits", 0, 12);
+    let said = place.ok(&format!("train --data-dir digits {TINY}"));
+    assert!(said.stderr.contains("12 classes, called 0, 1, 2, 3, 4, 5, 6, … 11"), "{said:?}");
+    assert!(!said.stderr.contains("warning"), "{said:?}");
+    assert!(place.text("runs/train/exp/results.csv").lines().nth(1).is_some_and(|row| row.contains(",idx,")));
+    assert!(place.text("runs/train/exp/args.yaml").contains("data: idx\n"));
+    // predict names them all
+    place.write("grey.png", GREY_PNG);
+    let said = place.ok(&format!("predict --weights {LAST} --topk 20 --json grey.png"));
+    let answer: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    let mut labels: Vec<u32> = answer["predictions"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| one["label"].as_str().and_then(|label| label.parse().ok()).expect("a number"))
+        .collect();
+    labels.sort_unstable();
+    assert_eq!(labels, (0..12).collect::<Vec<_>>());
+    let said = place.ok(&format!("eval --weights {LAST} --data-dir digits --threads 2"));
+    assert!(said.stdout.contains("\"n\":12"), "{said:?}");
+    place.ok("train --resume --max-steps 3");
+    place.ok(&format!("compare --models plain20,resnet20 --seeds 1 --data-dir digits {}", TINY.replace("--model resnet20", "")));
+
+    // names from a file beside them
+    let names: Vec<String> = (0..12).map(|digit| format!("numeral {digit}")).collect();
+    place.write("digits/classes.txt", names.join("\r\n").as_bytes());
+    place.ok(&format!("train --data-dir digits {TINY} --name named"));
+    let said = place.ok("predict --weights runs/train/named/weights/best.safetensors --topk 1 grey.png");
+    assert!(said.stdout.starts_with("grey.png: numeral "), "{said:?}");
+    let said = place.plusx(&format!("eval --weights {LAST} --data-dir digits"));
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.stderr.contains("class 0 is \"0\" there and \"numeral 0\" here"), "{said:?}");
+    place.write("digits/classes.txt", b"too\nfew\n");
+    let said = place.plusx(&format!("train --data-dir digits {TINY}"));
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.stderr.contains("classes.txt: names 2 classes, but there is a label 11"), "{said:?}");
+}
+
+#[test]
+fn labels_from_one_on_leave_a_class_without_images_and_that_is_said() {
+    let place = Place::new();
+    digits(&place, "letters", 1, 26);
+    let said = place.ok(&format!("train --data-dir letters {TINY} --dry-run"));
+    assert!(said.stderr.contains("27 classes") && said.stderr.contains("there is no image of 1 class: 0"), "{said:?}");
+}
+
+#[test]
+fn a_network_is_measured_on_its_own_classes_only() {
+    let place = Place::new();
+    // ten digits, and a network of ten digits
+    digits(&place, "digits", 0, 10);
+    place.ok(&format!("train --data-dir digits {TINY} --name digits"));
+    place.ok(&format!("train --data fashion-mnist-mini {TINY} --train-limit 24 --name fashion"));
+    let weights = |name: &str| format!("eval --threads 2 --weights runs/train/{name}/weights/last.safetensors");
+    for (command, there, here) in [
+        (format!("{} --data fashion-mnist-mini", weights("digits")), "\"0\"", "\"t-shirt\""),
+        (format!("{} --data-dir digits", weights("fashion")), "\"t-shirt\"", "\"0\""),
+    ] {
+        let said = place.plusx(&command);
+        assert_eq!((said.code, said.stdout.as_str()), (Some(65), ""), "{said:?}");
+        let differs = format!("class 0 is {there} there and {here} here");
+        for part in [differs.as_str(), "last.safetensors", "--ignore-class-names"] {
+            assert!(said.stderr.contains(part), "{part}: {said:?}");
+        }
+        let said = place.ok(&format!("{command} --ignore-class-names"));
+        assert!(said.stdout.contains("top1") && said.stderr.contains("taken for the same"), "{said:?}");
+    }
+    let said = place.ok(&format!("{} --data fashion-mnist-mini", weights("fashion")));
+    assert!(!said.stderr.contains("class"), "{said:?}");
+    // another number of classes is no question of names
+    digits(&place, "twelve", 0, 12);
+    let said = place.plusx(&format!("{} --data-dir twelve --ignore-class-names", weights("digits")));
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.stderr.contains("12 classes") && said.stderr.contains("10 classes"), "{said:?}");
+}
+
+#[test]
+fn folders_that_hold_no_data_set_say_why() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).expect("a folder");
+    place.write("file", b"");
+    place.write("train-only/train-images-idx3-ubyte", b"");
+    place.write("train-only/train-labels-idx1-ubyte", b"");
+    place.write("pictures/cat.png", GREY_PNG);
+    for (folder, reason) in [
+        ("empty", "an empty folder"),
+        ("file", "a file, not a folder"),
+        ("nowhere", "no such folder"),
+        ("train-only", "lacks t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"),
+        ("pictures", "none of the files"),
+    ] {
+        for command in ["train --dry-run", "eval --weights w", "train --data idx --dry-run"] {
+            let said = place.plusx(&format!("{command} --data-dir {folder}"));
+            assert_eq!(said.code, Some(66), "{said:?}");
+            assert!(said.stderr.contains(&format!("--data-dir {folder}: {reason}")), "{said:?}");
+        }
+    }
+    let said = place.plusx("train --data idx --dry-run");
+    assert_eq!(said.code, Some(66), "{said:?}");
+    assert!(said.stderr.contains("--data-dir FOLDER"), "{said:?}");
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn a_profile_is_data_too() {
 fn a_profile_names_steps_and_kernels() {
     let place = Place::new();
     let said = place.ok("bench train --input 1x32x32 --batch 4 --steps 2 --profile");
-    for part in ["GFLOP/s", "peak", "conv0", "sum"] {
+    for part in ["GFLOP/s", "peak", "conv0", "sum", "2 steps: median ", "ms, 10th percentile "] {
         assert!(said.stdout.contains(part), "{part}: {said:?}");
     }
 }

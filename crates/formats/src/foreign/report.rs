@@ -1,6 +1,7 @@
 //! What was done to make the weights of one network those of another: nothing of it happens in silence.
 
 use super::Kind;
+use plusx_model::words::counted;
 use plusx_weights::some;
 
 /// A classifier that starts anew.
@@ -39,7 +40,8 @@ pub struct Report {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} parameters", self.kind, self.taken)?;
+        let classes = |count: usize| counted(count as u64, "class");
+        write!(f, "{}: {}", self.kind, counted(self.taken as u64, "parameter"))?;
         if let Some(section) = &self.section {
             write!(f, " from `{section}`")?;
         }
@@ -60,10 +62,10 @@ impl std::fmt::Display for Report {
         }
         match &self.head {
             Some(NewHead { layer, from: Some(from), to }) => {
-                write!(f, "\n{layer} starts anew: {from} classes in the file, {to} in the network")?;
+                write!(f, "\n{layer} starts anew: {} in the file, {to} in the network", classes(*from))?;
             }
             Some(NewHead { layer, from: None, to }) => {
-                write!(f, "\n{layer} starts anew: no classifier in the file, {to} classes in the network")?;
+                write!(f, "\n{layer} starts anew: no classifier in the file, {} in the network", classes(*to))?;
             }
             None => {}
         }

@@ -141,7 +141,8 @@ mod tests {
             let error = end + (0.9 - end) * (-(step as f64) / 40.0).exp() + 0.01 * f64::from(seed % 3);
             (step, [error, error + 0.02])
         };
-        Curve { model: model.into(), seed, points: (1..=10).map(|index| point(20 * index)).collect() }
+        let points = (1..=10).map(|index| point(20 * index)).collect();
+        Curve { model: model.into(), seed, points, images: [120, 1000] }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use plusx_model::zoo::{self, Shortcut, Spec, Unit};
 use serde::Serialize;
 
-use super::curve::{Curve, Spread, of};
+use super::curve::{Curve, Spread, images, of};
 use crate::error::TrainError;
 
 /// Quantiles of Student's distribution, one-sided at 5 %, for 1, 2, 3, ... degrees of freedom; the last stands for all
@@ -26,9 +26,11 @@ pub struct Deeper {
     pub larger: usize,
     /// Seeds.
     pub seeds: usize,
-    /// Whether the deep one's is larger beyond the spread of the seeds: by a paired one-sided t-test at 5 %, or, of a
-    /// single seed, at all.
-    pub worse: bool,
+    /// Training images that the errors of each run are of.
+    pub images: u64,
+    /// Whether the deep one's is larger beyond the spread of the seeds: by a paired one-sided t-test at 5 %. A single seed
+    /// shows no spread, and tells nothing.
+    pub worse: Option<bool>,
 }
 
 impl Deeper {
@@ -42,7 +44,7 @@ impl Deeper {
             .collect();
         let difference = Spread::of(&differences);
         let seeds = differences.len();
-        let limit = difference.sd.map_or(0.0, |sd| {
+        let limit = difference.sd.map(|sd| {
             let freedom = seeds.saturating_sub(1).clamp(1, STUDENT.len());
             STUDENT[freedom - 1] * sd / (seeds as f64).sqrt()
         });
@@ -51,22 +53,26 @@ impl Deeper {
             deep: deep.into(),
             plain: is_plain(zoo::find(deep)?),
             larger: differences.iter().filter(|difference| **difference > 0.0).count(),
-            worse: difference.mean > limit,
+            worse: limit.map(|limit| difference.mean > limit),
             difference,
             seeds,
+            images: images(shallow, curves, 0).min(images(deep, curves, 0)),
         })
     }
 
     /// A sentence.
     pub fn line(&self) -> String {
         let Self { shallow, deep, difference, larger, seeds, .. } = self;
-        let verdict =
-            if self.worse { "trains worse" } else { "does not train worse beyond the spread of the seeds" };
-        format!(
-            "{deep} {verdict}: its training error less that of {shallow} is {} percentage points, above 0 in {larger} of \
-             {seeds} seeds",
-            difference.percent()
-        )
+        let difference = difference.percent(self.images);
+        let difference = format!("its training error less that of {shallow} is {difference} percentage points");
+        match self.worse {
+            Some(true) => format!("{deep} trains worse: {difference}, above 0 in {larger} of {seeds} seeds"),
+            Some(false) => format!(
+                "{deep} does not train worse beyond the spread of the seeds: {difference}, above 0 in {larger} of {seeds} \
+                 seeds"
+            ),
+            None => format!("nothing follows for {deep} from one seed, which shows no spread: {difference}"),
+        }
     }
 }
 
@@ -77,28 +83,36 @@ pub struct Claim {
     pub plain: [String; 2],
     /// Names of their twins with shortcuts.
     pub residual: [String; 2],
-    /// Whether the deep plain network trains worse than the shallow one.
-    pub plain_is_worse: bool,
+    /// Whether the deep plain network trains worse than the shallow one; of a single seed nothing is known.
+    pub plain_is_worse: Option<bool>,
     /// Whether the deep residual network does.
-    pub residual_is_worse: bool,
+    pub residual_is_worse: Option<bool>,
 }
 
 impl Claim {
-    /// Whether the runs show what the chapter says.
-    pub fn holds(&self) -> bool {
-        self.plain_is_worse && !self.residual_is_worse
+    /// Whether the runs show what the chapter says; nothing if there was a single seed.
+    pub fn holds(&self) -> Option<bool> {
+        Some(self.plain_is_worse? && !self.residual_is_worse?)
     }
 
     /// A sentence.
     pub fn line(&self) -> String {
-        let did = |worse: bool| if worse { "made" } else { "did not make" };
         let [plain, residual] = [&self.plain, &self.residual].map(|pair| pair.join(" to "));
+        let (Some(holds), Some(plain_is_worse), Some(residual_is_worse)) =
+            (self.holds(), self.plain_is_worse, self.residual_is_worse)
+        else {
+            return format!(
+                "whether the chapter's claim shows here ({plain} without shortcuts, {residual} with them) one seed cannot \
+                 tell: ask for --seeds 3"
+            );
+        };
+        let did = |worse: bool| if worse { "made" } else { "did not make" };
         format!(
             "the chapter's claim {}: more layers {} the training error larger without shortcuts ({plain}), and {} it \
              larger with them ({residual})",
-            if self.holds() { "shows here" } else { "does not show here" },
-            did(self.plain_is_worse),
-            did(self.residual_is_worse),
+            if holds { "shows here" } else { "does not show here" },
+            did(plain_is_worse),
+            did(residual_is_worse),
         )
     }
 }
@@ -169,6 +183,7 @@ mod tests {
             model: model.into(),
             seed: seed as u32,
             points: vec![(10, [error, 0.5])],
+            images: [1000, 1000],
         };
         models
             .iter()
@@ -193,25 +208,34 @@ mod tests {
         let good56: (&str, &[f64]) = ("resnet56", &[0.09, 0.12, 0.08]);
         let (pairs, claims) = asked(&[plain20, bad56, resnet20, good56]);
         assert_eq!(pairs.len(), 2);
-        assert_eq!((pairs[0].plain, pairs[0].worse, pairs[0].larger), (true, true, 3));
-        assert_eq!((pairs[1].plain, pairs[1].worse, pairs[1].larger), (false, false, 1));
-        assert!(claims[0].holds() && claims[0].line().contains("shows here"), "{}", claims[0].line());
+        assert_eq!((pairs[0].plain, pairs[0].worse, pairs[0].larger), (true, Some(true), 3));
+        assert_eq!((pairs[1].plain, pairs[1].worse, pairs[1].larger), (false, Some(false), 1));
+        assert!(claims[0].holds() == Some(true) && claims[0].line().contains("shows here"), "{}", claims[0].line());
         assert!(pairs[0].line().starts_with("plain56 trains worse: "), "{}", pairs[0].line());
 
         let (_, claims) = asked(&[plain20, ("plain56", &[0.10, 0.11, 0.12]), resnet20, good56]);
-        assert!(!claims[0].holds() && claims[0].line().contains("does not show"), "{}", claims[0].line());
+        assert!(claims[0].holds() == Some(false) && claims[0].line().contains("does not show"), "{}", claims[0].line());
         let (_, claims) = asked(&[plain20, bad56, resnet20, ("resnet56", &[0.20, 0.21, 0.19])]);
-        assert!(!claims[0].holds());
+        assert_eq!(claims[0].holds(), Some(false));
     }
 
     #[test]
     fn noise_is_not_called_worse() {
         // differences 0.04, -0.01, 0.03: mean 0.02, t = 1.31 < 2.92
         let (pairs, _) = asked(&[("plain20", &[0.1, 0.1, 0.1]), ("plain44", &[0.14, 0.09, 0.13])]);
-        assert_eq!((pairs[0].worse, pairs[0].larger), (false, 2));
+        assert_eq!((pairs[0].worse, pairs[0].larger), (Some(false), 2));
+        assert!(pairs[0].line().contains("is 2.0 ± 2.6 percentage points"), "{}", pairs[0].line());
         // of one seed nothing is known about noise
-        let (pairs, _) = asked(&[("plain20", &[0.1]), ("plain44", &[0.14])]);
-        assert_eq!((pairs[0].worse, pairs[0].difference.sd), (true, None));
+        let (pairs, claims) = asked(&[
+            ("plain20", &[0.1]),
+            ("plain44", &[0.14]),
+            ("resnet20", &[0.1]),
+            ("resnet44", &[0.1]),
+        ]);
+        assert_eq!((pairs[0].worse, pairs[0].difference.sd), (None, None));
+        assert!(pairs[0].line().starts_with("nothing follows for plain44 from one seed"), "{}", pairs[0].line());
+        assert_eq!(claims[0].holds(), None);
+        assert!(claims[0].line().contains("--seeds 3"), "{}", claims[0].line());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The errors of one run over its steps, and what several seeds have in common.
 
+use plusx_model::words::percent;
 use serde::Serialize;
 
 use crate::points::Point;
@@ -14,12 +15,15 @@ pub(super) struct Curve {
     pub(super) seed: u32,
     /// Step, training error and test error.
     pub(super) points: Vec<(u64, [f64; 2])>,
+    /// Of how many training and test images the errors at the end are.
+    pub(super) images: [u64; 2],
 }
 
 impl Curve {
     pub(super) fn new(model: &str, seed: u32, points: &[Point]) -> Self {
+        let images = points.last().map_or([0; 2], |point| [point.train[0], point.test[0]]);
         let points = points.iter().map(|point| (point.step, point.errors())).collect();
-        Self { model: model.into(), seed, points }
+        Self { model: model.into(), seed, points, images }
     }
 
     /// Training error and test error at the end.
@@ -44,6 +48,11 @@ pub(super) fn of<'a>(model: &'a str, curves: &'a [Curve]) -> impl Iterator<Item 
     curves.iter().filter(move |curve| curve.model == model)
 }
 
+/// Of how many images the errors at the end of one network's runs are: training images, or test images.
+pub(super) fn images(model: &str, curves: &[Curve], which: usize) -> u64 {
+    of(model, curves).map(|curve| curve.images[which]).min().unwrap_or(0)
+}
+
 /// A mean over seeds and how far they spread.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Spread {
@@ -61,10 +70,10 @@ impl Spread {
         Self { mean, sd: (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()) }
     }
 
-    /// In percent: `12.34 ± 0.56`, or without the second part.
-    pub fn percent(&self) -> String {
-        let mean = 100.0 * self.mean;
-        self.sd.map_or(format!("{mean:.2}"), |sd| format!("{mean:.2} ± {:.2}", 100.0 * sd))
+    /// In percent: `12.34 ± 0.56`, or without the second part; with the digits that shares of `images` images bear.
+    pub fn percent(&self, images: u64) -> String {
+        let mean = percent(self.mean, images);
+        self.sd.map_or_else(|| mean.clone(), |sd| format!("{mean} ± {}", percent(sd, images)))
     }
 }
 
@@ -81,6 +90,10 @@ pub struct ModelErrors {
     pub train_error: Spread,
     /// Test error of the last point, 0 to 1: of all test images.
     pub test_error: Spread,
+    /// Training images that the error of each run is of.
+    pub train_images: u64,
+    /// Test images likewise.
+    pub test_images: u64,
 }
 
 impl ModelErrors {
@@ -97,6 +110,8 @@ impl ModelErrors {
                 .unwrap_or(0),
             train_error: spread(0),
             test_error: spread(1),
+            train_images: images(model, curves, 0),
+            test_images: images(model, curves, 1),
         }
     }
 }
@@ -110,8 +125,9 @@ mod tests {
         // by hand: mean 4, squared distances 4 + 0 + 4 over 2
         let spread = Spread::of(&[0.02, 0.04, 0.06]);
         assert!((spread.mean - 0.04).abs() < 1e-15 && (spread.sd.unwrap() - 0.02).abs() < 1e-15);
-        assert_eq!(spread.percent(), "4.00 ± 2.00");
-        assert_eq!(Spread::of(&[0.5]).percent(), "50.00");
+        assert_eq!(spread.percent(10_000), "4.00 ± 2.00");
+        assert_eq!(spread.percent(50), "4 ± 2");
+        assert_eq!(Spread::of(&[0.5]).percent(1000), "50.0");
     }
 
     #[test]
@@ -128,5 +144,6 @@ mod tests {
         let errors = ModelErrors::of("b", &curves);
         assert_eq!((errors.seeds, errors.step, errors.train_error.mean), (2, 2, 0.5));
         assert_eq!(errors.train_error.sd, Some(0.0));
+        assert_eq!((errors.train_images, errors.test_images), (8, 3));
     }
 }
