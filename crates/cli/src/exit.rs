@@ -3,7 +3,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | failed: diverged, disk full, cannot run |
+//! | 1 | failed: diverged, disk full, no memory, cannot run |
 //! | 2 | bad usage |
 //! | 65 | a file is not what it should be |
 //! | 66 | a file or data set is not there |
@@ -51,6 +51,18 @@ impl std::fmt::Display for Absent {
 
 impl std::error::Error for Absent {}
 
+/// Something that is not the file it should be; the text names it.
+#[derive(Debug)]
+pub(crate) struct BadFile(pub(crate) String);
+
+impl std::fmt::Display for BadFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadFile {}
+
 /// Prints the error, if there is one, and gives the process's exit code.
 pub(crate) fn code(result: Result<u8>) -> ExitCode {
     let error = match result {
@@ -77,7 +89,9 @@ pub(crate) fn report(error: &Error) {
             text.push_str(&format!(": {cause}"));
         }
     }
-    crate::screen::note(&format!("{red}error:{plain} {text}"));
+    // names of files may hold characters that change the terminal
+    let lines: Vec<_> = text.lines().map(crate::spelled::one_line).collect();
+    crate::screen::note(&format!("{red}error:{plain} {}", lines.join("\n")));
 }
 
 /// The exit code for `error`.
@@ -89,6 +103,8 @@ pub(crate) fn of(error: &Error) -> u8 {
                 Some(USAGE)
             } else if cause.is::<Absent>() {
                 Some(NO_INPUT)
+            } else if cause.is::<BadFile>() {
+                Some(BAD_DATA)
             } else if let Some(error) = cause.downcast_ref::<ModelError>() {
                 of_model(error)
             } else if let Some(error) = cause.downcast_ref::<TrainError>() {
@@ -119,9 +135,8 @@ fn of_train(error: &TrainError) -> Option<u8> {
         | TrainError::OtherData { .. }
         | TrainError::TooLarge { .. } => Some(BAD_DATA),
         TrainError::Data(error) => of_data(error),
-        // a run that cannot save has failed, whatever the system's reason
-        TrainError::Format(FormatError::Write { .. }) => Some(FAILED),
-        TrainError::Format(error) => of_format(error),
+        TrainError::Format(error) | TrainError::Save { source: error, .. } => of_format(error),
+        TrainError::Io { source, .. } => Some(of_io(source)),
         _ => Some(FAILED),
     }
 }
@@ -150,7 +165,8 @@ fn of_data(error: &DataError) -> Option<u8> {
         | DataError::TooLarge { .. }
         | DataError::WrongHash { .. }
         | DataError::Impostor { .. }
-        | DataError::Picture { .. } => Some(BAD_DATA),
+        | DataError::Picture { .. }
+        | DataError::Pixels(_) => Some(BAD_DATA),
         _ => Some(FAILED),
     }
 }
@@ -159,7 +175,10 @@ fn of_format(error: &FormatError) -> Option<u8> {
     match error {
         FormatError::Read { source, .. } | FormatError::Write { source, .. } => Some(of_io(source)),
         FormatError::NoTwin { .. } => Some(USAGE),
-        FormatError::Disproved { .. } | FormatError::NoProof { .. } => Some(FAILED),
+        FormatError::Disproved { .. }
+        | FormatError::NoProof { .. }
+        | FormatError::Reserved { .. }
+        | FormatError::Encode { .. } => Some(FAILED),
         _ => Some(BAD_DATA),
     }
 }
@@ -167,7 +186,11 @@ fn of_format(error: &FormatError) -> Option<u8> {
 fn of_infer(error: &InferError) -> Option<u8> {
     match error {
         InferError::Weights(WeightError::Read { source, .. }) => Some(of_io(source)),
-        InferError::Weights(_) | InferError::TooLarge { .. } => Some(BAD_DATA),
+        // a network that takes no pictures, or answers with no numbers, is the weight file's fault
+        InferError::Weights(_)
+        | InferError::TooLarge { .. }
+        | InferError::Pixels(_)
+        | InferError::NotFinite { .. } => Some(BAD_DATA),
         _ => Some(FAILED),
     }
 }
@@ -175,6 +198,13 @@ fn of_infer(error: &InferError) -> Option<u8> {
 fn of_io(error: &io::Error) -> u8 {
     match error.kind() {
         ErrorKind::NotFound => NO_INPUT,
+        // nobody refused: there was no room
+        ErrorKind::StorageFull
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::FileTooLarge
+        | ErrorKind::OutOfMemory => FAILED,
+        // the bytes were had, and are not what they should be: no text, or too few
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => BAD_DATA,
         _ => IO,
     }
 }
@@ -194,5 +224,38 @@ mod tests {
         assert_eq!(of(&Error::from(InferError::from(foreign()))), BAD_DATA);
         assert_eq!(of(&Error::from(Usage("no".into())).context("while reading options")), USAGE);
         assert_eq!(of(&anyhow::anyhow!("whatever")), FAILED);
+        assert_eq!(of(&Error::from(BadFile("a pipe".into()))), BAD_DATA);
+        assert_eq!(of(&Error::from(Absent("nothing".into()))), NO_INPUT);
+    }
+
+    #[test]
+    fn what_the_system_says_has_one_code_wherever_it_happens() {
+        for (kind, code) in [
+            (ErrorKind::NotFound, NO_INPUT),
+            (ErrorKind::PermissionDenied, IO),
+            (ErrorKind::ReadOnlyFilesystem, IO),
+            (ErrorKind::IsADirectory, IO),
+            (ErrorKind::NotADirectory, IO),
+            (ErrorKind::StorageFull, FAILED),
+            (ErrorKind::QuotaExceeded, FAILED),
+            (ErrorKind::FileTooLarge, FAILED),
+            (ErrorKind::InvalidData, BAD_DATA),
+        ] {
+            let (path, source) = (|| PathBuf::from("p"), || io::Error::from(kind));
+            let written = || FormatError::Write { path: path(), source: source() };
+            let shown = || plusx_train::PathDisplay(path());
+            for error in [
+                Error::from(source()).context("cannot read p"),
+                FormatError::Read { path: path(), source: source() }.into(),
+                written().into(),
+                DataError::Io { action: "open", path: path(), source: source() }.into(),
+                InferError::from(WeightError::Read { path: path(), source: source() }).into(),
+                TrainError::Format(written()).into(),
+                TrainError::Save { source: written(), kept: Default::default() }.into(),
+                TrainError::Io { action: "cannot make", path: shown(), source: source() }.into(),
+            ] {
+                assert_eq!(of(&error), code, "{kind:?}: {error:?}");
+            }
+        }
     }
 }

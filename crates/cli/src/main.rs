@@ -2,6 +2,7 @@
 //! else to stderr; exit codes are in [`exit`].
 #![forbid(unsafe_code)]
 
+mod answer;
 mod arguments;
 mod bench;
 mod cgroup;
@@ -14,6 +15,7 @@ mod eval;
 mod exit;
 mod export;
 mod import;
+mod kinds;
 mod licenses;
 mod machine;
 mod memory;
@@ -26,10 +28,12 @@ mod profile;
 mod recipe;
 mod screen;
 mod signals;
+mod spelled;
 mod standing;
 mod summary;
 mod train;
 mod turns;
+mod walk;
 mod watch;
 mod weights;
 

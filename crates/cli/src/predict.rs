@@ -1,14 +1,14 @@
 //! `plusx predict`: what is on pictures, as text, CSV or JSON.
 
+use crate::answer::{Answer, Format, Separator, head};
 use crate::arguments::{MachineArguments, at_least_one};
 use crate::environment::Environment;
-use crate::screen::result;
-use crate::{exit, pictures};
+use crate::screen::{note, result};
+use crate::{exit, pictures, spelled};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use plusx_data::picture;
-use plusx_infer::{Classifier, Prediction};
-use serde::Serialize;
+use plusx_infer::Classifier;
 use std::path::{Path, PathBuf};
 
 /// Options of `plusx predict`.
@@ -17,8 +17,8 @@ pub(crate) struct PredictArguments {
     /// Weight file, for example runs/train/exp/weights/best.safetensors
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Pictures, folders of pictures (and the folders in them), patterns such as "cats/*.jpg": PNG or JPEG; the way the
-    /// camera was held is honoured
+    /// Pictures, folders of pictures (and the folders in them), patterns such as "cats/*.jpg": PNG or JPEG, told by content;
+    /// the way the camera was held is honoured
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Classes to name for each picture, the likeliest first
@@ -27,17 +27,28 @@ pub(crate) struct PredictArguments {
     #[command(flatten)]
     machine: MachineArguments,
     /// How answers are printed: a line of text for each picture; CSV, one line for each class, with the columns
-    /// filename,index,label,prob; or a JSON object a line for each picture
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    results_format: Format,
+    /// filename,index,label,prob; or a JSON object a line for each picture [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    results_format: Option<Printed>,
     /// Same as --results-format json
     #[arg(long, conflicts_with = "results_format")]
     json: bool,
+    /// CSV for Excel and LibreOffice: names and labels stay text, never formulas, dates or numbers; with letters of all
+    /// languages. `--excel=semicolon` where spreadsheets expect semicolons and decimal commas
+    #[arg(
+        long,
+        value_name = "SEPARATOR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "comma",
+        conflicts_with = "json"
+    )]
+    excel: Option<Separator>,
 }
 
 /// How answers are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Format {
+enum Printed {
     Text,
     Csv,
     Json,
@@ -46,96 +57,61 @@ enum Format {
 /// Runs the command. A picture that cannot be read is named and does not keep the others from being answered; the exit
 /// code is then that of the first such picture.
 pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Result<u8> {
+    let format = arguments.format()?;
     let net = Classifier::load_with(&arguments.weights, arguments.machine.prepared(environment))?;
-    let format = if arguments.json { Format::Json } else { arguments.results_format };
-    if format == Format::Csv {
-        result("filename,index,label,prob")?;
-    }
-    let mut code = exit::DONE;
-    let mut failed = |error: &anyhow::Error| {
-        exit::report(error);
-        if code == exit::DONE {
-            code = exit::of(error);
-        }
-    };
+    head(format).map_or(Ok(()), result)?;
+    let (mut code, mut warned) = (exit::DONE, false);
     for argument in &arguments.images {
-        let images = pictures::meant(argument).unwrap_or_else(|error| {
-            failed(&error);
-            Vec::new()
-        });
-        for path in images {
-            match answer(&net, &path, arguments.topk) {
-                Ok(answer) => result(&answer.lines(format)?)?,
-                Err(error) => failed(&error),
+        pictures::each(argument, &mut |path| {
+            match path.and_then(|path| answer(&net, &path, arguments.topk)) {
+                Ok(answer) => {
+                    result(&answer.lines(format)?)?;
+                    if format == Format::Csv && !warned && let Some(text) = answer.like_a_formula() {
+                        note(&looks_like_a_formula(text));
+                        warned = true;
+                    }
+                }
+                Err(error) => {
+                    exit::report(&error);
+                    if code == exit::DONE {
+                        code = exit::of(&error);
+                    }
+                }
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(code)
 }
 
-/// What is on one picture.
-#[derive(Serialize)]
-struct Answer {
-    filename: String,
-    predictions: Vec<Class>,
-}
-
-/// A class and how sure the network is of it.
-#[derive(Serialize)]
-struct Class {
-    index: usize,
-    label: String,
-    prob: f64,
-}
-
-impl From<Prediction> for Class {
-    fn from(Prediction { index, label, prob }: Prediction) -> Self {
-        Self { index, label, prob }
-    }
-}
-
-fn answer(net: &Classifier, path: &Path, topk: usize) -> Result<Answer> {
-    let predictions = net.predict_top(&picture::open(path)?, topk)?;
-    let predictions = predictions.into_iter().map(Class::from).collect();
-    Ok(Answer { filename: path.display().to_string(), predictions })
-}
-
-impl Answer {
-    /// Without the last line's end.
-    fn lines(&self, format: Format) -> Result<String> {
-        Ok(match format {
-            Format::Json => serde_json::to_string(self)?,
-            Format::Text => {
-                let classes = self.predictions.iter();
-                let classes: Vec<_> =
-                    classes.map(|one| format!("{} {:.1} %", one.label, 100.0 * one.prob)).collect();
-                format!("{}: {}", self.filename, classes.join(", "))
+impl PredictArguments {
+    fn format(&self) -> Result<Format> {
+        Ok(match (self.excel, self.results_format) {
+            (Some(separator), None | Some(Printed::Csv)) => Format::Excel(separator),
+            (Some(_), Some(_)) => {
+                return Err(exit::Usage("--excel is a form of --results-format csv".to_owned()).into());
             }
-            Format::Csv => {
-                let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-                for Class { index, label, prob } in &self.predictions {
-                    writer.serialize((&self.filename, index, label, prob))?;
-                }
-                String::from_utf8(writer.into_inner()?)?.trim_end().to_owned()
-            }
+            (None, _) if self.json => Format::Json,
+            (None, None | Some(Printed::Text)) => Format::Text,
+            (None, Some(Printed::Csv)) => Format::Csv,
+            (None, Some(Printed::Json)) => Format::Json,
         })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn answer(net: &Classifier, path: &Path, topk: usize) -> Result<Answer> {
+    let predictions = || -> Result<_> { Ok(net.predict_top(&picture::open(path)?, topk)?) };
+    let named = predictions().map_err(|error| match path.to_str() {
+        Some(_) => error,
+        // messages of libraries cannot tell such names apart
+        None => error.context(spelled::path(path)),
+    });
+    Ok(Answer::new(path, named?))
+}
 
-    #[test]
-    fn names_with_commas_and_quotes_stay_one_column() -> Result<()> {
-        let one = |index, label: &str, prob| Class { index, label: label.to_owned(), prob };
-        let predictions = vec![one(3, "dress, \"long\"", 0.75), one(0, "coat", 0.25)];
-        let answer = Answer { filename: "a,b.png".to_owned(), predictions };
-        assert_eq!(
-            answer.lines(Format::Csv)?,
-            "\"a,b.png\",3,\"dress, \"\"long\"\"\",0.75\n\"a,b.png\",0,coat,0.25"
-        );
-        assert_eq!(answer.lines(Format::Text)?, "a,b.png: dress, \"long\" 75.0 %, coat 25.0 %");
-        Ok(())
-    }
+fn looks_like_a_formula(text: &str) -> String {
+    format!(
+        "{}: spreadsheets take what begins with =, +, - or @ for a formula; for them write the table with --excel",
+        spelled::one_line(text)
+    )
 }

@@ -2,9 +2,9 @@
 
 use crate::data::Progress;
 use crate::environment::Environment;
-use crate::exit;
+use crate::exit::{self, Usage};
 use crate::screen::{note, result};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use plusx_data::{HUB, Pin, SOURCES, WeightOptions, fetch_weights, source_of, weights_path};
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ fn fetch(get: &GetArguments, environment: &Environment) -> Result<()> {
         .cache_dir
         .as_ref()
         .or(environment.cache.as_ref())
-        .context("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir")?;
+        .ok_or_else(|| Usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir".into()))?;
     let endpoint = get.endpoint.as_deref().or(environment.hub.as_deref()).unwrap_or(HUB);
     let source = source_of(&get.model)?;
     let options = WeightOptions {

@@ -83,7 +83,8 @@ impl Classifier {
     ///
     /// # Errors
     /// [`InferError::Pixels`] if the pixels are not as many as the picture's size says, or the network takes neither grey
-    /// nor colour; [`InferError::Engine`] if memory cannot be had.
+    /// nor colour; [`InferError::NotFinite`] if its weights are too large to compute with; [`InferError::Engine`] if memory
+    /// cannot be had.
     pub fn predict(&self, picture: &Picture) -> Result<Vec<Prediction>, InferError> {
         self.predict_top(picture, TOP)
     }
@@ -110,7 +111,8 @@ impl Classifier {
     /// than among more: probabilities may differ in their last places.)
     ///
     /// # Errors
-    /// [`InferError::Engine`] if `images` is not `n` images of the network's input shape, or memory cannot be had.
+    /// [`InferError::Engine`] if `images` is not `n` images of the network's input shape, or memory cannot be had;
+    /// [`InferError::NotFinite`], as in [`Classifier::predict`].
     pub fn predict_prepared(
         &self,
         images: &[f32],
@@ -122,6 +124,10 @@ impl Classifier {
         let outputs = self.net.outputs();
         let mut logits = vec![0.0; if fits { n * outputs } else { 0 }];
         self.net.infer(Images { data: images, n }, &mut logits)?;
+        let finite = |row: &&[f32]| row.iter().all(|logit| logit.is_finite());
+        if let Some(image) = logits.chunks_exact(outputs).position(|row| !finite(&row)) {
+            return Err(InferError::NotFinite { image });
+        }
         Ok(logits.chunks_exact(outputs).map(|row| self.answers(row, top)).collect())
     }
 

@@ -19,6 +19,15 @@ pub enum InferError {
     /// The network cannot be run.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A network whose outputs are no numbers.
+    #[error(
+        "the network answers image {image} with numbers that are not finite: its weights are too large to compute with (as \
+         when a training has diverged: use weights saved before that), or the image holds such numbers"
+    )]
+    NotFinite {
+        /// The image, counted from 0.
+        image: usize,
+    },
     /// A network whose maps take more memory than a weight file may ask for.
     #[error(
         "{}: a single image of {input} takes {needed} MB in this network, and {limit} MB is the limit for a file \

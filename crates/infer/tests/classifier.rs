@@ -87,6 +87,28 @@ fn grey_networks_take_pictures_too_and_few_classes_are_all_named() {
 }
 
 #[test]
+fn answers_that_are_no_numbers_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), ImageShape::new(3, 32, 32), &["a", "b"]);
+    let net = Classifier::load(&file).unwrap();
+    let mut images = vec![0.5; 2 * 3 * 32 * 32];
+    images[3 * 32 * 32] = f32::NAN;
+    let error = net.predict_prepared(&images, 2, 1).unwrap_err();
+    assert!(matches!(error, InferError::NotFinite { image: 1 }), "{error}");
+
+    // finite weights, infinite sums: the last floats of the file are those of the dense layer or of a batch norm
+    let mut params = network(ImageShape::new(3, 32, 32), 2).1;
+    for value in params.values_mut() {
+        *value *= 1e30;
+    }
+    let contents = safetensors::read(&file).unwrap();
+    let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: &contents.meta };
+    safetensors::write(&file, &contents).unwrap();
+    let error = Classifier::load(&file).unwrap().predict(&picture(0)).unwrap_err();
+    assert!(matches!(error, InferError::NotFinite { image: 0 }), "{error}");
+}
+
+#[test]
 fn many_threads_share_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), ImageShape::new(3, 32, 32), &["a", "b", "c"]);

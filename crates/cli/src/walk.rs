@@ -1,0 +1,403 @@
+//! The files in a folder and the folders in it, in order. One odd entry does not end the walk: it is found like the
+//! others, as what could not be looked at.
+
+use crate::exit::{Absent, BadFile};
+use crate::kinds;
+use crate::spelled;
+use anyhow::Error;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, FileType, Metadata};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// What a walk comes upon.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A picture, by its name or by its content.
+    Picture(PathBuf),
+    /// Another file, and its kind, as [`kinds::LeftOut`] counts them.
+    LeftOut(String),
+    /// Something that is left out and is no file of a kind: a line about it.
+    Odd(String),
+    /// What may be a picture, or a folder of them, and cannot be looked at.
+    Failed(Error),
+}
+
+/// Goes through a folder, depth first, names in order, hidden ones left out. Pipes, sockets and devices are not opened. Links
+/// are followed, but to a folder only once, and not where its pictures are found without the link: neither a circle of
+/// links nor a few links to each other make more of the pictures than there are.
+///
+/// The folders that are open lie on a stack of this struct: however deep they are, the thread's own is not used. At a
+/// depth where names become too long for the system (4096 bytes on Linux) a folder is one that cannot be read.
+pub(crate) struct Walk {
+    /// The folder searched, without links in its path; nothing if the system does not tell.
+    root: Option<PathBuf>,
+    open: Vec<Folder>,
+    entered: HashSet<Identity>,
+    /// To be told before the walk goes on.
+    next: Option<Found>,
+}
+
+/// A folder whose entries are being gone through.
+struct Folder {
+    path: PathBuf,
+    entries: std::vec::IntoIter<Entry>,
+    /// Whether a link leads here.
+    linked: bool,
+}
+
+/// A name in a folder; none for an entry that the system could not read.
+type Entry = (OsString, io::Result<FileType>);
+
+/// What two names of one folder have in common.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    #[cfg(unix)]
+    Number { device: u64, inode: u64 },
+    #[cfg(not(unix))]
+    Path(PathBuf),
+}
+
+impl Walk {
+    /// A walk through `folder`; the empty path is the folder one stands in.
+    pub(crate) fn new(folder: &Path) -> Self {
+        let root = fs::canonicalize(here(folder)).ok();
+        let mut walk = Self { root, open: Vec::new(), entered: HashSet::new(), next: None };
+        walk.next = walk.enter(folder.to_owned(), false);
+        walk
+    }
+
+    /// Opens a folder; what there is to say if that cannot be or need not be.
+    fn enter(&mut self, path: PathBuf, linked: bool) -> Option<Found> {
+        // numbers of folders are not unique on some network file systems: only where links lead do they decide
+        let fresh = identity(&path).is_none_or(|found| self.entered.insert(found));
+        if linked && !fresh {
+            let folder = spelled::path(&path);
+            return Some(Found::Odd(format!("{folder}: a folder that was entered before by another name; left out")));
+        }
+        let entries = match fs::read_dir(here(&path)) {
+            Ok(entries) => entries,
+            Err(error) => return Some(refused("read", here(&path), error)),
+        };
+        let mut named: Vec<Entry> = entries
+            .map(|entry| match entry {
+                Ok(entry) => (entry.file_name(), entry.file_type()),
+                Err(error) => (OsString::new(), Err(error)),
+            })
+            .filter(|(name, _)| !is_hidden(name.as_encoded_bytes()))
+            .collect();
+        named.sort_by(|one, other| one.0.cmp(&other.0));
+        self.open.push(Folder { path, entries: named.into_iter(), linked });
+        None
+    }
+
+    /// What one entry is; nothing for a folder that is now open.
+    fn look(&mut self, path: PathBuf, found: io::Result<FileType>, linked: bool) -> Option<Found> {
+        let kind = match found {
+            Ok(kind) => kind,
+            Err(error) => return Some(refused("read", &path, error)),
+        };
+        if kind.is_dir() {
+            return self.enter(path, linked);
+        }
+        if !kind.is_symlink() {
+            return Some(file(path, kind));
+        }
+        match fs::metadata(&path) {
+            Ok(target) if target.is_dir() => self.follow(path),
+            Ok(target) => Some(file(path, target.file_type())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let link = spelled::path(&path);
+                Some(Found::Failed(Absent(format!("{link}: a link to what is not there")).into()))
+            }
+            Err(error) => Some(refused("follow the link", &path, error)),
+        }
+    }
+
+    /// A link to a folder.
+    fn follow(&mut self, link: PathBuf) -> Option<Found> {
+        let target = fs::canonicalize(&link).ok();
+        let inside = target.as_deref().zip(self.root.as_deref());
+        let inside = inside.and_then(|(target, root)| target.strip_prefix(root).ok());
+        let hidden = |path: &Path| path.iter().any(|name| is_hidden(name.as_encoded_bytes()));
+        match inside {
+            Some(inside) if !hidden(inside) => Some(Found::Odd(format!(
+                "{}: a link to a folder of this very search; left out, its pictures are found there",
+                spelled::path(&link)
+            ))),
+            _ => self.enter(link, true),
+        }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        loop {
+            if let Some(found) = self.next.take() {
+                return Some(found);
+            }
+            let folder = self.open.last_mut()?;
+            let Some((name, kind)) = folder.entries.next() else {
+                self.open.pop();
+                continue;
+            };
+            let (path, linked) = (folder.path.join(name), folder.linked);
+            self.next = self.look(path, kind, linked);
+        }
+    }
+}
+
+/// What is in the folder that one stands in goes by its name alone, and the folder itself by none.
+pub(crate) fn here(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+/// Whether a name is one of those that are not shown unless asked for.
+pub(crate) fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".")
+}
+
+/// Something that is no folder, itself or behind a link.
+fn file(path: PathBuf, kind: FileType) -> Found {
+    if !kind.is_file() {
+        return unopened(&path, kind);
+    }
+    match kinds::left_out_as(&path) {
+        Ok(None) => Found::Picture(path),
+        Ok(Some(kind)) => Found::LeftOut(kind),
+        Err(error) => refused("read", &path, error),
+    }
+}
+
+/// A pipe, a socket or a device that nobody named: opening one may wait forever.
+pub(crate) fn unopened(path: &Path, kind: FileType) -> Found {
+    let text = format!("{}: {}, not a file; it was not opened", spelled::path(path), other(kind));
+    // what goes by the name of a picture was meant to be answered
+    let called_picture = path.file_name().is_some_and(kinds::is_called_picture);
+    if called_picture { Found::Failed(BadFile(text).into()) } else { Found::Odd(text) }
+}
+
+fn refused(action: &str, path: &Path, error: io::Error) -> Found {
+    Found::Failed(Error::new(error).context(format!("cannot {action} {}", spelled::path(path))))
+}
+
+#[cfg(unix)]
+fn other(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        _ if kind.is_fifo() => "a named pipe",
+        _ if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+#[cfg(not(unix))]
+fn other(_: FileType) -> &'static str {
+    "a device"
+}
+
+#[cfg(unix)]
+fn identity(folder: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    let number = |found: Metadata| Identity::Number { device: found.dev(), inode: found.ino() };
+    fs::metadata(here(folder)).map(number).ok()
+}
+
+#[cfg(not(unix))]
+fn identity(folder: &Path) -> Option<Identity> {
+    fs::canonicalize(here(folder)).map(Identity::Path).ok()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use anyhow::Result;
+    use std::os::unix::fs::symlink;
+
+    /// Names of the pictures below `folder`, and lines about what else was told.
+    fn walked(folder: &Path) -> (Vec<String>, Vec<String>) {
+        let (mut pictures, mut told) = (Vec::new(), Vec::new());
+        for found in Walk::new(folder) {
+            match found {
+                Found::Picture(path) => {
+                    pictures.push(path.strip_prefix(folder).expect("inside").display().to_string());
+                }
+                Found::LeftOut(kind) => told.push(kind),
+                Found::Odd(text) => told.push(text),
+                Found::Failed(error) => told.push(format!("{} {error:#}", crate::exit::of(&error))),
+            }
+        }
+        (pictures, told)
+    }
+
+    fn folder(path: &Path) -> Result<PathBuf> {
+        fs::create_dir_all(path)?;
+        fs::write(path.join("a.png"), b"")?;
+        Ok(path.to_owned())
+    }
+
+    #[test]
+    fn links_to_folders_are_followed_once() -> Result<()> {
+        let place = tempfile::tempdir()?;
+        let root = folder(&place.path().join("root"))?;
+        folder(&root.join("in"))?;
+        folder(&root.join(".store"))?;
+        let outside = folder(&place.path().join("outside"))?;
+        folder(&outside.join("sub"))?;
+        for (link, target) in [
+            ("root/again", "in"),
+            ("root/loop", "."),
+            ("root/in/up", ".."),
+            ("root/more", "../outside"),
+            ("root/most", "../outside/sub"),
+            ("root/shown", ".store"),
+            ("outside/back", "../root/in"),
+            ("outside/self", "."),
+            ("outside/circle", "../outside/sub/.."),
+            ("root/zz.png", "a.png"),
+        ] {
+            symlink(target, place.path().join(link))?;
+        }
+        let (pictures, told) = walked(&root);
+        let expected = ["a.png", "in/a.png", "more/a.png", "more/sub/a.png", "shown/a.png", "zz.png"];
+        assert_eq!(pictures, expected, "{told:?}");
+        for link in ["again", "loop", "in/up", "more/back", "more/self", "more/circle", "most"] {
+            let link = root.join(link).display().to_string();
+            assert_eq!(told.iter().filter(|line| line.starts_with(&format!("{link}: "))).count(), 1, "{link}: {told:?}");
+        }
+        assert_eq!(told.len(), 7, "{told:?}");
+
+        // a link to the folder above: what is there is found, and this folder not again
+        let inner = folder(&root.join("in/inner"))?;
+        symlink("../..", inner.join("above"))?;
+        let (pictures, told) = walked(&inner);
+        assert_eq!(pictures.iter().filter(|name| name.contains("inner")).count(), 0, "{pictures:?}");
+        // `above/again` is `above/in`, and comes first
+        assert!(pictures.contains(&"above/again/a.png".to_owned()), "{pictures:?}");
+        for name in ["above/again/inner", "above/in"] {
+            let said = format!("{name}: a folder that was entered before by another name");
+            assert!(told.iter().any(|line| line.contains(&said)), "{name}: {told:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn links_to_each_other_do_not_multiply() -> Result<()> {
+        let place = tempfile::tempdir()?;
+        let root = folder(&place.path().join("root"))?;
+        // 2^30 ways lead to the last folder; Linux follows no more than 40 links on one of them
+        for level in 0..30 {
+            let here = folder(&place.path().join(format!("level{level}")))?;
+            symlink(format!("../level{}", level + 1), here.join("x"))?;
+            symlink(format!("../level{}", level + 1), here.join("y"))?;
+        }
+        folder(&place.path().join("level30"))?;
+        symlink("../level0", root.join("down"))?;
+        let (pictures, told) = walked(&root);
+        assert_eq!((pictures.len(), told.len()), (1 + 31, 30));
+        Ok(())
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_are_failures() -> Result<()> {
+        let place = tempfile::tempdir()?;
+        let root = folder(&place.path().join("root"))?;
+        symlink("gone", root.join("broken.png"))?;
+        symlink("gone/too", root.join("broken"))?;
+        symlink("own", root.join("own"))?;
+        symlink("a.png/b", root.join("through"))?;
+        let (pictures, told) = walked(&root);
+        assert_eq!(pictures, ["a.png"]);
+        let codes: Vec<_> = told.iter().map(|line| &line[..2]).collect();
+        assert_eq!(codes, ["66", "66", "74", "74"], "{told:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_opened() -> Result<()> {
+        let place = tempfile::tempdir()?;
+        let root = folder(place.path())?;
+        for pipe in ["pipe", "pipe.png"] {
+            assert!(std::process::Command::new("mkfifo").arg(root.join(pipe)).status()?.success());
+        }
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket"))?;
+        symlink("/dev/zero", root.join("zeros"))?;
+        symlink("pipe", root.join("link.jpg"))?;
+        folder(&root.join("cats.jpg"))?;
+        let (pictures, told) = walked(&root);
+        assert_eq!(pictures, ["a.png", "cats.jpg/a.png"]);
+        let said = ["65 ", "pipe: a named pipe", "65 ", "socket: a socket", "zeros: a device"];
+        assert_eq!(told.len(), said.len(), "{told:?}");
+        assert!(told.iter().zip(said).all(|(line, said)| line.contains(said)), "{told:?}");
+        Ok(())
+    }
+
+    /// Folders in each other, in pieces that the system can name: each is put under the next.
+    fn dig(place: &Path, pieces: usize, levels: usize) -> io::Result<PathBuf> {
+        let top = place.join("deep");
+        for _ in 0..pieces {
+            let piece = place.join("piece");
+            fs::create_dir_all(piece.join("d/".repeat(levels)))?;
+            if top.exists() {
+                fs::rename(&top, piece.join("d/".repeat(levels)).join("d"))?;
+            }
+            fs::rename(&piece, &top)?;
+        }
+        Ok(top)
+    }
+
+    /// Takes the pieces apart again: nothing removes such folders at once.
+    fn fill(place: &Path, top: &Path, levels: usize) -> io::Result<()> {
+        loop {
+            let below = top.join("d/".repeat(levels)).join("d");
+            let more = below.exists();
+            if more {
+                fs::rename(&below, place.join("rest"))?;
+            }
+            fs::remove_dir_all(top)?;
+            if !more {
+                return Ok(());
+            }
+            fs::rename(place.join("rest"), top)?;
+        }
+    }
+
+    #[test]
+    fn thousands_of_folders_in_each_other_need_no_stack() -> Result<()> {
+        // a disk takes half a minute to forget them
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? };
+        let levels = 250;
+        let top = dig(place.path(), 10, levels)?;
+        folder(&top.join("d/d/d"))?;
+        fs::write(top.join("z.png"), b"")?;
+        let found = walked(&top);
+        fill(place.path(), &top, levels)?;
+        let (pictures, told) = found;
+        assert_eq!(pictures, ["d/d/d/a.png", "z.png"]);
+        assert!(told.len() == 1 && told[0].starts_with("74 cannot read"), "{}", told.len());
+        Ok(())
+    }
+
+    #[test]
+    fn one_bad_entry_does_not_end_the_walk() -> Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let place = tempfile::tempdir()?;
+        let root = folder(place.path())?;
+        folder(&root.join("b"))?;
+        fs::write(root.join(std::ffi::OsStr::from_bytes(b"caf\xe9.png")), b"")?;
+        // as if the system had failed to read the second of three entries
+        let mut walk = Walk::new(&root);
+        let open = walk.open.last_mut().expect("a folder");
+        let mut entries: Vec<_> = std::mem::take(&mut open.entries).collect();
+        entries.insert(1, (OsString::new(), Err(io::Error::other("torn"))));
+        open.entries = entries.into_iter();
+        let found: Vec<_> = walk.collect();
+        assert!(matches!(&found[1], Found::Failed(error) if crate::exit::of(error) == 74), "{found:?}");
+        assert_eq!(found.iter().filter(|found| matches!(found, Found::Picture(_))).count(), 3, "{found:?}");
+        Ok(())
+    }
+}
