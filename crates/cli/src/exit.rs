@@ -251,7 +251,6 @@ mod tests {
                 DataError::Io { action: "open", path: path(), source: source() }.into(),
                 InferError::from(WeightError::Read { path: path(), source: source() }).into(),
                 TrainError::Format(written()).into(),
-                TrainError::Save { source: written(), kept: Default::default() }.into(),
                 TrainError::Io { action: "cannot make", path: shown(), source: source() }.into(),
             ] {
                 assert_eq!(of(&error), code, "{kind:?}: {error:?}");

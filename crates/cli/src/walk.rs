@@ -7,7 +7,7 @@ use crate::spelled;
 use anyhow::Error;
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, FileType, Metadata};
+use std::fs::{self, FileType};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -202,7 +202,7 @@ fn other(_: FileType) -> &'static str {
 #[cfg(unix)]
 fn identity(folder: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
-    let number = |found: Metadata| Identity::Number { device: found.dev(), inode: found.ino() };
+    let number = |found: fs::Metadata| Identity::Number { device: found.dev(), inode: found.ino() };
     fs::metadata(here(folder)).map(number).ok()
 }
 

@@ -1,4 +1,9 @@
-//! Values that `args.yaml` writes by their names: how serde reads and writes them.
+//! Values that `args.yaml` writes by their names: how serde reads and writes them, and what may stand before them.
+
+/// A text without the byte-order mark that some editors put before it.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
 
 /// `isa` in `args.yaml`: a name, or `auto`.
 pub(crate) mod level {

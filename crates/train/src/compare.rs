@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::error::{PathDisplay, TrainError};
 use crate::event::{CompareRun, CompareRunDone, Event, Observer, Outcome, PlanReport};
+use crate::by_name;
 use crate::folder::{self, Folder, SavedRun};
 use crate::newest::{self, Chosen, Found};
 use crate::options::{Overrides, TrainOptions};
@@ -155,7 +156,7 @@ impl Comparison {
         let folder = Folder::lock(path)?;
         let args = folder.file(ARGS);
         let text = fs::read_to_string(&args).map_err(|error| TrainError::io("cannot read", &args, error))?;
-        let saved = yaml_serde::from_str(&text).map_err(|error| {
+        let saved = yaml_serde::from_str(by_name::without_mark(&text)).map_err(|error| {
             TrainError::bad_run(&args, format!("not the options of a comparison: {error}"))
         })?;
         Ok((folder, saved))

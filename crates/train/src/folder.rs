@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use plusx_formats::{FormatError, atomic};
 
-use crate::checkpoint;
+use crate::{by_name, checkpoint};
 use crate::error::{PathDisplay, TrainError};
 use crate::newest::{self, Chosen, Found};
 use crate::options::{Overrides, TrainOptions};
@@ -234,7 +234,7 @@ impl SavedRun {
         let folder = Folder::lock(path)?;
         let args = folder.file(ARGS);
         let text = fs::read_to_string(&args).map_err(|error| TrainError::io("cannot read", &args, error))?;
-        let saved = yaml_serde::from_str(&text)
+        let saved = yaml_serde::from_str(by_name::without_mark(&text))
             .map_err(|error| TrainError::bad_run(&args, format!("not the options of a run: {error}")))?;
         Ok((folder, saved))
     }

@@ -1,5 +1,6 @@
 //! Runs the real `plusx` binary, as a user would.
 
+mod codes;
 mod compare;
 mod disk;
 mod export;
@@ -7,6 +8,7 @@ mod files;
 mod folder;
 mod import;
 mod looking;
+mod predicting;
 mod pretrained;
 mod program;
 mod resume;
