@@ -153,8 +153,10 @@ mod tests {
     use super::*;
 
     fn answer(filename: &str, classes: &[(&str, f64)]) -> Answer {
-        let one = |(index, (label, prob)): (usize, &(&str, f64))| {
-            Prediction { index, label: (*label).to_owned(), prob: *prob }
+        let one = |(index, (label, prob)): (usize, &(&str, f64))| Prediction {
+            index,
+            label: (*label).to_owned(),
+            prob: *prob,
         };
         Answer::new(Path::new(filename), classes.iter().enumerate().map(one).collect())
     }
@@ -197,7 +199,8 @@ mod tests {
         assert_eq!(as_formula("a\r\nb"), r#"="a\r\nb""#);
         assert_eq!(as_formula(""), "=\"\"");
         let long = as_formula(&"\u{1f431}".repeat(300));
-        let parts: Vec<_> = long.trim_start_matches('=').split('&').map(|part| part.trim_matches('"')).collect();
+        let parts: Vec<_> =
+            long.trim_start_matches('=').split('&').map(|part| part.trim_matches('"')).collect();
         assert!(parts.iter().all(|part| part.encode_utf16().count() <= 255));
         assert_eq!(parts.concat().chars().count(), 300);
         Ok(())

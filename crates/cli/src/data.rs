@@ -62,7 +62,8 @@ pub(crate) fn run(arguments: &DataArguments, environment: &Environment) -> Resul
 /// The folder a data set is in; [`DataError::NotFound`] with the places looked at and the ways to get it.
 pub(crate) fn folder(name: &str, find: &FindOptions) -> Result<PathBuf> {
     if name == SAMPLE {
-        let inside = format!("{SAMPLE} is inside this program and has no folder; use it with --data {SAMPLE}");
+        let inside =
+            format!("{SAMPLE} is inside this program and has no folder; use it with --data {SAMPLE}");
         return Err(Usage(inside).into());
     }
     match plusx_data::locate(name, find) {
@@ -78,9 +79,9 @@ pub(crate) fn fetch(
     cache_dir: Option<&PathBuf>,
     mirror: Option<&String>,
 ) -> Result<PathBuf> {
-    let cache_dir = cache_dir
-        .or(environment.cache.as_ref())
-        .ok_or_else(|| Usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir".into()))?;
+    let cache_dir = cache_dir.or(environment.cache.as_ref()).ok_or_else(|| {
+        Usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir".into())
+    })?;
     let options = DownloadOptions { cache_dir: cache_dir.clone(), mirror: mirror.cloned() };
     let mut progress = Progress::new();
     let folder = plusx_data::download(&options, &mut |file, done, total| progress.show(file, done, total));

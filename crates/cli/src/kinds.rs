@@ -122,7 +122,9 @@ mod tests {
             left_out_as(&path)
         };
         let (png, jpeg): (&[u8], &[u8]) = (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff\xe0\0\x10JFIF\0");
-        for (name, bytes) in [("a.JPG", &b"not"[..]), ("a.jfif", b""), ("a", jpeg), ("b.dat", png), ("1.5", png)] {
+        for (name, bytes) in
+            [("a.JPG", &b"not"[..]), ("a.jfif", b""), ("a", jpeg), ("b.dat", png), ("1.5", png)]
+        {
             assert_eq!(look(name, bytes)?, None, "{name}");
         }
         for (name, bytes, kind) in [
@@ -151,6 +153,10 @@ mod tests {
         let said = "12 files that are neither PNG nor JPEG: 7 .webp, 3 .gif, 2 .txt";
         assert_eq!(out.text().as_deref(), Some(said));
         (0..20).for_each(|index| out.add(format!(".z{index:02}")));
-        assert!(out.text().is_some_and(|text| text.ends_with(", 1 .z06, 13 of other kinds")), "{:?}", out.text());
+        assert!(
+            out.text().is_some_and(|text| text.ends_with(", 1 .z06, 13 of other kinds")),
+            "{:?}",
+            out.text()
+        );
     }
 }

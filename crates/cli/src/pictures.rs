@@ -147,7 +147,9 @@ fn with_folders_below(folders: Vec<PathBuf>, failed: &mut Vec<Error>) -> Vec<Pat
     while let Some(folder) = open.pop() {
         let below = entries(&folder, failed);
         let visible = |path: &Path| path.file_name().is_some_and(|name| !is_hidden(name.as_encoded_bytes()));
-        open.extend(below.into_iter().filter(|(path, is_folder)| *is_folder && visible(path)).map(|(path, _)| path));
+        open.extend(
+            below.into_iter().filter(|(path, is_folder)| *is_folder && visible(path)).map(|(path, _)| path),
+        );
         all.push(folder);
     }
     all
@@ -195,7 +197,9 @@ mod tests {
         fs::create_dir_all(folder.join("cat"))?;
         fs::create_dir_all(folder.join("empty"))?;
         fs::create_dir_all(folder.join(".hidden"))?;
-        for file in ["b.png", "a.JPG", "notes.txt", ".hidden.png", "cat/c.jpeg", "cat/x*.png", ".hidden/d.png"] {
+        for file in
+            ["b.png", "a.JPG", "notes.txt", ".hidden.png", "cat/c.jpeg", "cat/x*.png", ".hidden/d.png"]
+        {
             fs::write(folder.join(file), b"")?;
         }
         let all = ["a.JPG", "b.png", "cat/c.jpeg", "cat/x*.png"];

@@ -66,7 +66,10 @@ pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Re
             match path.and_then(|path| answer(&net, &path, arguments.topk)) {
                 Ok(answer) => {
                     result(&answer.lines(format)?)?;
-                    if format == Format::Csv && !warned && let Some(text) = answer.like_a_formula() {
+                    if format == Format::Csv
+                        && !warned
+                        && let Some(text) = answer.like_a_formula()
+                    {
                         note(&looks_like_a_formula(text));
                         warned = true;
                     }

@@ -74,7 +74,9 @@ impl Walk {
         let fresh = identity(&path).is_none_or(|found| self.entered.insert(found));
         if linked && !fresh {
             let folder = spelled::path(&path);
-            return Some(Found::Odd(format!("{folder}: a folder that was entered before by another name; left out")));
+            return Some(Found::Odd(format!(
+                "{folder}: a folder that was entered before by another name; left out"
+            )));
         }
         let entries = match fs::read_dir(here(&path)) {
             Ok(entries) => entries,
@@ -211,7 +213,8 @@ fn identity(folder: &Path) -> Option<Identity> {
     fs::canonicalize(here(folder)).map(Identity::Path).ok()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use anyhow::Result;
@@ -266,7 +269,11 @@ mod tests {
         assert_eq!(pictures, expected, "{told:?}");
         for link in ["again", "loop", "in/up", "more/back", "more/self", "more/circle", "most"] {
             let link = root.join(link).display().to_string();
-            assert_eq!(told.iter().filter(|line| line.starts_with(&format!("{link}: "))).count(), 1, "{link}: {told:?}");
+            assert_eq!(
+                told.iter().filter(|line| line.starts_with(&format!("{link}: "))).count(),
+                1,
+                "{link}: {told:?}"
+            );
         }
         assert_eq!(told.len(), 7, "{told:?}");
 

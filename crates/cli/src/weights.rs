@@ -64,11 +64,9 @@ pub(crate) fn run(arguments: &WeightsArguments, environment: &Environment) -> Re
 
 /// Fetches weights, showing progress and licence; prints the path of the file.
 fn fetch(get: &GetArguments, environment: &Environment) -> Result<()> {
-    let cache_dir = get
-        .cache_dir
-        .as_ref()
-        .or(environment.cache.as_ref())
-        .ok_or_else(|| Usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir".into()))?;
+    let cache_dir = get.cache_dir.as_ref().or(environment.cache.as_ref()).ok_or_else(|| {
+        Usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir".into())
+    })?;
     let endpoint = get.endpoint.as_deref().or(environment.hub.as_deref()).unwrap_or(HUB);
     let source = source_of(&get.model)?;
     let options = WeightOptions {

@@ -18,9 +18,9 @@ use plusx_data::Dataset;
 use plusx_formats::atomic;
 use serde::Serialize;
 
+use crate::by_name;
 use crate::error::{PathDisplay, TrainError};
 use crate::event::{CompareRun, CompareRunDone, Event, Observer, Outcome, PlanReport};
-use crate::by_name;
 use crate::folder::{self, Folder, SavedRun};
 use crate::newest::{self, Chosen, Found};
 use crate::options::{Overrides, TrainOptions};

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use plusx_formats::{FormatError, atomic};
 
-use crate::{by_name, checkpoint};
 use crate::error::{PathDisplay, TrainError};
 use crate::newest::{self, Chosen, Found};
 use crate::options::{Overrides, TrainOptions};
 use crate::results::Results;
+use crate::{by_name, checkpoint};
 
 /// Name of a run nobody named; the second is `exp2`.
 const DEFAULT_NAME: &str = "exp";

@@ -127,7 +127,8 @@ fn options_of_a_run_with_a_byte_order_mark_are_read_and_other_encodings_named() 
     // as an editor of Windows leaves it
     place.write(args, format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes());
     place.ok("train --resume runs/train/one --max-steps 2");
-    let wide: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let wide: Vec<u8> =
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     place.write(args, &wide);
     let said = place.plusx("train --resume runs/train/one --max-steps 3");
     assert_eq!(said.code, Some(65), "{said:?}");

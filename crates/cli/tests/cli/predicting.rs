@@ -38,8 +38,7 @@ fn a_folder_says_what_it_leaves_out() {
     let said = place.ok(&format!("{PREDICT} --json shots"));
     let names = ["a.PNG", "b.jpe", "cats.jpg/d.png", "deep/er/c.png", "noending", "odd.dat"];
     assert_eq!(named(&said), names.map(|name| format!("shots/{name}")));
-    let left_out =
-        "shots: left out 8 files that are neither PNG nor JPEG: 3 .webp, 2 .txt, 1 .gif, 1 WebP, 1 without an ending";
+    let left_out = "shots: left out 8 files that are neither PNG nor JPEG: 3 .webp, 2 .txt, 1 .gif, 1 WebP, 1 without an ending";
     assert_eq!(said.stderr.trim_end(), left_out);
 
     // from inside, without the dot in front; folders that are given twice are answered twice
@@ -60,7 +59,10 @@ fn a_folder_without_pictures_is_nothing_found() {
     place.write("notes/b.webp", b"RIFF\0\0\0\0WEBP");
     std::fs::create_dir(place.path("empty")).expect("a folder");
     for (argument, said) in [
-        ("notes", "notes: no PNG or JPEG picture in this folder, only 2 files that are neither PNG nor JPEG: 1 .txt, 1 .webp"),
+        (
+            "notes",
+            "notes: no PNG or JPEG picture in this folder, only 2 files that are neither PNG nor JPEG: 1 .txt, 1 .webp",
+        ),
         ("empty", "empty: no PNG or JPEG picture in this folder"),
         ("none/*.png", "none/*.png: no picture matches this pattern"),
         ("IMG[1.png", "IMG[1.png: no picture matches this pattern"),
@@ -141,7 +143,8 @@ mod unix {
             place.write(&format!("shots/{name}"), GREY_PNG);
         }
         fs::write(place.path("shots").join(odd), GREY_PNG).expect("a file");
-        fs::write(place.path("shots").join(OsStr::from_bytes(b"bad\xff.png")), b"no picture").expect("a file");
+        fs::write(place.path("shots").join(OsStr::from_bytes(b"bad\xff.png")), b"no picture")
+            .expect("a file");
         place.write("shots/empty.png", b"");
         for (link, target) in [("broken.png", "gone"), ("loop", "."), ("own", "own"), ("sub/up", "..")] {
             symlink(target, place.path("shots").join(link)).expect("a link");
@@ -176,7 +179,10 @@ mod unix {
         let names: Vec<_> = said.stdout.lines().filter_map(|line| line.split(": ").next()).collect();
         assert_eq!((said.code, &names[..]), (Some(0), &["shots/new\\nline.png", "shots/caf\\xe9.png"][..]));
         let said = place.ok(&format!("{PREDICT} --results-format csv shots/new?line.png shots/caf*"));
-        assert!(said.stdout.contains("\n\"shots/new\nline.png\",") && said.stdout.contains("\nshots/caf\\xe9.png,"));
+        assert!(
+            said.stdout.contains("\n\"shots/new\nline.png\",")
+                && said.stdout.contains("\nshots/caf\\xe9.png,")
+        );
         let mut command = place.command(PREDICT);
         command.arg(OsStr::from_bytes(b"shots/caf\xe9.png"));
         assert_eq!(start(command).wait().code, Some(0));

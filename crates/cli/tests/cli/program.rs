@@ -71,7 +71,9 @@ impl Place {
         use std::os::unix::{fs::PermissionsExt, process::CommandExt};
         const NOBODY: u32 = 65_534;
         let barred = self.path("barred");
-        fs::write(&barred, b"").and_then(|()| fs::set_permissions(&barred, fs::Permissions::from_mode(0))).expect("a file");
+        fs::write(&barred, b"")
+            .and_then(|()| fs::set_permissions(&barred, fs::Permissions::from_mode(0o000)))
+            .expect("a file");
         if fs::read(&barred).is_err() {
             return Some(self.plusx(arguments));
         }
