@@ -45,10 +45,11 @@ pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Resul
     };
     let images = counted(dataset.test.len() as u64, "test image");
     note(&format!("{} from {}: {images}", dataset.name, dataset.source));
+    let machine = arguments.machine.machine(environment);
     let options = EvalOptions {
-        machine: arguments.machine.machine(environment),
+        machine,
         names: if arguments.ignore_class_names { ClassNames::Any } else { ClassNames::Same },
-        memory: crate::machine::room().map(|room| room.bytes),
+        memory: crate::machine::room(machine.threads()).map(|room| room.bytes),
     };
     let mut listen = |event: &Event| {
         if let Event::Warning { message } = event {

@@ -41,8 +41,10 @@ pub(crate) struct Room {
 }
 
 /// The smallest bound on the memory that this process can still get: what is free, what its control group may use, what
-/// its limits leave. `None` where the system tells none.
-pub(crate) fn room() -> Option<Room> {
+/// its limits leave. `None` where the system tells none. `threads` are about to be started.
+pub(crate) fn room(threads: usize) -> Option<Room> {
+    // a thread's stack, and the 64 MB of addresses that the C library keeps for each: room on paper, not memory
+    let addresses = (threads as u64 + 1).saturating_mul(66 << 20);
     let of = |bytes: Option<u64>, bound| Some(Room { bytes: bytes?, bound });
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -50,7 +52,10 @@ pub(crate) fn room() -> Option<Room> {
     let rooms = [
         of(memory().map(|(_, available)| available), "are free here"),
         of(cgroup::memory_left(), "are left of the control group's limit"),
-        of(left("Max address space", "VmSize"), "are left of the limit on address space (ulimit -v)"),
+        of(
+            left("Max address space", "VmSize").map(|left| left.saturating_sub(addresses)),
+            "are left of the limit on address space (ulimit -v)",
+        ),
         of(left("Max data size", "VmData"), "are left of the limit on data (ulimit -d)"),
     ];
     rooms.into_iter().flatten().min_by_key(|room| room.bytes)
@@ -106,6 +111,6 @@ mod tests {
     fn linux_tells() {
         assert!(peak_memory().is_some_and(|bytes| bytes > 0));
         assert!(memory().is_some_and(|(total, free)| total >= free));
-        assert!(room().is_some_and(|room| room.bytes > 0));
+        assert!(room(2).is_some_and(|room| room.bytes > 0));
     }
 }

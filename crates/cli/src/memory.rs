@@ -5,6 +5,7 @@ use crate::machine::{Room, room};
 use crate::screen::{bytes, note};
 use anyhow::{Result, bail};
 use plusx_data::Dataset;
+use plusx_engine::Prepared;
 use plusx_train::{RunMemory, TrainError, TrainOptions};
 
 /// Of the room, in hundredths, what `auto` takes: the rest is for programs that come later.
@@ -47,7 +48,7 @@ pub(crate) fn settle(asked: Option<BatchSize>, options: &mut TrainOptions, runs:
     }
     let (images, usual) = (runs.images(), options.batch_size);
     let most = if images < usual { 1 << images.max(1).ilog2() } else { usual };
-    let Some(room) = room() else {
+    let Some(room) = room(runs.threads()) else {
         note(&format!("--batch-size auto: {most}; how much memory there is, is not known"));
         options.batch_size = most;
         return Ok(());
@@ -68,11 +69,25 @@ pub(crate) fn settle(asked: Option<BatchSize>, options: &mut TrainOptions, runs:
 
 /// Refuses a batch that there is no room for: the system would promise the memory and later end the process.
 pub(crate) fn check(
-    batch: usize,
+    (batch, threads): (usize, usize),
     advice: Advice,
     needed: &mut dyn FnMut(usize) -> Option<u64>,
 ) -> Result<()> {
-    room().map_or(Ok(()), |room| check_in(room, batch, advice, needed))
+    room(threads).map_or(Ok(()), |room| check_in(room, batch, advice, needed))
+}
+
+/// Refuses to look at pictures one by one if there is no room for one.
+pub(crate) fn check_one(net: &Prepared, threads: usize) -> Result<()> {
+    let needed = net.arena_bytes(1)? as u64;
+    match room(threads).filter(|room| room.bytes < needed) {
+        Some(room) => bail!(
+            "one picture takes {} of memory in this network, but only {} {}: make room",
+            bytes(needed),
+            bytes(room.bytes),
+            room.bound
+        ),
+        None => Ok(()),
+    }
 }
 
 fn check_in(
@@ -144,13 +159,17 @@ impl Runs {
         self.0.iter().map(RunMemory::files).max().unwrap_or(0)
     }
 
+    fn threads(&self) -> usize {
+        self.0.iter().map(RunMemory::threads).max().unwrap_or(1)
+    }
+
     fn images(&self) -> usize {
         self.0.iter().map(RunMemory::images).max().unwrap_or(0)
     }
 
     /// Refuses them if there is no room for so many images a step.
     pub(crate) fn check(&mut self, batch: usize, advice: Advice) -> Result<()> {
-        check(batch, advice, &mut |batch| self.bytes(batch))
+        check((batch, self.threads()), advice, &mut |batch| self.bytes(batch))
     }
 }
 

@@ -58,7 +58,9 @@ enum Printed {
 /// code is then that of the first such picture.
 pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Result<u8> {
     let format = arguments.format()?;
-    let net = Classifier::load_with(&arguments.weights, arguments.machine.prepared(environment))?;
+    let options = arguments.machine.prepared(environment);
+    let net = Classifier::load_with(&arguments.weights, options)?;
+    crate::memory::check_one(net.net(), options.threads)?;
     head(format).map_or(Ok(()), result)?;
     let (mut code, mut warned) = (exit::DONE, false);
     for argument in &arguments.images {

@@ -101,7 +101,7 @@ fn divergence_stops_the_run_and_keeps_the_last_good_checkpoint() {
         };
         assert_eq!(found, what);
         let kept = kept.0.unwrap();
-        let loaded = plusx_formats::safetensors::read(&kept).unwrap();
+        let loaded = plusx_formats::safetensors::read(&kept.path).unwrap();
         let state = &loaded.meta.training.unwrap()["state"];
         assert_eq!(state["step"], 8);
         let saves =

@@ -1,9 +1,18 @@
-//! A full disk ends a run with exit code 1 and leaves the last good checkpoint.
+//! A full disk ends a run with exit code 1 and leaves the last good checkpoint; what cannot be written beside the weights
+//! loses none of them.
 #![cfg(unix)]
 
-use crate::program::{Place, SMALL, start};
+use crate::program::{Place, SMALL, Said, results_without_times, start};
 
 const LAST: &str = "runs/train/exp/weights/last.safetensors";
+
+/// What is there, and how to go on.
+fn assert_told(said: &Said, parts: &[&str]) {
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for part in parts {
+        assert!(said.stderr.contains(part), "{part}: {said:?}");
+    }
+}
 
 #[test]
 fn a_file_that_cannot_grow_leaves_the_old_checkpoint() {
@@ -13,8 +22,8 @@ fn a_file_that_cannot_grow_leaves_the_old_checkpoint() {
     // 8 MiB a file (in blocks of 512 bytes): a checkpoint is larger; the signal would kill, the error must be handled
     let script = "trap '' XFSZ; ulimit -f 16384; exec \"$PLUSX\" train --resume --max-steps 4";
     let said = start(place.shell(script)).wait();
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.stderr.contains("last.safetensors"), "{said:?}");
+    let kept = format!("kept: {LAST}, after step 2 of epoch 1");
+    assert_told(&said, &[&kept, "a checkpoint takes 44.", "ulimit -f", "train --resume runs/train/exp"]);
     assert!(place.read(LAST) == before, "the checkpoint changed");
 
     let said = place.ok("train --resume --max-steps 4");
@@ -46,7 +55,49 @@ fn a_full_file_system_leaves_the_old_checkpoint() {
         println!("SKIPPED: a small file system cannot be mounted here: {}", said.stderr);
         return;
     }
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.stderr.contains("No space left"), "{said:?}");
+    let parts = ["No space left", "after step 2 of epoch 1", "a checkpoint takes 44.", "are free there: make room"];
+    assert_told(&said, &parts);
+    assert_told(&said, &["train --resume disk/run", "warning: the weight files of the run take 134."]);
     place.ok("eval --weights kept.safetensors --data fashion-mnist-mini --threads 2");
+}
+
+#[test]
+fn a_table_that_cannot_be_written_loses_no_weights() {
+    let options = format!("train {SMALL} --epochs 4 --save-every epoch --json");
+    let place = Place::new();
+    let mut running = start(place.command(&options));
+    assert!(running.hear("\"event\":\"step\"", 1));
+    let table = place.path("runs/train/exp/results.csv");
+    std::fs::rename(&table, place.path("rows.csv")).expect("a table");
+    std::fs::create_dir_all(table.join("in/the/way")).expect("a folder");
+    let said = running.wait();
+    assert_told(&said, &["results.csv", "after step 5 of epoch", "train --resume runs/train/exp"]);
+
+    std::fs::remove_dir_all(&table).expect("the folder");
+    std::fs::rename(place.path("rows.csv"), &table).expect("a table");
+    let said = place.ok("train --resume");
+    let undisturbed = Place::new();
+    let whole = undisturbed.ok(&options);
+    assert_eq!(said.weights_sha256(), whole.weights_sha256());
+    let of = |place: &Place| results_without_times(&place.text("runs/train/exp/results.csv"));
+    assert_eq!(of(&place), of(&undisturbed));
+}
+
+#[test]
+fn a_folder_that_is_taken_away_is_made_again() {
+    let options = format!("train {SMALL} --epochs 3 --json");
+    let place = Place::new();
+    let mut running = start(place.command(&options));
+    assert!(running.hear("\"event\":\"step\"", 1));
+    std::fs::rename(place.path("runs/train/exp"), place.path("taken")).expect("a folder");
+    let said = running.wait();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stderr.contains("had been removed; it is made again"), "{said:?}");
+    let undisturbed = Place::new();
+    let whole = undisturbed.ok(&options);
+    assert_eq!(said.weights_sha256(), whole.weights_sha256());
+    let of = |place: &Place| results_without_times(&place.text("runs/train/exp/results.csv"));
+    assert_eq!(of(&place), of(&undisturbed));
+    // a run like any other
+    place.ok("train --resume --epochs 4");
 }

@@ -8,6 +8,7 @@ mod files;
 mod folder;
 mod import;
 mod looking;
+mod memory;
 mod predicting;
 mod pretrained;
 mod program;

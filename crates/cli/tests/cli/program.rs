@@ -97,6 +97,16 @@ impl Place {
         Some(start(command).wait())
     }
 
+    /// As [`Place::command`], hearing signals though whoever runs the tests should ignore them (a script's background job
+    /// does, and its children with it).
+    #[cfg(unix)]
+    pub(crate) fn hearing(&self, arguments: &str) -> Command {
+        let mut command = self.prepare(Command::new("env"));
+        command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_plusx")]);
+        command.args(arguments.split_whitespace());
+        command
+    }
+
     /// A shell script in which `$PLUSX` is the program.
     #[cfg(unix)]
     pub(crate) fn shell(&self, script: &str) -> Command {
@@ -182,6 +192,26 @@ impl Running {
         let script = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &script]).status().expect("a shell");
         assert!(status.success(), "{script}");
+    }
+
+    /// Waits until `done`; false if the command ended before.
+    pub(crate) fn until(&mut self, done: impl Fn() -> bool) -> bool {
+        while !done() {
+            if self.child.try_wait().expect("a child process").is_some() {
+                return done();
+            }
+            self.check_patience();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    /// The most memory it has held so far, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     /// Ends the command at once, wherever it is (SIGKILL).

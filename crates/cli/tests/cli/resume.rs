@@ -152,6 +152,62 @@ fn the_newest_run_is_meant_unless_one_is_named() {
 }
 
 #[test]
+fn the_newest_that_is_not_finished_is_meant() {
+    let place = Place::new();
+    place.ok(&format!("train {SMALL} --epochs 2 --max-steps 1"));
+    place.ok(&format!("train {SMALL} --epochs 1"));
+    std::fs::create_dir_all(place.path("runs/train/exp3")).expect("a folder");
+    place.write("runs/train/exp4/args.yaml", b"task: classify\nmode: train\n");
+    // the newest that is a run has all its epochs
+    let said = place.ok("train --resume --epochs 2");
+    assert!(said.stderr.contains("going on with runs/train/exp2"), "{said:?}");
+    let said = place.ok("train --resume --max-steps 3");
+    assert!(said.stderr.contains("going on with runs/train/exp, the newest that is not finished"), "{said:?}");
+    for part in ["exp2 is finished", "exp4 is left aside", "args.yaml"] {
+        assert!(said.stderr.contains(part), "{part}: {said:?}");
+    }
+    // nothing is left anywhere: said, and no failure, so that a job may be started once too often
+    let said = place.ok("train --resume");
+    for part in ["all in runs/train are finished", "runs/train/exp is the newest", "nothing is left", "--epochs"] {
+        assert!(said.stderr.contains(part), "{part}: {said:?}");
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_elsewhere_is_not_meant() {
+    let place = Place::new();
+    place.ok(&format!("train {SMALL} --max-steps 1"));
+    let mut running = start(place.command(&format!("train {SMALL} --epochs 50 --json")));
+    assert!(running.hear("\"event\":\"step\"", 1));
+    let said = place.ok("train --resume --max-steps 2");
+    assert!(said.stderr.contains("going on with runs/train/exp,"), "{said:?}");
+    assert!(said.stderr.contains("exp2 is in use by another process"), "{said:?}");
+    // now that one is all there is
+    for command in ["train --resume", "train --resume runs/train/exp2"] {
+        let said = place.plusx(command);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.stderr.contains("in use by another plusx process"), "{said:?}");
+    }
+    running.kill();
+}
+
+#[test]
+fn of_comparisons_the_newest_that_is_not_finished_is_meant() {
+    let place = Place::new();
+    let recipe = "--models plain20,resnet20 --seeds 1 --data fashion-mnist-mini --resize 8 --train-limit 32 \
+                  --batch-size 16 --threads 2";
+    // the folder of one that was killed before its first run
+    place.ok(&format!("compare {recipe} --max-steps 2"));
+    place.ok(&format!("compare {recipe} --max-steps 2"));
+    std::fs::remove_dir_all(place.path("runs/compare/exp/resnet20-seed42")).expect("a run");
+    let said = place.ok("compare --resume");
+    assert!(said.stderr.contains("going on with runs/compare/exp, the newest"), "{said:?}");
+    assert!(said.stderr.contains("exp2 is finished"), "{said:?}");
+    let said = place.ok("compare --resume");
+    assert!(said.stderr.contains("all in runs/compare are finished"), "{said:?}");
+}
+
+#[test]
 fn nothing_to_resume_is_said() {
     let place = Place::new();
     let said = place.plusx("train --resume");

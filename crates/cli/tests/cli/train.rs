@@ -125,3 +125,49 @@ fn a_reader_that_goes_away_does_not_end_the_run() {
     assert!(said.stderr.contains("code 0"), "{said:?}");
     assert_eq!(results_without_times(&place.text("runs/train/exp/results.csv")).len(), 3);
 }
+
+#[test]
+fn what_can_hardly_be_meant_is_said() {
+    let place = Place::new();
+    let said = place.ok(&format!("train {SMALL} --lr 0 --batch-size 256 --threads 64 --max-steps 1"));
+    for part in [
+        "--lr 0: nothing is learnt",
+        "--batch-size 256: there are only 160 training images",
+        "--threads 64: ",
+        "granted here",
+    ] {
+        assert!(said.stderr.contains(part), "{part}: {said:?}");
+    }
+    let weights = "--weights runs/train/exp/weights/last.safetensors --data fashion-mnist-mini --threads 64";
+    assert!(place.ok(&format!("eval {weights}")).stderr.contains("--threads 64: "));
+    let said = place.ok(&format!("train {SMALL} --max-steps 1 --train-limit 7000 --measure-limit 5 --dry-run --json"));
+    let plan: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    assert_eq!(plan["notes"].as_array().map(Vec::len), Some(2), "{plan}");
+    let said = place.ok(&format!("train {SMALL} --dry-run"));
+    assert!(!said.stdout.contains("note:"), "{said:?}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let place = Place::new();
+    for (arguments, hint) in [
+        ("--lr inf", "--lr"),
+        ("--lr=-0.1", "--lr"),
+        ("--weight-decay -1", "--weight-decay"),
+        ("--weight-decay nan", "--weight-decay"),
+        ("--momentum 1", "below 1"),
+        ("--momentum -0.5", "--momentum"),
+        ("--max-steps 0", "--max-steps"),
+        ("--batch-size 0", "--batch-size"),
+        ("--batch-size -4", "--batch-size"),
+        ("--batch-size many", "auto"),
+        ("--train-limit 0", "--train-limit"),
+        ("--resize 0", "--resize"),
+        ("--save-every 0steps", "20steps"),
+    ] {
+        let said = place.plusx(&format!("train {arguments}"));
+        assert_eq!(said.code, Some(2), "{arguments}: {said:?}");
+        assert!(said.stderr.contains(hint), "{arguments}: {said:?}");
+        assert!(!place.exists("runs"), "{arguments} left a run folder");
+    }
+}
