@@ -1,4 +1,4 @@
-//! `cargo xtask golden`: makes the golden data again: of networks, of the resize, and files of other programs.
+//! `cargo xtask golden`: makes the golden data again: of networks, of the resize, of pictures, and files of other programs.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         run_command(Command::new(&torch).current_dir(root).args([script, "--out", "tests/golden"]))?;
     }
     run_command(Command::new(opencv).current_dir(root).arg("tools/golden_resize.py"))?;
-    run_command(Command::new(pillow).current_dir(root).arg("tools/golden_pillow.py"))?;
+    for script in ["tools/golden_pillow.py", "tools/golden_pictures.py"] {
+        run_command(Command::new(&pillow).current_dir(root).arg(script))?;
+    }
     run_command(Command::new(onnx).current_dir(root).arg("tools/golden_onnx.py"))?;
     for (python, part) in [(&torch, "torch"), (&mxnet, "mxnet"), (&torch, "bare")] {
         run_command(Command::new(python).current_dir(root).args(["tools/golden_weights.py", part]))?;

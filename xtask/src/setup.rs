@@ -28,6 +28,9 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
             peers::DEBIAN.join(" ")
         );
     }
+    if let Err(error) = jpeg_tools() {
+        eprintln!("{error:#}");
+    }
     if !has_nextest(root) {
         eprintln!(
             "cargo-nextest is not installed: `cargo test` runs the tests instead, one crate after another"
@@ -68,6 +71,20 @@ fn data_set(root: &Path) {
              server of their own, skip, and are listed at the end."
         );
     }
+}
+
+/// libjpeg-turbo's tools, which make JPEG files for a test of the decoder.
+fn jpeg_tools() -> Result<()> {
+    const PACKAGE: &str = "libjpeg-turbo-progs";
+    // they know no --version
+    let found = || ["cjpeg", "jpegtran"].iter().all(|tool| succeeds(Command::new(tool).arg("-version")));
+    if !found() {
+        install(&[PACKAGE])?;
+    }
+    if !found() {
+        bail!("cjpeg and jpegtran are missing (on Debian: `apt-get install {PACKAGE}`): a part of one test skips");
+    }
+    Ok(())
 }
 
 /// Whether Debian's package is there.

@@ -43,6 +43,7 @@ use environment::Environment;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    quiet_decoders();
     let arguments = Arguments::parse();
     let environment = Environment::read();
     let result = match arguments.command {
@@ -62,4 +63,14 @@ fn main() -> ExitCode {
         Command::Licenses => licenses::run(),
     };
     exit::code(result)
+}
+
+/// A decoder's panic is reported as an error of the picture, which the library makes of it; everybody else's is printed.
+fn quiet_decoders() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !plusx_data::picture::is_decoding() {
+            usual(panic);
+        }
+    }));
 }

@@ -4,10 +4,10 @@ use crate::answer::{Answer, Format, Separator, head};
 use crate::arguments::{MachineArguments, at_least_one};
 use crate::environment::Environment;
 use crate::screen::{note, result};
-use crate::{exit, pictures, spelled};
+use crate::{exit, machine, pictures, spelled};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use plusx_data::picture;
+use plusx_data::picture::{self, Limits};
 use plusx_infer::Classifier;
 use std::path::{Path, PathBuf};
 
@@ -61,11 +61,12 @@ pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Re
     let options = arguments.machine.prepared(environment);
     let net = Classifier::load_with(&arguments.weights, options)?;
     crate::memory::check_one(net.net(), options.threads)?;
+    let limits = Limits { memory: machine::room(options.threads).map(|room| room.bytes), ..Limits::default() };
     head(format).map_or(Ok(()), result)?;
     let (mut code, mut warned) = (exit::DONE, false);
     for argument in &arguments.images {
         pictures::each(argument, &mut |path| {
-            match path.and_then(|path| answer(&net, &path, arguments.topk)) {
+            match path.and_then(|path| answer(&net, (&path, &limits), arguments.topk)) {
                 Ok(answer) => {
                     result(&answer.lines(format)?)?;
                     if format == Format::Csv
@@ -104,8 +105,14 @@ impl PredictArguments {
     }
 }
 
-fn answer(net: &Classifier, path: &Path, topk: usize) -> Result<Answer> {
-    let predictions = || -> Result<_> { Ok(net.predict_top(&picture::open(path)?, topk)?) };
+fn answer(net: &Classifier, (path, limits): (&Path, &Limits), topk: usize) -> Result<Answer> {
+    let predictions = || -> Result<_> {
+        let opened = picture::open_with_notes(path, limits)?;
+        for odd in &opened.notes {
+            note(&format!("{}: {odd}", spelled::path(path)));
+        }
+        Ok(net.predict_top(&opened.picture, topk)?)
+    };
     let named = predictions().map_err(|error| match path.to_str() {
         Some(_) => error,
         // messages of libraries cannot tell such names apart

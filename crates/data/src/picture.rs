@@ -1,102 +1,115 @@
-//! Picture files: decoded and turned upright. What becomes of them is `plusx-pixels`'s.
+//! Picture files: opened within limits, decoded to the bytes that Pillow gives, and turned upright. What becomes of them is
+//! `plusx-pixels`'s; what is done with each kind of file, `docs/pictures.md` says.
+
+mod guard;
+mod jpeg;
+mod kind;
+mod orientation;
+mod png;
+mod turn;
 
 use crate::DataError;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+pub use guard::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 
-/// Largest file read, in bytes: 64 MiB, twice what the largest cameras write.
-pub const MAX_BYTES: u64 = 64 << 20;
+/// What a picture may cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Most bytes of a file. Default: 256 MiB, twice what a camera of 200 million pixels writes.
+    pub bytes: u64,
+    /// Most pixels of a picture: a small file can announce far more than memory holds. Default: 256 million; the largest
+    /// cameras in phones write 16320x12240.
+    pub pixels: u64,
+    /// Most bytes of memory that decoding may take, the picture itself included. Default: `None`, no other limit than
+    /// `pixels`. Files that need more are refused before anything is allocated.
+    pub memory: Option<u64>,
+}
 
-/// Most pixels decoded: 64 million, 192 MB of memory. A small file can announce far more.
-pub const MAX_PIXELS: u64 = 64_000_000;
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 256 << 20, pixels: 256_000_000, memory: None }
+    }
+}
 
-/// Most memory the decoder may take beside that: eight bytes (16-bit RGBA) for each of [`MAX_PIXELS`].
-const MAX_ALLOC: u64 = 8 * MAX_PIXELS;
+/// A picture, and what there is to say about its file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Opened {
+    /// The picture, upright.
+    pub picture: Picture,
+    /// Oddities of the file that did not keep its picture from being read: bytes after its end, no end at all. A sentence's
+    /// part each, to be said behind the file's name.
+    pub notes: Vec<String>,
+}
 
-/// Decodes a PNG or JPEG file (told by its content, not its name) and turns it as its EXIF orientation says. Alpha is
-/// dropped, 16 bits become 8, colour profiles are not applied.
+/// Decodes a PNG or JPEG file (told by its content, not its name) within the default [`Limits`], and turns it as its
+/// orientation says (EXIF, else XMP). Alpha is dropped, of 16 bits the upper 8 are kept, colour profiles are not applied.
 ///
 /// # Errors
-/// [`DataError::Io`] if it cannot be read, [`DataError::TooLarge`] beyond [`MAX_BYTES`] or [`MAX_PIXELS`],
-/// [`DataError::Picture`] if it is neither format or damaged.
+/// [`DataError::Io`] if it cannot be read, [`DataError::TooLarge`] beyond the limits, [`DataError::Picture`] if it is
+/// neither format, damaged, or of a kind that is not decoded.
 pub fn open(path: &Path) -> Result<Picture, DataError> {
-    let bytes = read(path)?;
-    let bad = |reason: String| DataError::Picture { path: path.to_owned(), reason };
-    // everything is in memory: whatever fails from here on is the content's fault
-    let undecodable = |error: image::ImageError| bad(error.to_string());
-    let format = image::guess_format(&bytes).ok();
-    let Some(format @ (ImageFormat::Png | ImageFormat::Jpeg)) = format else {
-        return Err(bad("neither PNG nor JPEG".to_owned()));
+    open_with_notes(path, &Limits::default()).map(|opened| opened.picture)
+}
+
+/// [`open`] within limits of the caller's, with what there is to say about the file.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_notes(path: &Path, limits: &Limits) -> Result<Opened, DataError> {
+    let bytes = read(path, limits.bytes)?;
+    let file = Encoded { path, bytes: &bytes, limits };
+    let (decoded, orientation) = match kind::of(&bytes) {
+        kind::Kind::Jpeg => jpeg::decode(&file)?,
+        kind::Kind::Png => png::decode(&file)?,
+        kind::Kind::Other(what) => return Err(file.bad(format!("it is {what}; plusx reads PNG and JPEG"))),
+        kind::Kind::Unknown => return Err(file.bad("neither PNG nor JPEG")),
     };
-    if format == ImageFormat::Jpeg && !jpeg_has_end(&bytes) {
-        return Err(bad("the file is truncated".to_owned()));
+    Ok(Opened { picture: turn::upright(decoded.picture, orientation), notes: decoded.notes })
+}
+
+/// A file's content, everything in memory: whatever fails from here on is the content's fault.
+struct Encoded<'a> {
+    path: &'a Path,
+    bytes: &'a [u8],
+    limits: &'a Limits,
+}
+
+impl Encoded<'_> {
+    fn bad(&self, reason: impl Into<String>) -> DataError {
+        DataError::Picture { path: self.path.to_owned(), reason: reason.into() }
     }
-    let reader = ImageReader::with_format(Cursor::new(bytes.as_slice()), format);
-    let mut decoder = reader.into_decoder().map_err(undecodable)?;
-    let (w, h) = decoder.dimensions();
-    let pixels = u64::from(w) * u64::from(h);
-    if pixels > MAX_PIXELS {
-        let what = "its number of pixels";
-        return Err(DataError::TooLarge { path: path.to_owned(), what, size: pixels, limit: MAX_PIXELS });
+
+    /// Refuses a picture that is larger than the limits admit, before memory is taken for it. `working` is what the decoder
+    /// takes beside the picture, in bytes; a picture that is turned is there twice for a while.
+    fn admit(&self, [w, h]: [u32; 2], working: u64, turned: bool) -> Result<(), DataError> {
+        let too_large = |what, size, limit| DataError::TooLarge { path: self.path.to_owned(), what, size, limit };
+        let pixels = u64::from(w) * u64::from(h);
+        if pixels > self.limits.pixels {
+            return Err(too_large("its number of pixels", pixels, self.limits.pixels));
+        }
+        let picture = 3 * pixels;
+        let needed = picture + if turned { picture.max(working) } else { working };
+        match self.limits.memory {
+            Some(granted) if needed > granted => {
+                Err(too_large("the memory to decode it, in bytes,", needed, granted))
+            }
+            _ => Ok(()),
+        }
     }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_ALLOC);
-    decoder.set_limits(limits).map_err(undecodable)?;
-    let orientation = decoder.orientation().map_err(undecodable)?;
-    // turning a picture takes a second copy of it: of the three bytes a pixel that are kept, not of up to eight
-    let rgb = DynamicImage::from_decoder(decoder).map_err(undecodable)?.into_rgb8();
-    let mut image = DynamicImage::ImageRgb8(rgb);
-    image.apply_orientation(orientation);
-    let rgb = image.into_rgb8();
-    Ok(Picture { w: rgb.width() as usize, h: rgb.height() as usize, rgb8: rgb.into_raw() })
 }
 
 /// The whole file, if it is not too large.
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     let file = File::open(path).map_err(DataError::io("open", path))?;
     let mut bytes = Vec::new();
     // what the system says about the size is no help for a pipe or a device
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
     let size = bytes.len() as u64;
-    if size > MAX_BYTES {
-        return Err(DataError::TooLarge {
-            path: path.to_owned(),
-            what: "its size in bytes",
-            size,
-            limit: MAX_BYTES,
-        });
+    if size > limit {
+        return Err(DataError::TooLarge { path: path.to_owned(), what: "its size in bytes", size, limit });
     }
     Ok(bytes)
-}
-
-/// Whether the segments of a JPEG file lead to an end-of-image marker (ITU-T T.81, annex B). The decoder fills the
-/// missing rows of a cut file with grey and says nothing; a prediction made of that would be believed.
-///
-/// Following the segments, not searching for the two bytes, keeps out the thumbnail that a camera hides in its EXIF
-/// block with an end marker of its own.
-fn jpeg_has_end(bytes: &[u8]) -> bool {
-    const STUFFED: u8 = 0x00;
-    const RESTART: std::ops::RangeInclusive<u8> = 0xd0..=0xd7;
-    const END: u8 = 0xd9;
-    let mut at = 2; // after the start marker
-    loop {
-        // the next marker, over the entropy-coded data (if any) before it
-        let Some(step) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) else {
-            return false;
-        };
-        at += step + 1;
-        match bytes.get(at) {
-            None => return false,
-            Some(&END) => return true,
-            Some(0xff) => {} // a fill byte: the marker follows
-            Some(&code) if code == STUFFED || RESTART.contains(&code) => at += 1,
-            Some(_) => {
-                let Some(&[high, low]) = bytes.get(at + 1..at + 3) else { return false };
-                at += 1 + usize::from(u16::from_be_bytes([high, low]));
-            }
-        }
-    }
 }

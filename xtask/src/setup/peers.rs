@@ -23,13 +23,15 @@ pub(super) const DEBIAN: [&str; 4] =
     ["python3-torch", "python3-torchvision", "python3-venv", "libopenblas0-pthread"];
 
 /// Releases that run with Debian 12's PyTorch 1.13 and numpy 1.24, and have wheels for the Python of Debian 13 as well.
-const PYPI: [&str; 5] = [
+const PYPI: [&str; 6] = [
     "onnx==1.19.1",
     "onnxruntime==1.23.2",
     "timm==1.0.31",
     "safetensors==0.6.2",
     // what timm loads files with; later ones bring a web client of their own along
     "huggingface_hub==0.36.0",
+    // whose bytes pictures are compared with; torchvision and timm run with it as with Debian's
+    "pillow==13.0.0",
 ];
 
 /// Makes the environment, unless it is there.
