@@ -136,7 +136,7 @@ fn of_train(error: &TrainError) -> Option<u8> {
         | TrainError::TooLarge { .. } => Some(BAD_DATA),
         TrainError::Data(error) => of_data(error),
         TrainError::Format(error) | TrainError::Save { source: error, .. } => of_format(error),
-        TrainError::Io { action, source, .. } => Some(of_action(action, source)),
+        TrainError::Io { source, .. } => Some(of_io(source)),
         _ => Some(FAILED),
     }
 }
@@ -159,7 +159,7 @@ fn of_data(error: &DataError) -> Option<u8> {
         | DataError::UnknownWeights { .. }
         | DataError::NoPin { .. }
         | DataError::Hash { .. } => Some(USAGE),
-        DataError::Io { action, source, .. } => Some(of_action(action, source)),
+        DataError::Io { source, .. } => Some(of_io(source)),
         DataError::Malformed { .. }
         | DataError::Truncated { .. }
         | DataError::TooLarge { .. }
@@ -173,8 +173,7 @@ fn of_data(error: &DataError) -> Option<u8> {
 
 fn of_format(error: &FormatError) -> Option<u8> {
     match error {
-        FormatError::Read { source, .. } => Some(of_io(source)),
-        FormatError::Write { source, .. } => Some(of_writing(source)),
+        FormatError::Read { source, .. } | FormatError::Write { source, .. } => Some(of_io(source)),
         FormatError::NoTwin { .. } => Some(USAGE),
         FormatError::Disproved { .. }
         | FormatError::NoProof { .. }
@@ -193,20 +192,6 @@ fn of_infer(error: &InferError) -> Option<u8> {
         | InferError::Pixels(_)
         | InferError::NotFinite { .. } => Some(BAD_DATA),
         _ => Some(FAILED),
-    }
-}
-
-/// By what was being done: `read`, `cannot read`, `open` are for what should be there.
-fn of_action(action: &str, error: &io::Error) -> u8 {
-    let reads = ["read", "open"].iter().any(|verb| action.ends_with(verb));
-    if reads { of_io(error) } else { of_writing(error) }
-}
-
-/// Of what is to be written nothing is missed; if the system does not find its folder, it refuses to make it.
-fn of_writing(error: &io::Error) -> u8 {
-    match error.kind() {
-        ErrorKind::NotFound => IO,
-        _ => of_io(error),
     }
 }
 
@@ -257,24 +242,19 @@ mod tests {
             (ErrorKind::InvalidData, BAD_DATA),
         ] {
             let (path, source) = (|| PathBuf::from("p"), || io::Error::from(kind));
-            let shown = || plusx_train::PathDisplay(path());
             let written = || FormatError::Write { path: path(), source: source() };
-            let reading = [
+            let shown = || plusx_train::PathDisplay(path());
+            for error in [
                 Error::from(source()).context("cannot read p"),
                 FormatError::Read { path: path(), source: source() }.into(),
+                written().into(),
                 DataError::Io { action: "open", path: path(), source: source() }.into(),
                 InferError::from(WeightError::Read { path: path(), source: source() }).into(),
-                TrainError::Io { action: "cannot read", path: shown(), source: source() }.into(),
-            ];
-            let writing = [
-                Error::from(written()),
                 TrainError::Format(written()).into(),
-                DataError::Io { action: "create", path: path(), source: source() }.into(),
                 TrainError::Io { action: "cannot make", path: shown(), source: source() }.into(),
-            ];
-            reading.iter().for_each(|error| assert_eq!(of(error), code, "{kind:?}: {error:?}"));
-            let code = if code == NO_INPUT { IO } else { code };
-            writing.iter().for_each(|error| assert_eq!(of(error), code, "{kind:?}: {error:?}"));
+            ] {
+                assert_eq!(of(&error), code, "{kind:?}: {error:?}");
+            }
         }
     }
 }
