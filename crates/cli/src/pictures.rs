@@ -27,10 +27,10 @@ pub(crate) fn each(argument: &Path, take: &mut dyn FnMut(Result<PathBuf>) -> Res
     // what is found goes by its name without `./`
     let place = argument.strip_prefix(".").unwrap_or(argument);
     let (found, nothing): (Box<dyn Iterator<Item = Found>>, _) = if argument.is_dir() {
-        (Box::new(Walk::new(place)), "no PNG or JPEG picture in this folder")
+        (Box::new(Walk::new(place)), "no picture in this folder that is PNG or JPEG")
     // a file that is called like a pattern is that file
     } else if is_pattern(argument.as_os_str()) && fs::symlink_metadata(argument).is_err() {
-        (matching(place), "no picture matches this pattern")
+        (matching(place), "no file matches this pattern")
     } else {
         return take(Ok(argument.to_owned()));
     };
@@ -224,11 +224,11 @@ mod tests {
         assert_eq!(meant(&folder.join("cat/x*.png"))?, [folder.join("cat/x*.png")]);
         assert_eq!(meant(Path::new("nowhere.png"))?, [PathBuf::from("nowhere.png")]);
         for (argument, said) in [
-            (folder.join("empty"), "no PNG or JPEG picture in this folder"),
-            (escaped.join("*.gif"), "no picture matches"),
+            (folder.join("empty"), "no picture in this folder that is PNG or JPEG"),
+            (escaped.join("*.gif"), "no file matches"),
             (PathBuf::from("a**b.png"), "a**b.png: no picture matches"),
             (PathBuf::from("IMG [1.png"), "IMG [1.png: no picture matches"),
-            (escaped.join("emp*"), "no picture matches"),
+            (escaped.join("emp*"), "no file matches"),
         ] {
             let error = meant(&argument).expect_err("nothing is meant");
             assert!(error.to_string().contains(said), "{error}");

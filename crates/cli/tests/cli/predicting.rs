@@ -61,11 +61,11 @@ fn a_folder_without_pictures_is_nothing_found() {
     for (argument, said) in [
         (
             "notes",
-            "notes: no PNG or JPEG picture in this folder, only 2 files that are neither PNG nor JPEG: 1 .txt, 1 .webp",
+            "notes: no picture in this folder that is PNG or JPEG, only 2 files that are neither PNG nor JPEG: 1 .txt, 1 .webp",
         ),
-        ("empty", "empty: no PNG or JPEG picture in this folder"),
-        ("none/*.png", "none/*.png: no picture matches this pattern"),
-        ("IMG[1.png", "IMG[1.png: no picture matches this pattern"),
+        ("empty", "empty: no picture in this folder that is PNG or JPEG"),
+        ("none/*.png", "none/*.png: no file matches this pattern"),
+        ("IMG[1.png", "IMG[1.png: no file matches this pattern"),
         ("nowhere.png", "nowhere.png"),
         ("nowhere/", "nowhere/"),
     ] {
