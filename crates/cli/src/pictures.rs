@@ -226,8 +226,8 @@ mod tests {
         for (argument, said) in [
             (folder.join("empty"), "no picture in this folder that is PNG or JPEG"),
             (escaped.join("*.gif"), "no file matches"),
-            (PathBuf::from("a**b.png"), "a**b.png: no picture matches"),
-            (PathBuf::from("IMG [1.png"), "IMG [1.png: no picture matches"),
+            (PathBuf::from("a**b.png"), "a**b.png: no file matches"),
+            (PathBuf::from("IMG [1.png"), "IMG [1.png: no file matches"),
             (escaped.join("emp*"), "no file matches"),
         ] {
             let error = meant(&argument).expect_err("nothing is meant");
