@@ -43,8 +43,9 @@ pub(crate) struct Room {
 /// The smallest bound on the memory that this process can still get: what is free, what its control group may use, what
 /// its limits leave. `None` where the system tells none. `threads` are about to be started.
 pub(crate) fn room(threads: usize) -> Option<Room> {
-    // a thread's stack, and the 64 MB of addresses that the C library keeps for each: room on paper, not memory
-    let addresses = (threads as u64 + 1).saturating_mul(66 << 20);
+    // of every thread, two that load and one that listens among them, the stack and 64 MB of addresses that the C library
+    // keeps for it: room on paper, not memory
+    let addresses = (threads as u64 + 3).saturating_mul(66 << 20);
     let of = |bytes: Option<u64>, bound| Some(Room { bytes: bytes?, bound });
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

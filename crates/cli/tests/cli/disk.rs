@@ -2,7 +2,7 @@
 //! loses none of them.
 #![cfg(unix)]
 
-use crate::program::{Place, SMALL, Said, results_without_times, start};
+use crate::program::{Place, SMALL, Said, TINY, results_without_times, start};
 
 const LAST: &str = "runs/train/exp/weights/last.safetensors";
 
@@ -63,7 +63,7 @@ fn a_full_file_system_leaves_the_old_checkpoint() {
 
 #[test]
 fn a_table_that_cannot_be_written_loses_no_weights() {
-    let options = format!("train {SMALL} --epochs 4 --save-every epoch --json");
+    let options = format!("train {TINY} --epochs 4 --save-every epoch --json");
     let place = Place::new();
     let mut running = start(place.command(&options));
     assert!(running.hear("\"event\":\"step\"", 1));
@@ -85,7 +85,7 @@ fn a_table_that_cannot_be_written_loses_no_weights() {
 
 #[test]
 fn a_folder_that_is_taken_away_is_made_again() {
-    let options = format!("train {SMALL} --epochs 3 --json");
+    let options = format!("train {TINY} --epochs 3 --json");
     let place = Place::new();
     let mut running = start(place.command(&options));
     assert!(running.hear("\"event\":\"step\"", 1));

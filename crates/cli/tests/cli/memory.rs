@@ -1,11 +1,14 @@
 //! Memory before the first step: what is told is what is taken, what there is no room for is refused with what there is.
 #![cfg(target_os = "linux")]
 
-use crate::program::{Place, SMALL, Said, start};
+use crate::program::{Place, SMALL, Said, TINY, start};
 use serde_json::Value;
 
 /// A network whose batch decides its memory.
-const RUN: &str = "--data fashion-mnist-mini --resize 32 --threads 2 --max-steps 1 --measure-limit 64 --measure-every 1";
+const RUN: &str = "--model resnet20 --data fashion-mnist-mini --resize 16 --threads 2 --max-steps 1";
+
+/// A comparison likewise.
+const COMPARE: &str = "--models plain20,resnet20 --data fashion-mnist-mini --resize 16 --threads 2 --max-steps 1";
 
 /// `plusx` with at most so many kilobytes of addresses.
 fn limited(place: &Place, kilobytes: u32, arguments: &str) -> Said {
@@ -43,9 +46,8 @@ fn a_batch_without_room_is_refused_with_one_that_fits() {
 #[test]
 fn not_even_one_image_is_said() {
     let place = Place::new();
-    for command in ["train", "compare --models resnet18,resnet34 --seeds 1", "bench train --model resnet18"] {
-        let options = if command.starts_with("bench") { "--threads 2" } else { RUN };
-        let said = limited(&place, 310_000, &format!("{command} {options}"));
+    for command in [format!("train {RUN}"), format!("compare {COMPARE}"), "bench train --threads 2".to_owned()] {
+        let said = limited(&place, 310_000, &command);
         assert_eq!(said.code, Some(1), "{said:?}");
         assert!(said.stderr.contains("not even one image fits"), "{command}: {said:?}");
         assert!(!place.exists("runs"), "{command}");
@@ -55,7 +57,7 @@ fn not_even_one_image_is_said() {
 #[test]
 fn auto_takes_what_fits_and_a_resumed_run_keeps_it() {
     let place = Place::new();
-    let said = limited(&place, 550_000, &format!("train {RUN} --batch-size auto"));
+    let said = limited(&place, 480_000, &format!("train {RUN} --batch-size auto"));
     assert_eq!(said.code, Some(0), "{said:?}");
     let batch = number_after(&said.stderr, "--batch-size auto: ");
     assert!(batch.is_power_of_two() && (2..256).contains(&batch), "{said:?}");
@@ -78,7 +80,7 @@ fn auto_is_the_recipes_batch_where_there_is_room_and_no_more_than_the_data() {
         let plan: Value = serde_json::from_str(&said.stdout).expect("JSON");
         assert_eq!(plan["batch_size"], batch, "{limit}: {said:?}");
     }
-    let said = place.ok(&format!("compare {RUN} --batch-size auto --dry-run --json"));
+    let said = place.ok(&format!("compare {COMPARE} --batch-size auto --dry-run --json"));
     let plan: Value = serde_json::from_str(&said.stdout).expect("JSON");
     assert_eq!(plan["models"][0]["batch_size"], 256, "{said:?}");
 }
@@ -88,10 +90,9 @@ fn what_is_told_is_what_is_taken() {
     // the program's own pages come on top of what a plan tells
     const PROGRAM: f64 = 24e6;
     for options in [
-        format!("{SMALL} --max-steps 2"),
-        format!("{SMALL} --resize 32 --train-limit 512 --batch-size 256 --max-steps 2"),
-        format!("{SMALL} --resize 32 --train-limit 512 --batch-size 256 --max-steps 2 --momentum 0.9"),
-        format!("{SMALL} --model resnet20 --resize 32 --batch-size 160 --max-steps 1 --threads 4"),
+        format!("{SMALL} --max-steps 1"),
+        format!("{SMALL} --resize 32 --train-limit 257 --batch-size 256 --max-steps 1 --momentum 0.9"),
+        format!("{TINY} --resize 32 --train-limit 512 --batch-size 160 --max-steps 1 --threads 4"),
     ] {
         let place = Place::new();
         let mut running = start(place.command(&format!("train {options} --json")));

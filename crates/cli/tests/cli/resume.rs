@@ -1,6 +1,6 @@
 //! A run that is cut off anywhere ends with the very bytes of one that was not.
 
-use crate::program::{Place, SMALL, Said, results_without_times, start};
+use crate::program::{Place, SMALL, Said, TINY, results_without_times, start};
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -154,8 +154,8 @@ fn the_newest_run_is_meant_unless_one_is_named() {
 #[test]
 fn the_newest_that_is_not_finished_is_meant() {
     let place = Place::new();
-    place.ok(&format!("train {SMALL} --epochs 2 --max-steps 1"));
-    place.ok(&format!("train {SMALL} --epochs 1"));
+    place.ok(&format!("train {TINY} --epochs 2 --max-steps 1"));
+    place.ok(&format!("train {TINY} --epochs 1"));
     std::fs::create_dir_all(place.path("runs/train/exp3")).expect("a folder");
     place.write("runs/train/exp4/args.yaml", b"task: classify\nmode: train\n");
     // the newest that is a run has all its epochs
@@ -176,8 +176,8 @@ fn the_newest_that_is_not_finished_is_meant() {
 #[test]
 fn a_run_that_goes_on_elsewhere_is_not_meant() {
     let place = Place::new();
-    place.ok(&format!("train {SMALL} --max-steps 1"));
-    let mut running = start(place.command(&format!("train {SMALL} --epochs 50 --json")));
+    place.ok(&format!("train {TINY} --max-steps 1"));
+    let mut running = start(place.command(&format!("train {TINY} --epochs 50 --json")));
     assert!(running.hear("\"event\":\"step\"", 1));
     let said = place.ok("train --resume --max-steps 2");
     assert!(said.stderr.contains("going on with runs/train/exp,"), "{said:?}");

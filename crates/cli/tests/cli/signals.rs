@@ -1,7 +1,7 @@
 //! Ctrl-C, SIGTERM and a closed terminal: the step is finished, the state saved, the way on told.
 #![cfg(unix)]
 
-use crate::program::{Place, Running, SMALL, Said, start};
+use crate::program::{Place, Running, SMALL, Said, TINY, start};
 use std::time::Duration;
 
 const LAST: &str = "runs/train/exp/weights/last.safetensors";
@@ -63,7 +63,7 @@ fn sigterm_saves_and_has_its_own_code() {
 #[test]
 fn sighup_saves_and_has_its_own_code() {
     let place = Place::new();
-    let mut running = long_run(&place);
+    let mut running = start(place.hearing(&format!("train {TINY} --epochs 200 --json")));
     assert!(running.hear("\"step\"", 1));
     running.signal("HUP");
     let said = running.wait();
@@ -76,7 +76,7 @@ fn sighup_saves_and_has_its_own_code() {
 fn a_closed_terminal_saves_though_nothing_can_be_said() {
     let place = Place::new();
     // the shell lives on to write the code down; what it starts hears the signal
-    let inside = format!("trap : HUP; \\\"$PLUSX\\\" train {SMALL} --epochs 50 --save-every epoch; echo $? > code");
+    let inside = format!("trap : HUP; \\\"$PLUSX\\\" train {TINY} --epochs 500 --save-every epoch; echo $? > code");
     let script = format!("exec script -q -c \"sh -c '{}'\" /dev/null", inside.replace('$', "\\$"));
     let mut command = place.shell(&script);
     command.env("TERM", "xterm");
@@ -102,7 +102,7 @@ fn what_was_ignored_at_the_start_stays_ignored() {
     for (name, ignored) in [("HUP", "HUP"), ("INT", "INT")] {
         let place = Place::new();
         // as nohup does, and a shell for what it runs in the background
-        let script = format!("trap '' {ignored}; exec \"$PLUSX\" train {SMALL} --epochs 2 --json");
+        let script = format!("trap '' {ignored}; exec \"$PLUSX\" train {TINY} --epochs 2 --json");
         let mut running = start(place.shell(&script));
         assert!(running.hear("\"event\":\"step\"", 1));
         running.signal(name);

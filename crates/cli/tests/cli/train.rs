@@ -1,6 +1,6 @@
 //! `plusx train` from beginning to end: what goes to which stream, and what is in the folder.
 
-use crate::program::{Place, SMALL, results_without_times};
+use crate::program::{Place, SMALL, TINY, results_without_times};
 use serde_json::Value;
 
 #[test]
@@ -129,7 +129,7 @@ fn a_reader_that_goes_away_does_not_end_the_run() {
 #[test]
 fn what_can_hardly_be_meant_is_said() {
     let place = Place::new();
-    let said = place.ok(&format!("train {SMALL} --lr 0 --batch-size 256 --threads 64 --max-steps 1"));
+    let said = place.ok(&format!("train {TINY} --lr 0 --batch-size 256 --threads 64 --max-steps 1"));
     for part in [
         "--lr 0: nothing is learnt",
         "--batch-size 256: there are only 160 training images",
