@@ -1,6 +1,6 @@
 //! What can go wrong with data, always with the file (or address) it went wrong in and what to do about it.
 
-use plusx_model::words::{counted, did_you_mean};
+use plusx_model::words::{count, did_you_mean};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,7 @@ pub enum DataError {
     #[error(
         "{} is truncated: {} of data announced, {found} found; fetch the file again",
         path.display(),
-        counted(*expected, "byte")
+        count(*expected as usize, "byte")
     )]
     Truncated {
         /// The file.

@@ -3,7 +3,7 @@
 use plusx_kernels::{LANES, Level};
 use plusx_model::executor::Images;
 use plusx_model::graph::{Graph, NodeId, Op};
-use plusx_model::words::counted;
+use plusx_model::words::count;
 
 use crate::error::EngineError;
 
@@ -50,7 +50,7 @@ pub(crate) fn batch(graph: &Graph, batch: usize) -> Result<(), EngineError> {
     // far above any machine's memory, far below what sizes can count
     let image: usize = graph.nodes.iter().map(|node| node.shape.len() + LANES).sum();
     if batch > MOST_VALUES / image {
-        let what = format!("the maps of {}", counted(batch as u64, "image"));
+        let what = format!("the maps of {}", count(batch, "image"));
         return Err(EngineError::Memory { mib: usize::MAX >> 20, what });
     }
     Ok(())

@@ -3,7 +3,6 @@
 use plusx_kernels::Level;
 use plusx_model::error::ModelError;
 use plusx_model::shape::ImageShape;
-use plusx_model::words::counted;
 
 /// A graph that cannot be run, or arguments that do not fit it. The engine stays usable after every one of them.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -44,8 +43,9 @@ pub enum EngineError {
 
     /// A batch whose values are not whole images.
     #[error(
-        "a batch of {} of {shape} came with {}; pass at least one image, and {} for each, as [n][h][w][c]",
-        counted(*n as u64, "image"), counted(*len as u64, "value"), counted(shape.len() as u64, "value")
+        "a batch of {n} images of {shape} came with {len} values; pass at least one image, and {} values for each, \
+         as [n][h][w][c]",
+        shape.len()
     )]
     Images {
         /// How many images there should be.
@@ -58,8 +58,7 @@ pub enum EngineError {
 
     /// Not as much room as there are logits.
     #[error(
-        "the logits of {} are {expected}, but there is room for {found}; pass a slice of that length",
-        counted(*images as u64, "image")
+        "{images} images give {expected} logits, but there is room for {found}; pass a slice of that length"
     )]
     Logits {
         /// Images in the batch.
@@ -71,10 +70,7 @@ pub enum EngineError {
     },
 
     /// Not one label for each image.
-    #[error(
-        "{} came with {}; pass one class index per image",
-        counted(*images as u64, "image"), counted(*labels as u64, "label")
-    )]
+    #[error("{images} images came with {labels} labels; pass one class index per image")]
     Labels {
         /// Images in the batch.
         images: usize,

@@ -4,7 +4,7 @@ use crate::arena::Arena;
 use crate::error::EngineError;
 use crate::plan::Plan;
 use crate::pool::Pool;
-use plusx_model::words::counted;
+use plusx_model::words::count;
 
 /// An arena and a pool.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Seat {
             return Err(EngineError::Memory { mib, what: "the scratch of all threads".to_owned() });
         }
         if !self.arena.reserve(plan.arena_bytes) {
-            let what = format!("the maps of {}", counted(plan.batch as u64, "image"));
+            let what = format!("the maps of {}", count(plan.batch, "image"));
             return Err(EngineError::Memory { mib: plan.arena_bytes >> 20, what });
         }
         Ok(())

@@ -4,12 +4,20 @@ use crate::summary::thousands;
 
 /// "1 image", "12 images", "60,000 images"; nouns in s take "es": "2 classes".
 pub fn counted(count: u64, noun: &str) -> String {
-    let plural = match noun {
+    format!("{} {noun}{}", thousands(count), ending(count, noun))
+}
+
+/// The same with the digits as they are, for numbers that somebody may look for as they were typed: "60000 images".
+pub fn count(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", ending(count as u64, noun))
+}
+
+fn ending(count: u64, noun: &str) -> &'static str {
+    match noun {
         _ if count == 1 => "",
         noun if noun.ends_with('s') => "es",
         _ => "s",
-    };
-    format!("{} {noun}{plural}", thousands(count))
+    }
 }
 
 /// A share (0 to 1) of `n` things in percent, without the sign, with as many decimals as tell one thing more or less
@@ -85,6 +93,7 @@ mod tests {
         assert_eq!(counted(0, "image"), "0 images");
         assert_eq!(counted(2, "class"), "2 classes");
         assert_eq!(counted(60_000, "training image"), "60,000 training images");
+        assert_eq!((count(1, "byte"), count(60_000, "byte")), ("1 byte".into(), "60000 bytes".into()));
     }
 
     #[test]

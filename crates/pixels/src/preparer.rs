@@ -4,7 +4,7 @@ use crate::PixelError;
 use crate::resample::{Filter, Resample};
 use crate::resize::{Bilinear, Cut};
 use plusx_model::preprocess::{Interpolation, Preprocess};
-use plusx_model::words::counted;
+use plusx_model::words::count;
 
 /// Prepares images of one shape, set up once and used for many.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Preparer {
             return Err(PixelError::Empty { w, h, bytes: 0 });
         }
         if c != taken && c != 1 {
-            let (expected, found) = (format!("images of {}", counted(taken as u64, "channel")), c.to_string());
+            let (expected, found) = (format!("images of {}", count(taken, "channel")), c.to_string());
             return Err(plusx_model::ModelError::Preprocess { expected, found }.into());
         }
         let to = record.resized([h, w]);

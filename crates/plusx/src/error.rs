@@ -3,7 +3,6 @@
 use crate::Shape;
 use plusx_engine::EngineError;
 use plusx_model::ModelError;
-use plusx_model::words::counted;
 use plusx_train::TrainError;
 
 /// An error of [`Model`](crate::Model) or [`Tensor`](crate::Tensor); says what to do.
@@ -71,10 +70,7 @@ pub enum Error {
         step: usize,
     },
     /// One label is needed for each image.
-    #[error(
-        "{} came with {}: give one class index for each image",
-        counted(*images as u64, "image"), counted(*labels as u64, "label")
-    )]
+    #[error("{images} images came with {labels} labels: give one class index for each image")]
     Labels {
         /// Number of images.
         images: usize,

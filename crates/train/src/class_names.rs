@@ -49,11 +49,18 @@ pub(crate) fn compare(
     if differ.is_empty() {
         return Ok(None);
     }
-    // a training writes what it found; names that import made up are numbers, too
-    let unnamed = own.training.is_none() && own.metrics.is_empty();
-    if unnamed && names.iter().enumerate().all(|(index, name)| *name == index.to_string()) {
+    // a training writes what it found: of digits, numbers; those of an import are no names
+    let trained = own.training.is_some() || !own.metrics.is_empty();
+    let number = |(index, name): (usize, &String)| match name.strip_suffix(&index.to_string()) {
+        Some("") => !trained,
+        Some(before) => ["class", "label"].contains(&before.trim_end_matches([' ', '_', '-']).to_lowercase().as_str()),
+        None => false,
+    };
+    // one name for all tells nothing, either
+    let one = names.len() > 1 && names.iter().all(|name| *name == names[0]);
+    if one || names.iter().enumerate().all(number) {
         return Ok(Some(format!(
-            "{file} has no names of its classes, only numbers: they are taken for the data set's, in its order"
+            "{file} has no names that tell its classes apart: they are taken for the data set's, in its order"
         )));
     }
     let list = |&index: &usize| format!("class {index} is {:?} there and {:?} here", names[index], theirs[index]);
@@ -182,8 +189,10 @@ mod tests {
         let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
         let mut own = file(&digits.iter().map(String::as_str).collect::<Vec<_>>());
         let remark = against_fashion(&own, ClassNames::Same).unwrap().unwrap();
-        assert!(remark.contains("no names of its classes"), "{remark}");
+        assert!(remark.contains("no names that tell its classes apart"), "{remark}");
         own.metrics.insert("top1".into(), 0.9.into());
+        let labels = ModelFile { classes: digits.iter().map(|digit| format!("LABEL_{digit}")).collect(), ..own.clone() };
+        assert!(against_fashion(&labels, ClassNames::Same).unwrap().is_some());
         assert!(against_fashion(&own, ClassNames::Same).unwrap_err().contains("class 0 is \"0\" there"));
     }
 }

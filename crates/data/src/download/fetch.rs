@@ -11,8 +11,6 @@
 use super::ask::{Failure, agent, content_range, failure};
 use crate::fashion::SetFile;
 use crate::{DataError, unzip};
-use plusx_model::summary::thousands;
-use plusx_model::words::counted;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -230,12 +228,12 @@ impl Fetcher<'_> {
             (self.progress)(part.target.name, len, total);
             if len.max(total.unwrap_or(0)) > limit {
                 part.restart()?;
-                return Err(Failure::Never(format!("too long: no more than {} expected", counted(limit, "byte"))));
+                return Err(Failure::Never(format!("too long: at most {limit} bytes were expected")));
             }
             let n = match body.read(&mut buffer) {
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::Again(format!("cut after {} ({error})", counted(len, "byte")))),
+                Err(error) => return Err(Failure::Again(format!("cut after {len} bytes ({error})"))),
             };
             if n == 0 {
                 break;
@@ -244,7 +242,7 @@ impl Fetcher<'_> {
             len += n as u64;
         }
         match total {
-            Some(total) if len != total => Err(Failure::Again(format!("cut after {} of {}", thousands(len), counted(total, "byte")))),
+            Some(total) if len != total => Err(Failure::Again(format!("cut after {len} of {total} bytes"))),
             _ => Ok(()),
         }
     }
