@@ -55,7 +55,7 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "TYPE")]
     input_type: Option<InputType>,
     /// ONNX: how many images the file takes at once, for programs that go wrong where that is free [default: free]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    #[arg(long, alias = "batch-size", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
     batch: Option<u32>,
     /// ONNX: make the file one for this program, which prepares pictures in its own way
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["with_preprocessing", "input_type"])]

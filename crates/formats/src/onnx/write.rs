@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use plusx_model::graph::{ConvSpec, Graph, Node, NodeId, Op, ParamId, PoolSpec};
 use plusx_model::params::Params;
+use plusx_model::shape::ImageShape;
 use prost::Message;
 
 use crate::error::FormatError;
@@ -186,6 +187,8 @@ impl<'a> Writer<'a> {
             }
             Op::AvgPool2d { spec, ceil } => {
                 let x = self.map_of(node.inputs[0]);
+                // said only where it matters: not every program knows it
+                let ceil = ceil && rounds_up(self.graph.shape_before(node), node.shape, &spec);
                 map(self.node("AveragePool", &name, &[x], &pool_attributes(&spec, ceil)))
             }
             Op::Subsample { spec } => {
@@ -314,6 +317,15 @@ pub(super) fn conv_attributes(spec: &ConvSpec) -> [Attribute; 5] {
         pads(spec.padding),
         Attribute::ints("strides", &spec.stride),
     ]
+}
+
+/// Whether a map is larger than sizes rounded down would make it.
+fn rounds_up(before: ImageShape, after: ImageShape, spec: &PoolSpec) -> bool {
+    let down = |axis: usize, size: usize| {
+        let spare = (size + 2 * spec.padding[axis]).saturating_sub(spec.kernel[axis]);
+        spare / spec.stride[axis].max(1) + 1
+    };
+    down(0, before.h) < after.h || down(1, before.w) < after.w
 }
 
 fn pool_attributes(spec: &PoolSpec, ceil: bool) -> [Attribute; 4] {
