@@ -64,7 +64,7 @@ impl Weights {
         let mut report = self.report();
         let (mut params, mut wrong) = (start, Wrong::default());
         let mut left: BTreeSet<usize> = (0..self.tensors.len()).collect();
-        for (index, (spec, pair)) in graph.params.iter().zip(pairs).enumerate() {
+        for (index, (spec, pair)) in graph.params.iter().zip(pairs.iter().copied()).enumerate() {
             let tensor = pair.map(|pair| {
                 left.remove(&pair);
                 &self.tensors[pair]
@@ -101,6 +101,7 @@ impl Weights {
             let Wrong { missing, extra, misshapen } = wrong;
             return Err(WeightError::Mismatch { path: self.path.clone(), missing, extra, misshapen }.into());
         }
+        report.notes.extend(self.agreed(graph, &pairs, &mut params)?);
         report.head = head;
         Ok(Adopted { params, report })
     }
@@ -116,19 +117,24 @@ impl Weights {
             head: None,
             grey: None,
             folded: self.folded,
+            numbers_only: self.meta.is_none() && self.said.is_none() && self.kind != Kind::Onnx,
+            notes: Vec::new(),
         }
     }
 
-    /// Refuses a parameter that the file has as whole numbers.
+    /// Refuses a parameter that the file has as something of which none can be made.
     fn check_type(&self, name: &str) -> Result<(), FormatError> {
-        match self.skipped.iter().any(|skipped| skipped == name) {
-            true => Err(WeightError::Dtype {
+        let is = |skipped: &&String| {
+            skipped.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        match self.skipped.iter().find(is) {
+            Some(skipped) => Err(WeightError::Dtype {
                 path: self.path.clone(),
                 name: name.to_owned(),
-                found: "whole numbers".to_owned(),
+                found: self.others.get(skipped).map_or("whole numbers", String::as_str).to_owned(),
             }
             .into()),
-            false => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -5,18 +5,26 @@
 //! is ever run, and what a file says about sizes is held against its length before memory is asked for.
 
 mod adopt;
+mod agree;
 mod container;
 mod gluon;
+mod kinds;
 mod layers;
+mod modules;
 mod names;
 mod network;
 mod numbers;
 mod pickle;
 mod report;
+mod sections;
+mod storage;
 mod structure;
+mod tar;
 mod tensors;
 mod torch;
+mod unpickle;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -79,7 +87,7 @@ impl Kind {
             Some(Kind::TorchTar)
         } else if first.starts_with(&gluon::MAGIC) {
             Some(Kind::Gluon)
-        } else if first.get(8) == Some(&b'{') {
+        } else if is_safetensors(first) {
             Some(Kind::Safetensors)
         } else if STREAM.iter().any(has) {
             Some(Kind::TorchStream)
@@ -87,6 +95,14 @@ impl Kind {
             is_onnx(first).then_some(Kind::Onnx)
         }
     }
+}
+
+/// Whether a file begins with the length of a header, and the header; texts of JSON have a brace there, too, but as a
+/// length their letters are too large.
+fn is_safetensors(first: &[u8]) -> bool {
+    const LARGEST_HEADER: u64 = 100_000_000;
+    let length = first.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
+    first.get(8) == Some(&b'{') && length.is_some_and(|length| length <= LARGEST_HEADER)
 }
 
 /// Whether a protocol buffer begins as ONNX files do: field 1, the version of the format, in one byte, then one of the
@@ -123,6 +139,10 @@ pub struct Weights {
     /// Names of what is no parameter: counts of batches and other whole numbers, the state of an optimiser, other
     /// sections.
     pub skipped: Vec<String>,
+    /// What those of them hold that are tensors, by name, where it is known: `int64`, "a sparse tensor".
+    others: BTreeMap<String, String>,
+    /// What a pickled module says about its layers.
+    said: Option<modules::Said>,
     /// What a file that plusx wrote says about itself; `None` for others.
     pub meta: Option<ModelFile>,
     /// How pictures become the network's input, if the file says so; of an ONNX file at least the shape is known.
@@ -134,8 +154,19 @@ pub struct Weights {
 impl Weights {
     /// Nothing but tensors.
     fn new(path: &Path, kind: Kind, tensors: Vec<Tensor>) -> Self {
-        let (path, prefix, skipped) = (path.into(), String::new(), Vec::new());
-        Self { path, kind, section: None, prefix, tensors, skipped, meta: None, preprocess: None, folded: 0 }
+        Self {
+            path: path.into(),
+            kind,
+            section: None,
+            prefix: String::new(),
+            tensors,
+            skipped: Vec::new(),
+            others: BTreeMap::new(),
+            said: None,
+            meta: None,
+            preprocess: None,
+            folded: 0,
+        }
     }
 
     /// Where they were read from.
@@ -207,7 +238,14 @@ fn kind(path: &Path) -> Result<Kind, FormatError> {
     }
     let mut first = Vec::new();
     file.take(FIRST_BYTES).read_to_end(&mut first).map_err(failed)?;
-    Kind::of(&first).ok_or_else(|| FormatError::UnknownKind { path: path.into() })
+    match Kind::of(&first) {
+        Some(Kind::Onnx) => match kinds::no_onnx(&first) {
+            Some((what, advice)) => Err(FormatError::other_kind(path, what, advice)),
+            None => Ok(Kind::Onnx),
+        },
+        Some(kind) => Ok(kind),
+        None => Err(kinds::unknown(path)),
+    }
 }
 
 fn of_kind(path: &Path, kind: Kind) -> Result<Weights, FormatError> {

@@ -32,11 +32,14 @@ pub(super) fn without_prefix(mut weights: Weights) -> Weights {
         WRAPPERS.iter().find(|prefix| !weights.tensors.is_empty() && all(&weights, prefix))
     {
         weights.prefix.push_str(prefix);
-        for tensor in &mut weights.tensors {
-            tensor.name.drain(..prefix.len());
-        }
+        weights.rename(|name| name.strip_prefix(prefix).unwrap_or(name).to_owned());
     }
     weights
+}
+
+/// Whether a tensor counts the batches that a batch norm has seen.
+pub(super) fn is_count(name: &str) -> bool {
+    split(name).1 == "num_batches_tracked"
 }
 
 /// The path of a name's layer and the last segment: `layer1.0.conv1`, `weight`.

@@ -35,6 +35,10 @@ pub struct Report {
     pub grey: Option<String>,
     /// Batch norms that the file has inside its convolutions.
     pub folded: usize,
+    /// Whether nothing but numbers was there: no word on strides, dilations and epsilons.
+    pub numbers_only: bool,
+    /// What else should be known, each a sentence.
+    pub notes: Vec<String>,
 }
 
 impl std::fmt::Display for Report {
@@ -77,6 +81,16 @@ impl std::fmt::Display for Report {
         }
         if let Some(name) = &self.grey {
             write!(f, "\n{name}: filters for red, green and blue summed to one for grey")?;
+        }
+        if self.numbers_only {
+            write!(
+                f,
+                "\nonly numbers were read: strides, dilations and the epsilons of batch norms are not in the file and are \
+                 taken to be this network's own"
+            )?;
+        }
+        for note in &self.notes {
+            write!(f, "\nnote: {note}")?;
         }
         Ok(())
     }

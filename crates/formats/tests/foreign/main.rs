@@ -4,6 +4,9 @@
 mod hostile;
 mod networks;
 mod onnx;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod torch;
 
 use std::path::{Path, PathBuf};
 
