@@ -2,10 +2,12 @@
 
     python tools/torch_files.py reads FOLDER
     python tools/torch_files.py refused FOLDER
+    python tools/torch_files.py whole FOLDER
 
 All hold one small network, the tests' `Net`: torchvision's ResNet class with one block. FOLDER/index.json lists those of
 one sort. `reads` are read, each with the logits that PyTorch computes on FOLDER/images; `refused` are not, each with what
-the error must say. Images have their channels last; numbers are little-endian float32.
+the error must say. `whole` are whole modules of torchvision and timm, each with its network of the zoo, and what the error must
+say if there is one. Images have their channels last; numbers are little-endian float32.
 
 Requirements: Python 3.10 or newer, numpy, torch 1.13, torchvision 0.14, or newer.
 """
@@ -398,15 +400,42 @@ def others(files):
     files.refused("nothing.pth", {"epoch": 3}, "no tensor")
 
 
+def whole(files):
+    """In 16 bits: they take half the time to write and to read."""
+    import timm
+
+    models = torchvision.models
+    dilated = models.resnet50(replace_stride_with_dilation=[False, False, True])
+    moved = models.resnet50()
+    for stage in (moved.layer2, moved.layer3, moved.layer4):
+        stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+    other = models.resnet18()
+    other.maxpool = nn.Identity()
+    for name, net, says in [
+        ("resnet18", models.resnet18(), []),
+        ("resnet18d", timm.create_model("resnet18d"), []),
+        ("resnet18", timm.create_model("resnet18", num_classes=7, drop_rate=0.2), []),
+        ("resnet18", timm.create_model("resnet18", act_layer=nn.SiLU), ["act1: torch.nn.modules.activation.SiLU"]),
+        ("resnet18", timm.create_model("resnet18", global_pool="max"), ["global_pool"]),
+        ("resnet18", other, ["no max pooling in the file"]),
+        ("resnet50", dilated, ["layer4.0.conv2: stride 1 in the file, 2", "layer4.1.conv2: dilation 2 in the file, 1"]),
+        ("resnet50", moved, ["layer2.0.conv1: stride 2 in the file, 1", "layer2.0.conv2: stride 1 in the file, 2"]),
+    ]:
+        file = f"{len(files.index)}.pth"
+        torch.save(net.half(), files.folder / file)
+        files.index.append({"file": file, "model": name, "says": says})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sort", choices=["reads", "refused"])
+    parser.add_argument("sort", choices=["reads", "refused", "whole"])
     parser.add_argument("folder", type=pathlib.Path)
     files = Files(**vars(parser.parse_args()))
     torch.set_num_threads(1)
     # classes of this script are pickled as those of a user's
     sys.modules["__main__"] = sys.modules[__name__]
-    for make in (containers, with_histories, of_types, modules, others):
+    makers = (whole,) if files.sort == "whole" else (containers, with_histories, of_types, modules, others)
+    for make in makers:
         make(files)
     files.write("images", files.images.permute(0, 2, 3, 1).contiguous().numpy().astype("<f4").tobytes())
     (files.folder / "index.json").write_text(json.dumps(files.index))

@@ -5,10 +5,12 @@
 use std::path::Path;
 
 use plusx_engine::{Engine, EngineOptions};
-use plusx_formats::foreign::{Adopted, Allow, read};
+use plusx_formats::foreign::{Adopted, Allow, read, read_for};
 use plusx_formats::{FormatError, WeightError};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::graph::Graph;
+use plusx_model::trace::{Names, trace};
+use plusx_model::zoo::{self, ZooOptions};
 use serde_json::Value;
 
 use crate::networks::{Net, start};
@@ -25,7 +27,7 @@ struct Made {
 }
 
 fn made(sort: &str) -> Option<Made> {
-    let python = peers::python("torch, torchvision, numpy")?;
+    let python = peers::python("torch, torchvision, timm, numpy")?;
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     peers::run(&python, "torch_files.py", &[&sort, &folder.path()]);
     let index: Value = serde_json::from_slice(&std::fs::read(folder.path().join("index.json")).unwrap()).unwrap();
@@ -101,4 +103,30 @@ fn what_would_answer_otherwise_is_refused_by_name() {
             assert!(!text.contains(inner), "{name}: {text}");
         }
     }
+}
+
+#[test]
+fn whole_networks_of_torchvision_and_timm() {
+    let Some(made) = made("whole") else { return };
+    for file in &made.files {
+        let spec = zoo::find(file["model"].as_str().unwrap()).unwrap();
+        let path = made.folder.path().join(file["file"].as_str().unwrap());
+        let weights = read_for(&path, spec).unwrap();
+        let net = spec.build(ZooOptions { classes: weights.classes().unwrap() });
+        let graph = trace(&net, spec.input, &mut Names::new()).unwrap();
+        let adopted = weights.adopt(&graph, start(&graph), Allow::default());
+        let says = texts(&file["says"]);
+        match adopted {
+            Ok(adopted) => {
+                assert!(says.is_empty(), "{file}");
+                assert_eq!((adopted.report.taken, &adopted.report.notes[..]), (graph.params.len(), &[][..]));
+            }
+            Err(error) => {
+                let text = error.to_string();
+                assert!(matches!(error, FormatError::Structure { .. }) && !says.is_empty(), "{text}");
+                assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
+            }
+        }
+    }
+    assert_eq!(made.files.len(), 8);
 }
