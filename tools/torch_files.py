@@ -312,6 +312,8 @@ def modules(files):
     files.reads("module.pth", net)
     files.reads("module_stream.pth", net, **STREAM)
     files.reads("module_protocol4.pth", net, pickle_protocol=4)
+    files.reads("module_protocol1.pth", net, pickle_protocol=1)
+    files.reads("module_protocol1_stream.pth", net, pickle_protocol=1, **STREAM)
     files.reads("module_inside.pth", {"epoch": 1, "model": net, "optimizer": optimiser(network())}, section="model")
     files.reads("module_parallel.pth", nn.DataParallel(net))
     files.reads("module_half.pth", copy.deepcopy(net).half(), copy.deepcopy(net).half())
@@ -340,7 +342,11 @@ def modules(files):
         net.layer1[0].drop = nn.Dropout2d(0.1)
 
     files.reads("module_dropout.pth", with_change(dropout))
-    files.reads("module_own.pth", Own(), None, ["Own"])
+    files.reads("module_own.pth", Own(), None, ["what __main__.Own computes"])
+    own = Own()
+    own.criterion = nn.CrossEntropyLoss()
+    own.register_forward_hook(measure)
+    files.reads("module_hooked.pth", own, Own(), ["functions are hooked to the network"])
 
     def replace(path, **attributes):
         """Attributes of the layer at `path` take other values."""

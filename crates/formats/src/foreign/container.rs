@@ -94,13 +94,15 @@ fn zip(path: &Path) -> Result<Container, Unread> {
     if let Some((what, advice)) = kinds::of_archive(entries.iter().map(|entry| entry.name.as_str())) {
         return Err(Unread::Other(what, advice));
     }
-    let Some((saved, root)) =
-        entries.iter().find_map(|entry| Some((entry, entry.name.strip_suffix("data.pkl")?)))
-    else {
+    let root = |name: &'_ str| {
+        let root = name.strip_suffix("data.pkl")?;
+        (root.is_empty() || root.ends_with('/')).then(|| root.to_owned())
+    };
+    let Some((saved, root)) = entries.iter().find_map(|entry| Some((entry, root(&entry.name)?))) else {
         return Err("the description of its tensors (data.pkl) is missing".into());
     };
     let mut storages = Storages::of(path)?;
-    let inside = |name: &str| entries.iter().find(|entry| entry.name.strip_prefix(root) == Some(name));
+    let inside = |name: &str| entries.iter().find(|entry| entry.name.strip_prefix(&*root) == Some(name));
     if let Some(order) = inside("byteorder")
         && storages.bytes(order.place.at, order.place.length.min(6)).is_ok_and(|order| order == b"big")
     {
@@ -117,7 +119,7 @@ fn zip(path: &Path) -> Result<Container, Unread> {
     }
     let saved = unpickle::read(&mut &bytes[..], most_values(storages.size()))?;
     for entry in &entries {
-        let key = entry.name.strip_prefix(root).and_then(|name| name.strip_prefix("data/"));
+        let key = entry.name.strip_prefix(&*root).and_then(|name| name.strip_prefix("data/"));
         if let Some(key) = key {
             storages.places.insert(key.to_owned(), entry.place);
         }

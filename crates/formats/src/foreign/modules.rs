@@ -127,14 +127,16 @@ impl Said {
 #[derive(Debug)]
 pub(super) struct Module<'p> {
     saved: &'p Pickle,
-    class: &'p Class,
+    class: Class,
     attributes: Vec<(&'p str, Id)>,
 }
 
 impl<'p> Module<'p> {
     /// The module that an object is: one that has the tables of `torch.nn.Module`, whatever its class.
     pub(super) fn of(saved: &'p Pickle, object: &'p Object) -> Option<Self> {
-        let class = saved.maker(object)?;
+        // pickles that hold the program of a class as well make it before they use it
+        let made = || Class { module: "a class of its own".to_owned(), name: "Module".to_owned() };
+        let class = saved.maker(object).cloned().unwrap_or_else(made);
         let module = Module { saved, class, attributes: saved.attributes(object) };
         let tables = ["_parameters", "_buffers", "_modules"];
         tables.iter().all(|table| module.find(table).is_some()).then_some(module)
@@ -205,6 +207,10 @@ impl<'p> Module<'p> {
 
     fn what(&self) -> What {
         let (module, name) = (&*self.class.module, &*self.class.name);
+        if module == "torch.nn.modules.loss" {
+            // kept beside a network for its training
+            return What::Nothing;
+        }
         if module.starts_with("torch.nn.modules.") {
             return self.of_torch(name);
         }

@@ -9,8 +9,10 @@ use proptest::prelude::*;
 use crate::golden;
 use crate::networks::{Net, start};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     "zip.pth",
+    "module.pth",
+    "module.th",
     "nested.pth",
     "legacy.th",
     "tar.pth",
@@ -95,7 +97,7 @@ fn a_stream_that_never_ends_its_pickles_makes_no_more_than_it_is() {
 }
 
 /// An archive of this description, and no numbers.
-fn described(pickle: &[u8]) -> Vec<u8> {
+pub(crate) fn described(pickle: &[u8]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     archive.start_file("net/data.pkl", stored).unwrap();
