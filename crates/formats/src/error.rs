@@ -116,7 +116,7 @@ pub enum FormatError {
         known: Vec<&'static str>,
     },
     /// A file of another program that is not as that program writes it.
-    #[error("{}: not a whole {kind} file: {reason}", path.display())]
+    #[error("{}: cannot be read as {kind}: {reason}", path.display())]
     Broken {
         /// The file.
         path: PathBuf,

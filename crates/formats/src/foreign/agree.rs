@@ -106,7 +106,10 @@ impl<'a> Used<'a> {
 
     /// The innermost module that holds all of them.
     fn network(&self, said: &'a Said) -> Option<&'a Layer> {
-        said.layers.iter().filter(|layer| layer.has_children && self.all_in(&layer.path)).max_by_key(|layer| layer.path.len())
+        said.layers
+            .iter()
+            .filter(|layer| layer.has_children && self.all_in(&layer.path))
+            .max_by_key(|layer| layer.path.len())
     }
 
     fn parent(&self, path: &str) -> Option<&'a Layer> {
@@ -136,8 +139,31 @@ fn inside(path: &str, outer: &str) -> bool {
 
 /// What torchvision's and timm's programs use; anything else in such a module is not computed.
 const ROLES: [&str; 25] = [
-    "conv1", "conv2", "conv3", "bn1", "bn2", "bn3", "relu", "act1", "act2", "act3", "maxpool", "avgpool", "global_pool",
-    "fc", "downsample", "layer1", "layer2", "layer3", "layer4", "se", "aa", "drop_block", "drop_path", "head_drop", "drop",
+    "conv1",
+    "conv2",
+    "conv3",
+    "bn1",
+    "bn2",
+    "bn3",
+    "relu",
+    "act1",
+    "act2",
+    "act3",
+    "maxpool",
+    "avgpool",
+    "global_pool",
+    "fc",
+    "downsample",
+    "layer1",
+    "layer2",
+    "layer3",
+    "layer4",
+    "se",
+    "aa",
+    "drop_block",
+    "drop_path",
+    "head_drop",
+    "drop",
 ];
 
 impl Found {
@@ -189,9 +215,9 @@ impl Found {
                         programs.push(layer.class.to_string());
                     }
                 } else if layer.what != What::Nothing
-                    && used.parent(&layer.path).is_some_and(|parent| {
-                        parent.what == What::Chain && used.all_in(&parent.path)
-                    })
+                    && used
+                        .parent(&layer.path)
+                        .is_some_and(|parent| parent.what == What::Chain && used.all_in(&parent.path))
                 {
                     let (path, class) = (&layer.path, &layer.class);
                     self.differences
@@ -214,7 +240,9 @@ impl Found {
             match &layer.what {
                 What::MaxPool(pool) => match largest.pop().map(|node| node.op) {
                     Some(Op::MaxPool2d { spec }) => self.pool(&path, pool, spec),
-                    _ => self.differences.push(format!("{path}: a max pooling in the file, none in the network")),
+                    _ => self
+                        .differences
+                        .push(format!("{path}: a max pooling in the file, none in the network")),
                 },
                 What::AvgPool(pool) if is_global(pool, graph) => {}
                 What::AvgPool(pool) => match pools.pop().map(|node| node.op) {
@@ -244,7 +272,9 @@ impl Found {
                     ));
                 }
                 What::Other => programs.push(layer.class.to_string()),
-                What::Nothing if known || strict => self.missing(&path, user.as_ref().map(|(_, role)| &**role)),
+                What::Nothing if known || strict => {
+                    self.missing(&path, user.as_ref().map(|(_, role)| &**role))
+                }
                 _ => {}
             }
         }

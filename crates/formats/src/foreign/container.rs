@@ -196,8 +196,7 @@ fn stream(path: &Path) -> Result<Container, Unread> {
 pub(super) fn next(file: &mut BufReader<File>, size: usize, end: u64) -> Result<Place, Unread> {
     let mut count = [0; 8];
     file.read_exact(&mut count)?;
-    let (at, length) =
-        (file.stream_position()?, u64::from_le_bytes(count).checked_mul(size as u64));
+    let (at, length) = (file.stream_position()?, u64::from_le_bytes(count).checked_mul(size as u64));
     match length.and_then(|length| Some((length, at.checked_add(length)?))) {
         Some((length, behind)) if behind <= end => {
             file.seek(SeekFrom::Start(behind))?;

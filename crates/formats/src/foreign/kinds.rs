@@ -27,7 +27,11 @@ const BEGINNINGS: [(&[u8], &str, &str); 24] = [
     ),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes its weights (.h5)", TENSORFLOW),
     (b"\x93NUMPY", "an array of numpy (.npy)", NUMPY),
-    (b"GGUF", "a GGUF file, as llama.cpp reads it", "it holds no residual network; give a file with its weights"),
+    (
+        b"GGUF",
+        "a GGUF file, as llama.cpp reads it",
+        "it holds no residual network; give a file with its weights",
+    ),
     (b"\x1f\x8b", "compressed with gzip", UNPACK),
     (b"BZh", "compressed with bzip2", UNPACK),
     (b"\xfd7zXZ\0", "compressed with xz", UNPACK),
@@ -72,7 +76,10 @@ pub(super) fn unknown(path: &Path) -> FormatError {
         return told("a network of TensorFlow Lite", TENSORFLOW);
     }
     if bytes.iter().all(|byte| *byte == 0) {
-        return told("nothing but zeros at its beginning", "copying or downloading it was broken off: do it again");
+        return told(
+            "nothing but zeros at its beginning",
+            "copying or downloading it was broken off: do it again",
+        );
     }
     if let Some((what, advice)) = pickled(&file, &bytes, size) {
         return FormatError::other_kind(path, what, advice);
@@ -84,6 +91,19 @@ pub(super) fn unknown(path: &Path) -> FormatError {
         Some((what, advice)) => told(&what, advice),
         None => FormatError::UnknownKind { path: path.into() },
     }
+}
+
+/// The error for a folder: what it is, if what lies in it tells.
+pub(super) fn folder(path: &Path) -> FormatError {
+    let has = |name: &str| path.join(name).exists();
+    let (what, advice) = if has("saved_model.pb") {
+        ("a folder with a saved model of TensorFlow", TENSORFLOW)
+    } else if has("Manifest.json") && has("Data") {
+        ("a folder with a network of Core ML", "give the file that it was converted from")
+    } else {
+        ("a folder", "give the file with the weights in it")
+    };
+    FormatError::other_kind(path, what, advice)
 }
 
 /// A pickle that `torch.save` did not write.
@@ -100,9 +120,10 @@ fn pickled(file: &std::fs::File, first: &[u8], size: u64) -> Option<(String, &'s
         return None;
     }
     let what = saved.map(|saved| saved.type_name(saved.root));
-    let whose = what.as_deref().unwrap_or_default();
-    let learned = ["sklearn", "joblib", "xgboost", "lightgbm"].iter().any(|name| whose.contains(name));
-    let advice = if learned { "it is no residual network; give a file with the weights of one" } else { STATE_DICT };
+    let names = |name: &&str| first.windows(name.len()).any(|part| part == name.as_bytes());
+    let learned = ["sklearn", "joblib", "xgboost", "lightgbm"].iter().any(names);
+    let advice =
+        if learned { "it is no residual network; give a file with the weights of one" } else { STATE_DICT };
     let of = what.map_or(String::new(), |what| format!(", {what}"));
     Some((format!("a pickle of Python{of}, that torch.save did not write"), advice))
 }
@@ -120,7 +141,9 @@ fn text(first: &[u8]) -> Option<(String, &'static str)> {
     let text = match &whole {
         Ok(text) => *text,
         // cut within a character
-        Err(error) if error.error_len().is_none() => std::str::from_utf8(&first[..error.valid_up_to()]).ok()?,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&first[..error.valid_up_to()]).ok()?
+        }
         Err(_) => return None,
     };
     let text = text.trim_start_matches('\u{feff}').trim_start();
@@ -129,7 +152,8 @@ fn text(first: &[u8]) -> Option<(String, &'static str)> {
     }
     let start = text.get(..15).unwrap_or(text).to_lowercase();
     Some(if start.starts_with("<!doctype html") || start.starts_with("<html") {
-        let advice = "the download was of a web page (a sign-in, a notice): follow its link to the file itself";
+        let advice =
+            "the download was of a web page (a sign-in, a notice): follow its link to the file itself";
         ("an HTML page and not the weights".to_owned(), advice)
     } else if start.starts_with('<') {
         ("an XML text".to_owned(), WEIGHTS)
@@ -147,7 +171,9 @@ fn text(first: &[u8]) -> Option<(String, &'static str)> {
 /// What a zip archive is that `torch.save` did not write, by the names of its entries; `None` if it may be one of those.
 pub(super) fn of_archive<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Option<(String, &'static str)> {
     let has = |end: &str| {
-        names.clone().any(|name| name == end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('/')))
+        names
+            .clone()
+            .any(|name| name == end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('/')))
     };
     let ends = |end: &str| names.clone().find(|name| name.ends_with(end));
     let told = |what: &str, advice| Some((what.to_owned(), advice));

@@ -228,6 +228,9 @@ fn kind(path: &Path) -> Result<Kind, FormatError> {
     let failed = |source| FormatError::read(path, source);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(kinds::folder(path));
+    }
     if !metadata.is_file() {
         // a pipe could not be read twice, nor its length be known
         return Err(failed(std::io::Error::new(ErrorKind::InvalidInput, "it is no plain file")));

@@ -115,7 +115,8 @@ impl Said {
     pub(super) fn rename(&mut self, rule: impl Fn(&str) -> String) {
         // rules are made for names of tensors, which have one more segment
         for layer in &mut self.layers {
-            let named = if layer.path.is_empty() { "weight".to_owned() } else { format!("{}.weight", layer.path) };
+            let named =
+                if layer.path.is_empty() { "weight".to_owned() } else { format!("{}.weight", layer.path) };
             let renamed = rule(&named);
             let path = renamed.strip_suffix("weight").map(|path| path.trim_end_matches('.'));
             layer.path = path.unwrap_or(&layer.path).to_owned();
@@ -173,9 +174,9 @@ impl<'p> Module<'p> {
     /// dense layer without shift adds 0. `own` are its tensors.
     pub(super) fn given(&self, at: &str, own: &[Entry]) -> Vec<Entry> {
         let lacks = |name: &str| {
-            self.table("_parameters").iter().any(|(own, value)| {
-                own == name && matches!(self.saved.get(*value), Value::None)
-            })
+            self.table("_parameters")
+                .iter()
+                .any(|(own, value)| own == name && matches!(self.saved.get(*value), Value::None))
         };
         let dims_of = |name: &str| {
             let entry = own.iter().find(|entry| super::names::split(&entry.name).1 == name)?;
@@ -225,10 +226,9 @@ impl<'p> Module<'p> {
             ("torchvision.models.resnet" | "timm.models.resnet", "ResNet" | "BasicBlock" | "Bottleneck") => {
                 What::Known
             }
-            ("torchvision.ops.misc", "FrozenBatchNorm2d") => What::Norm {
-                epsilon: self.float("eps").unwrap_or(1e-5),
-                tracked: true,
-            },
+            ("torchvision.ops.misc", "FrozenBatchNorm2d") => {
+                What::Norm { epsilon: self.float("eps").unwrap_or(1e-5), tracked: true }
+            }
             ("torchvision.ops.stochastic_depth", "StochasticDepth") => What::Nothing,
             _ if module.starts_with("timm.") => match name {
                 "DropPath" | "DropBlock2d" => What::Nothing,
@@ -256,7 +256,13 @@ impl<'p> Module<'p> {
             }
             "Linear" | "NonDynamicallyQuantizableLinear" => What::Linear,
             "ReLU" => What::Relu,
-            "Identity" | "Flatten" | "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" | "AlphaDropout"
+            "Identity"
+            | "Flatten"
+            | "Dropout"
+            | "Dropout1d"
+            | "Dropout2d"
+            | "Dropout3d"
+            | "AlphaDropout"
             | "FeatureAlphaDropout" => What::Nothing,
             "Sequential" | "ModuleList" | "ModuleDict" => What::Chain,
             // a program of somebody may hide behind the bare class

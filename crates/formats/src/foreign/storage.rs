@@ -41,9 +41,9 @@ impl View {
             return None;
         }
         let steps = self.dims.iter().zip(&self.strides);
-        steps.map(|(dim, stride)| dim.saturating_sub(1).checked_mul(*stride)).try_fold(1_usize, |sum, step| {
-            sum.checked_add(step?)
-        })
+        steps
+            .map(|(dim, stride)| dim.saturating_sub(1).checked_mul(*stride))
+            .try_fold(1_usize, |sum, step| sum.checked_add(step?))
     }
 
     /// Whether the numbers lie in the storage as they do in the tensor.

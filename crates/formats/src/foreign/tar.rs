@@ -42,7 +42,9 @@ pub(super) fn open(path: &Path) -> Result<Container, Unread> {
     if parts.contains_key("sys_info") {
         let system = unpickle::read(&mut part("sys_info")?.0, most)?;
         if !is_little_endian(&system)? {
-            return Err("its numbers have their highest byte first; load it with PyTorch and save it again".into());
+            return Err(
+                "its numbers have their highest byte first; load it with PyTorch and save it again".into()
+            );
         }
     }
     let (mut file, end) = part("storages")?;
@@ -113,13 +115,16 @@ fn numbers(
         };
         let (key, whole) =
             key_of(&views, *key).zip(key_of(&views, *whole)).ok_or("a view of a storage has no name")?;
-        let (place, number) = storages.places.get(&whole).copied().zip(types.get(&whole).copied()).ok_or_else(
-            || format!("storage {key} is a part of {whole}, which is missing"),
-        )?;
+        let (place, number) = storages
+            .places
+            .get(&whole)
+            .copied()
+            .zip(types.get(&whole).copied())
+            .ok_or_else(|| format!("storage {key} is a part of {whole}, which is missing"))?;
         let bytes = |id: Id| (views.count(id)? as u64).checked_mul(number.size as u64);
-        let part = bytes(*offset).zip(bytes(*length)).filter(|(offset, length)| {
-            offset.checked_add(*length).is_some_and(|end| end <= place.length)
-        });
+        let part = bytes(*offset)
+            .zip(bytes(*length))
+            .filter(|(offset, length)| offset.checked_add(*length).is_some_and(|end| end <= place.length));
         let (offset, length) = part.ok_or_else(|| format!("storage {key} is no part of {whole}"))?;
         storages.places.insert(key.clone(), Place { at: place.at + offset, length, crc: None });
         types.insert(key, number);

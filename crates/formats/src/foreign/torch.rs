@@ -36,7 +36,9 @@ pub(super) fn read(path: &Path, kind: Kind) -> Result<Weights, FormatError> {
         .collect();
     let section = names::section(names.iter().map(String::as_str), &SECTIONS);
     let found = match section {
-        Some(key) if sections.all.iter().any(|one| one.path.first() == Some(&key)) => sections.read(&[key])?,
+        Some(key) if sections.all.iter().any(|one| one.path.first() == Some(&key)) => {
+            sections.read(&[key])?
+        }
         Some(key) => inside(sections.read(&[])?, key),
         None => sections.read(&[])?,
     };
@@ -63,8 +65,8 @@ pub(super) fn open(path: &Path, kind: Kind) -> Result<Sections, FormatError> {
     let all = walk.all;
     if all.is_empty() {
         let what = container.saved.type_name(container.saved.root);
-        let reason = format!("it holds {what} and no tensor in it; save the state_dict of the network");
-        return Err(FormatError::broken(path, kind, reason));
+        let what = format!("a file of torch.save that holds {what} and no tensor");
+        return Err(FormatError::other_kind(path, what, "save the state_dict of the network"));
     }
     Ok(Sections { path: path.into(), kind, all, storages: container.storages })
 }
@@ -91,8 +93,10 @@ impl<'c> Walk<'c> {
 
     fn visit(&mut self, id: Id) -> Result<(), String> {
         self.step()?;
-        if !matches!(self.saved().get(id), Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Object(_))
-            || self.open.len() >= DEEPEST
+        if !matches!(
+            self.saved().get(id),
+            Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Object(_)
+        ) || self.open.len() >= DEEPEST
             || self.open.contains(&id)
         {
             return Ok(());
@@ -219,7 +223,9 @@ impl<'c> Walk<'c> {
     /// Parameters are wrapped once; twice would be somebody's joke, and a thousand times an attack.
     fn tensor_below(&self, id: Id, name: String) -> Result<Option<Entry>, String> {
         match self.saved().get(id) {
-            Value::Object(object) if matches!(rebuilt(self.saved(), object), Some(Rebuilt::Same(_))) => Ok(None),
+            Value::Object(object) if matches!(rebuilt(self.saved(), object), Some(Rebuilt::Same(_))) => {
+                Ok(None)
+            }
             _ => self.tensor(id, name),
         }
     }
@@ -286,7 +292,9 @@ fn rebuilt<'p>(saved: &'p Pickle, object: &Object) -> Option<Rebuilt<'p>> {
         "_rebuild_qtensor" => unknown("a quantised tensor"),
         "_rebuild_nested_tensor" => unknown("a nested tensor"),
         "_rebuild_meta_tensor_no_storage" => unknown("a meta tensor, which has no numbers"),
-        "_rebuild_device_tensor_from_numpy" | "_rebuild_device_tensor_from_cpu_tensor" | "_rebuild_xla_tensor" => {
+        "_rebuild_device_tensor_from_numpy"
+        | "_rebuild_device_tensor_from_cpu_tensor"
+        | "_rebuild_xla_tensor" => {
             unknown("a tensor of another device; move it to the CPU before it is saved")
         }
         "_rebuild_wrapper_subclass" => unknown("a tensor of a class of its own"),

@@ -70,7 +70,7 @@ impl<'r, R: Read> Machine<'r, R> {
                 }
                 _ => self.pop().map(|_| ()),
             },
-            b'1' => self.to_mark().map(|_| ()),
+            b'1' => self.marked().map(|_| ()),
             b'2' => {
                 let top = self.top()?;
                 self.push(top)
@@ -84,11 +84,11 @@ impl<'r, R: Read> Machine<'r, R> {
             b']' | 0x8f => self.make(Value::List(Vec::new())),
             b'}' => self.make(Value::Dict(Vec::new())),
             b'l' | 0x91 => {
-                let items = self.to_mark()?;
+                let items = self.marked()?;
                 self.make(Value::List(items))
             }
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.marked()?;
                 self.make(Value::Tuple(items.into()))
             }
             0x85..=0x87 => {
@@ -100,7 +100,7 @@ impl<'r, R: Read> Machine<'r, R> {
                 self.make(Value::Tuple(items.into()))
             }
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.marked()?;
                 self.make(Value::Dict(pairs(&items)))
             }
             b'a' => {
@@ -108,7 +108,7 @@ impl<'r, R: Read> Machine<'r, R> {
                 self.append(&[item])
             }
             b'e' | 0x90 => {
-                let items = self.to_mark()?;
+                let items = self.marked()?;
                 self.append(&items)
             }
             b's' => {
@@ -116,7 +116,7 @@ impl<'r, R: Read> Machine<'r, R> {
                 self.set(&[(key, value)])
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.marked()?;
                 self.set(&pairs(&items))
             }
             b'p' | b'q' | b'r' | 0x94 | b'g' | b'h' | b'j' => self.memory(opcode),
@@ -210,13 +210,13 @@ impl<'r, R: Read> Machine<'r, R> {
             }
             b'i' => {
                 let (module, name) = (self.line()?, self.line()?);
-                let args = self.to_mark()?;
+                let args = self.marked()?;
                 self.make(Value::Class(Class { module, name }.into()))?;
                 let maker = self.pop()?;
                 self.call(maker, args)
             }
             b'o' => {
-                let mut args = self.to_mark()?;
+                let mut args = self.marked()?;
                 if args.is_empty() {
                     return Err(short());
                 }
@@ -323,7 +323,7 @@ impl<'r, R: Read> Machine<'r, R> {
         Ok(top)
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn marked(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or_else(short)? as usize;
         if mark > self.stack.len() {
             return Err(short());

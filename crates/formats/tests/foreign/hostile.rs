@@ -196,8 +196,20 @@ fn what_is_no_weight_file_at_all() {
         assert!(error.to_string().contains(what), "{what}: {error}");
     }
     assert!(matches!(error(b"PK\x03\x04 a zip archive, say"), FormatError::Broken { .. }));
+    // where only files of plusx are read
+    for (bytes, what) in [
+        (&b"version https://git-lfs.github.com/spec/v1\n"[..], "git lfs pull"),
+        (b"<!DOCTYPE html>", "web page"),
+        (b"PK\x03\x04\0\0\x08\x08", "zip archive"),
+    ] {
+        let (_folder, path) = file(bytes);
+        let text = plusx_weights::read(&path).unwrap_err().to_string();
+        assert!(text.contains(what), "{text}");
+    }
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(read(folder.path()), Err(FormatError::Read { .. })));
+    assert!(read(folder.path()).unwrap_err().to_string().contains("a folder; give the file"));
+    std::fs::write(folder.path().join("saved_model.pb"), b"").unwrap();
+    assert!(read(folder.path()).unwrap_err().to_string().contains("saved model of TensorFlow"));
     assert!(matches!(read(&folder.path().join("none")), Err(FormatError::Read { .. })));
     #[cfg(target_os = "linux")]
     assert!(matches!(read(Path::new("/dev/zero")), Err(FormatError::Read { .. })));

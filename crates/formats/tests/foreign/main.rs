@@ -182,7 +182,10 @@ fn numbers_that_are_no_weights_are_named() {
         let head = Net { head: "fc", ..Net::default() }.graph();
         let error = read(file.path()).unwrap().adopt(&head, start(&head), Allow::default()).unwrap_err();
         let text = error.to_string();
-        assert!(matches!(error, FormatError::Weights(WeightError::Dtype { .. })) && text.contains(what), "{text}");
+        assert!(
+            matches!(error, FormatError::Weights(WeightError::Dtype { .. })) && text.contains(what),
+            "{text}"
+        );
     }
     let error = read(&golden("sparse.params")).unwrap_err();
     assert!(error.to_string().contains("sparse"), "{error}");

@@ -30,7 +30,8 @@ fn made(sort: &str) -> Option<Made> {
     let python = peers::python("torch, torchvision, timm, numpy")?;
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     peers::run(&python, "torch_files.py", &[&sort, &folder.path()]);
-    let index: Value = serde_json::from_slice(&std::fs::read(folder.path().join("index.json")).unwrap()).unwrap();
+    let index: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("index.json")).unwrap()).unwrap();
     let images = std::fs::read(folder.path().join("images")).unwrap();
     let images = images.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
     Some(Made { folder, files: index.as_array().unwrap().clone(), images })
@@ -48,7 +49,8 @@ fn texts(value: &Value) -> Vec<&str> {
 fn what_is_read_answers_as_pytorch_does() {
     let Some(made) = made("reads") else { return };
     let graph = Net::default().graph();
-    let mut engine = Engine::new(graph.clone(), EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
+    let mut engine =
+        Engine::new(graph.clone(), EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
     let files = &made.files;
     assert!(files.len() >= 60, "{} files", files.len());
     let mut worst = (0.0, "");
