@@ -1,5 +1,6 @@
 //! safetensors files of others: PyTorch's names, any floating-point type.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ::safetensors::{Dtype, SafeTensors};
@@ -18,7 +19,7 @@ pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, For
     let text = text.and_then(|mut texts| texts.remove(KEY));
     let meta = text.map(|text| ModelFile::from_text(&text, path)).transpose()?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
-    let (mut tensors, mut skipped) = (Vec::new(), Vec::new());
+    let (mut tensors, mut skipped, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
     let mut views: Vec<_> = file.iter().collect();
     views.sort_by_key(|(name, _)| *name);
     for (name, view) in views {
@@ -35,10 +36,12 @@ pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, For
                 let (dims, values) = (view.shape().to_vec(), number.floats(view.data()));
                 tensors.push(Tensor { name: name.to_owned(), dims, values });
             }
-            None => skipped.push(name.to_owned()),
+            None => {
+                others.insert(name.to_owned(), view.dtype().to_string());
+                skipped.push(name.to_owned());
+            }
         }
     }
     let preprocess = meta.as_ref().map(|meta| meta.preprocess.clone());
-    let found = Weights { skipped, meta, preprocess, ..Weights::new(path, Kind::Safetensors, tensors) };
-    Ok(super::names::without_prefix(found))
+    Ok(Weights { skipped, others, meta, preprocess, ..Weights::new(path, Kind::Safetensors, tensors) })
 }

@@ -1,16 +1,13 @@
 //! What `torch.save` wrote. The crate pytorch-reader interprets the pickles and runs nothing; here is what it leaves
-//! open: which of several networks in the file is meant, the names, the types, and how much is read.
+//! open: the types, and how much is read.
 
 use std::path::Path;
 
 use pytorch_reader::{DType, PytorchReader};
 
 use super::numbers::Number;
-use super::{Kind, Tensor, Weights, container, names};
+use super::{Kind, Tensor, Weights, container};
 use crate::error::FormatError;
-
-/// Keys under which training scripts keep the network, in the order in which they are looked for.
-const SECTIONS: [&str; 5] = ["state_dict", "model_state_dict", "model", "model_ema", "net"];
 
 /// The tensors may be so many times as large as the file: the same numbers may serve two layers, but a broadcast view of
 /// one number is no weight.
@@ -28,15 +25,10 @@ pub(super) fn read(path: &Path, kind: Kind) -> Result<Weights, FormatError> {
     })?;
     let mut found: Vec<_> = reader.into_tensors().into_iter().collect();
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let section = names::section(found.iter().map(|(name, _)| name.as_str()), &SECTIONS);
     let size = std::fs::metadata(path).map_err(|source| FormatError::read(path, source))?.len();
     let (mut left, mut tensors, mut skipped) = (size.saturating_mul(SHARED), Vec::new(), Vec::new());
     for (name, tensor) in found {
-        let inside = match &section {
-            None => Some(name.as_str()),
-            Some(section) => name.strip_prefix(section.as_str()).and_then(|rest| rest.strip_prefix('.')),
-        };
-        let (Some(inside), Some(number)) = (inside, float(tensor.dtype())) else {
+        let Some(number) = float(tensor.dtype()) else {
             skipped.push(name);
             continue;
         };
@@ -45,10 +37,9 @@ pub(super) fn read(path: &Path, kind: Kind) -> Result<Weights, FormatError> {
         })?;
         let bytes = little_endian(tensor.read().map_err(|error| broken(error.to_string()))?, number.size());
         let (dims, values) = (tensor.shape().to_vec(), number.floats(&bytes));
-        tensors.push(Tensor { name: inside.to_owned(), dims, values });
+        tensors.push(Tensor { name, dims, values });
     }
-    let found = Weights { section, skipped, ..Weights::new(path, kind, tensors) };
-    Ok(names::without_prefix(found))
+    Ok(Weights { skipped, ..Weights::new(path, kind, tensors) })
 }
 
 fn float(dtype: DType) -> Option<Number> {

@@ -2,8 +2,12 @@
 //! names, and whatever else is in them is said or refused.
 
 mod hostile;
+mod imports;
 mod networks;
 mod onnx;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod symbols;
 
 use std::path::{Path, PathBuf};
 
