@@ -114,7 +114,7 @@ fn what_users_of_pytorch_save_answers_alike() {
             "params.pth" => "other parameters of this network are under params_ema",
             "target.safetensors" => "`target.` taken off",
             "chapter2.pth" => "0.0.weight as conv1.weight",
-            "chapter1.pth" => "last.2.weight as fc.weight",
+            "chapter1.pth" => "from `net`",
             "parts" => "in 2 files",
             _ => "only numbers were read",
         };
