@@ -16,6 +16,7 @@ mod import;
 mod licenses;
 mod machine;
 mod models;
+mod output;
 mod pictures;
 mod plan;
 mod predict;

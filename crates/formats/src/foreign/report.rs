@@ -35,6 +35,8 @@ pub struct Report {
     pub grey: Option<String>,
     /// Batch norms that the file has inside its convolutions.
     pub folded: usize,
+    /// How many files they were in.
+    pub parts: usize,
     /// Whether nothing but numbers was there: no word on strides, dilations and epsilons.
     pub numbers_only: bool,
     /// What else should be known, each a sentence.
@@ -44,6 +46,9 @@ pub struct Report {
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} parameters", self.kind, self.taken)?;
+        if self.parts > 1 {
+            write!(f, " in {} files", self.parts)?;
+        }
         if let Some(section) = &self.section {
             write!(f, " from `{section}`")?;
         }
@@ -64,7 +69,11 @@ impl std::fmt::Display for Report {
         }
         match &self.head {
             Some(NewHead { layer, from: Some(from), to }) => {
-                write!(f, "\n{layer} starts anew: {from} classes in the file, {to} in the network")?;
+                write!(
+                    f,
+                    "\n{layer} starts anew: {from} classes in the file, {to} in the network. What the file's classifier \
+                     has learnt is thrown away"
+                )?;
             }
             Some(NewHead { layer, from: None, to }) => {
                 write!(f, "\n{layer} starts anew: no classifier in the file, {to} classes in the network")?;
