@@ -381,8 +381,8 @@ def modules(files):
         ("two_by_two", put("avgpool", nn.AdaptiveAvgPool2d(2)), ["avgpool: torch.nn.modules.pooling.AdaptiveAvgPool2d"]),
         ("instances", put("bn1", nn.InstanceNorm2d(4, affine=True, track_running_stats=True)), ["bn1: torch.nn.modules.instancenorm"]),
         ("own_leaky", Own(nn.LeakyReLU()), ["relu: torch.nn.modules.activation.LeakyReLU"]),
-        ("scaled", nn.Sequential(Scale(), network()), []),
-        ("softmax", nn.Sequential(network(), nn.Softmax(1)), []),
+        ("scaled", nn.Sequential(Scale(), network()), ["0: __main__.Scale in the file, before or behind"]),
+        ("softmax", nn.Sequential(network(), nn.Softmax(1)), ["1: torch.nn.modules.activation.Softmax"]),
     ]:
         files.refused(f"module_{name}.pth", net, *says)
     files.refused("module_dilated_stream.pth", replace("layer1.0.conv2", dilation=two, padding=two), "layer1.0.conv2: dilation 2", **STREAM)

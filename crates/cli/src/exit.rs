@@ -174,7 +174,7 @@ fn of_data(error: &DataError) -> Option<u8> {
 fn of_format(error: &FormatError) -> Option<u8> {
     match error {
         FormatError::Read { source, .. } | FormatError::Write { source, .. } => Some(of_io(source)),
-        FormatError::NoTwin { .. } => Some(USAGE),
+        FormatError::NoTwin { .. } | FormatError::NoSection { .. } => Some(USAGE),
         FormatError::Disproved { .. }
         | FormatError::NoProof { .. }
         | FormatError::Reserved { .. }

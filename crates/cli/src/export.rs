@@ -40,6 +40,9 @@ pub(crate) struct ExportArguments {
     /// File to write; for timm, a folder
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
+    /// Replace what is there already
+    #[arg(long)]
+    overwrite: bool,
     /// ONNX: keep batch norms as layers of their own in place of making them part of the convolutions
     #[arg(long)]
     keep_batch_norm: bool,
@@ -118,6 +121,10 @@ pub(crate) fn run(arguments: &ExportArguments, environment: &Environment) -> Res
     if arguments.format != Format::Onnx && arguments.is_about_onnx() {
         let options = "--keep-batch-norm, --softmax, --with-preprocessing, --input-type, --batch, --for and --proof-images";
         return Err(Usage(format!("{options} are for --format onnx")).into());
+    }
+    match arguments.format {
+        Format::Timm => crate::output::free_in(output, &timm::FILES, arguments.overwrite)?,
+        Format::Onnx | Format::Safetensors => crate::output::free(output, arguments.overwrite)?,
     }
     let model = load_model(&arguments.weights)?;
     // where a training stood is of no use to other programs, and its counters least

@@ -20,6 +20,7 @@ mod licenses;
 mod machine;
 mod memory;
 mod models;
+mod output;
 mod pictures;
 mod plan;
 mod predict;

@@ -8,8 +8,8 @@ use plusx_model::shape::ImageShape;
 /// How pictures become the input, each option laid over what is known otherwise.
 #[derive(Clone, PartialEq, Debug, Default, Args)]
 pub(crate) struct PreprocessArguments {
-    /// How pictures were prepared for these weights: imagenet (torchvision's way), timm (the same, bicubic), cifar10 or d2l
-    /// [default: what the file says, else what is usual for the network]
+    /// How pictures were prepared for these weights: imagenet (torchvision's way), imagenet-v2 (the way of its second
+    /// weights), timm (as imagenet, bicubic), cifar10 or d2l [default: what the file says, else what is usual for the network]
     #[arg(long = "preprocess", value_name = "NAME")]
     preset: Option<Preset>,
     /// Pixels of the shorter side of resized pictures, from whose middle the input is cut out; or both: both sides become
@@ -42,6 +42,16 @@ impl PreprocessArguments {
     /// From the words of a command line that holds nothing else.
     pub(crate) fn of(words: &[&str]) -> Result<Self> {
         Ok(Words::try_parse_from(words)?.arguments)
+    }
+
+    /// Whether nothing was said about the numbers that pictures are normalised with.
+    pub(crate) fn leaves_numbers_open(&self) -> bool {
+        self.preset.is_none() && self.mean.is_none() && self.std.is_none()
+    }
+
+    /// Whether nothing was said about the size that pictures are resized to.
+    pub(crate) fn leaves_size_open(&self) -> bool {
+        self.preset.is_none() && self.resize.is_none() && self.crop_pct.is_none()
     }
 
     /// The record for images of shape `input`; `known` is it if no option says otherwise.
@@ -117,6 +127,63 @@ mod tests {
         assert!(small.record(&Preset::Imagenet.record(input), input).is_err());
     }
 
+    /// torchvision's weights and timm's configurations, as they say themselves (`tools/golden_prepared.py`).
+    fn published() -> serde_json::Value {
+        serde_json::from_str(include_str!("../tests/golden/prepared.json")).unwrap()
+    }
+
+    fn of_torchvision(entry: &serde_json::Value) -> Preprocess {
+        let numbers = |key: &str| {
+            let values = entry[key].as_array().unwrap().iter();
+            values.map(|value| value.as_f64().unwrap() as f32).collect()
+        };
+        let side = |key: &str| entry[key].as_u64().unwrap() as usize;
+        Preprocess {
+            input: ImageShape::new(3, side("crop"), side("crop")),
+            resize: Resize::Shorter(side("resize")),
+            interpolation: entry["interpolation"].as_str().unwrap().parse().unwrap(),
+            mean: numbers("mean"),
+            std: numbers("std"),
+        }
+    }
+
+    #[test]
+    fn every_row_is_what_the_publisher_says() {
+        let published = published();
+        for source in SOURCES {
+            let spec = zoo::find(source.model).unwrap();
+            let usual = spec.preset.record(spec.input);
+            let record =
+                PreprocessArguments::of(source.prepared).unwrap().record(&usual, spec.input).unwrap();
+            let tag = source.repository.rsplit('.').next().unwrap();
+            let theirs = match tag {
+                "tv_in1k" => of_torchvision(&published["torchvision"][source.model]["IMAGENET1K_V1"]),
+                "tv2_in1k" => of_torchvision(&published["torchvision"][source.model]["IMAGENET1K_V2"]),
+                _ => {
+                    let entry = &published["timm"][source.repository.strip_prefix("timm/").unwrap()];
+                    let resize =
+                        Resize::Shorter(shorter_side(224, entry["crop_pct"].as_f64().unwrap()));
+                    Preprocess { resize, ..of_torchvision(entry) }
+                }
+            };
+            assert_eq!(record, theirs, "{}", source.repository);
+        }
+    }
+
+    #[test]
+    fn files_of_torchvision_are_prepared_as_it_says() {
+        for (model, weights) in published()["torchvision"].as_object().unwrap() {
+            let spec = zoo::find(model).unwrap();
+            for (weights, entry) in weights.as_object().unwrap() {
+                let theirs = of_torchvision(entry);
+                let second = crate::import::is_second(entry["file"].as_str().unwrap());
+                assert_eq!(second, weights == "IMAGENET1K_V2", "{model} {weights}");
+                let preset = if second { Preset::ImagenetV2 } else { spec.preset };
+                assert_eq!(preset.record(spec.input), theirs, "{model} {weights}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_known_of_published_weights_is_understood() {
         for source in SOURCES {
@@ -128,6 +195,8 @@ mod tests {
             assert!(record == usual || !source.prepared.is_empty(), "{}", source.model);
         }
         // torchvision's way but for the weights
+        let resnext = zoo::find("resnext101_64x4d").unwrap();
+        assert_eq!(resnext.preset.record(resnext.input).resize, Resize::Shorter(232));
         let resnet101 = SOURCES.iter().find(|source| source.model == "resnet101").unwrap();
         let record = record(resnet101.prepared);
         assert_eq!(record.interpolation, Interpolation::Bicubic);

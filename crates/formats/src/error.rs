@@ -108,6 +108,46 @@ pub enum FormatError {
         /// Each layer that differs, with what the file says and what the network has.
         differences: Vec<String>,
     },
+    /// A file of class names that is none.
+    #[error("{}: as a file of class names it cannot be read: {reason}", path.display())]
+    ClassNames {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line or the entry.
+        reason: String,
+    },
+    /// A file with several sets of a network's parameters.
+    #[error("{}: {reason}", path.display())]
+    Several {
+        /// The file.
+        path: PathBuf,
+        /// Which, and what to do.
+        reason: String,
+    },
+    /// A section that was asked for and holds no parameters of the network.
+    #[error("{}: {reason}", path.display())]
+    NoSection {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for, and what there is.
+        reason: String,
+    },
+    /// An index of weights in several files that does not fit them.
+    #[error("{}: this list of weight files is not understood: {reason}", path.display())]
+    Index {
+        /// The index, or one of the files.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A symbol of MXNet that computes what cannot be taken over.
+    #[error("{}: this MXNet symbol is not understood: {reason}", path.display())]
+    Symbol {
+        /// The file.
+        path: PathBuf,
+        /// The node, and what about it.
+        reason: String,
+    },
     /// A network that timm does not have.
     #[error("timm has no network that computes what {architecture} does; it has: {}", known.join(", "))]
     NoTwin {

@@ -4,10 +4,11 @@
 //! `fc.weight` \[out, in\]) and one metadata entry, `plusx`: JSON with sorted keys holding the architecture, the class
 //! names, the preprocessing and, in a checkpoint, the state of the training. Equal contents give equal bytes.
 //!
-//! Weights that PyTorch or MXNet wrote come in through [`foreign`].
+//! Weights that PyTorch or MXNet wrote come in through [`foreign`], names of classes through [`class_names`].
 #![forbid(unsafe_code)]
 
 pub mod atomic;
+pub mod class_names;
 mod error;
 pub mod foreign;
 mod json;

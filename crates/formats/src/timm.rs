@@ -19,6 +19,9 @@ use crate::safetensors::{Contents, encode};
 /// The classifier's matrix, in all of them.
 const CLASSIFIER: &str = "fc.weight";
 
+/// What is written into the folder.
+pub const FILES: [&str; 2] = ["model.safetensors", "config.json"];
+
 /// Writes the folder, which is made if it is not there. Files of other names in it stay.
 ///
 /// # Errors
@@ -29,8 +32,9 @@ pub fn write(folder: &Path, contents: &Contents<'_>) -> Result<(), FormatError> 
     let weights = encode(contents)?;
     fs::create_dir_all(folder).map_err(|source| FormatError::write(folder, source))?;
     // the weights first: a folder with a new description and old weights would be opened
-    atomic::write(&folder.join("model.safetensors"), &weights)?;
-    atomic::write(&folder.join("config.json"), config.as_bytes())
+    let [model, description] = FILES.map(|name| folder.join(name));
+    atomic::write(&model, &weights)?;
+    atomic::write(&description, config.as_bytes())
 }
 
 /// What timm will do otherwise than the record says, in a sentence; `None` if it prepares every picture to the same bytes.

@@ -93,13 +93,17 @@ pub enum Preset {
     /// torchvision's for ImageNet: shorter side to 256 for an input of 224 (8/7 for others), bilinear; mean and
     /// standard deviation over ImageNet.
     Imagenet,
-    /// The same with bicubic interpolation, as timm evaluates most of its own weights.
+    /// The same with a shorter side of 232 (29/28 for others), as torchvision evaluates what it trained by its newer recipe:
+    /// `IMAGENET1K_V2`, and the only weights of `resnext101_64x4d`.
+    ImagenetV2,
+    /// As [`Preset::Imagenet`] with bicubic interpolation, as timm evaluates most of its own weights.
     Timm,
 }
 
 impl Preset {
     /// All there are.
-    pub const ALL: [Preset; 4] = [Preset::D2l, Preset::Cifar10, Preset::Imagenet, Preset::Timm];
+    pub const ALL: [Preset; 5] =
+        [Preset::D2l, Preset::Cifar10, Preset::Imagenet, Preset::ImagenetV2, Preset::Timm];
 
     /// What options call it.
     pub fn as_str(self) -> &'static str {
@@ -107,6 +111,7 @@ impl Preset {
             Preset::D2l => "d2l",
             Preset::Cifar10 => "cifar10",
             Preset::Imagenet => "imagenet",
+            Preset::ImagenetV2 => "imagenet-v2",
             Preset::Timm => "timm",
         }
     }
@@ -120,12 +125,13 @@ impl Preset {
         let (interpolation, [mean, std]) = match self {
             Preset::D2l => return Preprocess::chapter(input),
             Preset::Cifar10 => (Interpolation::Bilinear, CIFAR10),
-            Preset::Imagenet => (Interpolation::Bilinear, IMAGENET),
+            Preset::Imagenet | Preset::ImagenetV2 => (Interpolation::Bilinear, IMAGENET),
             Preset::Timm => (Interpolation::Bicubic, IMAGENET),
         };
         let resize = match self {
             // 0.875 of the shorter side is kept
             Preset::Imagenet | Preset::Timm => Resize::Shorter(larger_side(input).saturating_mul(8) / 7),
+            Preset::ImagenetV2 => Resize::Shorter(larger_side(input).saturating_mul(29) / 28),
             _ => Resize::Both,
         };
         let [mean, std] = [mean, std].map(|values| for_channels(&values, input.c));
@@ -300,6 +306,7 @@ mod tests {
     fn presets_for_their_own_input_and_others() {
         let imagenet = |side| Preset::Imagenet.record(ImageShape::new(3, side, side)).resize;
         assert_eq!([224, 288, 32].map(imagenet), [256, 329, 36].map(Resize::Shorter));
+        assert_eq!(Preset::ImagenetV2.record(ImageShape::new(3, 224, 224)).resize, Resize::Shorter(232));
         // timm's rule gives the same
         assert_eq!([224, 288, 32].map(|side| shorter_side(side, 0.875)), [256, 329, 36]);
         assert_eq!(shorter_side(224, 0.95), 235);

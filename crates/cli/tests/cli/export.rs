@@ -45,7 +45,7 @@ fn an_onnx_file_is_proven_and_read_back() {
 
     // the same command, the same bytes; and with everything else
     let first = place.read("net.onnx");
-    place.ok("export --weights net.safetensors -o net.onnx --format onnx --threads 1");
+    place.ok("export --weights net.safetensors -o net.onnx --overwrite --format onnx --threads 1");
     assert_eq!(place.read("net.onnx"), first);
     place.ok("export --weights net.safetensors -o all.onnx --keep-batch-norm --softmax --with-preprocessing");
     let all = onnx::read(&place.path("all.onnx")).unwrap();

@@ -54,8 +54,8 @@ fn imported_weights_answer() {
     assert_eq!(after.meta, before.meta);
     // the same from a file that says nothing about itself
     place.write("bare.safetensors", &without_entry(&place.read("weights.safetensors")));
-    let said = place.ok("import bare.safetensors --model resnet20 -o net.safetensors");
-    assert!(said.stderr.contains("0.4914"), "{said:?}");
+    let said = place.ok("import bare.safetensors --model resnet20 -o net.safetensors --overwrite");
+    assert!(said.stderr.contains("0.4914") && said.stderr.contains("only numbers were read"), "{said:?}");
     let after = read(&place.path("net.safetensors")).unwrap();
     assert_eq!(before.params(&graph).unwrap(), after.params(&graph).unwrap());
     assert_eq!((&after.meta.classes[9][..], after.meta.preprocess.std[2]), ("9", 0.2616));
@@ -68,7 +68,7 @@ fn imported_weights_answer() {
 fn preprocessing_is_named_or_put_together_and_followed() {
     let place = place();
     let record = |arguments: &str| {
-        let said = place.ok(&format!("{IMPORT} {arguments}"));
+        let said = place.ok(&format!("{IMPORT} --overwrite {arguments}"));
         assert!(said.stderr.contains("pictures: "), "{said:?}");
         (read(&place.path("net.safetensors")).unwrap().meta.preprocess, said.stderr)
     };
@@ -135,9 +135,10 @@ fn an_onnx_file_is_told_by_its_content_and_proven() {
 fn other_classes_and_grey_pictures_are_said() {
     let place = place();
     place.write("names.txt", "cat\n狗\n\n".as_bytes());
-    let said = place.ok(&format!("{IMPORT} --class-names names.txt --input 1x20x24 --mean 0.5 --std 0.25"));
+    let other = "--class-names names.txt --num-classes 2 --input 1x20x24 --mean 0.5 --std 0.25";
+    let said = place.ok(&format!("{IMPORT} {other}"));
     for part in [
-        "fc starts anew: 10 classes in the file, 2 in the network",
+        "fc starts anew: 10 classes in the file, 2 in the network. What the file's classifier has learnt is thrown away",
         "summed to one for grey",
         "resized to 20x24",
     ] {
@@ -159,6 +160,8 @@ fn what_does_not_fit_is_refused_by_name() {
         ("import grey.png --model resnet20 -o net.safetensors", 65, "grey.png"),
         ("import nowhere.pth --model resnet20 -o net.safetensors", 66, "nowhere.pth"),
         (&format!("{IMPORT} --class-names nowhere.txt"), 66, "nowhere.txt"),
+        (&format!("{IMPORT} --section ema"), 2, "--section ema: nothing under that name holds the parameters"),
+        (&format!("{IMPORT} --class-names names.txt"), 65, "names 2 classes, but the classifier of weights.safetensors tells 10"),
         (&format!("{IMPORT} --class-names names.txt --num-classes 3"), 2, "names 2 classes"),
         (&format!("{IMPORT} --mean 0.5"), 2, "mean"),
         (&format!("{IMPORT} --std 0,1,1"), 2, "std"),
@@ -170,4 +173,92 @@ fn what_does_not_fit_is_refused_by_name() {
         assert!(said.stderr.contains(part), "plusx {arguments}: {said:?}");
         assert!(!place.exists("net.safetensors"), "plusx {arguments}");
     }
+}
+
+/// Names of ten classes, a line each.
+const TEN: &str = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n";
+
+#[test]
+fn class_names_leave_the_classifier_alone() {
+    let place = place();
+    let eleven = format!("{TEN}unicorn\n");
+    let names: Vec<&str> = TEN.lines().collect();
+    let json = serde_json::to_string(&names).unwrap();
+    let sixteen: Vec<u8> = "\u{feff}".encode_utf16().chain(TEN.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let mapping: serde_json::Map<_, _> =
+        names.iter().enumerate().map(|(index, name)| (index.to_string(), (*name).into())).collect();
+    let mapping = serde_json::json!({ "id2label": mapping });
+    for (file, bytes) in [
+        ("ten.txt", TEN.as_bytes()),
+        ("bom.txt", &[b"\xef\xbb\xbf", TEN.as_bytes()].concat()),
+        ("windows.txt", TEN.replace('\n', "\r\n").as_bytes()),
+        ("mac.txt", TEN.replace('\n', "\r").as_bytes()),
+        ("utf16.txt", &sixteen),
+        ("list.txt", json.as_bytes()),
+        ("config.json", mapping.to_string().as_bytes()),
+    ] {
+        place.write(file, bytes);
+        let said = place.ok(&format!("{IMPORT} --overwrite --class-names {file}"));
+        assert!(!said.stderr.contains("anew"), "{file}: {said:?}");
+        assert_eq!(read(&place.path("net.safetensors")).unwrap().meta.classes, names, "{file}");
+    }
+    fs::remove_file(place.path("net.safetensors")).unwrap();
+    let blank = TEN.replace("cat\n", "cat\n\n");
+    for (file, bytes, part) in [
+        ("eleven.txt", eleven.as_bytes(), "it names 11 classes, but the classifier of weights.safetensors tells 10 apart"),
+        ("json.txt", br#"{"0":"airplane","1":"automobile"}"#, "it names 2 classes"),
+        ("comment.txt", format!("# classes\n{}", &TEN[9..]).as_bytes(), "comment.txt: as a file of class names"),
+        ("blank.txt", blank.as_bytes(), "line 5 is blank"),
+        ("latin.txt", b"caf\xe9\n", "line 1 is not UTF-8"),
+    ] {
+        place.write(file, bytes);
+        let said = place.plusx(&format!("{IMPORT} --class-names {file}"));
+        assert_eq!(said.code, Some(65), "{file}: {said:?}");
+        assert!(said.stderr.contains(part), "{file}: {said:?}");
+        assert!(!place.exists("net.safetensors"), "{file}");
+    }
+    let said = place.ok(&format!("{IMPORT} --class-names eleven.txt --num-classes 11"));
+    assert!(said.stderr.contains("10 classes in the file, 11 in the network"), "{said:?}");
+    place.write("twice.txt", TEN.replace("dog", "cat").as_bytes());
+    let said = place.ok(&format!("{IMPORT} --overwrite --class-names twice.txt"));
+    assert!(said.stderr.contains("\"cat\" is the name of classes 3 and 5"), "{said:?}");
+}
+
+#[test]
+fn nothing_is_overwritten_unasked() {
+    let place = place();
+    let before = place.read("weights.safetensors");
+    for (arguments, file) in [
+        ("import weights.safetensors --model resnet20 -o weights.safetensors", "weights.safetensors"),
+        ("import ./weights.safetensors --model resnet20 -o ./weights.safetensors", "weights.safetensors"),
+        ("export --weights weights.safetensors --format safetensors -o weights.safetensors", "weights.safetensors"),
+        ("export --weights weights.safetensors -o grey.png", "grey.png"),
+    ] {
+        let said = place.plusx(arguments);
+        assert_eq!(said.code, Some(2), "plusx {arguments}: {said:?}");
+        assert!(said.stderr.contains("--overwrite") && said.stderr.contains(file), "plusx {arguments}: {said:?}");
+    }
+    assert_eq!(place.read("weights.safetensors"), before);
+    assert_eq!(place.read("grey.png"), GREY_PNG);
+    place.ok("import weights.safetensors --model resnet20 -o weights.safetensors --overwrite");
+    let said = place.plusx("import weights.safetensors --model resnet20 -o /dev/null --overwrite");
+    assert!(cfg!(not(unix)) || said.code == Some(2) && said.stderr.contains("no file"), "{said:?}");
+}
+
+#[test]
+fn pictures_that_were_prepared_otherwise_are_said() {
+    let place = place();
+    // the names of the one implementation of these networks that many took up
+    let bare = without_entry(&place.read("weights.safetensors"));
+    let text = String::from_utf8_lossy(&bare[8..8 + usize::from(bare[0]) + 256 * usize::from(bare[1])]).into_owned();
+    let named = text.replace("\"fc.", "\"linear.");
+    let mut file = (named.len() as u64).to_le_bytes().to_vec();
+    file.extend(named.as_bytes());
+    file.extend(&bare[8 + text.len()..]);
+    place.write("akamaster.safetensors", &file);
+    let import = "import akamaster.safetensors --model resnet20 -o net.safetensors --overwrite";
+    let said = place.ok(import);
+    assert!(said.stderr.contains("--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"), "{said:?}");
+    let said = place.ok(&format!("{import} --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"));
+    assert!(!said.stderr.contains("pytorch_resnet_cifar10"), "{said:?}");
 }

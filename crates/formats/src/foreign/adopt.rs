@@ -6,7 +6,7 @@ use plusx_model::graph::{Graph, NodeId, ParamId, ParamSpec, Role};
 use plusx_model::params::Params;
 
 use super::report::{NewHead, Report};
-use super::{Kind, Tensor, Weights, layers, names};
+use super::{Kind, Tensor, Weights, layers, names, select};
 use plusx_weights::{Misshapen, WeightError};
 
 use crate::error::FormatError;
@@ -30,6 +30,17 @@ pub struct Adopted {
     pub report: Report,
 }
 
+/// The tensors of the parameters.
+struct Paired {
+    /// For each parameter its tensor.
+    pairs: Vec<Option<usize>>,
+    /// For each tensor its name in the network's part of the file, if it is in that.
+    names: Vec<Option<String>>,
+    /// Tensors in that part that are beside the network.
+    beside: Vec<usize>,
+    report: Report,
+}
+
 /// What is wrong so far.
 #[derive(Default)]
 struct Wrong {
@@ -42,37 +53,35 @@ impl Weights {
     /// The parameters and running statistics of `graph`. `start` is what they are before: a classifier that starts anew
     /// keeps it.
     ///
-    /// By name: torchvision's, and what others call the same (`linear.` for `fc.`, `shortcut.` for `downsample.`). In
-    /// Gluon's files by the order of the layers.
+    /// By name: torchvision's, and what others call the same (`linear.` for `fc.`, `shortcut.` for `downsample.`), under
+    /// whatever prefix all of them are found. In Gluon's files by the order of the layers.
     ///
     /// # Errors
     /// [`WeightError::Mismatch`] listing the missing, unknown and misshapen tensors, [`WeightError::Dtype`] for a
-    /// parameter of whole numbers, [`WeightError::NotFinite`] naming the first tensor with an infinity or no number,
+    /// parameter of whole numbers, [`FormatError::Several`] where several sets of parameters fit, [`WeightError::NotFinite`] naming the first tensor with an infinity or no number,
     /// [`FormatError::Broken`] for a Gluon file whose layers have no order.
     ///
     /// # Panics
     /// If `start` is not of this graph.
     pub fn adopt(&self, graph: &Graph, start: Params, allow: Allow) -> Result<Adopted, FormatError> {
         assert!(start.fits(graph), "the initial parameters are those of another graph");
-        let pairs = match self.kind {
-            Kind::Gluon => layers::pair(self, graph)
-                .map_err(|reason| FormatError::broken(&self.path, self.kind, reason))?,
-            _ => names::pair(self, graph),
-        };
+        let Paired { pairs, names, beside, mut report } = self.paired(graph)?;
         let head = new_head(self, graph, &pairs).filter(|_| allow.other_classes);
         let stem = stem(graph).filter(|_| allow.grey);
-        let mut report = self.report();
         let (mut params, mut wrong) = (start, Wrong::default());
         let mut left: BTreeSet<usize> = (0..self.tensors.len()).collect();
+        // where one of two is taken, the other is no part of the network
+        left.retain(|index| names[*index].is_some() && !beside.contains(index));
+        let name = |index: usize| names[index].as_ref().unwrap_or(&self.tensors[index].name);
         for (index, (spec, pair)) in graph.params.iter().zip(pairs.iter().copied()).enumerate() {
             let tensor = pair.map(|pair| {
                 left.remove(&pair);
-                &self.tensors[pair]
+                (&self.tensors[pair], name(pair))
             });
             if head.as_ref().is_some_and(|head| names::split(&spec.name).0 == head.layer) {
                 continue;
             }
-            let Some(tensor) = tensor else {
+            let Some((tensor, known_as)) = tensor else {
                 self.check_type(&spec.name)?;
                 wrong.missing.push(spec.name.clone());
                 continue;
@@ -84,19 +93,19 @@ impl Weights {
                 params.get_mut(id).copy_from_slice(&grey(tensor));
                 report.grey = Some(spec.name.clone());
             } else {
-                wrong.misshapen.push(misshapen(tensor, spec));
+                wrong.misshapen.push(misshapen(tensor, known_as, spec));
                 continue;
             }
             if !params.get(id).iter().all(|value| value.is_finite()) {
-                let (path, name) = (self.path.clone(), tensor.name.clone());
+                let (path, name) = (self.path.clone(), known_as.clone());
                 return Err(WeightError::NotFinite { path, name }.into());
             }
-            if tensor.name != spec.name {
-                report.renamed.push((tensor.name.clone(), spec.name.clone()));
+            if *known_as != spec.name {
+                report.renamed.push((known_as.clone(), spec.name.clone()));
             }
             report.taken += 1;
         }
-        wrong.extra = left.into_iter().map(|index| self.tensors[index].name.clone()).collect();
+        wrong.extra = left.into_iter().map(|index| name(index).clone()).collect();
         if !(wrong.missing.is_empty() && wrong.extra.is_empty() && wrong.misshapen.is_empty()) {
             let Wrong { missing, extra, misshapen } = wrong;
             return Err(WeightError::Mismatch { path: self.path.clone(), missing, extra, misshapen }.into());
@@ -106,8 +115,9 @@ impl Weights {
         Ok(Adopted { params, report })
     }
 
-    fn report(&self) -> Report {
-        Report {
+    /// Which tensor is which parameter, and a report of what was decided on the way.
+    fn paired(&self, graph: &Graph) -> Result<Paired, FormatError> {
+        let mut report = Report {
             kind: self.kind,
             section: self.section.clone(),
             prefix: self.prefix.clone(),
@@ -117,9 +127,26 @@ impl Weights {
             head: None,
             grey: None,
             folded: self.folded,
-            numbers_only: self.meta.is_none() && self.said.is_none() && self.kind != Kind::Onnx,
-            notes: Vec::new(),
+            parts: self.parts,
+            numbers_only: self.numbers_only(),
+            notes: self.notes.clone(),
+        };
+        if self.kind == Kind::Gluon && !self.described {
+            let pairs = layers::pair(&self.tensors, graph)
+                .map_err(|reason| FormatError::broken(&self.path, self.kind, reason))?;
+            let names = self.tensors.iter().map(|tensor| Some(tensor.name.clone())).collect();
+            return Ok(Paired { pairs, names, beside: Vec::new(), report });
         }
+        let choice = select::choose(&self.tensors, graph, None).map_err(|why| self.undecided(why))?;
+        let outside = choice.names.iter().zip(&self.tensors).filter(|(name, _)| name.is_none());
+        report.skipped.extend(outside.map(|(_, tensor)| tensor.name.clone()));
+        report.skipped.extend(choice.beside.iter().map(|index| self.tensors[*index].name.clone()));
+        let (section, prefix) = choice.section();
+        report.section = report.section.or(section);
+        report.prefix.push_str(&prefix);
+        report.notes.extend(choice.said());
+        let select::Choice { pairs, names, beside, .. } = choice;
+        Ok(Paired { pairs, names, beside, report })
     }
 
     /// Refuses a parameter that the file has as something of which none can be made.
@@ -154,7 +181,7 @@ fn new_head(weights: &Weights, graph: &Graph, pairs: &[Option<usize>]) -> Option
 }
 
 /// The filters that read the images.
-fn stem(graph: &Graph) -> Option<ParamId> {
+pub(super) fn stem(graph: &Graph) -> Option<ParamId> {
     let first = graph.nodes.iter().find(|node| node.inputs.first() == Some(&NodeId(0)))?;
     graph.params_of(first).into_iter().find(|id| graph.param(*id).role == Role::ConvWeight)
 }
@@ -174,10 +201,10 @@ fn grey(tensor: &Tensor) -> Vec<f32> {
 }
 
 /// Names the tensor as the network does, and as the file does if that differs.
-fn misshapen(tensor: &Tensor, spec: &ParamSpec) -> Misshapen {
-    let name = match tensor.name == spec.name {
+fn misshapen(tensor: &Tensor, known_as: &str, spec: &ParamSpec) -> Misshapen {
+    let name = match known_as == spec.name {
         true => spec.name.clone(),
-        false => format!("{} (there {})", spec.name, tensor.name),
+        false => format!("{} (there {known_as})", spec.name),
     };
     Misshapen { name, expected: spec.dims.clone(), found: tensor.dims.clone() }
 }

@@ -40,7 +40,7 @@ pub(super) fn compare(
     for node in &graph.nodes {
         let Some(first) = graph.params_of(node).first().copied() else { continue };
         let Some(tensor) = pairs[first.index()].map(|at| &weights.tensors[at]) else { continue };
-        let path = names::split(&tensor.name).0;
+        let path = said.layer_of(&tensor.name);
         used.insert(path);
         let Some(layer) = layers.get(path) else { continue };
         match (node.op, &layer.what) {

@@ -41,11 +41,13 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Weights, String> {
     if names != count {
         return Err(format!("{count} arrays have {names} names"));
     }
-    let (mut tensors, mut skipped) = (Vec::new(), Vec::new());
+    let (mut tensors, mut skipped, mut exported) = (Vec::new(), Vec::new(), true);
     for array in arrays {
         let name = rest.name()?;
         // what `export` writes tells parameters from statistics
-        let name = ["arg:", "aux:"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+        let told = ["arg:", "aux:"].iter().find_map(|prefix| name.strip_prefix(prefix));
+        exported &= told.is_some();
+        let name = told.unwrap_or(name);
         match array {
             Some(tensor) => tensors.push(Tensor { name: name.to_owned(), ..tensor }),
             None => skipped.push(name.to_owned()),
@@ -54,7 +56,7 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Weights, String> {
     if !rest.bytes.is_empty() {
         return Err(format!("{} bytes follow its end", rest.bytes.len()));
     }
-    Ok(Weights { skipped, ..Weights::new(path, Kind::Gluon, tensors) })
+    Ok(Weights { skipped, exported, ..Weights::new(path, Kind::Gluon, tensors) })
 }
 
 /// The next array, still without its name; none if it is empty or holds whole numbers.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use plusx_model::graph::{Graph, ParamId, Role};
 
-use super::{Tensor, Weights, names};
+use super::{Tensor, names};
 
 /// What a layer is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,8 +30,8 @@ struct Layer<'a, T> {
 }
 
 /// For each parameter of the graph the index of its tensor, or why no order can be told.
-pub(super) fn pair(weights: &Weights, graph: &Graph) -> Result<Vec<Option<usize>>, String> {
-    let theirs = of_file(&weights.tensors)?;
+pub(super) fn pair(tensors: &[Tensor], graph: &Graph) -> Result<Vec<Option<usize>>, String> {
+    let theirs = of_file(tensors)?;
     let ours = of_graph(graph);
     let mut pairs = vec![None; graph.params.len()];
     for sort in [Sort::Conv, Sort::Norm, Sort::Dense] {
@@ -100,6 +100,9 @@ fn of_file(tensors: &[Tensor]) -> Result<Vec<Layer<'_, usize>>, String> {
         layers[at].parts.push((role, index));
     }
     if !counts_up(&layers) {
+        in_order_of_making(&mut layers);
+    }
+    if !counts_up(&layers) {
         // Python before 3.7 kept dictionaries in no order; paths by index still tell theirs
         if layers.iter().any(|layer| !layer.path.contains('.') && layer.path.parse::<u64>().is_err()) {
             return Err(
@@ -137,6 +140,34 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Sorts layers that only differ in their last number among their own places: `export` writes layers in the order in which
+/// they compute, a shortcut of Gluon's before its block, but counts them in the order in which they were made. What stands
+/// before the number (`resnetv10_stage2_conv`) stays where it is.
+fn in_order_of_making<T>(layers: &mut [Layer<'_, T>]) {
+    let key = |path: &str| {
+        let text = path.trim_end_matches(|c: char| c.is_ascii_digit());
+        path[text.len()..].parse::<u64>().ok().map(|number| (text.len(), number))
+    };
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, layer) in layers.iter().enumerate() {
+        if let Some((length, _)) = key(layer.path) {
+            places.entry(&layer.path[..length]).or_default().push(at);
+        }
+    }
+    for places in places.into_values() {
+        // insertion by swaps: no two layers have one number
+        for end in 1..places.len() {
+            for at in (0..end).rev() {
+                let [a, b] = [places[at], places[at + 1]];
+                if key(layers[a].path) <= key(layers[b].path) {
+                    break;
+                }
+                layers.swap(a, b);
+            }
+        }
+    }
+}
+
 /// Whether numbers after the same text never go down.
 fn counts_up(layers: &[Layer<'_, usize>]) -> bool {
     let mut last: HashMap<&str, u64> = HashMap::new();
@@ -152,7 +183,7 @@ fn counts_up(layers: &[Layer<'_, usize>]) -> bool {
 }
 
 /// Order in which 2 comes before 10.
-fn natural(a: &str, b: &str) -> Ordering {
+pub(super) fn natural(a: &str, b: &str) -> Ordering {
     tokens(a)
         .zip(tokens(b))
         .map(|(a, b)| match (a.parse::<u64>(), b.parse::<u64>()) {
@@ -196,7 +227,29 @@ mod tests {
         let names = ["features.10.weight", "features.2.0.body.1.gamma", "features.2.0.body.0.weight"];
         assert_eq!(order(&names).unwrap(), ["features.2.0.body.0", "features.2.0.body.1", "features.10"]);
         assert_eq!(order(&["10.weight", "9.weight"]).unwrap(), ["9", "10"]);
-        assert!(order(&["net_conv1_weight", "net_conv0_weight"]).unwrap_err().contains("save_parameters"));
+        let stages = ["net_stage2_conv0_weight", "net_stage1_conv0_weight"];
+        assert!(order(&stages).unwrap_err().contains("save_parameters"));
+    }
+
+    #[test]
+    fn a_shortcut_exported_before_its_block_goes_behind_it() {
+        let names = [
+            "net_conv0_weight",
+            "net_stage1_conv0_weight",
+            "net_stage2_conv2_weight",
+            "net_stage2_batchnorm2_gamma",
+            "net_stage2_conv0_weight",
+            "net_stage2_batchnorm0_gamma",
+            "net_stage2_conv1_weight",
+            "net_stage2_batchnorm1_gamma",
+            "net_stage2_conv3_weight",
+        ];
+        let found = order(&names).unwrap();
+        let convs: Vec<_> = found.iter().filter(|path| path.contains("conv")).collect();
+        assert_eq!(
+            convs,
+            ["net_conv0", "net_stage1_conv0", "net_stage2_conv0", "net_stage2_conv1", "net_stage2_conv2", "net_stage2_conv3"]
+        );
     }
 
     #[test]

@@ -14,11 +14,16 @@ mod modules;
 mod names;
 mod network;
 mod numbers;
+mod part;
 mod pickle;
 mod report;
 mod sections;
+mod select;
+mod shards;
+mod stages;
 mod storage;
 mod structure;
+mod symbol;
 mod tar;
 mod tensors;
 mod torch;
@@ -149,6 +154,14 @@ pub struct Weights {
     pub preprocess: Option<Preprocess>,
     /// Batch norms that an ONNX file has inside its convolutions: here they change nothing but add a shift.
     pub folded: usize,
+    /// Whether what the layers compute was read, too, from this file or one beside it; names are then the network's.
+    pub described: bool,
+    /// What else should be said to whoever reads the file, each a sentence.
+    pub notes: Vec<String>,
+    /// How many files the tensors were in.
+    pub parts: usize,
+    /// Whether MXNet's names tell parameters from statistics, as those of a network saved with its symbol do.
+    exported: bool,
 }
 
 impl Weights {
@@ -166,6 +179,10 @@ impl Weights {
             meta: None,
             preprocess: None,
             folded: 0,
+            described: false,
+            notes: Vec::new(),
+            parts: 1,
+            exported: false,
         }
     }
 
@@ -174,22 +191,40 @@ impl Weights {
         &self.path
     }
 
-    /// Number of classes: rows of the last matrix, which is the classifier's. Other tensors have one or four dimensions.
+    /// Number of classes: rows of the last matrix, which is the classifier's in what [`read_for`] gives. Other tensors of
+    /// a network have one or four dimensions.
     pub fn classes(&self) -> Option<usize> {
         let last = self.tensors.iter().rfind(|tensor| tensor.dims.len() == 2);
         last.map(|matrix| matrix.dims[0])
     }
 }
 
-/// Reads a weight file of whatever kind, for the network `spec`.
+/// Reads a weight file of whatever kind, for the network `spec`, of whose parameters it may hold more than one set: see
+/// [`read_section_for`], which can be told which.
 ///
 /// # Errors
-/// Those of [`read`], those of [`onnx::read`] and [`from_onnx`] for an ONNX file, and [`FormatError::OtherNetwork`] for a
-/// file that says that it is of another network.
+/// Those of [`read_section_for`].
 pub fn read_for(path: &Path, spec: &Spec) -> Result<Weights, FormatError> {
-    let weights = match kind(path)? {
-        Kind::Onnx => from_onnx(&onnx::read(path)?, path, spec)?,
-        kind => of_kind(path, kind)?,
+    read_section_for(path, spec, None)
+}
+
+/// Reads the parameters of `spec` from a weight file of whatever kind. `section` says which of several sets of them is
+/// meant: what stands before their names, or a segment of that (`state_dict_ema`, `teacher`). Without it the file must hold
+/// one, or one whose names begin with a usual key of checkpoints (`state_dict`, `model`, `params`, .. before `ema`), which
+/// is taken and said in [`Weights::notes`]. For MXNet's exported parameters the network is read from the symbol beside
+/// them, if it is there.
+///
+/// # Errors
+/// Those of [`read`], those of [`onnx::read`] and [`from_onnx`] for an ONNX file, [`FormatError::OtherNetwork`] for a file
+/// that says that it is of another network or whose parameters another network of the zoo has, [`FormatError::Several`]
+/// where it cannot be told which of several sets is meant, [`FormatError::NoSection`] if `section` names none,
+/// [`FormatError::Symbol`] for a symbol that is not understood.
+pub fn read_section_for(path: &Path, spec: &Spec, section: Option<&str>) -> Result<Weights, FormatError> {
+    let weights = match shards::Source::of(path)? {
+        shards::Source::File(file) if kind(&file)? == Kind::Onnx => {
+            from_onnx(&onnx::read(&file)?, &file, spec)?
+        }
+        _ => shards::read(path)?,
     };
     match &weights.meta {
         Some(meta) if meta.architecture != spec.name => Err(FormatError::OtherNetwork {
@@ -197,7 +232,7 @@ pub fn read_for(path: &Path, spec: &Spec) -> Result<Weights, FormatError> {
             wanted: spec.name,
             reason: format!("it says that it holds {}", meta.architecture),
         }),
-        _ => Ok(weights),
+        _ => weights.part_for(spec, section),
     }
 }
 
@@ -207,7 +242,7 @@ pub fn read_for(path: &Path, spec: &Spec) -> Result<Weights, FormatError> {
 /// One that names the file: unreadable, too large, of no known kind, damaged, or holding numbers that are none.
 /// [`FormatError::Onnx`] for an ONNX file, for which [`read_for`] must know the network.
 pub fn read(path: &Path) -> Result<Weights, FormatError> {
-    of_kind(path, kind(path)?)
+    shards::read(path)
 }
 
 /// The network that a file says it is of, as files of plusx do; only the header of a weight file is read.
@@ -215,9 +250,10 @@ pub fn read(path: &Path) -> Result<Weights, FormatError> {
 /// # Errors
 /// Those of [`read`] and [`onnx::read`].
 pub fn architecture(path: &Path) -> Result<Option<String>, FormatError> {
-    let meta = match kind(path)? {
-        Kind::Safetensors => safetensors::about(path)?,
-        Kind::Onnx => onnx::read(path)?.meta,
+    let path = shards::Source::of(path)?.first()?;
+    let meta = match kind(&path)? {
+        Kind::Safetensors => safetensors::about(&path)?,
+        Kind::Onnx => onnx::read(&path)?.meta,
         _ => None,
     };
     Ok(meta.map(|meta| meta.architecture))

@@ -2,6 +2,8 @@
 //! `forward` does with them is a program, which is not in the file, but for the classes of torchvision and timm, whose
 //! programs are known. `agree.rs` compares what is said with a network of the zoo.
 
+use std::collections::BTreeMap;
+
 use super::pickle::{Class, Id, Object, Pickle, Value};
 use super::sections::{Content, Entry};
 
@@ -13,6 +15,8 @@ pub(super) type Pair = [usize; 2];
 pub(super) struct Said {
     /// Every module, those that hold others before them.
     pub(super) layers: Vec<Layer>,
+    /// Names of tensors in the file, by what they are called now.
+    origins: BTreeMap<String, String>,
 }
 
 /// A module.
@@ -112,15 +116,15 @@ impl Said {
         self
     }
 
-    pub(super) fn rename(&mut self, rule: impl Fn(&str) -> String) {
-        // rules are made for names of tensors, which have one more segment
-        for layer in &mut self.layers {
-            let named =
-                if layer.path.is_empty() { "weight".to_owned() } else { format!("{}.weight", layer.path) };
-            let renamed = rule(&named);
-            let path = renamed.strip_suffix("weight").map(|path| path.trim_end_matches('.'));
-            layer.path = path.unwrap_or(&layer.path).to_owned();
-        }
+    /// Remembers that a tensor is now called `new`: layers keep the names of the file.
+    pub(super) fn renamed(&mut self, old: &str, new: &str) {
+        let own = self.origins.remove(old).unwrap_or_else(|| old.to_owned());
+        self.origins.insert(new.to_owned(), own);
+    }
+
+    /// The layer that a tensor belongs to, as the file calls it.
+    pub(super) fn layer_of<'a>(&'a self, tensor: &'a str) -> &'a str {
+        super::names::split(self.origins.get(tensor).map_or(tensor, String::as_str)).0
     }
 }
 

@@ -1,40 +1,29 @@
 //! Names under which other programs keep the same tensors.
 //!
-//! The graph has torchvision's. Others differ in what stands before them (the key of a checkpoint's dictionary, a
-//! wrapper's attribute), in the classifier's name, and in `shortcut` for `downsample` (the CIFAR networks of Akamaster
-//! and Kuangliu).
+//! The graph has torchvision's. Others differ in the classifier's name, and in `shortcut` for `downsample` (the CIFAR
+//! networks of Akamaster and Kuangliu). What stands before all names is looked for in `select.rs`.
 
 use std::collections::HashMap;
 
 use plusx_model::graph::{Graph, Role};
 
-use super::Weights;
+use super::{Tensor, Weights};
 
-/// What wrappers put before every name: `DataParallel`, `torch.compile`.
-const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+/// Segments that wrappers put into names: `DataParallel` and its kin, `torch.compile`.
+const WRAPPERS: [&str; 2] = ["module", "_orig_mod"];
 
 /// What the classifier is called: by torchvision's ResNet, Akamaster, torchvision's DenseNet and VGG, timm, Cadena.
 const HEADS: [&str; 6] = ["fc", "linear", "classifier", "head", "head.fc", "last_linear"];
 
-/// The first of `sections` that some of the names are in: a name is in `model` if it starts with `model.`.
-pub(super) fn section<'n>(names: impl Iterator<Item = &'n str> + Clone, sections: &[&str]) -> Option<String> {
-    let holds = |section: &&&str| {
-        names.clone().any(|name| name.split_once('.').is_some_and(|(key, _)| key == **section))
-    };
-    sections.iter().find(holds).map(|section| (*section).to_owned())
-}
-
-/// Takes wrappers' names off, as often as every tensor has one.
-pub(super) fn without_prefix(mut weights: Weights) -> Weights {
-    let all =
-        |weights: &Weights, prefix: &str| weights.tensors.iter().all(|one| one.name.starts_with(prefix));
-    while let Some(prefix) =
-        WRAPPERS.iter().find(|prefix| !weights.tensors.is_empty() && all(&weights, prefix))
-    {
-        weights.prefix.push_str(prefix);
-        weights.rename(|name| name.strip_prefix(prefix).unwrap_or(name).to_owned());
+/// A name without the segments of wrappers.
+pub(super) fn without_wrappers(name: &str) -> String {
+    match WRAPPERS.iter().any(|wrapper| name.contains(wrapper)) {
+        true => {
+            let own = name.split('.').filter(|segment| !WRAPPERS.contains(segment));
+            own.collect::<Vec<_>>().join(".")
+        }
+        false => name.to_owned(),
     }
-    weights
 }
 
 /// Whether a tensor counts the batches that a batch norm has seen.
@@ -47,16 +36,40 @@ pub(super) fn split(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or(("", name))
 }
 
+/// One spelling for what shortcuts are called.
+pub(super) fn synonym(name: &str) -> String {
+    let segments = name.split('.').map(|segment| if segment == "shortcut" { "downsample" } else { segment });
+    segments.collect::<Vec<_>>().join(".")
+}
+
+impl Weights {
+    /// Gives every tensor another name.
+    pub(super) fn rename(&mut self, rule: impl Fn(&str) -> String) {
+        for tensor in &mut self.tensors {
+            let name = rule(&tensor.name);
+            if let Some(said) = &mut self.said {
+                said.renamed(&tensor.name, &name);
+            }
+            tensor.name = name;
+        }
+    }
+}
+
 /// For each parameter of the graph the index of its tensor: by its own name, else by a name that means the same.
-pub(super) fn pair(weights: &Weights, graph: &Graph) -> Vec<Option<usize>> {
-    let by_name = weights.tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.as_str(), index));
-    let mut left: HashMap<&str, usize> = by_name.collect();
+/// `inside` are the tensors in question with the names that they have there.
+pub(super) fn pair(inside: &[(usize, &str)], tensors: &[Tensor], graph: &Graph) -> Vec<Option<usize>> {
+    let mut left: HashMap<&str, usize> = inside.iter().map(|(index, name)| (*name, *index)).collect();
     let mut pairs: Vec<_> = graph.params.iter().map(|spec| left.remove(spec.name.as_str())).collect();
     let head = graph.params.iter().rfind(|spec| spec.role == Role::DenseWeight);
     let head = head.map(|spec| split(&spec.name).0);
+    let inner = inner_head(inside, tensors);
     let mut by_meaning: HashMap<String, usize> = HashMap::new();
     for (name, index) in left {
-        let first = by_meaning.entry(meaning(name, head)).or_insert(index);
+        let meant = match inner {
+            Some(path) if split(name).0 == path => format!("the head's {}", split(name).1),
+            _ => meaning(name, head),
+        };
+        let first = by_meaning.entry(meant).or_insert(index);
         // of two names that mean the same, the first in the file
         *first = index.min(*first);
     }
@@ -66,14 +79,32 @@ pub(super) fn pair(weights: &Weights, graph: &Graph) -> Vec<Option<usize>> {
     pairs
 }
 
+/// The one dense layer in a classifier that is a `Sequential`, if nothing else in it has parameters: `fc.1` behind a
+/// dropout.
+fn inner_head<'n>(inside: &[(usize, &'n str)], tensors: &[Tensor]) -> Option<&'n str> {
+    let mut found = None;
+    for (index, name) in inside {
+        let (path, part) = split(name);
+        let Some((head, number)) = path.rsplit_once('.') else { continue };
+        if !HEADS.contains(&head) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        let is_dense = part == "bias" || (part == "weight" && tensors[*index].dims.len() == 2);
+        if !is_dense || found.is_some_and(|found| found != path) {
+            return None;
+        }
+        found = Some(path);
+    }
+    found
+}
+
 /// One spelling for all names of one thing.
 fn meaning(name: &str, head: Option<&str>) -> String {
     let (path, part) = split(name);
     if Some(path) == head || HEADS.contains(&path) {
         return format!("the head's {part}");
     }
-    let segments = name.split('.').map(|segment| if segment == "shortcut" { "downsample" } else { segment });
-    segments.collect::<Vec<_>>().join(".")
+    synonym(name)
 }
 
 #[cfg(test)]
@@ -81,12 +112,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_are_whole_segments() {
-        let section = |names: &[&str]| section(names.iter().copied(), &["state_dict", "model"]);
-        assert_eq!(section(&["conv1.weight", "modelling.weight"]), None);
-        assert_eq!(section(&["model.conv1.weight", "optimizer.0"]).as_deref(), Some("model"));
-        assert_eq!(section(&["model.a", "state_dict.a"]).as_deref(), Some("state_dict"));
-        assert_eq!(section(&["model"]), None);
+    fn wrappers_are_whole_segments() {
+        assert_eq!(without_wrappers("module.layer1._orig_mod.0.conv1.weight"), "layer1.0.conv1.weight");
+        assert_eq!(without_wrappers("modules.my_module.weight"), "modules.my_module.weight");
     }
 
     #[test]
@@ -98,5 +126,23 @@ mod tests {
         assert_ne!(meaning("linear.weight", Some("fc")), meaning("fc.bias", Some("fc")));
         assert_ne!(meaning("layer1.fc.weight", Some("fc")), meaning("fc.weight", Some("fc")));
         assert_eq!(meaning("top.weight", Some("top")), "the head's weight");
+    }
+
+    #[test]
+    fn a_classifier_behind_a_dropout() {
+        let tensor = |name: &str, dims: &[usize]| {
+            Tensor { name: name.to_owned(), dims: dims.to_vec(), values: Vec::new() }
+        };
+        let head = |tensors: &[Tensor]| {
+            let inside: Vec<_> =
+                tensors.iter().enumerate().map(|(index, one)| (index, one.name.as_str())).collect();
+            inner_head(&inside, tensors).map(str::to_owned)
+        };
+        let one = [tensor("fc.1.weight", &[5, 8]), tensor("fc.1.bias", &[5])];
+        assert_eq!(head(&one).as_deref(), Some("fc.1"));
+        let two = [&one[..], &[tensor("fc.3.weight", &[5, 5])]].concat();
+        assert_eq!(head(&two), None);
+        let norm = [&one[..], &[tensor("fc.0.weight", &[8])]].concat();
+        assert_eq!(head(&norm), None);
     }
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use plusx_model::graph::Graph;
+use plusx_model::params::Params;
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, Spec, ZooOptions};
 
+use super::structure::Matched;
 use super::{Kind, Weights, structure};
 use crate::error::FormatError;
 use crate::onnx::{Imported, Normalise};
@@ -19,23 +21,27 @@ use crate::onnx::{Imported, Normalise};
 /// # Errors
 /// [`FormatError::OtherNetwork`], with the first difference, or the network of the zoo that it is.
 pub fn from_onnx(found: &Imported, path: &Path, spec: &Spec) -> Result<Weights, FormatError> {
-    let other = |reason: String| FormatError::OtherNetwork { path: path.into(), wanted: spec.name, reason };
     let input = found.graph.input_shape();
-    let theirs = (&found.graph, &found.params);
-    let ours = like(spec, &found.graph).map_err(other)?;
-    let matched = structure::pair(theirs, &ours).map_err(|difference| {
-        let known = zoo::SPECS.iter().filter(|other| other.name != spec.name);
-        let mut others = known.filter(|other| {
-            like(other, &found.graph).is_ok_and(|ours| structure::pair(theirs, &ours).is_ok())
-        });
-        other(others.next().map_or(difference, |other| format!("it is {}", other.name)))
-    })?;
+    let matched = matched(path, (&found.graph, &found.params), spec)?;
     let preprocess = match (&found.meta, &found.normalise) {
         (Some(meta), _) => meta.preprocess.clone(),
         (None, inside) => prepared(spec, input, inside.as_ref()),
     };
     let (meta, preprocess, folded) = (found.meta.clone(), Some(preprocess), matched.folded);
-    Ok(Weights { meta, preprocess, folded, ..Weights::new(path, Kind::Onnx, matched.tensors) })
+    let whole = Weights::new(path, Kind::Onnx, matched.tensors);
+    Ok(Weights { meta, preprocess, folded, described: true, ..whole })
+}
+
+/// The parameters of `spec` from the network `theirs` that was read from `path`.
+pub(super) fn matched(path: &Path, theirs: (&Graph, &Params), spec: &Spec) -> Result<Matched, FormatError> {
+    let other = |reason: String| FormatError::OtherNetwork { path: path.into(), wanted: spec.name, reason };
+    let ours = like(spec, theirs.0).map_err(other)?;
+    structure::pair(theirs, &ours).map_err(|difference| {
+        let known = zoo::SPECS.iter().filter(|other| other.name != spec.name);
+        let mut others = known
+            .filter(|other| like(other, theirs.0).is_ok_and(|ours| structure::pair(theirs, &ours).is_ok()));
+        other(others.next().map_or(difference, |other| format!("it is {}", other.name)))
+    })
 }
 
 /// The network of the zoo for the images and classes of a file's; the error says why there is none.

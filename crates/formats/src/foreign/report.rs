@@ -36,6 +36,8 @@ pub struct Report {
     pub grey: Option<String>,
     /// Batch norms that the file has inside its convolutions.
     pub folded: usize,
+    /// How many files they were in.
+    pub parts: usize,
     /// Whether nothing but numbers was there: no word on strides, dilations and epsilons.
     pub numbers_only: bool,
     /// What else should be known, each a sentence.
@@ -46,6 +48,9 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let classes = |count: usize| counted(count as u64, "class");
         write!(f, "{}: {}", self.kind, counted(self.taken as u64, "parameter"))?;
+        if self.parts > 1 {
+            write!(f, " in {} files", self.parts)?;
+        }
         if let Some(section) = &self.section {
             write!(f, " from `{section}`")?;
         }
@@ -66,7 +71,12 @@ impl std::fmt::Display for Report {
         }
         match &self.head {
             Some(NewHead { layer, from: Some(from), to }) => {
-                write!(f, "\n{layer} starts anew: {} in the file, {to} in the network", classes(*from))?;
+                write!(
+                    f,
+                    "\n{layer} starts anew: {} in the file, {to} in the network. What the file's classifier \
+                     has learnt is thrown away",
+                    classes(*from)
+                )?;
             }
             Some(NewHead { layer, from: None, to }) => {
                 write!(f, "\n{layer} starts anew: no classifier in the file, {} in the network", classes(*to))?;

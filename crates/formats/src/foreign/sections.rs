@@ -58,25 +58,23 @@ pub(super) struct Sections {
 }
 
 impl Sections {
-    /// Reads what lies at `at` and below it: names are the rest of the path and the entry's, joined by dots. What is no
-    /// parameter and what lies elsewhere is in [`Weights::skipped`], with its whole path.
-    pub(super) fn read(&self, at: &[String]) -> Result<Weights, FormatError> {
+    /// Reads all numbers. A tensor's name is the path of its section and its own, joined by dots; what can be no parameter is
+    /// in [`Weights::skipped`].
+    pub(super) fn read(&self) -> Result<Weights, FormatError> {
         let broken = |reason: String| FormatError::broken(&self.path, self.kind, reason);
-        let mut found: Vec<(String, &Section, &Entry)> = Vec::new();
+        let mut found: Vec<(String, &Entry)> = Vec::new();
         for section in &self.all {
-            let own = section.tensors.iter();
-            found.extend(own.map(|entry| (joined(&section.path, &entry.name), section, entry)));
+            found.extend(section.tensors.iter().map(|entry| (joined(&section.path, &entry.name), entry)));
         }
-        found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut left = self.storages.size().saturating_mul(SHARED);
         let (mut tensors, mut skipped, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
-        for (name, section, entry) in found {
+        for (name, entry) in found {
             // counts of batches are none of a network's numbers, whatever type they have become
-            let rest = section.path.strip_prefix(at).filter(|_| !names::is_count(&name));
-            let Some(rest) = rest else {
+            if names::is_count(&name) {
                 skipped.push(name);
                 continue;
-            };
+            }
             let values = match &entry.content {
                 Content::Floats(number, view) => {
                     let size = view.count().saturating_mul(number.size() as u64);
@@ -98,15 +96,11 @@ impl Sections {
                     continue;
                 }
             };
-            tensors.push(Tensor { name: joined(rest, &entry.name), dims: entry.dims.clone(), values });
+            tensors.push(Tensor { name, dims: entry.dims.clone(), values });
         }
-        let section = (!at.is_empty()).then(|| at.join("."));
-        let said = self.all.iter().filter_map(|one| {
-            let rest = one.path.strip_prefix(at)?;
-            Some(one.said.as_ref()?.below(rest))
-        });
+        let said = self.all.iter().filter_map(|section| Some(section.said.as_ref()?.below(&section.path)));
         let said = said.reduce(Said::and);
-        Ok(Weights { section, skipped, others, said, ..Weights::new(&self.path, self.kind, tensors) })
+        Ok(Weights { skipped, others, said, ..Weights::new(&self.path, self.kind, tensors) })
     }
 }
 
@@ -116,17 +110,5 @@ pub(super) fn joined(path: &[String], name: &str) -> String {
         (true, _) => name.to_owned(),
         (false, true) => path.join("."),
         (false, false) => format!("{}.{name}", path.join(".")),
-    }
-}
-
-impl Weights {
-    /// Renames every tensor, and the layers of which a pickled module says something.
-    pub(super) fn rename(&mut self, rule: impl Fn(&str) -> String) {
-        for tensor in &mut self.tensors {
-            tensor.name = rule(&tensor.name);
-        }
-        if let Some(said) = &mut self.said {
-            said.rename(rule);
-        }
     }
 }

@@ -191,13 +191,22 @@ fn described(graph: &Graph, id: NodeId) -> String {
     let node = graph.node(id);
     let what = match node.op {
         Op::Input => "the images".to_owned(),
-        Op::Conv2d { spec: ConvSpec { channels, kernel, stride, groups, .. }, .. } => {
+        Op::Conv2d { spec: ConvSpec { channels, kernel, stride, padding, dilation, groups }, .. } => {
             let grouped = if groups > 1 { format!(" in {groups} groups") } else { String::new() };
+            let dilated = if dilation == [1, 1] { String::new() } else { format!(", dilated by {}", dilation[0]) };
             format!(
-                "a convolution of {}x{} to {channels} channels{grouped} at stride {}",
-                kernel[0], kernel[1], stride[0]
+                "a convolution of {}x{} to {channels} channels{grouped} at stride {}, border {}{dilated}",
+                kernel[0], kernel[1], stride[0], padding[0]
             )
         }
+        Op::MaxPool2d { spec } | Op::AvgPool2d { spec, .. } => format!(
+            "{} of {}x{} at stride {}, border {}",
+            node.op.kind().replace('_', " "),
+            spec.kernel[0],
+            spec.kernel[1],
+            spec.stride[0],
+            spec.padding[0]
+        ),
         Op::Dense { units, .. } => format!("a dense layer of {units} units"),
         other => other.kind().replace('_', " "),
     };

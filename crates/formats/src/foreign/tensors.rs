@@ -43,7 +43,5 @@ pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, For
         }
     }
     let preprocess = meta.as_ref().map(|meta| meta.preprocess.clone());
-    let found =
-        Weights { skipped, others, meta, preprocess, ..Weights::new(path, Kind::Safetensors, tensors) };
-    Ok(super::names::without_prefix(found))
+    Ok(Weights { skipped, others, meta, preprocess, ..Weights::new(path, Kind::Safetensors, tensors) })
 }

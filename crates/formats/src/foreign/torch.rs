@@ -10,11 +10,8 @@ use super::numbers::Type;
 use super::pickle::{Id, Object, Pickle, Value};
 use super::sections::{Content, Entry, Section, Sections};
 use super::storage::View;
-use super::{Kind, Weights, names};
+use super::{Kind, Weights};
 use crate::error::FormatError;
-
-/// Keys under which training scripts keep the network, in the order in which they are looked for.
-const SECTIONS: [&str; 5] = ["state_dict", "model_state_dict", "model", "model_ema", "net"];
 
 /// Deepest nesting that is walked; Python itself pickles no deeper.
 const DEEPEST: usize = 1000;
@@ -24,40 +21,13 @@ const STEPS: u64 = 16;
 /// Steps that any walk may take.
 const FREE_STEPS: u64 = 1 << 20;
 
-/// Reads a file of one of PyTorch's kinds.
+/// Reads a file of one of PyTorch's kinds: all tensors in it under their whole names, the keys that lead to them included.
 pub(super) fn read(path: &Path, kind: Kind) -> Result<Weights, FormatError> {
-    let sections = open(path, kind)?;
-    let names: Vec<String> = sections
-        .all
-        .iter()
-        .flat_map(|section| {
-            section.tensors.iter().map(|entry| super::sections::joined(&section.path, &entry.name))
-        })
-        .collect();
-    let section = names::section(names.iter().map(String::as_str), &SECTIONS);
-    let found = match section {
-        Some(key) if sections.all.iter().any(|one| one.path.first() == Some(&key)) => {
-            sections.read(&[key])?
-        }
-        Some(key) => inside(sections.read(&[])?, key),
-        None => sections.read(&[])?,
-    };
-    Ok(names::without_prefix(found))
-}
-
-/// Of a flat dictionary the names that begin with `key`.
-fn inside(mut found: Weights, key: String) -> Weights {
-    let start = format!("{key}.");
-    let (tensors, others) = found.tensors.into_iter().partition(|one| one.name.starts_with(&start));
-    found.tensors = tensors;
-    found.skipped.extend(others.into_iter().map(|one: super::Tensor| one.name));
-    found.section = Some(key);
-    found.rename(|name| name.strip_prefix(&start).unwrap_or(name).to_owned());
-    found
+    open(path, kind)?.read()
 }
 
 /// What a file of one of PyTorch's kinds holds; no numbers are read yet.
-pub(super) fn open(path: &Path, kind: Kind) -> Result<Sections, FormatError> {
+fn open(path: &Path, kind: Kind) -> Result<Sections, FormatError> {
     let container = container::open(path, kind)?;
     let steps = (container.saved.values.len() as u64).saturating_mul(STEPS).saturating_add(FREE_STEPS);
     let mut walk = Walk { container: &container, open: Vec::new(), path: Vec::new(), all: Vec::new(), steps };

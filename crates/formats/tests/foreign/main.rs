@@ -2,10 +2,12 @@
 //! names, and whatever else is in them is said or refused.
 
 mod hostile;
+mod imports;
 mod networks;
 mod onnx;
 #[path = "../peers/mod.rs"]
 mod peers;
+mod symbols;
 mod torch;
 
 use std::path::{Path, PathBuf};
