@@ -97,7 +97,7 @@ pub enum FormatError {
         reason: String,
     },
     /// A file of class names that is none.
-    #[error("{}: as a file of class names it cannot be read: {reason}", path.display())]
+    #[error("{}, as a file of class names: {reason}", path.display())]
     ClassNames {
         /// The file.
         path: PathBuf,
