@@ -6,7 +6,7 @@ use crate::exit::{self, Usage};
 use crate::output;
 use crate::preprocess::PreprocessArguments;
 use crate::screen::{note, result};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use plusx_engine::{Engine, EngineOptions};
 use plusx_formats::foreign::{self, Allow, Kind, Report, Weights};
@@ -88,7 +88,11 @@ pub(crate) fn run(arguments: &ImportArguments, environment: &Environment) -> Res
     let input = arguments.input.or(said.map(|said| said.input)).unwrap_or(spec.input);
     let graph = crate::plan::graph(&arguments.model, Some(input), Some(classes.len()))?;
     let allow = Allow { other_classes: arguments.num_classes.is_some(), grey: input.c == 1 };
-    let adopted = weights.adopt(&graph, initialize(&graph, Init::Xavier, SEED), allow)?;
+    let adopted = weights.adopt(&graph, initialize(&graph, Init::Xavier, SEED), allow);
+    let adopted = match weights.classes() {
+        None => adopted.context("the file has no classifier that fits; --num-classes N makes a new one")?,
+        Some(_) => adopted?,
+    };
     note(&format!("{}: {}", arguments.file.display(), adopted.report));
     let known = said.cloned().unwrap_or_else(|| spec.preset.record(input));
     let preprocess = arguments.preprocess.record(&known, input)?;
@@ -155,7 +159,8 @@ impl ImportArguments {
         let many = names.len();
         match (count, found) {
             (Some(count), _) if count != many => {
-                Err(Usage(format!("{} names {many} classes, --num-classes says {count}", path.display())).into())
+                Err(Usage(format!("{} names {many} classes, --num-classes says {count}", path.display()))
+                    .into())
             }
             (Some(_), _) => Ok(names),
             (None, Some(found)) if found == many => Ok(names),

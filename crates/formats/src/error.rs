@@ -109,7 +109,7 @@ pub enum FormatError {
         differences: Vec<String>,
     },
     /// A file of class names that is none.
-    #[error("{}: as a file of class names it cannot be read: {reason}", path.display())]
+    #[error("{}, as a file of class names: {reason}", path.display())]
     ClassNames {
         /// The file.
         path: PathBuf,

@@ -30,14 +30,19 @@ impl Weights {
     }
 
     fn by_name(self, spec: &Spec, section: Option<&str>) -> Result<Self, FormatError> {
-        let choice =
-            select::choose(&self.tensors, &graph(spec)?, section).map_err(|why| self.undecided(why))?;
+        let own = graph(spec)?;
+        let choice = select::choose(&self.tensors, &own, section).map_err(|why| self.undecided(why))?;
         if !choice.fits {
             self.fits_another(spec, |graph| {
                 select::choose(&self.tensors, graph, section).is_ok_and(|choice| choice.fits)
             })?;
         }
-        Ok(self.chosen(choice))
+        let only = self.numbers_only();
+        let mut part = self.chosen(choice);
+        if only {
+            part.notes.extend(twins(spec, &own));
+        }
+        Ok(part)
     }
 
     /// Only what was chosen.
@@ -103,7 +108,8 @@ impl Weights {
             note += &format!("; epsilon {} is taken over into the scales", others.join(" and "));
         }
         if found.fixed > 0 {
-            note += &format!("; {} batch norms have fix_gamma, so their stored gammas count as 1", found.fixed);
+            note +=
+                &format!("; {} batch norms have fix_gamma, so their stored gammas count as 1", found.fixed);
         }
         let mut notes = self.notes.clone();
         notes.push(note);
@@ -130,7 +136,7 @@ impl Weights {
         for tensor in &self.tensors {
             for (dot, _) in tensor.name.match_indices('.').take(DEEPEST) {
                 let prefix = &tensor.name[..=dot];
-                if !found.iter().any(|one| one == prefix) {
+                if found.len() < select::MOST_PREFIXES && !found.iter().any(|one| one == prefix) {
                     found.push(prefix.to_owned());
                 }
             }
@@ -152,8 +158,10 @@ impl Weights {
     /// Refuses a file that other networks of the zoo fit, naming them.
     fn fits_another(&self, spec: &Spec, fits: impl Fn(&Graph) -> bool) -> Result<(), FormatError> {
         let others = zoo::SPECS.iter().filter(|other| other.name != spec.name);
-        let found: Vec<&str> =
-            others.filter(|other| graph(other).is_ok_and(|graph| fits(&graph))).map(|other| other.name).collect();
+        let found: Vec<&str> = others
+            .filter(|other| graph(other).is_ok_and(|graph| fits(&graph)))
+            .map(|other| other.name)
+            .collect();
         let reason = match found[..] {
             [] => return Ok(()),
             [one] => format!("its parameters are those of {one}; use --model {one}"),
@@ -186,6 +194,22 @@ const EPSILON: f32 = 1e-5;
 fn graph(spec: &Spec) -> Result<Graph, FormatError> {
     trace(&spec.build(spec.options()), spec.input, &mut Names::new())
         .map_err(|error| FormatError::Encode { reason: error.to_string() })
+}
+
+/// A word on networks of the zoo that compute something else with the same parameters.
+fn twins(spec: &Spec, own: &Graph) -> Option<String> {
+    let same = |other: &&Spec| {
+        other.name != spec.name
+            && graph(other).is_ok_and(|graph| graph.params == own.params && graph.nodes != own.nodes)
+    };
+    let found: Vec<&str> = zoo::SPECS.iter().filter(same).map(|other| other.name).collect();
+    (!found.is_empty()).then(|| {
+        format!(
+            "{} has the same parameters: numbers alone do not tell it from {}",
+            found.join(" and "),
+            spec.name
+        )
+    })
 }
 
 /// Whether the tensors are those of a network, by their order, and no others.

@@ -9,7 +9,7 @@
 //! [`SECTIONS`], if only one is; else none. What else stands under the prefix is beside the network (a projection head) or
 //! in its way (`layer1.0.se.fc1.weight`): then it is another network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use plusx_model::graph::{Graph, ParamSpec, Role};
 
@@ -30,6 +30,9 @@ pub(super) const SECTIONS: [&str; 12] = [
     "params_ema",
     "ema",
 ];
+
+/// Most prefixes that are tried; no file holds so many networks.
+pub(super) const MOST_PREFIXES: usize = 100;
 
 /// The network's part of a file.
 #[derive(Clone, Debug)]
@@ -72,11 +75,7 @@ pub(super) fn bare_names(tensors: &[Tensor]) -> Vec<String> {
 }
 
 /// The network's part of a file. The error says between what cannot be decided.
-pub(super) fn choose(
-    tensors: &[Tensor],
-    graph: &Graph,
-    section: Option<&str>,
-) -> Result<Choice, Undecided> {
+pub(super) fn choose(tensors: &[Tensor], graph: &Graph, section: Option<&str>) -> Result<Choice, Undecided> {
     let file = File { tensors, names: bare_names(tensors), graph };
     let (mut fitting, mut rest): (Vec<_>, Vec<_>) = file.candidates().into_iter().partition(|one| one.fits);
     if let Some(section) = section {
@@ -172,7 +171,8 @@ pub(super) fn all_there(tensors: &[Tensor], graph: &Graph, pairs: &[Option<usize
         let Some(tensor) = pair.map(|pair| &tensors[pair]) else { return is_head };
         let free = if is_head { Some(0) } else { stem.filter(|id| id.index() == at).map(|_| 1) };
         let dims = tensor.dims.iter().zip(&spec.dims).enumerate();
-        tensor.dims.len() == spec.dims.len() && dims.into_iter().all(|(axis, (a, b))| a == b || Some(axis) == free)
+        tensor.dims.len() == spec.dims.len()
+            && dims.into_iter().all(|(axis, (a, b))| a == b || Some(axis) == free)
     };
     let whole_head = head.is_none_or(|(weight, bias)| {
         bias.is_none_or(|bias| pairs[weight].is_some() == pairs[bias].is_some())
@@ -217,11 +217,15 @@ impl File<'_> {
         // of equally deep ones the first
         let anchor = self.graph.params.iter().filter(usable).rev().max_by_key(deep);
         let mut found = vec![String::new()];
-        for name in anchor.iter().flat_map(|anchor| {
-            self.names.iter().filter_map(|name| name.strip_suffix(anchor.name.as_str()))
-        }) {
+        for name in anchor
+            .iter()
+            .flat_map(|anchor| self.names.iter().filter_map(|name| name.strip_suffix(anchor.name.as_str())))
+        {
             if name.ends_with('.') && !found.iter().any(|one| one == name) {
                 found.push(name.to_owned());
+            }
+            if found.len() == MOST_PREFIXES {
+                break;
             }
         }
         found
@@ -248,10 +252,15 @@ impl File<'_> {
         let (mut beside, mut extra) = self.left_over(&inside, &pairs);
         let copies: Vec<usize> = extra.extract_if(.., |index| below(index)).collect();
         beside.extend(copies);
+        let behind = self.behind(&bare, &pairs);
+        extra.extend(&behind);
         let fits = extra.is_empty() && all_there(self.tensors, self.graph, &pairs);
         let mut names = vec![None; self.tensors.len()];
         for (index, rest) in &inside {
             names[*index] = Some((*rest).to_owned());
+        }
+        for index in behind {
+            names[index] = Some(self.tensors[index].name.clone());
         }
         Choice { prefix, bare, pairs, beside, fits, others: Vec::new(), names }
     }
@@ -259,7 +268,8 @@ impl File<'_> {
     /// The prefix as the file has it, if all the network's tensors have the same.
     fn as_written(&self, bare: &str, inside: &[(usize, &str)], pairs: &[Option<usize>]) -> String {
         let mut found: Option<&str> = None;
-        for (index, rest) in inside.iter().filter(|(index, _)| pairs.contains(&Some(*index))) {
+        let used: HashSet<usize> = pairs.iter().flatten().copied().collect();
+        for (index, rest) in inside.iter().filter(|(index, _)| used.contains(index)) {
             let Some(prefix) = self.tensors[*index].name.strip_suffix(rest) else { continue };
             match found {
                 Some(other) if other != prefix => return bare.to_owned(),
@@ -276,11 +286,14 @@ impl File<'_> {
             let first = rest.split('.').next().unwrap_or_default();
             first.trim_end_matches(|c: char| c.is_ascii_digit())
         }
+        let paired: HashSet<usize> = pairs.iter().flatten().copied().collect();
         let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        let mut used = Vec::new();
+        let mut used = HashSet::new();
         for (index, rest) in inside {
-            match pairs.contains(&Some(*index)) {
-                true => used.push(kin(rest)),
+            match paired.contains(index) {
+                true => {
+                    used.insert(kin(rest));
+                }
                 false => groups.entry(rest.split('.').next().unwrap_or_default()).or_default().push(*index),
             }
         }
@@ -290,12 +303,25 @@ impl File<'_> {
             let single = members.iter().all(|index| self.tensors[*index].values.len() <= 1);
             let goes_on = members.iter().any(|index| self.reads_logits(*index, pairs));
             // layers of maps, or numbers for channels alone, are not beside the classifier
-            match used.contains(&kin(group)) || goes_on || dims(4) || !(dims(2) || single) {
+            match used.contains(kin(group)) || goes_on || dims(4) || !(dims(2) || single) {
                 true => extra.extend(members),
                 false => beside.extend(members),
             }
         }
         (beside, extra)
+    }
+
+    /// Matrices beside the container of the network that take what its classifier gives: there the network goes on.
+    fn behind(&self, bare: &str, pairs: &[Option<usize>]) -> Vec<usize> {
+        let Some(own) = bare.strip_suffix('.') else { return Vec::new() };
+        let around = own.rfind('.').map_or("", |dot| &own[..=dot]);
+        let named = self.names.iter().enumerate();
+        named
+            .filter(|(index, name)| {
+                !name.starts_with(bare) && name.starts_with(around) && self.reads_logits(*index, pairs)
+            })
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Whether a matrix takes as many numbers as the classifier gives, and no features.
@@ -373,9 +399,16 @@ mod tests {
     #[test]
     fn any_prefix_is_taken_off() {
         let graph = graph("resnet20");
-        for prefix in
-            ["", "model.", "state_dict.model.", "backbone.", "module.model.", "encoder.net.", "0.", "a b.c-d."]
-        {
+        for prefix in [
+            "",
+            "model.",
+            "state_dict.model.",
+            "backbone.",
+            "module.model.",
+            "encoder.net.",
+            "0.",
+            "a b.c-d.",
+        ] {
             let choice = choose(&tensors(&graph, 1.0, under(prefix)), &graph, None).unwrap();
             assert!(choice.fits, "{prefix}");
             assert_eq!(choice.prefix, prefix);
@@ -396,9 +429,8 @@ mod tests {
     #[test]
     fn of_several_the_asked_one_or_the_documented_one_is_taken() {
         let graph = graph("resnet20");
-        let two = |a: &str, b: &str| {
-            [tensors(&graph, 1.0, under(a)), tensors(&graph, 2.0, under(b))].concat()
-        };
+        let two =
+            |a: &str, b: &str| [tensors(&graph, 1.0, under(a)), tensors(&graph, 2.0, under(b))].concat();
         let value = |tensors: &[Tensor], section| {
             let choice = choose(tensors, &graph, section)?;
             Ok::<_, Undecided>((tensors[choice.pairs[0].unwrap()].values[0], choice.others))
@@ -407,8 +439,13 @@ mod tests {
         assert_eq!(value(&averaged, None).unwrap(), (1.0, vec!["state_dict_ema.module".to_owned()]));
         assert_eq!(value(&averaged, Some("state_dict_ema")).unwrap().0, 2.0);
         let error = value(&averaged, Some("ema")).unwrap_err();
-        assert!(matches!(&error, Undecided::NoSection(text) if text.contains("state_dict.module")), "{error:?}");
-        for (a, b) in [("online.", "target."), ("state_dict.student.", "state_dict.teacher."), ("", "module.")] {
+        assert!(
+            matches!(&error, Undecided::NoSection(text) if text.contains("state_dict.module")),
+            "{error:?}"
+        );
+        for (a, b) in
+            [("online.", "target."), ("state_dict.student.", "state_dict.teacher."), ("", "module.")]
+        {
             let both = two(a, b);
             let error = value(&both, None).unwrap_err();
             assert!(matches!(&error, Undecided::Several(text) if text.contains("--section")), "{a} {b}");
@@ -428,7 +465,9 @@ mod tests {
             let all = [tensors(&graph, 1.0, under("")), vec![extra]].concat();
             choose(&all, &graph, None).unwrap()
         };
-        for (name, dims) in [("projector.0.weight", &[64, 64][..]), ("queue", &[128, 9]), ("logit_scale", &[])] {
+        for (name, dims) in
+            [("projector.0.weight", &[64, 64][..]), ("queue", &[128, 9]), ("logit_scale", &[])]
+        {
             let mut extra = more(name, dims);
             extra.values.truncate(if dims.is_empty() { 1 } else { 2 });
             let choice = with(extra);
@@ -446,6 +485,18 @@ mod tests {
             let choice = with(more(name, dims));
             assert!(!choice.fits && choice.beside.is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_layer_that_reads_the_logits_makes_another_network() {
+        let graph = graph("resnet20");
+        let on_top = |name: &str, dims: &[usize]| {
+            let all = [tensors(&graph, 1.0, under("state_dict.backbone.")), vec![more(name, dims)]].concat();
+            choose(&all, &graph, None).unwrap().fits
+        };
+        assert!(!on_top("state_dict.head.weight", &[7, 10]));
+        assert!(on_top("state_dict.projector.weight", &[7, 64]));
+        assert!(on_top("optimizer.state", &[7, 10]));
     }
 
     #[test]

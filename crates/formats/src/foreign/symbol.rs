@@ -5,7 +5,7 @@
 //! texts. Defaults are those of MXNet 1.9's operators (`src/operator/nn/`), which are not Gluon's: a batch norm has epsilon
 //! 1e-3 and, unless it says otherwise, a gamma of 1 whatever is stored (`fix_gamma`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -62,7 +62,9 @@ pub(super) fn read(
     let wrong = |reason: String| FormatError::Symbol { path: path.into(), reason };
     match size {
         Ok(size) if size as u64 > LARGEST => return Err(wrong("it is longer than any symbol".to_owned())),
-        Err(error) if error.kind() == ErrorKind::InvalidData => return Err(wrong("it is no text".to_owned())),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return Err(wrong("it is no text".to_owned()));
+        }
         size => size.map_err(failed)?,
     };
     let symbol: Symbol = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
@@ -102,9 +104,9 @@ impl Symbol {
         for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
             let value = match node.op.as_str() {
                 "null" => Value::Variable,
-                _ => build.operator(self, node, sizes).map_err(|reason| {
-                    format!("{} ({}): {reason}", node.name, node.op)
-                })?,
+                _ => build
+                    .operator(self, node, sizes)
+                    .map_err(|reason| format!("{} ({}): {reason}", node.name, node.op))?,
             };
             build.values.insert(index, value);
         }
@@ -203,6 +205,8 @@ struct Build<'a> {
     /// Values of the parameters of `graph`.
     values_of: Vec<Vec<f32>>,
     values: HashMap<usize, Value>,
+    /// Parameters that a layer has already: each is copied once.
+    used: HashSet<&'a str>,
     /// The node that is the images.
     images: Option<usize>,
     fixed: usize,
@@ -216,6 +220,7 @@ impl<'a> Build<'a> {
             graph: Graph::default(),
             values_of: Vec::new(),
             values: HashMap::new(),
+            used: HashSet::new(),
             images: None,
             fixed: 0,
             epsilons: Vec::new(),
@@ -335,7 +340,9 @@ impl<'a> Build<'a> {
             "avg" if spec.padding == [0, 0] || !node.flag("count_include_pad", true)? => {
                 Ok(Op::AvgPool2d { spec, ceil: false })
             }
-            "avg" => Err("count_include_pad is True, and only False is read where there is a border".to_owned()),
+            "avg" => {
+                Err("count_include_pad is True, and only False is read where there is a border".to_owned())
+            }
             other => Err(format!("pool_type is {other}, and only max and avg are read")),
         }
     }
@@ -390,7 +397,8 @@ impl<'a> Build<'a> {
                 Some(_) => {}
                 None => {
                     let label = name.to_owned();
-                    let shape = shape::output(&label, &Op::Input, &[shape]).map_err(|error| error.to_string())?;
+                    let shape =
+                        shape::output(&label, &Op::Input, &[shape]).map_err(|error| error.to_string())?;
                     self.graph.nodes.insert(0, Node { op: Op::Input, inputs: Vec::new(), shape, label });
                     self.images = Some(first);
                     self.values.insert(first, Value::Map(NodeId(0)));
@@ -401,10 +409,15 @@ impl<'a> Build<'a> {
     }
 
     /// The parameter at `position`.
-    fn tensor(&self, symbol: &Symbol, node: &SymbolNode, position: usize) -> Result<&'a Tensor, String> {
+    fn tensor(&mut self, symbol: &Symbol, node: &SymbolNode, position: usize) -> Result<&'a Tensor, String> {
         let input = node.inputs.get(position).ok_or_else(|| format!("it lacks input {position}"))?;
         let name = symbol.nodes[input[0]].name.as_str();
-        self.tensors.get(name).copied().ok_or_else(|| format!("its parameter {name} is not in the file of weights"))
+        let lacks = || format!("its parameter {name} is not in the file of weights");
+        let tensor = self.tensors.get(name).copied().ok_or_else(lacks)?;
+        match self.used.insert(&tensor.name) {
+            true => Ok(tensor),
+            false => Err(format!("its parameter {name} is another layer's, too")),
+        }
     }
 
     fn param(&mut self, node: &SymbolNode, part: &str, role: Role, tensor: &Tensor) -> ParamId {
