@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use plusx_data::picture::{self, Picture};
 use plusx_data::{FindOptions, Split};
 use plusx_engine::{Engine, EngineOptions};
-use plusx_formats::onnx::{self, Options};
+use plusx_formats::onnx::{self, Input, Options};
 use plusx_formats::safetensors::{self, Contents};
 use plusx_formats::{ModelFile, timm};
 use plusx_model::executor::Images;
@@ -46,9 +46,20 @@ pub(crate) struct ExportArguments {
     /// ONNX: end with a softmax: probabilities in place of logits
     #[arg(long)]
     softmax: bool,
-    /// ONNX: take bytes (images, rows, columns, channels) of the input's size, and scale and normalise them inside
+    /// ONNX: take pictures of the input's size, and scale and normalise them inside
     #[arg(long)]
     with_preprocessing: bool,
+    /// ONNX: numbers that the file takes. uint8 are a picture's (images, rows, columns, channels), as with
+    /// --with-preprocessing alone; float32 with --with-preprocessing the same from 0 to 255 (images, channels, rows,
+    /// columns), without it prepared images
+    #[arg(long, value_name = "TYPE")]
+    input_type: Option<InputType>,
+    /// ONNX: how many images the file takes at once, for programs that go wrong where that is free [default: free]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    batch: Option<u32>,
+    /// ONNX: make the file one for this program, which prepares pictures in its own way
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["with_preprocessing", "input_type"])]
+    r#for: Option<Program>,
     /// ONNX: pictures, or folders of them, on which the file must answer as the network does [default: eight of the
     /// sample inside this program, or noise if that does not fit]
     #[arg(long, value_name = "PATH", num_args = 1..)]
@@ -66,6 +77,22 @@ enum Format {
     Safetensors,
     /// A folder that timm.create_model opens
     Timm,
+}
+
+/// Numbers that an ONNX file takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum InputType {
+    /// 32-bit floats
+    Float32,
+    /// Bytes
+    Uint8,
+}
+
+/// Programs that want ONNX files of their own kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Program {
+    /// Takes floats from 0 to 1, gives probabilities, one image at once unless --batch says otherwise
+    Ultralytics,
 }
 
 /// What was written, as one JSON object.
@@ -89,7 +116,7 @@ struct Proof {
 pub(crate) fn run(arguments: &ExportArguments, environment: &Environment) -> Result<u8> {
     let output = arguments.output.as_path();
     if arguments.format != Format::Onnx && arguments.is_about_onnx() {
-        let options = "--keep-batch-norm, --softmax, --with-preprocessing and --proof-images";
+        let options = "--keep-batch-norm, --softmax, --with-preprocessing, --input-type, --batch, --for and --proof-images";
         return Err(Usage(format!("{options} are for --format onnx")).into());
     }
     let model = load_model(&arguments.weights)?;
@@ -117,7 +144,21 @@ pub(crate) fn run(arguments: &ExportArguments, environment: &Environment) -> Res
 
 impl ExportArguments {
     fn is_about_onnx(&self) -> bool {
-        self.keep_batch_norm || self.softmax || self.with_preprocessing || !self.proof_images.is_empty()
+        let flags = self.keep_batch_norm || self.softmax || self.with_preprocessing;
+        let values = self.input_type.is_some() || self.batch.is_some() || self.r#for.is_some();
+        flags || values || !self.proof_images.is_empty()
+    }
+
+    fn options(&self) -> Options {
+        let input = match (self.r#for, self.with_preprocessing, self.input_type) {
+            (Some(Program::Ultralytics), ..) => Input::Ultralytics,
+            (None, false, None | Some(InputType::Float32)) => Input::Prepared,
+            (None, true, Some(InputType::Float32)) => Input::Floats,
+            // bytes are never prepared images
+            (None, true, None) | (None, _, Some(InputType::Uint8)) => Input::Bytes,
+        };
+        let batch = self.batch.map(|batch| batch as usize);
+        Options { keep_batch_norm: self.keep_batch_norm, softmax: self.softmax, input, batch }
     }
 }
 
@@ -148,23 +189,24 @@ fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedM
         }
     }
     let images = Images { data: &data, n };
-    let options = Options {
-        keep_batch_norm: arguments.keep_batch_norm,
-        softmax: arguments.softmax,
-        preprocessing: arguments.with_preprocessing,
-    };
+    let options = arguments.options();
     let model = onnx::Model { graph, params, meta };
     let proof =
         onnx::export(&arguments.output, &model, options, images, |graph| Engine::new(graph.clone(), engine))?;
-    note(&left_to_do(&meta.preprocess, arguments.with_preprocessing));
+    note(&left_to_do(&meta.preprocess, options.input));
     Ok(Proof { images: proof.images, worst: proof.worst })
 }
 
 /// What whoever runs the file must do to a picture before.
-fn left_to_do(preprocess: &Preprocess, inside: bool) -> String {
-    match inside {
-        true => format!("pictures, before the file takes their bytes: {}", preprocess.sides()),
-        false => format!("pictures, before the file takes them: {preprocess}"),
+fn left_to_do(preprocess: &Preprocess, input: Input) -> String {
+    match input {
+        Input::Prepared => format!("pictures, before the file takes them: {preprocess}"),
+        Input::Bytes => format!("pictures, before the file takes their bytes: {}", preprocess.sides()),
+        Input::Floats => {
+            format!("pictures, before the file takes their values, 0 to 255: {}", preprocess.sides())
+        }
+        Input::Ultralytics => onnx::differs(preprocess)
+            .unwrap_or_else(|| "Ultralytics prepares pictures for this file as the network wants them".to_owned()),
     }
 }
 

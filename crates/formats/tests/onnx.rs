@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use plusx_formats::onnx::{Imported, Model, Options, decode, encode, read};
+use plusx_formats::onnx::{Imported, Input, Model, Options, decode, encode, read};
 use plusx_formats::{FormatError, ModelFile};
 use plusx_model::block::{Block, Var};
 use plusx_model::containers::Sequential;
@@ -12,7 +12,7 @@ use plusx_model::error::ModelError;
 use plusx_model::graph::{BatchNormSpec, Graph, Op, RunningVariance};
 use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
 use plusx_model::params::Params;
-use plusx_model::preprocess::Preprocess;
+use plusx_model::preprocess::{Preprocess, Preset, Resize};
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use proptest::prelude::*;
@@ -95,8 +95,10 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/onnx").join(name)
 }
 
-const KEPT: Options = Options { keep_batch_norm: true, softmax: false, preprocessing: false };
-const ALL: Options = Options { keep_batch_norm: false, softmax: true, preprocessing: true };
+const KEPT: Options =
+    Options { keep_batch_norm: true, softmax: false, input: Input::Prepared, batch: None };
+const ALL: Options =
+    Options { keep_batch_norm: false, softmax: true, input: Input::Bytes, batch: None };
 
 #[test]
 fn a_network_with_its_batch_norms_comes_back_whole() {
@@ -135,6 +137,113 @@ fn softmax_and_preprocessing_are_recognised() {
     assert!(found.softmax);
     assert_eq!(found.graph.input_shape(), INPUT);
     assert_eq!(found.graph, decode(&bytes(Options::default()), Path::new("x")).unwrap().graph);
+}
+
+#[test]
+fn whatever_a_file_takes_its_network_is_found_behind_it() {
+    let plain = decode(&bytes(Options::default()), Path::new("x")).unwrap();
+    for input in [Input::Bytes, Input::Floats, Input::Ultralytics] {
+        for batch in [None, Some(1), Some(32)] {
+            let options = Options { input, batch, ..Options::default() };
+            let found = decode(&bytes(options), Path::new("x.onnx")).unwrap();
+            let inside = found.normalise.unwrap();
+            assert_eq!((inside.mean, inside.std), (meta().preprocess.mean, meta().preprocess.std));
+            assert_eq!((&found.graph, &found.params), (&plain.graph, &plain.params), "{options:?}");
+            assert_eq!(found.softmax, input == Input::Ultralytics);
+            assert_eq!(found.meta, plain.meta);
+        }
+    }
+}
+
+#[test]
+fn ultralytics_gets_more_than_the_network_takes_where_the_middle_is_cut_out() {
+    for channels in [1, 3] {
+        let input = ImageShape::new(channels, 20, 16);
+        let net = Sequential::new().add_named("fc", Dense::new(3));
+        let graph = trace(&net, input, &mut Names::new()).unwrap();
+        let preprocess = Preset::Imagenet.record(input);
+        assert_eq!(preprocess.resize, Resize::Shorter(22));
+        let meta = ModelFile { preprocess, ..meta() };
+        let model = Model { graph: &graph, params: &params(&graph), meta: &meta };
+        let options = Options { input: Input::Ultralytics, ..Options::default() };
+        let file = encode(&model, options).unwrap();
+        let found = decode(&file, Path::new("x")).unwrap();
+        assert!(found.graph == graph && found.params == params(&graph), "{}\n{graph}", found.graph);
+        let text = String::from_utf8_lossy(&file);
+        for part in [r#"{0: "a", 1: "b \"c\"", 2: "上衣"}"#, "[22, 22]", "classify", "images", "output0"] {
+            assert!(text.contains(part), "{part}");
+        }
+    }
+    // of other channels it knows nothing
+    let two = trace(&Dense::new(3), ImageShape::new(2, 4, 4), &mut Names::new()).unwrap();
+    let meta = ModelFile { preprocess: Preprocess::chapter(two.input_shape()), ..meta() };
+    let model = Model { graph: &two, params: &params(&two), meta: &meta };
+    let options = Options { input: Input::Ultralytics, ..Options::default() };
+    assert!(encode(&model, options).unwrap_err().to_string().contains("three channels"));
+}
+
+#[test]
+fn no_other_file_looks_like_one_of_ultralytics() {
+    // the keys by which it takes a file for its own
+    for options in [Options::default(), KEPT, ALL, Options { input: Input::Floats, ..ALL }] {
+        let file = bytes(options);
+        let has = |key: &str| {
+            let field = [&[0x0a, key.len() as u8], key.as_bytes(), &[0x12]].concat();
+            file.windows(field.len()).any(|window| window == field)
+        };
+        assert!(["class_names", "input_format", "plusx", "preprocess"].into_iter().all(has));
+        assert!(!["names", "task", "imgsz", "stride"].into_iter().any(has), "{options:?}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_none_is_refused() {
+    let (graph, meta) = (graph(), meta());
+    let model = Model { graph: &graph, params: &params(&graph), meta: &meta };
+    for batch in [0, 1 << 31] {
+        let options = Options { batch: Some(batch), ..Options::default() };
+        let error = encode(&model, options).unwrap_err().to_string();
+        assert!(error.contains(&format!("a batch of {batch} images")), "{error}");
+    }
+}
+
+/// Every second row and third column, then so many channels more.
+#[derive(Debug)]
+struct Shortcut((usize, usize), usize);
+
+impl Block for Shortcut {
+    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+        let channels = x.shape().c + self.1;
+        x.subsample(self.0, channels)
+    }
+}
+
+#[test]
+fn shortcuts_without_parameters_are_convolutions_and_come_back_as_what_they_are() {
+    for (stride, more) in [((2, 2), 3), ((2, 2), 0), ((1, 1), 4), ((3, 1), 1), ((1, 1), 0)] {
+        let net = Sequential::new()
+            .add_named("conv1", Conv2d::new(4, 3))
+            .add_named("shortcut", Shortcut(stride, more))
+            .add_named("avgpool", GlobalAvgPool2d::new())
+            .add_named("fc", Dense::new(3));
+        let graph = trace(&net, INPUT, &mut Names::new()).unwrap();
+        let params = params(&graph);
+        let file = encode(&Model { graph: &graph, params: &params, meta: &meta() }, KEPT).unwrap();
+        for op in [&b"Slice"[..], b"Pad"] {
+            assert!(!file.windows(op.len()).any(|window| window == op));
+        }
+        let found = decode(&file, Path::new("x")).unwrap();
+        let shortcuts = |graph: &Graph| -> Vec<Op> {
+            let ops = graph.nodes.iter().map(|node| node.op);
+            ops.filter(|op| matches!(op, Op::Subsample { .. })).collect()
+        };
+        assert!(found.params == params, "{stride:?} {more}: {}", found.graph);
+        match (stride, more) {
+            // nothing happens, and no node says so
+            ((1, 1), 0) => assert!(shortcuts(&found.graph).is_empty()),
+            _ => assert_eq!(shortcuts(&found.graph), shortcuts(&graph), "{stride:?} {more}"),
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::looking::GREY_PNG;
 use crate::program::Place;
 use plusx_formats::safetensors::{Contents, read, write};
+use plusx_formats::onnx::{Input, Model, Options, encode};
 use plusx_formats::{ModelFile, onnx};
 use plusx_model::init::{Init, initialize};
 use plusx_model::preprocess::Preprocess;
@@ -51,6 +52,63 @@ fn an_onnx_file_is_proven_and_read_back() {
     assert!(all.softmax && all.normalise.is_some());
     let graph = all.graph;
     assert_eq!(all.params, weights.params(&graph).unwrap());
+}
+
+#[test]
+fn a_file_takes_what_was_asked_for() {
+    let place = place();
+    let weights = read(&place.path("net.safetensors")).unwrap();
+    let meta = ModelFile { training: None, ..weights.meta.clone() };
+    let net = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
+    let graph = trace(&*net, meta.preprocess.input, &mut Names::new()).unwrap();
+    let params = weights.params(&graph).unwrap();
+    let model = Model { graph: &graph, params: &params, meta: &meta };
+    let written = |arguments: &str, options: Options| {
+        let said = place.ok(&format!("export --weights net.safetensors -o net.onnx {arguments}"));
+        let report: Value = serde_json::from_str(&said.stdout).unwrap();
+        assert!(report["proof"]["worst"].as_f64().unwrap() < 1e-4, "{said:?}");
+        assert!(place.read("net.onnx") == encode(&model, options).unwrap(), "{arguments}: {options:?}");
+        said.stderr
+    };
+    let takes = |input| Options { input, ..Options::default() };
+    written("--input-type float32", takes(Input::Prepared));
+    written("--input-type uint8", takes(Input::Bytes));
+    written("--input-type uint8 --with-preprocessing", takes(Input::Bytes));
+    let said = written("--input-type float32 --with-preprocessing", takes(Input::Floats));
+    assert!(said.contains("0 to 255"), "{said}");
+    written("--batch 3", Options { batch: Some(3), ..Options::default() });
+    let said = written("--for ultralytics", takes(Input::Ultralytics));
+    assert!(said.contains("a little otherwise") && said.contains("not square"), "{said}");
+    written("--for ultralytics --batch 2", Options { batch: Some(2), ..takes(Input::Ultralytics) });
+    for wrong in ["--batch 0", "--for ultralytics --with-preprocessing", "--for nobody", "--batch 1 --format timm"] {
+        let said = place.plusx(&format!("export --weights net.safetensors -o none.onnx {wrong}"));
+        assert_eq!(said.code, Some(2), "{wrong}: {said:?}");
+    }
+    assert!(!place.exists("none.onnx"));
+}
+
+#[test]
+fn option_a_goes_out_and_comes_in_again() {
+    let place = Place::new();
+    let input = ImageShape::new(3, 32, 32);
+    let net = zoo::build("resnet20", ZooOptions { classes: 10 }).unwrap();
+    let graph = trace(&*net, input, &mut Names::new()).unwrap();
+    let params = initialize(&graph, Init::Xavier, 1);
+    let meta = ModelFile {
+        architecture: "resnet20".into(),
+        classes: (0..10).map(|index| format!("class {index}")).collect(),
+        preprocess: Preprocess::chapter(input),
+        metrics: Default::default(),
+        training: None,
+    };
+    let contents = Contents { params: &params, velocity: None, batches: 0, meta: &meta };
+    write(&place.path("net.safetensors"), &contents).unwrap();
+    place.ok("export --weights net.safetensors -o net.onnx --keep-batch-norm --batch 1");
+    place.ok("import net.onnx --model resnet20 -o again.safetensors");
+    assert_eq!(read(&place.path("again.safetensors")).unwrap().params(&graph).unwrap(), params);
+    let said = place.plusx("import net.onnx --model resnet20-b -o none.safetensors");
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.stderr.contains("resnet20"), "{said:?}");
 }
 
 #[test]

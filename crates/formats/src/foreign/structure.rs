@@ -15,6 +15,7 @@ use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 
 use super::Tensor;
+use crate::onnx::injection;
 
 /// Most steps of a walk. The deepest networks have five hundred nodes, and each is met a few times.
 const MOST_STEPS: usize = 100_000;
@@ -30,7 +31,7 @@ pub(super) struct Matched {
 /// The parameters of `ours` from the network `theirs`; both take the same images. The error says where they differ.
 pub(super) fn pair(theirs: (&Graph, &Params), ours: &Graph) -> Result<Matched, String> {
     let (graph, params) = theirs;
-    let mut walk = Walk::new(graph, ours);
+    let mut walk = Walk::new(theirs, ours);
     match walk.same(ours.output(), graph.output()) {
         true => {
             let Walk { partners, .. } = walk;
@@ -43,6 +44,7 @@ pub(super) fn pair(theirs: (&Graph, &Params), ours: &Graph) -> Result<Matched, S
 /// The walk so far.
 struct Walk<'a> {
     theirs: &'a Graph,
+    params: &'a Params,
     ours: &'a Graph,
     /// For each node of ours that has been met, in the order of meeting, so that a wrong order of a sum can be taken
     /// back.
@@ -58,9 +60,9 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(theirs: &'a Graph, ours: &'a Graph) -> Self {
+    fn new((theirs, params): (&'a Graph, &'a Params), ours: &'a Graph) -> Self {
         let (partners, failed) = Default::default();
-        Self { theirs, ours, taken: Vec::new(), partners, failed, furthest: None, left: MOST_STEPS }
+        Self { theirs, params, ours, taken: Vec::new(), partners, failed, furthest: None, left: MOST_STEPS }
     }
 
     /// Whether two nodes compute the same, from the images on. As deep as our graph is, whatever the file's is.
@@ -116,6 +118,11 @@ impl<'a> Walk<'a> {
             (Op::Subsample { spec }, Op::Subsample { .. }) => {
                 let (found, input) = subsampled(theirs, their);
                 spec == found && self.same(one.inputs[0], input)
+            }
+            // a shortcut without parameters written as a layer's convolution
+            (Op::Subsample { spec }, Op::Conv2d { spec: found, weight, bias: None }) => {
+                let inputs = theirs.shape_before(other).c;
+                injection(&found, inputs, self.params.get(weight)) == Some(spec) && self.inputs(one, other)
             }
             (Op::Add, Op::Add) => {
                 let ([a, b], [c, d]) = (pair_of(one), pair_of(other));

@@ -82,6 +82,11 @@ impl<'a> Builder<'a> {
             return Err(format!("its filter {dims:?} with {groups} groups does not fit an input of {input}"));
         }
         let bias = self.vector(node, 2, channels)?;
+        if bias.is_none()
+            && let Some(shortcut) = self.shortcut(node, x, (&spec, &filter))?
+        {
+            return Ok(shortcut);
+        }
         let op = Op::Conv2d { spec, weight: LATER, bias: bias.as_ref().map(|_| LATER) };
         let values = std::iter::once(filter).chain(bias).collect();
         self.layer(node, op, x, values).map(|id| Value::Map { id, flat: false })

@@ -38,6 +38,8 @@ pub(super) struct Model {
     pub(super) producer_name: Option<String>,
     #[prost(string, optional, tag = "3")]
     pub(super) producer_version: Option<String>,
+    #[prost(int64, optional, tag = "5")]
+    pub(super) model_version: Option<i64>,
     #[prost(message, optional, tag = "7")]
     pub(super) graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
@@ -229,10 +231,11 @@ impl Tensor {
 }
 
 impl ValueInfo {
-    /// A value whose first size is called `batch`, and free.
-    pub(super) fn batch_of(name: &str, elem_type: i32, sizes: &[usize]) -> Self {
-        let batch = Dimension { dim_param: Some("batch".to_owned()), dim_value: None };
+    /// A value of `images` times `sizes`; without a number of images that size is called `batch`, and free.
+    pub(super) fn batch_of(name: &str, elem_type: i32, images: Option<usize>, sizes: &[usize]) -> Self {
         let fixed = |size: &usize| Dimension { dim_value: Some(*size as i64), dim_param: None };
+        let free = Dimension { dim_param: Some("batch".to_owned()), dim_value: None };
+        let batch = images.as_ref().map_or(free, fixed);
         let dim = std::iter::once(batch).chain(sizes.iter().map(fixed)).collect();
         let tensor = TensorType { elem_type: Some(elem_type), shape: Some(Shape { dim }) };
         Self { name: Some(name.to_owned()), of: Some(ValueType { tensor_type: Some(tensor) }) }

@@ -81,12 +81,12 @@ struct Source<'a> {
     folder: Option<&'a Path>,
 }
 
-/// The images that a network takes.
-struct Input<'a> {
-    name: &'a str,
-    shape: ImageShape,
+/// The images that a file takes.
+pub(super) struct Images<'a> {
+    pub(super) name: &'a str,
+    pub(super) shape: ImageShape,
     /// Whether they are bytes, rows x columns x channels.
-    bytes: bool,
+    pub(super) bytes: bool,
 }
 
 impl Source<'_> {
@@ -107,17 +107,16 @@ impl Source<'_> {
         let input = input(graph).map_err(|reason| self.wrong(reason))?;
         let output = output(graph).map_err(|reason| self.wrong(reason))?;
         let mut constants = Constants::new(size, self.folder);
-        let (mut skipped, mut first, mut normalise) = (Vec::new(), input.name, None);
-        if input.bytes {
-            let found = preprocess::find(graph, input.name, input.shape.c, &mut constants);
-            let (steps, nodes, value) = found.map_err(|reason| self.wrong(reason))?;
-            (skipped, first, normalise) = (nodes, value, Some(steps));
+        let (mut skipped, mut first, mut shape, mut normalise) = (Vec::new(), input.name, input.shape, None);
+        let front = preprocess::find(graph, &input, meta.is_some(), &mut constants);
+        if let Some(front) = front.map_err(|reason| self.wrong(reason))? {
+            (skipped, first, shape, normalise) = (front.nodes, front.value, front.shape, Some(front.normalise));
         }
         let mut needed = needed(graph, output);
         skipped.into_iter().for_each(|index| needed[index] = false);
         let nodes: Vec<&proto::Node> =
             graph.node.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node).collect();
-        let images = Builder::new(first, input.shape, constants).map_err(|reason| self.wrong(reason));
+        let images = Builder::new(first, shape, constants).map_err(|reason| self.wrong(reason));
         let mut builder = images?.with_constants(&graph.initializer).with_readers(&nodes);
         for node in nodes {
             builder.add(node).map_err(|reason| FormatError::OnnxNode {
@@ -154,7 +153,7 @@ fn check_opset(model: &proto::Model) -> Result<(), String> {
 }
 
 /// The one input that is no initializer; files of IR version 3 list those, too.
-fn input(graph: &proto::Graph) -> Result<Input<'_>, String> {
+fn input(graph: &proto::Graph) -> Result<Images<'_>, String> {
     let constants: HashSet<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
     let inputs: Vec<_> = graph.input.iter().filter(|input| !constants.contains(&input.name)).collect();
     let [input] = inputs[..] else {
@@ -181,7 +180,7 @@ fn input(graph: &proto::Graph) -> Result<Input<'_>, String> {
             ));
         }
     };
-    Ok(Input { name, shape, bytes })
+    Ok(Images { name, shape, bytes })
 }
 
 fn output(graph: &proto::Graph) -> Result<&str, String> {

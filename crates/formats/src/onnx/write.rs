@@ -5,15 +5,14 @@
 
 use std::collections::HashSet;
 
-use plusx_model::graph::{ConvSpec, Graph, Node, NodeId, Op, ParamId, PoolSpec, SubsampleSpec};
+use plusx_model::graph::{ConvSpec, Graph, Node, NodeId, Op, ParamId, PoolSpec};
 use plusx_model::params::Params;
-use plusx_model::preprocess::Preprocess;
 use prost::Message;
 
 use crate::error::FormatError;
 use crate::onnx::fold::{Norm, fold, plan};
 use crate::onnx::proto::{self, Attribute, Tensor, ValueInfo};
-use crate::onnx::{Model, Options, describe};
+use crate::onnx::{Input, Model, Options, describe, ultralytics};
 
 /// Version of the file format: old enough for every reader still in use.
 const IR_VERSION: i64 = 8;
@@ -21,18 +20,20 @@ const IR_VERSION: i64 = 8;
 /// Version of the operators, as old as IR 8; none that a residual network needs has changed its meaning since.
 const OPSET: i64 = 17;
 
+/// Version of the model: some programs refuse files without one, and plusx counts none.
+const MODEL_VERSION: i64 = 1;
+
 /// The bytes of the file. Equal arguments give equal bytes: no date, no host.
 pub(super) fn encode(model: &Model<'_>, options: Options) -> Result<Vec<u8>, FormatError> {
     check(model)?;
-    let bytes_in = options.preprocessing;
+    // sizes are 64-bit numbers with a sign, and no program takes so many images
+    if options.batch.is_some_and(|batch| batch == 0 || i32::try_from(batch).is_err()) {
+        let batch = options.batch.unwrap_or_default();
+        return Err(encode_error(format!("a batch of {batch} images is none; 1 to {} are possible", i32::MAX)));
+    }
     let mut writer = Writer::new(model.graph, model.params);
-    let input = if bytes_in { writer.prepare(&model.meta.preprocess) } else { INPUT.to_owned() };
-    let output = writer.network(input, options)?;
-    let shape = model.graph.input_shape();
-    let images = match bytes_in {
-        true => ValueInfo::batch_of(INPUT, proto::UINT8, &[shape.h, shape.w, shape.c]),
-        false => ValueInfo::batch_of(INPUT, proto::FLOAT, &[shape.c, shape.h, shape.w]),
-    };
+    let (images, first) = writer.front(&model.meta.preprocess, options)?;
+    let output = writer.network(first, options)?;
     let graph = proto::Graph {
         node: writer.nodes,
         name: Some(model.meta.architecture.clone()),
@@ -44,9 +45,10 @@ pub(super) fn encode(model: &Model<'_>, options: Options) -> Result<Vec<u8>, For
         ir_version: Some(IR_VERSION),
         producer_name: Some("plusx".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        model_version: Some(MODEL_VERSION),
         graph: Some(graph),
         opset_import: vec![proto::OperatorSet { domain: Some(String::new()), version: Some(OPSET) }],
-        metadata_props: describe::entries(model.meta, bytes_in),
+        metadata_props: describe::entries(model.meta, options),
     };
     let (size, limit) = (file.encoded_len(), super::LARGEST);
     if size as u64 > limit {
@@ -55,7 +57,7 @@ pub(super) fn encode(model: &Model<'_>, options: Options) -> Result<Vec<u8>, For
     Ok(file.encode_to_vec())
 }
 
-fn encode_error(reason: String) -> FormatError {
+pub(super) fn encode_error(reason: String) -> FormatError {
     FormatError::Encode { reason }
 }
 
@@ -78,9 +80,6 @@ fn check(model: &Model<'_>) -> Result<(), FormatError> {
     Ok(())
 }
 
-/// Name of the input.
-const INPUT: &str = "input";
-
 /// A value in the file.
 #[derive(Clone)]
 struct Value {
@@ -89,7 +88,7 @@ struct Value {
     flat: bool,
 }
 
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     graph: &'a Graph,
     params: &'a Params,
     nodes: Vec<proto::Node>,
@@ -104,30 +103,11 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(graph: &'a Graph, params: &'a Params) -> Self {
-        let taken = [INPUT, "logits", "probabilities"].map(str::to_owned).into();
+        let taken = ["input", "logits", "probabilities", ultralytics::INPUT, ultralytics::OUTPUT];
+        let taken = taken.map(str::to_owned).into();
         let (nodes, initializers, values) = Default::default();
         let written = vec![None; graph.params.len()];
         Self { graph, params, nodes, initializers, taken, written, values }
-    }
-
-    /// Steps from bytes, rows x columns x channels, to what the network takes; in the order in which
-    /// [`Preprocess`] defines them, so that they round alike.
-    fn prepare(&mut self, preprocess: &Preprocess) -> String {
-        let channels = preprocess.mean.len();
-        let to = [Attribute::int("to", i64::from(proto::FLOAT))];
-        let floats = self.node("Cast", "preprocess_floats", &[INPUT], &to);
-        let order = [Attribute::ints("perm", &[0, 3, 1, 2])];
-        let mut value = self.node("Transpose", "preprocess_channels_first", &[&floats], &order);
-        let steps: [(&str, &str, &[usize], &[f32]); 3] = [
-            ("Div", "preprocess_scale", &[], &[255.0]),
-            ("Sub", "preprocess_mean", &[channels, 1, 1], &preprocess.mean),
-            ("Div", "preprocess_std", &[channels, 1, 1], &preprocess.std),
-        ];
-        for (op, name, dims, values) in steps {
-            let constant = self.floats(&format!("{name}_by"), dims, values);
-            value = self.node(op, name, &[&value, &constant], &[]);
-        }
-        value
     }
 
     /// All nodes of the graph, and what the file calls its output.
@@ -145,10 +125,11 @@ impl<'a> Writer<'a> {
             };
             self.values.push(value);
         }
-        self.finish(options.softmax)
+        self.finish(options)
     }
 
-    fn finish(&mut self, softmax: bool) -> Result<ValueInfo, FormatError> {
+    fn finish(&mut self, options: Options) -> Result<ValueInfo, FormatError> {
+        let Options { softmax, input, batch, .. } = options;
         let output = self.graph.output();
         let shape = self.graph.output_shape();
         let is_map = shape.pixels() > 1;
@@ -157,10 +138,11 @@ impl<'a> Writer<'a> {
         }
         let last = if is_map { self.map_of(output) } else { self.flat_of(output) };
         let (op, name) = if softmax { ("Softmax", "probabilities") } else { ("Identity", "logits") };
+        let name = if input == Input::Ultralytics { ultralytics::OUTPUT } else { name };
         let attributes = if softmax { vec![Attribute::int("axis", 1)] } else { Vec::new() };
         self.push(op, name, &[&last], attributes);
         let sizes = if is_map { vec![shape.c, shape.h, shape.w] } else { vec![shape.c] };
-        Ok(ValueInfo::batch_of(name, proto::FLOAT, &sizes))
+        Ok(ValueInfo::batch_of(name, proto::FLOAT, batch, &sizes))
     }
 
     /// One node; `norm` is the batch norm that it takes in.
@@ -207,8 +189,8 @@ impl<'a> Writer<'a> {
                 map(self.node("AveragePool", &name, &[x], &pool_attributes(&spec, ceil)))
             }
             Op::Subsample { spec } => {
-                let x = self.map_of(node.inputs[0]);
-                map(self.subsample(&name, x, spec))
+                let (x, channels) = (self.map_of(node.inputs[0]), self.graph.shape_before(node).c);
+                map(self.subsample(&name, x, channels, spec))
             }
             Op::GlobalAvgPool2d => {
                 let x = self.map_of(node.inputs[0]);
@@ -225,19 +207,6 @@ impl<'a> Writer<'a> {
                 map(self.node("Add", &name, &[a, b], &[]))
             }
         })
-    }
-
-    /// Every s-th pixel, then channels of zeros.
-    fn subsample(&mut self, name: &str, x: String, spec: SubsampleSpec) -> String {
-        let SubsampleSpec { stride, before, after } = spec;
-        let lists = [("starts", [0, 0]), ("ends", [i64::from(i32::MAX); 2]), ("axes", [2, 3])];
-        let lists = lists.into_iter().chain([("steps", stride.map(|step| step as i64))]);
-        let mut inputs = vec![x];
-        inputs.extend(lists.map(|(list, values)| self.ints(&format!("{name}_{list}"), &values)));
-        let pixels = self.node("Slice", &format!("{name}_pixels"), &inputs, &[]);
-        let pads = [0, before as i64, 0, 0, 0, after as i64, 0, 0];
-        let pads = self.ints(&format!("{name}_pads"), &pads);
-        self.node("Pad", name, &[pixels, pads], &[])
     }
 
     /// What a node is called: as its parameters are ("layer1.0.conv1"), else by its label.
@@ -282,20 +251,28 @@ impl<'a> Writer<'a> {
         name
     }
 
-    fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
+    /// Adds an initializer of floats; gives its name.
+    pub(super) fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         let name = self.unique(name);
         self.initializers.push(Tensor::floats(name.clone(), dims, values));
         name
     }
 
-    fn ints(&mut self, name: &str, values: &[i64]) -> String {
+    /// Likewise a list of whole numbers.
+    pub(super) fn ints(&mut self, name: &str, values: &[i64]) -> String {
         let name = self.unique(name);
         self.initializers.push(Tensor::int_list(name.clone(), values));
         name
     }
 
     /// Adds a node whose value has its name; gives that name.
-    fn node(&mut self, op: &str, name: &str, inputs: &[impl AsRef<str>], attributes: &[Attribute]) -> String {
+    pub(super) fn node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[impl AsRef<str>],
+        attributes: &[Attribute],
+    ) -> String {
         let name = self.unique(name);
         self.push(op, &name, inputs, attributes.to_vec());
         name
@@ -329,7 +306,7 @@ fn pads(padding: [usize; 2]) -> Attribute {
     Attribute::ints("pads", &[padding[0], padding[1], padding[0], padding[1]])
 }
 
-fn conv_attributes(spec: &ConvSpec) -> [Attribute; 5] {
+pub(super) fn conv_attributes(spec: &ConvSpec) -> [Attribute; 5] {
     [
         Attribute::ints("dilations", &spec.dilation),
         Attribute::int("group", spec.groups as i64),

@@ -8,7 +8,7 @@ use plusx_formats::foreign::{Allow, Kind, Weights, from_onnx, read, read_for};
 use plusx_formats::onnx::{self, Imported, Model, Options, agree, decode, encode};
 use plusx_formats::{FormatError, ModelFile};
 use plusx_model::executor::Images;
-use plusx_model::graph::{Graph, ParamId};
+use plusx_model::graph::{ConvSpec, Graph, Op, ParamId, ParamSpec, Role, SubsampleSpec};
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::preprocess::Preset;
@@ -143,6 +143,35 @@ fn every_kind_of_network_is_found_again() {
             assert_eq!(weights.preprocess.unwrap(), Preset::Cifar10.record(ImageShape::new(3, 37, 35)));
         }
     }
+}
+
+#[test]
+fn option_a_written_as_a_layer_is_option_a() {
+    // a program that gives its shortcut the name of a layer, and one whose filter does more than copy
+    let spec = Spec { width: 16, stages: &[1, 1], ..*zoo::find("resnet20").unwrap() };
+    let mut found = written(&spec, false);
+    let at = found.graph.nodes.iter().position(|node| matches!(node.op, Op::Subsample { .. })).unwrap();
+    let node = &found.graph.nodes[at];
+    let Op::Subsample { spec: SubsampleSpec { stride, before, .. } } = node.op else { panic!("{node:?}") };
+    let (channels, inputs) = (node.shape.c, found.graph.shape_before(node).c);
+    let weight = ParamId(found.graph.params.len() as u32);
+    let conv =
+        ConvSpec { channels, kernel: [1, 1], stride, padding: [0, 0], dilation: [1, 1], groups: 1 };
+    found.graph.nodes[at].op = Op::Conv2d { spec: conv, weight, bias: None };
+    let (name, dims) = ("layer2.0.shortcut.weight".to_owned(), vec![channels, inputs, 1, 1]);
+    found.graph.params.push(ParamSpec { name, dims, role: Role::ConvWeight });
+    let mut params = Params::zeros(&found.graph);
+    for index in 0..found.graph.params.len() - 1 {
+        params.set(ParamId(index as u32), found.params.get(ParamId(index as u32))).unwrap();
+    }
+    let filter = params.get_mut(weight);
+    (0..inputs).for_each(|channel| filter[(before + channel) * inputs + channel] = 1.0);
+    found.params = params;
+    let weights = from_onnx(&found, Path::new("net"), &spec).unwrap();
+    assert!(apart(&found, &weights, &spec) < 1e-5);
+    found.params.get_mut(weight)[0] = 1.0;
+    let error = from_onnx(&found, Path::new("net"), &spec).unwrap_err();
+    assert!(matches!(error, FormatError::OtherNetwork { .. }), "{error}");
 }
 
 #[test]
