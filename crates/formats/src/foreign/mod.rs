@@ -10,7 +10,7 @@ mod gluon;
 mod layers;
 mod names;
 mod network;
-mod numbers;
+pub(crate) mod numbers;
 mod pickle;
 mod report;
 mod structure;
