@@ -13,7 +13,7 @@ mod layers;
 mod modules;
 mod names;
 mod network;
-mod numbers;
+pub(crate) mod numbers;
 mod part;
 mod pickle;
 mod report;

@@ -2,7 +2,7 @@
 
 /// A floating-point type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Number {
+pub(crate) enum Number {
     /// IEEE binary16.
     F16,
     /// The upper half of an `f32`.
@@ -15,7 +15,7 @@ pub(super) enum Number {
 
 impl Number {
     /// Bytes of one.
-    pub(super) fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Number::F16 | Number::Bf16 => 2,
             Number::F32 => 4,
@@ -25,7 +25,7 @@ impl Number {
 
     /// Little-endian `bytes` as numbers; 64 bits are rounded to nearest even. Bytes beyond the last whole number are
     /// left out.
-    pub(super) fn floats(self, bytes: &[u8]) -> Vec<f32> {
+    pub(crate) fn floats(self, bytes: &[u8]) -> Vec<f32> {
         let halves = || bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
         match self {
             Number::F16 => halves().map(from_f16).collect(),

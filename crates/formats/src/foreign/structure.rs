@@ -4,7 +4,7 @@
 //! The file's network and the one of the zoo are walked from their outputs to the images side by side. Each step must be
 //! the same operation of the same sizes on values of the same shape; of a sum both orders are tried. Where the zoo has a
 //! convolution and its batch norm, the file may have a convolution alone: then that batch norm becomes one that changes
-//! nothing and adds the convolution's shift. So matched, every parameter of the zoo's network has its values.
+//! nothing and adds the convolution's shift. A shift that the file has before a batch norm moves its mean. So matched, every parameter of the zoo's network has its values.
 
 use std::collections::{HashMap, HashSet};
 
@@ -67,6 +67,7 @@ impl<'a> Walk<'a> {
 
     /// Whether two nodes compute the same, from the images on. As deep as our graph is, whatever the file's is.
     fn same(&mut self, our: NodeId, their: NodeId) -> bool {
+        let (our, their) = (behind(self.ours, our), behind(self.theirs, their));
         if let Some(partner) = self.partners.get(&our) {
             return *partner == their;
         }
@@ -136,7 +137,28 @@ impl<'a> Walk<'a> {
             (Op::Dense { units, bias, .. }, Op::Dense { units: found, bias: own, .. }) => {
                 units == found && (own.is_none() || bias.is_some()) && self.inputs(one, other)
             }
-            (Op::BatchNorm { .. }, Op::BatchNorm { .. }) => self.inputs(one, other),
+            (Op::Dense { units, bias, .. }, Op::Conv2d { spec: found, bias: own, .. }) => {
+                // a convolution of all of a map is a dense layer, with the same filters
+                let ImageShape { h, w, .. } = theirs.shape_before(other);
+                let whole = found.kernel == [h, w] && found.padding == [0, 0] && found.groups == 1;
+                whole && units == found.channels && (own.is_none() || bias.is_some()) && self.inputs(one, other)
+            }
+            (Op::BatchNorm { .. }, Op::BatchNorm { .. }) => {
+                let (conv, shifted) = (one.inputs[0], other.inputs[0]);
+                match (ours.node(conv).op, theirs.node(shifted).op) {
+                    // a shift before a batch norm moves its mean
+                    (
+                        Op::Conv2d { spec, bias: None, .. },
+                        Op::Conv2d { spec: found, bias: Some(_), .. },
+                    ) => {
+                        self.taken.push(conv);
+                        self.partners.insert(conv, shifted).is_none()
+                            && spec == found
+                            && self.inputs(ours.node(conv), theirs.node(shifted))
+                    }
+                    _ => self.inputs(one, other),
+                }
+            }
             _ => plain(ours, one) == plain(theirs, other) && self.inputs(one, other),
         }
     }
@@ -158,6 +180,16 @@ impl<'a> Walk<'a> {
 
 fn pair_of(sum: &Node) -> [NodeId; 2] {
     [sum.inputs[0], sum.inputs[sum.inputs.len() - 1]]
+}
+
+/// What a node's value is, behind means over a single pixel.
+fn behind(graph: &Graph, mut id: NodeId) -> NodeId {
+    while let (Op::GlobalAvgPool2d, [input]) = (plain(graph, graph.node(id)), &graph.node(id).inputs[..])
+        && graph.node(*input).shape.pixels() == 1
+    {
+        id = *input;
+    }
+    id
 }
 
 /// An operation without parameters, in one of the ways in which files spell it.
@@ -258,6 +290,14 @@ impl Values<'_> {
                         && let Some(gamma) = values.get_mut(&gamma)
                     {
                         rescale(gamma, self.params.get(*var), [found.epsilon, spec.epsilon]);
+                    }
+                    if let (Op::BatchNorm { mean, .. }, Op::Conv2d { bias: Some(shift), .. }) =
+                        (node.op, self.theirs.node(partner.inputs[0]).op)
+                        && matches!(self.ours.node(node.inputs[0]).op, Op::Conv2d { bias: None, .. })
+                        && let Some(mean) = values.get_mut(&mean)
+                    {
+                        let shift = self.params.get(shift);
+                        mean.iter_mut().zip(shift).for_each(|(mean, shift)| *mean -= shift);
                     }
                 }
                 _ => {

@@ -2,6 +2,7 @@
 //! the node computes.
 
 use crate::onnx::constants::LONGEST_LIST;
+use crate::onnx::number::Number;
 use crate::onnx::proto::{Attribute, Node, Tensor, kind};
 
 /// What is left of a node's attributes.
@@ -63,6 +64,30 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// A number of either kind, if it is there.
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<Number>, String> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Attribute { i: Some(value), .. }) => Ok(Some(Number::of(*value as f64))),
+            Some(Attribute { f: Some(value), .. }) => Ok(Some(Number::of(f64::from(*value)))),
+            Some(_) => Err(format!("attribute {name} is no number")),
+        }
+    }
+
+    /// A list of numbers of either kind, however long.
+    pub(super) fn numbers(&mut self, name: &str) -> Result<Option<Vec<Number>>, String> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(list) if list.kind == Some(kind::FLOATS) => {
+                Ok(Some(list.floats.iter().map(|value| Number::of(f64::from(*value))).collect()))
+            }
+            Some(list) if list.kind.is_none_or(|found| found == kind::INTS) => {
+                Ok(Some(list.ints.iter().map(|value| Number::of(*value as f64)).collect()))
+            }
+            Some(_) => Err(format!("attribute {name} is no list of numbers")),
+        }
+    }
+
     /// A list of so many sizes.
     pub(super) fn sizes<const N: usize>(&mut self, name: &str) -> Result<Option<[usize; N]>, String> {
         let Some(values) = self.ints(name)? else { return Ok(None) };
@@ -91,27 +116,6 @@ impl<'a> Attributes<'a> {
     /// Takes attributes that change nothing here.
     pub(super) fn ignore(&mut self, names: &[&str]) {
         self.left.retain(|attribute| !names.iter().any(|name| attribute.name.as_deref() == Some(name)));
-    }
-
-    /// Padding that is the same on both sides, vertical and horizontal.
-    pub(super) fn padding(&mut self) -> Result<[usize; 2], String> {
-        match self.text("auto_pad")? {
-            None | Some("NOTSET") => {}
-            Some("VALID") => {
-                self.ignore(&["pads"]);
-                return Ok([0, 0]);
-            }
-            Some(other) => {
-                return Err(format!("attribute auto_pad is {other:?}; only explicit padding is understood"));
-            }
-        }
-        match self.sizes::<4>("pads")? {
-            None => Ok([0, 0]),
-            Some([top, left, bottom, right]) if top == bottom && left == right => Ok([top, left]),
-            Some(pads) => Err(format!(
-                "attribute pads is {pads:?}; only the same padding above and below, left and right is understood"
-            )),
-        }
     }
 
     /// Nothing may be left.

@@ -1,32 +1,56 @@
 //! A graph being made from the nodes of a file: what names stand for, and how nodes come by their inputs.
-//!
-//! ONNX gives a map of one pixel and the list of its channels different shapes; here they are one. Which of the two a
-//! value has in the file is kept beside it, because it decides what an operation means.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use plusx_model::graph::{Graph, Node, NodeId, Op, ParamId, ParamSpec};
 use plusx_model::shape::{self, ImageShape};
 use plusx_model::trace::Names;
 
-use crate::onnx::constants::{Constants, int_list};
-use crate::onnx::lists::List;
+use crate::onnx::array::Array;
+use crate::onnx::attributes::Attributes;
+use crate::onnx::constants::{Constants, LONGEST_LIST};
+use crate::onnx::images::{Images, Scaling};
+use crate::onnx::layout::Layout;
 use crate::onnx::names::Paths;
+use crate::onnx::number::Number;
 use crate::onnx::proto::{self, Tensor};
 
 /// What a name stands for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Value<'a> {
-    /// The value of a node of the graph; `flat` if it has two sizes in the file (images, features), not four.
-    Map { id: NodeId, flat: bool },
-    /// Constant numbers.
+    /// What the network computes.
+    Map(Map),
+    /// Constant numbers of the file.
     Tensor(&'a Tensor),
-    /// A constant list of whole numbers.
-    Ints(&'a [i64]),
-    /// One that was computed.
-    List(List),
-    /// The softmax of a node's value.
-    Softmax(NodeId),
+    /// Constant numbers that were computed.
+    Array(Rc<Array>),
+}
+
+/// The value of a node of the graph, as the file has it.
+#[derive(Clone, Debug)]
+pub(super) struct Map {
+    pub(super) id: NodeId,
+    pub(super) layout: Layout,
+    pub(super) pending: Pending,
+    /// Whether nothing else reads that value, so that what is computed from it can become part of the node.
+    pub(super) alone: bool,
+}
+
+/// What the file has done to a value that no node of the graph does yet.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Pending {
+    Nothing,
+    /// The images, scaled and shifted: preparation, before the network begins.
+    Images(Rc<Scaling>),
+    /// Rows above and below, columns to the left and right, all of one number: what the next window reads beyond the map.
+    Border { sides: [usize; 4], value: f64 },
+    /// Means over rows or columns, not yet over both.
+    Mean,
+    /// One image of them, taken by a node of this name: only its sizes are known.
+    Part(Rc<str>),
+    /// A softmax, which only the end of a network may have.
+    Softmax,
 }
 
 /// A graph being made from the nodes of a file.
@@ -37,27 +61,43 @@ pub(super) struct Builder<'a> {
     pub(super) params: Vec<Vec<f32>>,
     pub(super) values: HashMap<&'a str, Value<'a>>,
     pub(super) constants: Constants<'a>,
+    /// The version of the operators.
+    pub(super) opset: i64,
+    /// Whether plusx wrote the file.
+    pub(super) own: bool,
+    /// How the images are prepared where the network begins, once it has.
+    pub(super) prepared: Option<Rc<Scaling>>,
+    /// What a reader should be told.
+    pub(super) notes: Vec<String>,
     /// How many nodes read a value.
-    pub(super) readers: HashMap<&'a str, usize>,
-    /// What the file calls the value of each node of `graph`.
-    pub(super) origins: Vec<&'a str>,
+    readers: HashMap<&'a str, usize>,
     labels: Names,
     paths: Paths,
 }
 
 impl<'a> Builder<'a> {
-    /// A graph of nothing but its images, which the file calls `input`.
-    pub(super) fn new(input: &'a str, shape: ImageShape, constants: Constants<'a>) -> Result<Self, String> {
+    /// A graph of nothing but its images.
+    pub(super) fn new(images: &Images<'a>, opset: i64, constants: Constants<'a>) -> Result<Self, String> {
         let label = "input".to_owned();
-        let shape = shape::output(&label, &Op::Input, &[shape]).map_err(|error| error.to_string())?;
+        let shape =
+            shape::output(&label, &Op::Input, &[images.shape]).map_err(|error| error.to_string())?;
         let node = Node { op: Op::Input, inputs: Vec::new(), shape, label };
+        let map = Map {
+            id: NodeId(0),
+            layout: images.layout(),
+            pending: Pending::Images(Rc::new(Scaling::none(shape.c))),
+            alone: true,
+        };
         Ok(Self {
             graph: Graph { nodes: vec![node], ..Graph::default() },
             params: Vec::new(),
-            values: HashMap::from([(input, Value::Map { id: NodeId(0), flat: false })]),
+            values: HashMap::from([(images.name, Value::Map(map))]),
             constants,
+            opset,
+            own: false,
+            prepared: None,
+            notes: Vec::new(),
             readers: HashMap::new(),
-            origins: vec![input],
             labels: Names::new(),
             paths: Paths::default(),
         })
@@ -70,46 +110,98 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Knows who reads what.
+    /// Knows who reads what. Who only asks for sizes reads no value.
     pub(super) fn with_readers(mut self, nodes: &[&'a proto::Node]) -> Self {
-        for input in nodes.iter().flat_map(|node| &node.input) {
+        let asks = |node: &&&proto::Node| matches!(node.op_type.as_deref(), Some("Shape" | "Size"));
+        for input in nodes.iter().filter(|node| !asks(node)).flat_map(|node| &node.input) {
             *self.readers.entry(input).or_default() += 1;
         }
         self
+    }
+
+    /// Whether a node has an input at `position`: a name of no length stands for none.
+    pub(super) fn has(node: &proto::Node, position: usize) -> bool {
+        node.input.get(position).is_some_and(|name| !name.is_empty())
     }
 
     /// What the input at `position` stands for.
     pub(super) fn input(&self, node: &'a proto::Node, position: usize) -> Result<Value<'a>, String> {
         let name = node.input.get(position).ok_or_else(|| format!("it lacks input {position}"))?;
         let unknown = || format!("its input {name:?} is no value that comes before it");
-        self.values.get(name.as_str()).copied().ok_or_else(unknown)
+        let mut value = self.values.get(name.as_str()).cloned().ok_or_else(unknown)?;
+        if let Value::Map(map) = &mut value {
+            map.alone &= self.readers.get(name.as_str()) == Some(&1);
+        }
+        Ok(value)
     }
 
-    /// A value of the network, with two or four sizes.
-    pub(super) fn any(&self, node: &'a proto::Node, position: usize) -> Result<(NodeId, bool), String> {
+    /// A value of the network, with whatever is pending.
+    pub(super) fn any(&self, node: &'a proto::Node, position: usize) -> Result<Map, String> {
         match self.input(node, position)? {
-            Value::Map { id, flat } => Ok((id, flat)),
-            Value::Softmax(_) => Err("it reads a softmax, which is understood at the end only".to_owned()),
+            Value::Map(map) => Ok(map),
             _ => Err(format!("its input {:?} is constant", node.input[position])),
         }
     }
 
-    pub(super) fn map(&self, node: &'a proto::Node, position: usize) -> Result<NodeId, String> {
-        match self.any(node, position)? {
-            (id, false) => Ok(id),
-            _ => Err(format!("its input {:?} has no rows and columns", node.input[position])),
-        }
+    /// A value of the network with nothing pending.
+    pub(super) fn settled(&mut self, node: &'a proto::Node, position: usize) -> Result<Map, String> {
+        let map = self.any(node, position)?;
+        self.settle(map)
     }
 
-    pub(super) fn flat(&self, node: &'a proto::Node, position: usize) -> Result<NodeId, String> {
-        match self.any(node, position)? {
-            (id, true) => Ok(id),
-            _ => {
-                Err(format!("its input {:?} has rows and columns; expected a flat one", node.input[position]))
+    pub(super) fn settle(&mut self, mut map: Map) -> Result<Map, String> {
+        match &map.pending {
+            Pending::Nothing => {}
+            Pending::Images(scaling) => {
+                let known = self.prepared.get_or_insert_with(|| Rc::clone(scaling));
+                if known != scaling {
+                    return Err("it takes the images prepared in another way than a layer before it".to_owned());
+                }
+                map.pending = Pending::Nothing;
+            }
+            Pending::Border { .. } => {
+                return Err("it reads what a Pad made; only convolutions and pooling may do that".to_owned());
+            }
+            Pending::Mean => {
+                return Err("it reads a mean over only one of rows and columns".to_owned());
+            }
+            Pending::Part(title) => {
+                return Err(format!("it reads one of the images, which {title} took out of them"));
+            }
+            Pending::Softmax => {
+                return Err("it reads a softmax, which is understood at the end only".to_owned());
             }
         }
+        Ok(map)
     }
 
+    /// A value with images, channels, rows and columns, with nothing pending.
+    pub(super) fn map(&mut self, node: &'a proto::Node, position: usize) -> Result<Map, String> {
+        let map = self.settled(node, position)?;
+        self.expect_map(node, position, map)
+    }
+
+    pub(super) fn expect_map(
+        &self,
+        node: &'a proto::Node,
+        position: usize,
+        map: Map,
+    ) -> Result<Map, String> {
+        let name = &node.input[position];
+        match map.layout.rank() {
+            _ if map.layout.is_map() => Ok(map),
+            4 => Err(format!("its input {name:?} has its axes in another order than images, channels, rows, columns")),
+            _ => Err(format!("its input {name:?} has no rows and columns")),
+        }
+    }
+
+    /// A node of the graph as a map of the usual order, for as many images as `like`.
+    pub(super) fn made(&self, id: NodeId, like: &Layout) -> Value<'a> {
+        let layout = Layout::map(like.images(), self.graph.node(id).shape);
+        Value::Map(Map { id, layout, pending: Pending::Nothing, alone: true })
+    }
+
+    /// Constant floats for a layer.
     pub(super) fn floats(
         &mut self,
         node: &'a proto::Node,
@@ -117,7 +209,17 @@ impl<'a> Builder<'a> {
     ) -> Result<(Vec<usize>, Vec<f32>), String> {
         match self.input(node, position)? {
             Value::Tensor(tensor) => self.constants.floats(tensor),
-            _ => Err(format!("its input {:?} is not constant", node.input[position])),
+            Value::Array(array) => self.constants.of_array(&array),
+            Value::Map(_) => Err(format!("its input {:?} is not constant", node.input[position])),
+        }
+    }
+
+    /// Constant numbers of any kind, to compute with.
+    pub(super) fn array(&mut self, node: &'a proto::Node, position: usize) -> Result<Rc<Array>, String> {
+        match self.input(node, position)? {
+            Value::Tensor(tensor) => self.constants.array(tensor).map(Rc::new),
+            Value::Array(array) => Ok(array),
+            Value::Map(_) => Err(format!("its input {:?} is not constant", node.input[position])),
         }
     }
 
@@ -128,7 +230,7 @@ impl<'a> Builder<'a> {
         position: usize,
         length: usize,
     ) -> Result<Option<Vec<f32>>, String> {
-        if node.input.get(position).is_none_or(|name| name.is_empty()) {
+        if !Self::has(node, position) {
             return Ok(None);
         }
         let (dims, values) = self.floats(node, position)?;
@@ -141,15 +243,40 @@ impl<'a> Builder<'a> {
         }
     }
 
-    pub(super) fn int_list(&self, node: &'a proto::Node, position: usize) -> Result<Vec<i64>, String> {
-        match self.input(node, position)? {
-            Value::Tensor(tensor) => int_list(tensor),
-            Value::Ints(values) => Ok(values.to_vec()),
-            Value::List(list) => {
-                let plain = list.plain().map(<[_]>::to_vec);
-                plain.ok_or_else(|| format!("its input {:?} is a table", node.input[position]))
-            }
-            _ => Err(format!("its input {:?} is not constant", node.input[position])),
+    /// A constant list of numbers.
+    pub(super) fn number_list(
+        &mut self,
+        node: &'a proto::Node,
+        position: usize,
+    ) -> Result<Vec<Number>, String> {
+        let array = self.array(node, position)?;
+        match array.dims.len() {
+            0 | 1 => array.numbers(),
+            axes => Err(format!("its input {:?} has {axes} axes, expected a list", node.input[position])),
+        }
+    }
+
+    /// A short list of sizes or axes.
+    pub(super) fn int_list(&mut self, node: &'a proto::Node, position: usize) -> Result<Vec<i64>, String> {
+        let list = self.number_list(node, position)?;
+        if list.len() > LONGEST_LIST {
+            return Err(format!("its input {:?} is a list of {} numbers", node.input[position], list.len()));
+        }
+        list.into_iter().map(Number::int).collect()
+    }
+
+    /// A short list that is an attribute in some versions of an operator and an input in others; `None` if it is left out.
+    pub(super) fn setting(
+        &mut self,
+        node: &'a proto::Node,
+        a: &mut Attributes<'a>,
+        name: &str,
+        position: usize,
+    ) -> Result<Option<Vec<i64>>, String> {
+        match a.ints(name)? {
+            Some(list) => Ok(Some(list.to_vec())),
+            None if Self::has(node, position) => self.int_list(node, position).map(Some),
+            None => Ok(None),
         }
     }
 

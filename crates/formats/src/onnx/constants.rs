@@ -1,18 +1,31 @@
 //! The numbers of a file: initializers and constants, in the file or in another one beside it.
 //!
 //! Sizes are believed only when as many bytes are there. Values are copied when a layer takes them; what all layers
-//! together take is bounded by what the files hold, although many may name the same tensor.
+//! together take is bounded by what the files hold, although many may name the same tensor, and so is what is computed
+//! from constants.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::foreign::numbers::Number as Width;
+use crate::onnx::array::{self, Array, Elements};
+use crate::onnx::layout::MOST_AXES;
+use crate::onnx::number::Number;
 use crate::onnx::proto::{self, Tensor};
 
 /// How often a value may be taken, on the average: exporters write equal tensors once. Of a network that was never
 /// trained many are equal: folding a batch norm whose scale starts at 0 makes every last filter of a block zeros.
 const SHARED: u64 = 4;
+
+/// Elements that may be computed besides [`SHARED`] times the file's: lists of sizes, of which any network needs few.
+const SPARE: u64 = 1 << 16;
+
+/// Values of layers that a file may state as one number repeated, as examples without weights do: those of a
+/// ResNet-152, which are 60 million.
+const FILLED: u64 = 1 << 26;
 
 /// Longest list of sizes or axes that any operation here could want; messages repeat them.
 pub(super) const LONGEST_LIST: usize = 8;
@@ -24,54 +37,172 @@ pub(super) struct Constants<'a> {
     folder: Option<&'a Path>,
     /// Sizes of the other files met so far.
     files: BTreeMap<PathBuf, u64>,
-    /// Values that may still be taken.
+    /// Values that may still be taken by layers.
     left: u64,
+    /// Of those that are one number repeated.
+    filled: u64,
+    /// Elements that may still be computed.
+    spare: u64,
+    /// Kinds of numbers that became 32-bit floats.
+    pub(super) converted: Vec<&'static str>,
 }
 
 impl<'a> Constants<'a> {
     /// For a file of `size` bytes in `folder`.
     pub(super) fn new(size: usize, folder: Option<&'a Path>) -> Self {
-        Self { folder, files: BTreeMap::new(), left: allowance(size as u64) }
+        let left = allowance(size as u64);
+        let spare = left.saturating_add(SPARE);
+        Self { folder, files: BTreeMap::new(), left, filled: FILLED, spare, converted: Vec::new() }
     }
 
-    /// The floats of a tensor with its sizes.
+    /// Allows `count` elements to be computed.
+    pub(super) fn spend(&mut self, count: usize) -> Result<(), String> {
+        let left = self.spare.checked_sub(count as u64);
+        self.spare = left.ok_or("far more is computed from constants than the file holds")?;
+        Ok(())
+    }
+
+    /// The floats of a tensor with its sizes, for a layer.
     pub(super) fn floats(&mut self, tensor: &Tensor) -> Result<(Vec<usize>, Vec<f32>), String> {
-        let name = title(tensor);
-        expect_type(tensor, proto::FLOAT)?;
-        let dims = dims(tensor)?;
-        let count =
-            count(&dims).ok_or_else(|| format!("tensor {name} has sizes {dims:?}, which is too much"))?;
-        let from_bytes = |bytes: &[u8]| -> Vec<f32> {
-            bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-        };
-        let values = if tensor.data_location == Some(proto::EXTERNAL) {
-            let bytes = self.external(tensor, count)?;
-            self.take(count)?;
-            from_bytes(&bytes)
-        } else if let Some(raw) = &tensor.raw_data {
-            expect_count(name, count * size_of::<f32>() as u64, raw.len(), "bytes")?;
-            self.take(count)?;
-            from_bytes(raw)
-        } else {
-            expect_count(name, count, tensor.float_data.len(), "values")?;
-            self.take(count)?;
-            tensor.float_data.clone()
-        };
-        if !values.iter().all(|value| value.is_finite()) {
-            return Err(format!("tensor {name} holds a value that is not a finite number"));
+        let (dims, count, width) = self.floating(tensor)?;
+        self.take(count)?;
+        let values = self.decoded(tensor, count, width)?;
+        match values.iter().all(|value| value.is_finite()) {
+            true => Ok((dims, values)),
+            false => {
+                Err(format!("tensor {} holds a value that is not a finite 32-bit number", title(tensor)))
+            }
         }
-        Ok((dims, values))
     }
 
-    fn take(&mut self, count: u64) -> Result<(), String> {
-        let left = self.left.checked_sub(count);
+    /// The floats of a computed array with its sizes, for a layer.
+    pub(super) fn of_array(&mut self, array: &Array) -> Result<(Vec<usize>, Vec<f32>), String> {
+        let (dims, count) = (array.dims()?, array.count()?);
+        if array.whole {
+            return Err("its numbers are whole ones, expected floats".to_owned());
+        }
+        match array.elements {
+            Elements::Same(_) => {
+                let left = self.filled.checked_sub(count as u64);
+                self.filled = left.ok_or("its layers take far more equal values than networks have")?;
+            }
+            _ => self.take(count)?,
+        }
+        let float = |index| array.at(index).known().map(|value| value as f32).filter(|value| value.is_finite());
+        let values: Option<Vec<f32>> = (0..count).map(float).collect();
+        Ok((dims, values.ok_or("it takes a value that is not a finite 32-bit number")?))
+    }
+
+    /// A tensor of any kind of numbers, to compute with.
+    pub(super) fn array(&mut self, tensor: &Tensor) -> Result<Array, String> {
+        if width(tensor).is_some() {
+            let (dims, count, width) = self.floating(tensor)?;
+            self.spend(count)?;
+            let values = self.decoded(tensor, count, width)?;
+            return Ok(Array::new(&dims, Elements::Floats(values), false));
+        }
+        let dims = dims(tensor)?;
+        let count = counted(tensor, &dims)?;
+        self.spend(count)?;
+        let numbers = self.whole(tensor, count)?;
+        Ok(Array::new(&dims, Elements::Numbers(numbers), true))
+    }
+
+    fn take(&mut self, count: usize) -> Result<(), String> {
+        let left = self.left.checked_sub(count as u64);
         self.left = left.ok_or("its layers take far more values than the file holds")?;
         Ok(())
     }
 
-    /// The bytes of a tensor of `count` floats in another file. That file must stand beside this one under a plain
-    /// name: a model must not make a program read whatever file it likes.
-    fn external(&mut self, tensor: &Tensor, count: u64) -> Result<Vec<u8>, String> {
+    /// Sizes, count and kind of a tensor of floats.
+    fn floating(&mut self, tensor: &Tensor) -> Result<(Vec<usize>, usize, Width), String> {
+        let width = width(tensor);
+        let width = width.ok_or_else(|| {
+            format!("tensor {} holds {}, expected floats", title(tensor), type_name(tensor.data_type))
+        })?;
+        let name = match width {
+            Width::F16 => Some("FLOAT16"),
+            Width::Bf16 => Some("BFLOAT16"),
+            Width::F64 => Some("DOUBLE"),
+            Width::F32 => None,
+        };
+        self.converted.extend(name.filter(|name| !self.converted.contains(name)));
+        let dims = dims(tensor)?;
+        let count = counted(tensor, &dims)?;
+        Ok((dims, count, width))
+    }
+
+    /// Its values as 32-bit floats.
+    fn decoded(&mut self, tensor: &Tensor, count: usize, width: Width) -> Result<Vec<f32>, String> {
+        if let Some(bytes) = self.bytes(tensor, count, width.size())? {
+            return Ok(width.floats(&bytes));
+        }
+        let title = title(tensor);
+        Ok(match width {
+            Width::F32 => {
+                expect_count(title, count as u64, tensor.float_data.len(), "values")?;
+                tensor.float_data.clone()
+            }
+            Width::F64 => {
+                expect_count(title, count as u64, tensor.double_data.len(), "values")?;
+                tensor.double_data.iter().map(|value| *value as f32).collect()
+            }
+            Width::F16 | Width::Bf16 => {
+                expect_count(title, count as u64, tensor.int32_data.len(), "values")?;
+                let halves = tensor.int32_data.iter().flat_map(|half| (*half as u16).to_le_bytes());
+                width.floats(&halves.collect::<Vec<u8>>())
+            }
+        })
+    }
+
+    /// Its values as whole numbers.
+    fn whole(&mut self, tensor: &Tensor, count: usize) -> Result<Vec<Number>, String> {
+        let kind = tensor.data_type.unwrap_or_default();
+        let bytes = match kind {
+            proto::INT64 => 8,
+            proto::INT32 => 4,
+            proto::UINT16 | proto::INT16 => 2,
+            proto::UINT8 | proto::INT8 | proto::BOOL => 1,
+            _ => {
+                let kind = type_name(tensor.data_type);
+                return Err(format!("tensor {} holds {kind}, which is not understood", title(tensor)));
+            }
+        };
+        let unsigned = [proto::UINT16, proto::UINT8, proto::BOOL].contains(&kind);
+        let numbers = match self.bytes(tensor, count, bytes)? {
+            Some(raw) => raw.chunks_exact(bytes).map(|one| integer(one, unsigned)).collect::<Vec<i64>>(),
+            None if kind == proto::INT64 => {
+                expect_count(title(tensor), count as u64, tensor.int64_data.len(), "values")?;
+                tensor.int64_data.clone()
+            }
+            None => {
+                expect_count(title(tensor), count as u64, tensor.int32_data.len(), "values")?;
+                tensor.int32_data.iter().map(|value| i64::from(*value)).collect()
+            }
+        };
+        Ok(numbers.into_iter().map(|value| Number::of(value as f64)).collect())
+    }
+
+    /// The bytes of a tensor of `count` numbers of `size` bytes, if it is stored so.
+    fn bytes<'t>(
+        &mut self,
+        tensor: &'t Tensor,
+        count: usize,
+        size: usize,
+    ) -> Result<Option<Cow<'t, [u8]>>, String> {
+        // neither overflows: sizes are bounded
+        let length = (count * size) as u64;
+        if tensor.data_location == Some(proto::EXTERNAL) {
+            return self.external(tensor, length).map(|bytes| Some(Cow::Owned(bytes)));
+        }
+        let Some(raw) = &tensor.raw_data else { return Ok(None) };
+        expect_count(title(tensor), length, raw.len(), "bytes")?;
+        Ok(Some(Cow::Borrowed(raw)))
+    }
+
+    /// The bytes of a tensor in another file. That file must stand beside this one under a plain name: a model must not
+    /// make a program read whatever file it likes.
+    fn external(&mut self, tensor: &Tensor, length: u64) -> Result<Vec<u8>, String> {
         let name = title(tensor);
         let entry = |key: &str| {
             let entry = tensor.external_data.iter().find(|entry| entry.key.as_deref() == Some(key));
@@ -81,12 +212,13 @@ impl<'a> Constants<'a> {
         let Some(folder) = self.folder else {
             return Err(format!("the values of tensor {name} are in another file, {location:?}"));
         };
-        if location.is_empty() || location == ".." || location.contains(['/', '\\', ':', '\0']) {
+        let plain = location.strip_prefix("./").unwrap_or(location);
+        if plain.is_empty() || plain == ".." || plain.contains(['/', '\\', ':', '\0']) {
             return Err(format!(
                 "the values of tensor {name} are in the file {location:?}; only a file in the same folder is read"
             ));
         }
-        let path = folder.join(location);
+        let path = folder.join(plain);
         let failed = |error: std::io::Error| {
             format!("the values of tensor {name} are in {}, which cannot be read: {error}", path.display())
         };
@@ -101,7 +233,6 @@ impl<'a> Constants<'a> {
             None => Ok(default),
             Some(text) => text.parse().map_err(|_| format!("tensor {name} has the {key} {text:?}")),
         };
-        let length = count * size_of::<f32>() as u64;
         let (offset, stated) = (number("offset", 0)?, number("length", length)?);
         let end = offset.checked_add(length).filter(|end| stated == length && *end <= about.len());
         if end.is_none() {
@@ -113,6 +244,7 @@ impl<'a> Constants<'a> {
         }
         if self.files.insert(path.clone(), about.len()).is_none() {
             self.left = self.left.saturating_add(allowance(about.len()));
+            self.spare = self.spare.saturating_add(allowance(about.len()));
         }
         let mut file = File::open(&path).map_err(failed)?;
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
@@ -123,26 +255,12 @@ impl<'a> Constants<'a> {
     }
 }
 
-/// The whole numbers of a list, as sizes and axes come.
-pub(super) fn int_list(tensor: &Tensor) -> Result<Vec<i64>, String> {
-    let name = title(tensor);
-    expect_type(tensor, proto::INT64)?;
-    if tensor.data_location == Some(proto::EXTERNAL) {
-        return Err(format!("the numbers of tensor {name} are in another file"));
-    }
-    let dims = dims(tensor)?;
-    let count = count(&dims).filter(|count| dims.len() < 2 && *count <= LONGEST_LIST as u64);
-    let count = count.ok_or_else(|| format!("tensor {name} is no list of sizes"))?;
-    match &tensor.raw_data {
-        Some(raw) => {
-            expect_count(name, count * size_of::<i64>() as u64, raw.len(), "bytes")?;
-            Ok(raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect())
-        }
-        None => {
-            expect_count(name, count, tensor.int64_data.len(), "values")?;
-            Ok(tensor.int64_data.clone())
-        }
-    }
+/// A little-endian whole number of at most 8 bytes.
+fn integer(bytes: &[u8], unsigned: bool) -> i64 {
+    let negative = !unsigned && bytes.last().is_some_and(|last| last & 0x80 != 0);
+    let mut all = [if negative { 0xff } else { 0 }; 8];
+    all[..bytes.len()].copy_from_slice(bytes);
+    i64::from_le_bytes(all)
 }
 
 /// How many values layers may take of a file of `size` bytes.
@@ -150,22 +268,31 @@ fn allowance(size: u64) -> u64 {
     (size / size_of::<f32>() as u64).saturating_mul(SHARED)
 }
 
-fn title(tensor: &Tensor) -> &str {
-    tensor.name.as_deref().unwrap_or("without a name")
+pub(super) fn title(tensor: &Tensor) -> &str {
+    tensor.name.as_deref().filter(|name| !name.is_empty()).unwrap_or("without a name")
+}
+
+fn width(tensor: &Tensor) -> Option<Width> {
+    match tensor.data_type.unwrap_or_default() {
+        proto::FLOAT => Some(Width::F32),
+        proto::FLOAT16 => Some(Width::F16),
+        proto::DOUBLE => Some(Width::F64),
+        proto::BFLOAT16 => Some(Width::Bf16),
+        _ => None,
+    }
 }
 
 fn dims(tensor: &Tensor) -> Result<Vec<usize>, String> {
-    if tensor.dims.len() > LONGEST_LIST {
+    if tensor.dims.len() > MOST_AXES {
         return Err(format!("tensor {} has {} sizes", title(tensor), tensor.dims.len()));
     }
     let sizes = tensor.dims.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>();
     sizes.map_err(|_| format!("tensor {} has sizes {:?}", title(tensor), tensor.dims))
 }
 
-/// How many values; `None` beyond what [`plusx_model::shape::MAX_VALUES`] allows.
-fn count(dims: &[usize]) -> Option<u64> {
-    let product = dims.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
-    product.filter(|product| *product <= plusx_model::shape::MAX_VALUES).map(|product| product as u64)
+fn counted(tensor: &Tensor, dims: &[usize]) -> Result<usize, String> {
+    array::count(dims)
+        .map_err(|_| format!("tensor {} has sizes {dims:?}, which is too much", title(tensor)))
 }
 
 fn expect_count(name: &str, expected: u64, found: usize, what: &str) -> Result<(), String> {
@@ -175,8 +302,8 @@ fn expect_count(name: &str, expected: u64, found: usize, what: &str) -> Result<(
     }
 }
 
-fn expect_type(tensor: &Tensor, wanted: i32) -> Result<(), String> {
-    // the names that TensorProto.DataType gives them
+/// What TensorProto.DataType calls a type.
+pub(super) fn type_name(kind: Option<i32>) -> &'static str {
     const NAMES: [&str; 17] = [
         "nothing",
         "FLOAT",
@@ -196,17 +323,8 @@ fn expect_type(tensor: &Tensor, wanted: i32) -> Result<(), String> {
         "COMPLEX128",
         "BFLOAT16",
     ];
-    let name = |kind: i32| usize::try_from(kind).ok().and_then(|kind| NAMES.get(kind)).copied();
-    let found = tensor.data_type.unwrap_or_default();
-    match found == wanted {
-        true => Ok(()),
-        false => Err(format!(
-            "tensor {} holds {}, expected {}",
-            title(tensor),
-            name(found).unwrap_or("numbers of another type"),
-            name(wanted).unwrap_or_default()
-        )),
-    }
+    let place = usize::try_from(kind.unwrap_or_default()).ok();
+    place.and_then(|kind| NAMES.get(kind)).copied().unwrap_or("numbers of another type")
 }
 
 #[cfg(test)]
@@ -226,10 +344,43 @@ mod tests {
 
     #[test]
     fn long_lists_are_not_repeated_in_messages() {
-        let list = Tensor::int_list("to".to_owned(), &[1; 100]);
-        assert_eq!(int_list(&list).unwrap_err(), "tensor to is no list of sizes");
         let many = Tensor { dims: vec![1; 100], ..Tensor::floats("w".to_owned(), &[1], &[0.0]) };
         let error = Constants::new(400, None).floats(&many).unwrap_err();
         assert_eq!(error, "tensor w has 100 sizes");
+    }
+
+    #[test]
+    fn numbers_of_every_width_are_read() {
+        let mut constants = Constants::new(1000, None);
+        let tensor = |kind, raw: &[u8]| Tensor {
+            dims: vec![1],
+            data_type: Some(kind),
+            raw_data: Some(raw.to_vec().into()),
+            ..Tensor::default()
+        };
+        for (kind, raw, value) in [
+            (proto::FLOAT16, &[0x00, 0xc0][..], -2.0),
+            (proto::BFLOAT16, &[0x80, 0x3f], 1.0),
+            (proto::DOUBLE, &0.5_f64.to_le_bytes(), 0.5),
+        ] {
+            assert_eq!(constants.floats(&tensor(kind, raw)).unwrap(), (vec![1], vec![value]));
+        }
+        assert_eq!(constants.converted, ["FLOAT16", "BFLOAT16", "DOUBLE"]);
+        for (kind, raw, value) in [
+            (proto::INT32, &[0xfe, 0xff, 0xff, 0xff][..], -2.0),
+            (proto::INT8, &[0xff], -1.0),
+            (proto::UINT8, &[0xff], 255.0),
+            (proto::BOOL, &[1], 1.0),
+            (proto::INT64, &[3, 0, 0, 0, 0, 0, 0, 0], 3.0),
+        ] {
+            assert_eq!(constants.array(&tensor(kind, raw)).unwrap().at(0), Number::of(value), "{kind}");
+        }
+        let listed = Tensor { raw_data: None, int32_data: vec![0x3c00], ..tensor(proto::FLOAT16, &[]) };
+        assert_eq!(constants.floats(&listed).unwrap().1, [1.0]);
+        let error = constants.floats(&tensor(proto::INT8, &[1])).unwrap_err();
+        assert_eq!(error, "tensor without a name holds INT8, expected floats");
+        // what does not fit is no number
+        let huge = constants.floats(&tensor(proto::DOUBLE, &1e300_f64.to_le_bytes()));
+        assert!(huge.unwrap_err().contains("finite 32-bit"));
     }
 }

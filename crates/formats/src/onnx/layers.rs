@@ -1,20 +1,22 @@
 //! From ONNX nodes to nodes of the graph: what each operation must look like to be understood.
 
 use plusx_model::graph::{
-    BatchNormSpec, ConvSpec, NodeId, Op, ParamId, ParamSpec, PoolSpec, Role, RunningVariance,
+    BatchNormSpec, ConvSpec, Op, ParamId, PoolSpec, RunningVariance, SubsampleSpec,
 };
 
 use crate::onnx::attributes::Attributes;
-use crate::onnx::builder::{Builder, Value};
-use crate::onnx::proto::{self, Tensor};
+use crate::onnx::builder::{Builder, Map, Pending, Value};
+use crate::onnx::layout::{C, H, W};
+use crate::onnx::proto;
+use crate::onnx::windows::{Sides, Window};
 
 /// Stands for the ids of parameters until they exist.
-const LATER: ParamId = ParamId(0);
+pub(super) const LATER: ParamId = ParamId(0);
 
 impl<'a> Builder<'a> {
     /// Adds one node; an error says what about it is not understood.
     pub(super) fn add(&mut self, node: &'a proto::Node) -> Result<(), String> {
-        let output = node.output.first().ok_or("it has no output")?;
+        let first = node.output.first().ok_or("it has no output")?;
         if !matches!(node.domain.as_deref(), None | Some("" | "ai.onnx")) {
             return Err(format!(
                 "operators of {} are not understood",
@@ -23,43 +25,62 @@ impl<'a> Builder<'a> {
         }
         let mut attributes = Attributes::of(node);
         let a = &mut attributes;
-        let list = self.list(node, a)?;
+        if let Some(values) = self.computed(node, a)? {
+            attributes.finish()?;
+            return node.output.iter().zip(values).try_for_each(|(name, value)| self.call(name, value));
+        }
         let value = match node.op_type.as_deref().unwrap_or_default() {
-            _ if list.is_some() => list.ok_or("it is no list")?,
             "Conv" => self.conv(node, a)?,
             "BatchNormalization" => self.batch_norm(node, a)?,
             "Relu" => self.relu(node)?,
+            "Clip" => self.clip(node, a)?,
+            "Max" => self.at_least_zero(node)?,
+            "LeakyRelu" if a.float("alpha", 0.01)? == 0.0 => self.relu(node)?,
             "MaxPool" => self.max_pool(node, a)?,
-            "GlobalAveragePool" => self.global_pool(node, false)?,
+            "GlobalAveragePool" => {
+                let x = self.map(node, 0)?;
+                let id = self.plain(Op::GlobalAvgPool2d, &[x.id])?;
+                self.made(id, &x.layout)
+            }
             "ReduceMean" => self.reduce_mean(node, a)?,
             "AveragePool" => self.average_pool(node, a)?,
-            "Slice" => self.slice(node)?,
-            "Pad" => self.pad(node, a)?,
-            "Add" => self.sum(node)?,
+            "Add" | "Sum" | "Sub" | "Mul" | "Div" => self.combined(node)?,
             "Gemm" => self.gemm(node, a)?,
-            "MatMul" => self.matmul(node)?,
-            "Flatten" => self.flatten(node, a)?,
-            "Reshape" => self.reshape(node, a)?,
-            "Squeeze" | "Unsqueeze" => self.squeeze(node, a)?,
-            "Softmax" => self.softmax(node, a)?,
-            "Identity" => self.input(node, 0)?,
-            "Dropout" => self.dropout(node, a)?,
-            "Constant" => constant(a)?,
-            _ => return Err("this operation is not understood".to_owned()),
+            "MatMul" => self.dense(node, false, [1.0, 1.0])?,
+            op => match self.view(node, a, op)? {
+                Some(value) => value,
+                None => return Err(unknown(op).to_owned()),
+            },
         };
         attributes.finish()?;
-        // unless the node only passes a value on
-        if self.origins.len() < self.graph.nodes.len() {
-            self.origins.push(output);
-        }
-        match self.values.insert(output, value) {
-            None => Ok(()),
-            Some(_) => Err(format!("another value is called {output:?} already")),
+        self.call(first, value)
+    }
+
+    /// Gives a value its name.
+    fn call(&mut self, name: &'a str, value: Value<'a>) -> Result<(), String> {
+        match self.values.insert(name, value) {
+            Some(_) if !name.is_empty() => Err(format!("another value is called {name:?} already")),
+            _ => Ok(()),
         }
     }
 
+    /// What a window reads: a map, perhaps with a border that it reads beyond it.
+    fn windowed(&mut self, node: &'a proto::Node) -> Result<(Map, Sides, f64), String> {
+        let mut x = self.any(node, 0)?;
+        let (mut sides, mut filled) = ([0; 4], 0.0);
+        if let Pending::Border { sides: found, value } = x.pending {
+            (sides, filled) = (found, value);
+            x.pending = Pending::Nothing;
+        }
+        let x = self.settle(x)?;
+        Ok((self.expect_map(node, 0, x)?, sides, filled))
+    }
+
     fn conv(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let x = self.map(node, 0)?;
+        if let Some(grey) = self.grey(node)? {
+            return Ok(grey);
+        }
+        let (x, border, filled) = self.windowed(node)?;
         let (dims, filter) = self.floats(node, 1)?;
         let [channels, per_group, rows, columns] = dims[..] else {
             return Err(format!(
@@ -69,32 +90,37 @@ impl<'a> Builder<'a> {
         let kernel = [rows, columns];
         expect_kernel(a, kernel)?;
         let groups = usize::try_from(a.int("group", 1)?).map_err(|_| "attribute group is negative")?;
-        let spec = ConvSpec {
-            channels,
-            kernel,
-            stride: a.sizes("strides")?.unwrap_or([1, 1]),
-            padding: a.padding()?,
-            dilation: a.sizes("dilations")?.unwrap_or([1, 1]),
-            groups,
-        };
-        let input = self.graph.node(x).shape;
+        let [stride, dilation] = [a.sizes("strides")?, a.sizes("dilations")?].map(|pair| pair.unwrap_or([1, 1]));
+        let input = self.graph.node(x.id).shape;
+        if border != [0; 4] && filled != 0.0 {
+            return Err(format!("the Pad before it fills with {filled}; a convolution pads with zeros"));
+        }
+        let window = Window { kernel, stride, dilation, ceil: false };
+        let padding = window.padding(a, [input.h, input.w], border, false)?;
+        let spec = ConvSpec { channels, kernel, stride, padding, dilation, groups };
         if per_group.checked_mul(groups) != Some(input.c) {
             return Err(format!("its filter {dims:?} with {groups} groups does not fit an input of {input}"));
         }
         let bias = self.vector(node, 2, channels)?;
         if bias.is_none()
-            && let Some(shortcut) = self.shortcut(node, x, (&spec, &filter))?
+            && let Some(shortcut) = self.shortcut(node, &x, (&spec, &filter))?
         {
             return Ok(shortcut);
         }
         let op = Op::Conv2d { spec, weight: LATER, bias: bias.as_ref().map(|_| LATER) };
         let values = std::iter::once(filter).chain(bias).collect();
-        self.layer(node, op, x, values).map(|id| Value::Map { id, flat: false })
+        let id = self.layer(node, op, x.id, values)?;
+        Ok(self.made(id, &x.layout))
     }
 
     fn batch_norm(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let (x, flat) = self.any(node, 0)?;
-        a.expect("training_mode", 0)?;
+        let x = self.settled(node, 0)?;
+        a.expect("training_mode", 0)
+            .map_err(|_| "it is in training mode; export the network for inference")?;
+        // before version 14 it was in training mode if it gave its statistics
+        if self.opset < 14 && node.output.iter().skip(1).any(|name| !name.is_empty()) {
+            return Err("it gives its statistics, as in training; export the network for inference".to_owned());
+        }
         // of versions 7 and 8, where 1 is the only value that convolutions use
         a.expect("spatial", 1)?;
         let spec = BatchNormSpec {
@@ -102,219 +128,236 @@ impl<'a> Builder<'a> {
             momentum: a.float("momentum", 0.9)?,
             running_variance: RunningVariance::Unbiased,
         };
-        let channels = self.graph.node(x).shape.c;
+        if !x.layout.holds(1, &[C]) {
+            return Err("axis 1 of its input is not that of channels".to_owned());
+        }
+        let channels = self.graph.node(x.id).shape.c;
         let mut values = Vec::new();
         for index in 1..=4 {
             values.push(self.vector(node, index, channels)?.ok_or("it needs four parameters")?);
         }
         let op = Op::BatchNorm { spec, gamma: LATER, beta: LATER, mean: LATER, var: LATER };
-        self.layer(node, op, x, values).map(|id| Value::Map { id, flat })
+        let id = self.layer(node, op, x.id, values)?;
+        Ok(Value::Map(Map { id, alone: true, ..x }))
     }
 
     fn relu(&mut self, node: &'a proto::Node) -> Result<Value<'a>, String> {
-        let (x, flat) = self.any(node, 0)?;
-        self.plain(Op::Relu, &[x]).map(|id| Value::Map { id, flat })
+        let x = self.settled(node, 0)?;
+        self.relu_of(x)
+    }
+
+    fn relu_of(&mut self, x: Map) -> Result<Value<'a>, String> {
+        let id = self.plain(Op::Relu, &[x.id])?;
+        Ok(Value::Map(Map { id, alone: true, ..x }))
+    }
+
+    /// A ReLU, if it keeps what is above 0 and nothing else.
+    fn clip(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+        // attributes before version 11, inputs since
+        let mut limits = [f64::from(a.float("min", f32::NEG_INFINITY)?), f64::from(a.float("max", f32::INFINITY)?)];
+        for (at, limit) in limits.iter_mut().enumerate() {
+            if Self::has(node, at + 1) {
+                let given = self.array(node, at + 1)?;
+                *limit = given.uniform().and_then(|number| number.known()).ok_or("its limits are not known")?;
+            }
+        }
+        let [least, most] = limits;
+        match (least, most >= f64::from(f32::MAX)) {
+            (0.0, true) => self.relu(node),
+            _ => Err(format!("it cuts off below {least} and above {most}; only a ReLU is understood")),
+        }
+    }
+
+    fn at_least_zero(&mut self, node: &'a proto::Node) -> Result<Value<'a>, String> {
+        for (map, constant) in [(0, 1), (1, 0)] {
+            if node.input.len() == 2
+                && let Value::Map(_) = self.input(node, map)?
+                && !matches!(self.input(node, constant)?, Value::Map(_))
+                && self.array(node, constant)?.uniform().is_some_and(|number| number.is(0.0))
+            {
+                let x = self.settled(node, map)?;
+                return self.relu_of(x);
+            }
+        }
+        Err("only the larger of a value and 0 is understood".to_owned())
     }
 
     fn max_pool(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let x = self.map(node, 0)?;
-        let spec = PoolSpec {
-            kernel: a.sizes("kernel_shape")?.ok_or("it has no kernel_shape")?,
-            stride: a.sizes("strides")?.unwrap_or([1, 1]),
-            padding: a.padding()?,
-        };
-        a.expect("ceil_mode", 0)?;
+        let (x, border, filled) = self.windowed(node)?;
+        let (stride, kernel) = (a.sizes("strides")?.unwrap_or([1, 1]), kernel_of(a)?);
         // the order of the indices, a second output that nothing here can read
         a.ignore(&["storage_order"]);
         match a.sizes("dilations")? {
             None | Some([1, 1]) => {}
             Some(other) => return Err(format!("attribute dilations is {other:?}, only 1 is understood")),
         }
-        self.plain(Op::MaxPool2d { spec }, &[x]).map(|id| Value::Map { id, flat: false })
-    }
-
-    fn global_pool(&mut self, node: &'a proto::Node, flat: bool) -> Result<Value<'a>, String> {
-        let x = self.map(node, 0)?;
-        self.plain(Op::GlobalAvgPool2d, &[x]).map(|id| Value::Map { id, flat })
-    }
-
-    /// The mean over rows and columns.
-    fn reduce_mean(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        a.ignore(&["noop_with_empty_axes"]);
-        let keep = a.int("keepdims", 1)?;
-        // an attribute before opset 18, an input since
-        let mut axes = match a.ints("axes")? {
-            Some(axes) => axes.to_vec(),
-            None => self.int_list(node, 1)?,
-        };
-        axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis = axis.saturating_add(4));
-        axes.sort_unstable();
-        match axes[..] {
-            [2, 3] => self.global_pool(node, keep == 0),
-            _ => Err(format!("its axes are {axes:?}; only the mean over rows and columns is understood")),
+        let source = self.graph.node(x.id);
+        // zeros win no maximum over what a ReLU left, of which every window has some
+        let lowest = filled == f64::NEG_INFINITY || (filled == 0.0 && source.op == Op::Relu);
+        if border != [0; 4] && !lowest {
+            return Err(format!("the Pad before it fills with {filled}, which may be larger than what is pooled"));
         }
+        let window = Window { kernel, stride, dilation: [1, 1], ceil: a.int("ceil_mode", 0)? != 0 };
+        let padding = window.padding(a, [source.shape.h, source.shape.w], border, false)?;
+        self.pooled(x, PoolSpec { kernel, stride, padding }, |spec| Op::MaxPool2d { spec })
     }
 
     fn average_pool(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let shape = self.graph.node(self.map(node, 0)?).shape;
-        let kernel: [usize; 2] = a.sizes("kernel_shape")?.ok_or("it has no kernel_shape")?;
-        let padding = a.padding()?;
-        let stride = a.sizes("strides")?.unwrap_or([1, 1]);
+        let x = self.map(node, 0)?;
+        let shape = self.graph.node(x.id).shape;
+        let size = [shape.h, shape.w];
+        let (stride, kernel) = (a.sizes("strides")?.unwrap_or([1, 1]), kernel_of(a)?);
+        match a.sizes("dilations")? {
+            None | Some([1, 1]) => {}
+            Some(other) => return Err(format!("attribute dilations is {other:?}, only 1 is understood")),
+        }
         let ceil = a.int("ceil_mode", 0)? != 0;
         let border = a.int("count_include_pad", 0)? != 0;
-        if kernel == [shape.h, shape.w] && padding == [0, 0] {
-            return self.global_pool(node, false);
+        let window = Window { kernel, stride, dilation: [1, 1], ceil };
+        let padding = window.padding(a, size, [0; 4], true)?;
+        if kernel == size && padding == [0, 0] {
+            let id = self.plain(Op::GlobalAvgPool2d, &[x.id])?;
+            return Ok(self.made(id, &x.layout));
         }
-        if border && padding != [0, 0] {
+        if border && (padding != [0, 0] || window.overhangs(size, padding)) {
             return Err(
                 "it counts the border in its means; only count_include_pad 0 is understood".to_owned()
             );
         }
-        let x = self.map(node, 0)?;
-        let op = Op::AvgPool2d { spec: PoolSpec { kernel, stride, padding }, ceil };
-        self.plain(op, &[x]).map(|id| Value::Map { id, flat: false })
+        self.pooled(x, PoolSpec { kernel, stride, padding }, |spec| Op::AvgPool2d { spec, ceil })
     }
 
-    /// A residual sum, or the bias of a layer written apart from it.
-    fn sum(&mut self, node: &'a proto::Node) -> Result<Value<'a>, String> {
-        match (self.input(node, 0)?, self.input(node, 1)?) {
-            (Value::Map { id: left, flat }, Value::Map { id: right, flat: other }) if flat == other => {
-                self.plain(Op::Add, &[left, right]).map(|id| Value::Map { id, flat })
+    /// Pooling; a window of one pixel takes every s-th.
+    fn pooled(&mut self, x: Map, spec: PoolSpec, op: impl Fn(PoolSpec) -> Op) -> Result<Value<'a>, String> {
+        let op = match spec {
+            PoolSpec { kernel: [1, 1], padding: [0, 0], stride: [1, 1] } => return Ok(Value::Map(x)),
+            PoolSpec { kernel: [1, 1], padding: [0, 0], stride } => {
+                Op::Subsample { spec: SubsampleSpec { stride, before: 0, after: 0 } }
             }
-            (Value::Map { id, flat }, Value::Tensor(tensor)) => self.late_bias(node, 0, (id, flat), tensor),
-            (Value::Tensor(tensor), Value::Map { id, flat }) => self.late_bias(node, 1, (id, flat), tensor),
-            _ => Err("it adds values of different kinds".to_owned()),
-        }
+            _ => op(spec),
+        };
+        let id = self.plain(op, &[x.id])?;
+        Ok(self.made(id, &x.layout))
     }
 
-    fn late_bias(
-        &mut self,
-        node: &'a proto::Node,
-        position: usize,
-        (id, flat): (NodeId, bool),
-        tensor: &'a Tensor,
-    ) -> Result<Value<'a>, String> {
-        let layer = self.graph.node(id);
-        let channels = layer.shape.c;
-        let name = node.input[position].as_str();
-        let alone = self.origins[id.index()] == name && self.readers.get(name) == Some(&1);
-        let (Op::Conv2d { bias: None, weight, .. } | Op::Dense { bias: None, weight, .. }) = layer.op else {
-            return Err("it adds numbers to what is no layer without a bias".to_owned());
-        };
-        let (dims, values) = self.constants.floats(tensor)?;
-        // along the channels, nowhere else
-        let wanted: &[usize] = if flat { &[1, channels] } else { &[1, channels, 1, 1] };
-        let fits = dims.len() <= wanted.len() && wanted.ends_with(&dims) && values.len() == channels;
-        if !alone || !fits {
-            return Err(format!("it adds numbers of sizes {dims:?} in a way that is no layer's bias"));
+    /// The mean over rows and columns, of both at once or of one after the other.
+    fn reduce_mean(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+        let mut x = self.any(node, 0)?;
+        let nothing = a.int("noop_with_empty_axes", 0)? != 0;
+        let kept = a.int("keepdims", 1)? != 0;
+        // an attribute before version 18, an input since
+        let stated = self.setting(node, a, "axes", 1)?.unwrap_or_default();
+        if stated.is_empty() && nothing {
+            return Ok(Value::Map(x));
         }
-        let stem = self.graph.param(weight).name.trim_end_matches("weight").to_owned();
-        let new = ParamId(self.params.len() as u32);
-        let mut op = layer.op;
-        match &mut op {
-            Op::Conv2d { bias, .. } | Op::Dense { bias, .. } => *bias = Some(new),
-            _ => {}
+        if x.pending != Pending::Mean {
+            x = self.settle(x)?;
         }
-        self.graph.nodes[id.index()].op = op;
-        let (name, role) = (format!("{stem}bias"), Role::Bias);
-        self.graph.params.push(ParamSpec { name, dims: vec![channels], role });
-        self.params.push(values);
-        Ok(Value::Map { id, flat })
+        let mut axes = stated.iter().map(|axis| x.layout.axis(*axis)).collect::<Result<Vec<_>, _>>()?;
+        axes.sort_unstable();
+        axes.dedup();
+        let shape = self.graph.node(x.id).shape;
+        let over: Vec<usize> = axes.iter().flat_map(|axis| x.layout.parts(*axis)).copied().collect();
+        if axes.is_empty() || !over.iter().all(|axis| [H, W].contains(axis)) {
+            return Err(format!("its axes are {stated:?}; only the mean over rows and columns is understood"));
+        }
+        let ones = axes.len();
+        for axis in axes.into_iter().rev() {
+            x.layout = x.layout.averaged(axis, kept);
+        }
+        let left = |x: &Map| (0..x.layout.rank()).any(|axis| x.layout.parts(axis).iter().any(|axis| [H, W].contains(axis)));
+        if left(&x) {
+            x.pending = Pending::Mean;
+            return Ok(Value::Map(x));
+        }
+        // over a map of one pixel it is nothing, but still what the file says
+        if x.pending == Pending::Mean || shape.pixels() > 1 || ones > 1 {
+            x.id = self.plain(Op::GlobalAvgPool2d, &[x.id])?;
+            x.alone = true;
+        }
+        x.pending = Pending::Nothing;
+        Ok(Value::Map(x))
     }
 
     fn gemm(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         a.expect("transA", 0)?;
-        for factor in ["alpha", "beta"] {
-            match a.float(factor, 1.0)? {
-                1.0 => {}
-                value => return Err(format!("attribute {factor} is {value}, only 1 is understood")),
-            }
-        }
+        // before version 7, whether the bias may have fewer axes
+        a.ignore(&["broadcast"]);
+        let factors = [a.float("alpha", 1.0)?, a.float("beta", 1.0)?];
         let transposed = a.int("transB", 0)? != 0;
-        self.dense(node, transposed)
+        self.dense(node, transposed, factors)
     }
 
-    fn matmul(&mut self, node: &'a proto::Node) -> Result<Value<'a>, String> {
-        self.dense(node, false)
-    }
-
-    /// A matrix of \[units, features\], or the other way round unless `transposed`.
-    fn dense(&mut self, node: &'a proto::Node, transposed: bool) -> Result<Value<'a>, String> {
-        let x = self.flat(node, 0)?;
-        let (dims, values) = self.floats(node, 1)?;
+    /// A matrix of \[units, features\], or the other way round unless `transposed`; the factors of matrix and bias.
+    fn dense(
+        &mut self,
+        node: &'a proto::Node,
+        transposed: bool,
+        [alpha, beta]: [f32; 2],
+    ) -> Result<Value<'a>, String> {
+        let x = self.settled(node, 0)?;
+        if !x.layout.is_flat() {
+            let name = &node.input[0];
+            return Err(format!("its input {name:?} is not all of an image in the order of channels, rows, columns"));
+        }
+        let (dims, mut values) = self.floats(node, 1)?;
         let [rows, columns] = dims[..] else { return Err(format!("its matrix has sizes {dims:?}")) };
         let (units, features) = if transposed { (rows, columns) } else { (columns, rows) };
-        let input = self.graph.node(x).shape;
+        let input = self.graph.node(x.id).shape;
         if features != input.len() {
             return Err(format!("its matrix {dims:?} does not fit an input of {input}"));
         }
-        let matrix = match transposed {
-            true => values,
-            false => (0..values.len()).map(|i| values[i % features * units + i / features]).collect(),
-        };
-        let bias = self.vector(node, 2, units)?;
+        if !transposed {
+            values = (0..values.len()).map(|i| values[i % features * units + i / features]).collect();
+        }
+        let mut bias = self.dense_bias(node, units)?.filter(|_| beta != 0.0);
+        if alpha != 1.0 {
+            values.iter_mut().for_each(|value| *value *= alpha);
+        }
+        if let Some(bias) = bias.as_mut().filter(|_| beta != 1.0) {
+            bias.iter_mut().for_each(|value| *value *= beta);
+        }
         let op = Op::Dense { units, weight: LATER, bias: bias.as_ref().map(|_| LATER) };
-        let values = std::iter::once(matrix).chain(bias).collect();
-        self.layer(node, op, x, values).map(|id| Value::Map { id, flat: true })
+        let values = std::iter::once(values).chain(bias).collect();
+        let id = self.layer(node, op, x.id, values)?;
+        let layout = x.layout.with_channels(units);
+        Ok(Value::Map(Map { id, layout, pending: Pending::Nothing, alone: true }))
     }
 
-    fn flatten(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let (id, flat) = self.any(node, 0)?;
-        let axis = a.int("axis", 1)?;
-        match axis == 1 || axis == if flat { -1 } else { -3 } {
-            true => Ok(Value::Map { id, flat: true }),
-            false => Err(format!("attribute axis is {axis}; only all of an image is flattened")),
-        }
-    }
-
-    /// To two sizes, images and features; whatever the file says about the number of images.
-    fn reshape(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let (id, _) = self.any(node, 0)?;
-        a.ignore(&["allowzero"]);
-        let wanted = self.int_list(node, 1)?;
-        let features = self.graph.node(id).shape.len() as i64;
-        match wanted[..] {
-            [_, last] if last == features || (last == -1 && wanted[0] != -1) => {
-                Ok(Value::Map { id, flat: true })
-            }
-            _ => Err(format!("it asks for sizes {wanted:?}; only [images, {features}] is understood")),
-        }
-    }
-
-    /// Rows and columns of a map of one pixel, left out or put back.
-    fn squeeze(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let (id, flat) = self.any(node, 0)?;
-        let adds = node.op_type.as_deref() == Some("Unsqueeze");
-        let mut axes = match a.ints("axes")? {
-            Some(axes) => axes.to_vec(),
-            None => self.int_list(node, 1)?,
-        };
-        axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis = axis.saturating_add(4));
-        axes.sort_unstable();
-        match axes[..] == [2, 3] && flat == adds && self.graph.node(id).shape.pixels() == 1 {
-            true => Ok(Value::Map { id, flat: !adds }),
-            false => Err(format!("its axes are {axes:?}; only the two of one pixel are understood")),
-        }
-    }
-
-    fn softmax(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let id = self.flat(node, 0)?;
-        match a.int("axis", 1)? {
-            1 | -1 => Ok(Value::Softmax(id)),
-            axis => Err(format!("attribute axis is {axis}; only a softmax over classes is understood")),
-        }
-    }
-
-    /// Nothing happens outside of training.
-    fn dropout(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        a.ignore(&["ratio", "seed", "is_test"]);
-        match node.input.get(2).is_some_and(|input| !input.is_empty()) {
-            false => self.input(node, 0),
-            true => {
-                Err("whether it trains is decided by another value; export the model for inference".into())
+    /// A bias for each unit, or one for all.
+    fn dense_bias(&mut self, node: &'a proto::Node, units: usize) -> Result<Option<Vec<f32>>, String> {
+        if Self::has(node, 2) && units != 1 {
+            let given = self.array(node, 2)?;
+            if given.count() == Ok(1) && !given.whole {
+                let value = given.uniform().and_then(|number| number.known()).filter(|value| value.is_finite());
+                return Ok(Some(vec![value.ok_or("its bias is no number")? as f32; units]));
             }
         }
+        self.vector(node, 2, units)
     }
+}
+
+/// What would be needed for an operation that is not understood.
+fn unknown(op: &str) -> &'static str {
+    match op {
+        "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "QLinearConv" | "QLinearMatMul"
+        | "ConvInteger" | "MatMulInteger" => {
+            "this operation is not understood: the network is quantised; export it with 32-bit floats"
+        }
+        "If" | "Loop" | "Scan" => {
+            "this operation is not understood: it holds networks of its own; export the network for one shape of images, \
+             without control flow"
+        }
+        "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Mish" | "Gelu" | "Tanh"
+        | "Softplus" | "Celu" | "ThresholdedRelu" => {
+            "this operation is not understood: the activation of networks here is ReLU"
+        }
+        _ => "this operation is not understood",
+    }
+}
+
+fn kernel_of(a: &mut Attributes<'_>) -> Result<[usize; 2], String> {
+    a.sizes("kernel_shape")?.ok_or_else(|| "it has no kernel_shape".to_owned())
 }
 
 /// A window whose sizes are known otherwise.
@@ -324,15 +367,5 @@ fn expect_kernel(a: &mut Attributes<'_>, kernel: [usize; 2]) -> Result<(), Strin
             Err(format!("attribute kernel_shape is {stated:?}, but its filter has {kernel:?}"))
         }
         _ => Ok(()),
-    }
-}
-
-fn constant<'a>(a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-    if let Some(tensor) = a.tensor("value") {
-        return Ok(Value::Tensor(tensor));
-    }
-    match a.ints("value_ints")? {
-        Some(values) => Ok(Value::Ints(values)),
-        None => Err("only constants of tensors and of lists of whole numbers are understood".to_owned()),
     }
 }

@@ -8,20 +8,29 @@
 //! a softmax, `probabilities`; the batch is free unless [`Options::batch`] fixes it. What the metadata says is listed in
 //! `describe.rs`, what a file for Ultralytics is like in `ultralytics.rs`.
 
+mod affine;
+mod arithmetic;
+mod array;
 mod attributes;
 mod builder;
 mod constants;
 mod describe;
+mod evaluate;
 mod export;
 mod fold;
+mod images;
 mod layers;
-mod lists;
+mod layout;
+mod moves;
 mod names;
+mod number;
 mod preprocess;
 mod proto;
 mod read;
 mod shortcuts;
 mod ultralytics;
+mod views;
+mod windows;
 mod wire;
 mod write;
 

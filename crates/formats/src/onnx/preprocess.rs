@@ -7,14 +7,18 @@
 //! | floats from 0 to 255 | `/ 255`, `- mean`, `/ std` |
 //! | what Ultralytics prepares | the middle is cut out, if the network takes less; three channels become grey, if it takes one; `- mean`, `/ std` |
 
+use std::rc::Rc;
+
+use plusx_model::graph::Op;
 use plusx_model::preprocess::Preprocess;
-use plusx_model::shape::ImageShape;
+use plusx_model::shape::{self, ImageShape};
 
 use crate::error::FormatError;
-use crate::onnx::attributes::Attributes;
-use crate::onnx::constants::{Constants, int_list};
-use crate::onnx::proto::{Attribute, FLOAT, Graph, Node, Tensor, UINT8, ValueInfo};
-use crate::onnx::read::{Images, Normalise};
+use crate::onnx::builder::{Builder, Map, Pending, Value};
+use crate::onnx::images::Scaling;
+use crate::onnx::layout::Layout;
+use crate::onnx::moves::Cut;
+use crate::onnx::proto::{self, Attribute, FLOAT, UINT8, ValueInfo};
 use crate::onnx::write::{Writer, encode_error};
 use crate::onnx::{Input, Options, ultralytics};
 
@@ -99,156 +103,54 @@ impl Writer<'_> {
     }
 }
 
-/// Preprocessing found at the start of a graph.
-pub(super) struct Front<'a> {
-    /// What it does to the values of a picture.
-    pub(super) normalise: Normalise,
-    /// Its nodes.
-    pub(super) nodes: Vec<usize>,
-    /// The name of its result.
-    pub(super) value: &'a str,
-    /// The shape of one image in its result.
-    pub(super) shape: ImageShape,
-}
-
-/// The preprocessing of a file that takes `images`; of one that takes floats only if it is an `own` one, which plusx
-/// wrote. `None` if they come prepared. An error says what is not understood.
-pub(super) fn find<'a>(
-    graph: &'a Graph,
-    images: &Images<'a>,
-    own: bool,
-    constants: &mut Constants<'_>,
-) -> Result<Option<Front<'a>>, String> {
-    let mut chain = Chain { graph, value: images.name, nodes: Vec::new() };
-    let first = chain.next().and_then(|(_, node)| node.op_type.as_deref()).unwrap_or_default();
-    if !images.bytes && !(own && starts(graph, &chain, first, constants)) {
-        return Ok(None);
-    }
-    let steps = steps(&mut chain, images, constants);
-    let (normalise, shape) = steps.map_err(|why| {
-        format!(
-            "what happens to its input {:?} is not the preprocessing that plusx writes: {why}",
-            images.name
-        )
-    })?;
-    Ok(Some(Front { normalise, nodes: chain.nodes, value: chain.value, shape }))
-}
-
-/// Whether a file of plusx that takes floats prepares them itself: no network begins so.
-fn starts(graph: &Graph, chain: &Chain<'_>, first: &str, constants: &mut Constants<'_>) -> bool {
-    let mut grey = || chain.next().is_some_and(|(_, node)| is_luma(graph, node, constants));
-    ["Slice", "Div", "Sub"].contains(&first) || (first == "Conv" && grey())
-}
-
-fn is_luma(graph: &Graph, node: &Node, constants: &mut Constants<'_>) -> bool {
-    let filter = node.input.get(1).and_then(|name| initializer(graph, name).ok());
-    // only this one is looked at: what layers may take of a file is counted
-    let filter = filter.filter(|tensor| tensor.dims == [1, LUMA.len() as i64, 1, 1]);
-    node.input.len() == 2
-        && node.attribute.is_empty()
-        && filter.is_some_and(|filter| constants.floats(filter).is_ok_and(|(_, values)| values == LUMA))
-}
-
-/// The steps one after another; what they do, and the shape of what they make.
-fn steps<'a>(
-    chain: &mut Chain<'a>,
-    images: &Images<'a>,
-    constants: &mut Constants<'_>,
-) -> Result<(Normalise, ImageShape), String> {
-    let mut shape = images.shape;
-    let mut scaled = false;
-    if images.bytes {
-        chain.take("Cast", |a| a.expect("to", i64::from(FLOAT)).is_ok())?;
-        chain.take("Transpose", |a| a.ints("perm") == Ok(Some(&[0, 3, 1, 2])))?;
-    } else {
-        if chain.is("Slice") {
-            shape = middle(chain, shape)?;
+impl<'a> Builder<'a> {
+    /// Images that a file of plusx has alone, and how they are scaled.
+    fn own_images(&self, map: &Map) -> Option<Rc<Scaling>> {
+        match &map.pending {
+            Pending::Images(scaling) if self.own && map.alone && map.layout.is_map() => Some(Rc::clone(scaling)),
+            _ => None,
         }
-        if chain.is("Conv") {
-            let grey = chain.take("Conv", |_| true)?;
-            if shape.c != LUMA.len() || !is_luma(chain.graph, grey, constants) {
-                return Err(format!("{} does not make grey of three channels", grey.title()));
+    }
+
+    /// The network begins with images of this shape.
+    fn begin(&mut self, map: &Map, shape: ImageShape, scaling: Scaling) -> Result<Value<'a>, String> {
+        let shape = shape::output("input", &Op::Input, &[shape]).map_err(|error| error.to_string())?;
+        self.graph.nodes[0].shape = shape;
+        let layout = Layout::map(map.layout.images(), shape);
+        let pending = Pending::Images(Rc::new(scaling));
+        Ok(Value::Map(Map { layout, pending, ..map.clone() }))
+    }
+
+    /// What plusx cuts out of images that Ultralytics prepares; `None` for another Slice.
+    pub(super) fn middle(&mut self, map: &Map, cuts: &[Cut]) -> Result<Option<Value<'a>>, String> {
+        let Some(scaling) = self.own_images(map) else { return Ok(None) };
+        let mut shape = self.graph.node(map.id).shape;
+        for cut in cuts {
+            let size = match cut.axis {
+                2 => &mut shape.h,
+                3 => &mut shape.w,
+                _ => return Ok(None),
+            };
+            if cut.step != 1 {
+                return Ok(None);
             }
-            shape.c = 1;
+            *size = cut.of(*size)?.count;
         }
-        // what Ultralytics prepares is divided already
-        scaled = chain.is("Sub");
-    }
-    if !scaled && chain.numbers("Div", constants)? != [255.0] {
-        return Err("values are not divided by 255".to_owned());
-    }
-    let (mean, std) = (chain.numbers("Sub", constants)?, chain.numbers("Div", constants)?);
-    match mean.len() == shape.c && std.len() == shape.c && !std.contains(&0.0) {
-        true => Ok((Normalise { mean, std }, shape)),
-        false => Err("its numbers are not means and standard deviations".to_owned()),
-    }
-}
-
-/// The shape of what a Slice cuts out of images.
-fn middle(chain: &mut Chain<'_>, shape: ImageShape) -> Result<ImageShape, String> {
-    let graph = chain.graph;
-    let node = chain.take("Slice", |_| true)?;
-    let [_, starts, ends, axes] = &node.input[..] else {
-        return Err(format!("{} has other inputs", node.title()));
-    };
-    let list = |name: &str| int_list(initializer(graph, name)?);
-    let (starts, ends) = (list(starts)?, list(ends)?);
-    let size = |axis: usize, whole: usize| {
-        let [start, end] = [&starts, &ends].map(|list| list.get(axis).and_then(|at| usize::try_from(*at).ok()));
-        start.zip(end).filter(|(start, end)| start < end && *end <= whole).map(|(start, end)| end - start)
-    };
-    match (size(0, shape.h), size(1, shape.w)) {
-        (Some(h), Some(w)) if list(axes)? == [2, 3] => Ok(ImageShape { h, w, ..shape }),
-        _ => Err(format!("{} does not cut rows and columns out", node.title())),
-    }
-}
-
-/// Nodes each of which alone reads the result of the one before.
-struct Chain<'a> {
-    graph: &'a Graph,
-    /// The result so far.
-    value: &'a str,
-    nodes: Vec<usize>,
-}
-
-impl<'a> Chain<'a> {
-    /// The one reader of the value.
-    fn next(&self) -> Option<(usize, &'a Node)> {
-        let nodes = self.graph.node.iter().enumerate();
-        let mut readers = nodes.filter(|(_, node)| node.input.iter().any(|input| input == self.value));
-        readers.next().filter(|_| readers.next().is_none())
+        self.begin(map, shape, (*scaling).clone()).map(Some)
     }
 
-    fn is(&self, op: &str) -> bool {
-        self.next().is_some_and(|(_, node)| node.op_type.as_deref() == Some(op))
-    }
-
-    /// Goes on over a node that does `op` and has no attributes but those that `known` takes.
-    fn take(&mut self, op: &str, known: impl Fn(&mut Attributes<'a>) -> bool) -> Result<&'a Node, String> {
-        let alone = self.next().ok_or_else(|| format!("{:?} is not read by one node", self.value));
-        let (index, node) = alone?;
-        if node.op_type.as_deref() != Some(op) || node.input.first().is_none_or(|first| first != self.value) {
-            let found = node.op_type.as_deref().unwrap_or("nothing");
-            return Err(format!("{} does {found} where {op} was expected", node.title()));
+    /// Three channels that plusx makes grey; `None` for another convolution.
+    pub(super) fn grey(&mut self, node: &'a proto::Node) -> Result<Option<Value<'a>>, String> {
+        let Value::Map(map) = self.input(node, 0)? else { return Ok(None) };
+        let Some(scaling) = self.own_images(&map) else { return Ok(None) };
+        let mut shape = self.graph.node(map.id).shape;
+        let Value::Tensor(filter) = self.input(node, 1)? else { return Ok(None) };
+        let plain = node.input.len() == 2 && node.attribute.is_empty() && *scaling == Scaling::none(shape.c);
+        // only this filter is looked at: what layers may take of a file is counted
+        if !plain || filter.dims != [1, LUMA.len() as i64, 1, 1] || self.constants.floats(filter)?.1 != LUMA {
+            return Ok(None);
         }
-        let mut attributes = Attributes::of(node);
-        if !known(&mut attributes) || attributes.finish().is_err() {
-            return Err(format!("the attributes of {} are others", node.title()));
-        }
-        self.nodes.push(index);
-        self.value = node.output.first().ok_or("a node of it has no output")?;
-        Ok(node)
+        shape.c = 1;
+        self.begin(&map, shape, Scaling::none(1)).map(Some)
     }
-
-    /// The same over a node that does `op` with constant numbers; gives these.
-    fn numbers(&mut self, op: &str, constants: &mut Constants<'_>) -> Result<Vec<f32>, String> {
-        let node = self.take(op, |_| true)?;
-        let name = node.input.get(1).ok_or_else(|| format!("{} has one input", node.title()))?;
-        Ok(constants.floats(initializer(self.graph, name)?)?.1)
-    }
-}
-
-fn initializer<'a>(graph: &'a Graph, name: &str) -> Result<&'a Tensor, String> {
-    let found = graph.initializer.iter().find(|tensor| tensor.name.as_deref() == Some(name));
-    found.ok_or_else(|| format!("{name:?} is not constant"))
 }

@@ -13,8 +13,19 @@ use prost::bytes::Bytes;
 pub(super) const FLOAT: i32 = 1;
 /// Data type of bytes.
 pub(super) const UINT8: i32 = 2;
+/// Other data types of integers.
+pub(super) const INT8: i32 = 3;
+pub(super) const UINT16: i32 = 4;
+pub(super) const INT16: i32 = 5;
+pub(super) const INT32: i32 = 6;
 /// Data type of 64-bit integers.
 pub(super) const INT64: i32 = 7;
+/// Data type of truths, a byte each.
+pub(super) const BOOL: i32 = 9;
+/// Other data types of floats.
+pub(super) const FLOAT16: i32 = 10;
+pub(super) const DOUBLE: i32 = 11;
+pub(super) const BFLOAT16: i32 = 16;
 
 /// [`Tensor::data_location`] of values in another file.
 pub(super) const EXTERNAL: i32 = 1;
@@ -25,6 +36,8 @@ pub(super) mod kind {
     pub(in super::super) const FLOAT: i32 = 1;
     /// [`super::Attribute::i`]
     pub(in super::super) const INT: i32 = 2;
+    /// [`super::Attribute::floats`]
+    pub(in super::super) const FLOATS: i32 = 6;
     /// [`super::Attribute::ints`]
     pub(in super::super) const INTS: i32 = 7;
 }
@@ -111,6 +124,8 @@ pub(super) struct Attribute {
     pub(super) s: Option<Bytes>,
     #[prost(message, optional, boxed, tag = "5")]
     pub(super) t: Option<Box<Tensor>>,
+    #[prost(float, repeated, packed = "false", tag = "7")]
+    pub(super) floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(super) ints: Vec<i64>,
     #[prost(int32, optional, tag = "20")]
@@ -127,12 +142,17 @@ pub(super) struct Tensor {
     pub(super) data_type: Option<i32>,
     #[prost(float, repeated, tag = "4")]
     pub(super) float_data: Vec<f32>,
+    /// Integers of up to 32 bits, and floats of 16, each in the lower half of one.
+    #[prost(int32, repeated, tag = "5")]
+    pub(super) int32_data: Vec<i32>,
     #[prost(int64, repeated, tag = "7")]
     pub(super) int64_data: Vec<i64>,
     #[prost(string, optional, tag = "8")]
     pub(super) name: Option<String>,
     #[prost(bytes = "bytes", optional, tag = "9")]
     pub(super) raw_data: Option<Bytes>,
+    #[prost(double, repeated, tag = "10")]
+    pub(super) double_data: Vec<f64>,
     #[prost(message, repeated, tag = "13")]
     pub(super) external_data: Vec<Entry>,
     #[prost(int32, optional, tag = "14")]

@@ -5,17 +5,17 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use plusx_model::graph::{Graph, ParamId};
+use plusx_model::graph::{Graph, NodeId, ParamId};
 use plusx_model::params::Params;
-use plusx_model::shape::ImageShape;
 use plusx_weights::WeightError;
 use prost::bytes::Bytes;
 
 use crate::error::FormatError;
 use crate::metadata::ModelFile;
-use crate::onnx::builder::{Builder, Value};
+use crate::onnx::builder::{Builder, Map, Pending, Value};
 use crate::onnx::constants::Constants;
-use crate::onnx::{LARGEST, describe, preprocess, proto, wire};
+use crate::onnx::images::{Images, Scaling};
+use crate::onnx::{LARGEST, describe, proto, wire};
 
 /// The oldest version of the operators whose meaning is known here.
 const OLDEST_OPSET: i64 = 7;
@@ -32,8 +32,10 @@ pub struct Imported {
     pub meta: Option<ModelFile>,
     /// Preprocessing inside the file, before [`Imported::graph`]; `None` if it takes prepared images.
     pub normalise: Option<Normalise>,
-    /// Whether a softmax follows [`Imported::graph`] in the file.
+    /// Whether a softmax, or its logarithm, follows [`Imported::graph`] in the file.
     pub softmax: bool,
+    /// What was not taken as it stands: other outputs, numbers of other widths, a softmax, preparation. A sentence each.
+    pub notes: Vec<String>,
 }
 
 /// `(byte / 255 - mean) / std`, per channel.
@@ -81,14 +83,6 @@ struct Source<'a> {
     folder: Option<&'a Path>,
 }
 
-/// The images that a file takes.
-pub(super) struct Images<'a> {
-    pub(super) name: &'a str,
-    pub(super) shape: ImageShape,
-    /// Whether they are bytes, rows x columns x channels.
-    pub(super) bytes: bool,
-}
-
 impl Source<'_> {
     fn wrong(&self, reason: impl Into<String>) -> FormatError {
         FormatError::Onnx { path: self.path.into(), reason: reason.into() }
@@ -102,22 +96,19 @@ impl Source<'_> {
         let graph = model.graph.as_ref();
         let graph =
             graph.ok_or_else(|| self.wrong("it holds no network; it may be a file of another kind"))?;
-        check_opset(&model).map_err(|reason| self.wrong(reason))?;
+        let opset = opset(&model);
         let meta = describe::own(&model, self.path)?;
-        let input = input(graph).map_err(|reason| self.wrong(reason))?;
-        let output = output(graph).map_err(|reason| self.wrong(reason))?;
-        let mut constants = Constants::new(size, self.folder);
-        let (mut skipped, mut first, mut shape, mut normalise) = (Vec::new(), input.name, input.shape, None);
-        let front = preprocess::find(graph, &input, meta.is_some(), &mut constants);
-        if let Some(front) = front.map_err(|reason| self.wrong(reason))? {
-            (skipped, first, shape, normalise) = (front.nodes, front.value, front.shape, Some(front.normalise));
-        }
-        let mut needed = needed(graph, output);
-        skipped.into_iter().for_each(|index| needed[index] = false);
+        let opset = opset.map_err(|reason| self.wrong(reason))?;
+        let (input, output, left_out) = ends(graph).map_err(|reason| self.wrong(reason))?;
+        let images = Images::of(graph, input).map_err(|reason| self.wrong(reason))?;
+        let needed = needed(graph, output);
         let nodes: Vec<&proto::Node> =
             graph.node.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node).collect();
-        let images = Builder::new(first, shape, constants).map_err(|reason| self.wrong(reason));
-        let mut builder = images?.with_constants(&graph.initializer).with_readers(&nodes);
+        let builder = Builder::new(&images, opset, Constants::new(size, self.folder));
+        let builder = builder.map_err(|reason| self.wrong(reason))?;
+        let mut builder = builder.with_constants(&graph.initializer).with_readers(&nodes);
+        builder.notes.extend(left_out);
+        builder.own = meta.is_some();
         for node in nodes {
             builder.add(node).map_err(|reason| FormatError::OnnxNode {
                 path: self.path.into(),
@@ -125,12 +116,22 @@ impl Source<'_> {
                 reason,
             })?;
         }
-        let (id, softmax) = match builder.values.get(output) {
-            Some(Value::Map { id, .. }) => (*id, false),
-            Some(Value::Softmax(id)) => (*id, true),
-            _ => return Err(self.wrong(format!("its output {output:?} does not depend on its input"))),
-        };
-        let Builder { mut graph, params: values, .. } = builder;
+        self.finish(builder, &images, output, meta)
+    }
+
+    /// The network behind its preparation and before its softmax.
+    fn finish(
+        &self,
+        mut builder: Builder<'_>,
+        images: &Images<'_>,
+        output: &str,
+        meta: Option<ModelFile>,
+    ) -> Result<Imported, FormatError> {
+        let (id, softmax) = ends_in(&mut builder, output).map_err(|reason| self.wrong(reason))?;
+        let scaling = builder.prepared.clone();
+        let scaling = scaling.as_deref().cloned().unwrap_or_else(|| Scaling::none(builder.graph.input_shape().c));
+        let (normalise, guessed) = images.normalise(&scaling).map_err(|reason| self.wrong(reason))?;
+        let Builder { mut graph, params: values, mut notes, constants, .. } = builder;
         graph.output = Some(id);
         // what is written here is checked like what came from elsewhere
         graph.check().map_err(|error| self.wrong(error.to_string()))?;
@@ -138,55 +139,94 @@ impl Source<'_> {
         for (index, values) in values.iter().enumerate() {
             params.set(ParamId(index as u32), values).map_err(|error| self.wrong(error.to_string()))?;
         }
-        Ok(Imported { graph, params, meta, normalise, softmax })
+        // a file of plusx says all of this itself
+        if meta.is_none() {
+            notes.extend(guessed);
+            notes.extend(softmax.then(|| "the softmax at its end is left out: logits follow".to_owned()));
+        }
+        notes.extend(constants.converted.iter().map(|kind| match *kind {
+            "DOUBLE" => "its numbers of 64 bits are rounded to 32".to_owned(),
+            kind => format!("its {kind} numbers become 32-bit floats, in which the network is computed"),
+        }));
+        Ok(Imported { graph, params, meta, normalise, softmax, notes })
     }
 }
 
-fn check_opset(model: &proto::Model) -> Result<(), String> {
+/// The node that holds the logits, and whether a softmax follows it.
+fn ends_in(builder: &mut Builder<'_>, output: &str) -> Result<(NodeId, bool), String> {
+    let unknown = || format!("its output {output:?} does not depend on its input");
+    let Some(Value::Map(map)) = builder.values.get(output).cloned() else { return Err(unknown()) };
+    let softmax = map.pending == Pending::Softmax;
+    let map = if softmax { Map { pending: Pending::Nothing, ..map } } else { map };
+    let map = builder.settle(map).map_err(|reason| format!("its output {output:?}: {reason}"))?;
+    let usual = map.layout.is_map() || map.layout.is_flat();
+    match usual && map.id != NodeId(0) {
+        true => Ok((map.id, softmax)),
+        false if map.id == NodeId(0) => Err(unknown()),
+        false => Err(format!("its output {output:?} has its axes in another order than images and classes")),
+    }
+}
+
+/// The version of the operators.
+fn opset(model: &proto::Model) -> Result<i64, String> {
     let own = |set: &&proto::OperatorSet| matches!(set.domain.as_deref(), None | Some("" | "ai.onnx"));
     match model.opset_import.iter().find(own).and_then(|set| set.version).unwrap_or(1) {
-        version if version >= OLDEST_OPSET => Ok(()),
+        version if version >= OLDEST_OPSET => Ok(version),
         version => Err(format!(
             "it uses operators of version {version}; export it with an opset of at least {OLDEST_OPSET}"
         )),
     }
 }
 
-/// The one input that is no initializer; files of IR version 3 list those, too.
-fn input(graph: &proto::Graph) -> Result<Images<'_>, String> {
+/// The images, the logits, and what is left out beside them.
+type Ends<'a> = (&'a proto::ValueInfo, &'a str, Option<String>);
+
+/// The one input that is no initializer (files of IR version 3 list those, too) and is read, and the output that is the
+/// logits.
+fn ends(graph: &proto::Graph) -> Result<Ends<'_>, String> {
+    let (output, others) = output(graph)?;
     let constants: HashSet<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
     let inputs: Vec<_> = graph.input.iter().filter(|input| !constants.contains(&input.name)).collect();
     let [input] = inputs[..] else {
         return Err(format!("it has {} inputs, expected one: the images", inputs.len()));
     };
-    let name = input.name.as_deref().unwrap_or_default();
-    let tensor = input.of.as_ref().and_then(|of| of.tensor_type.as_ref());
-    let bytes = match tensor.and_then(|tensor| tensor.elem_type) {
-        Some(proto::FLOAT) => false,
-        Some(proto::UINT8) => true,
-        _ => return Err(format!("its input {name:?} is neither of 32-bit floats nor of bytes")),
-    };
-    let dims = tensor.and_then(|tensor| tensor.shape.as_ref()).map_or(&[][..], |shape| &shape.dim);
-    let [_, sizes @ ..] = dims else { return Err(format!("its input {name:?} has no shape")) };
-    let sizes: Option<Vec<usize>> =
-        sizes.iter().map(|dim| dim.dim_value.and_then(|size| usize::try_from(size).ok())).collect();
-    let shape = match sizes.as_deref() {
-        Some([h, w, c]) if bytes => ImageShape::new(*c, *h, *w),
-        Some([c, h, w]) => ImageShape::new(*c, *h, *w),
-        _ => {
-            return Err(format!(
-                "its input {name:?} must have four sizes, all but the first of them fixed: images, channels, \
-                 rows, columns; export it with a fixed size of images"
-            ));
-        }
-    };
-    Ok(Images { name, shape, bytes })
+    Ok((input, output, others))
 }
 
-fn output(graph: &proto::Graph) -> Result<&str, String> {
-    match &graph.output[..] {
-        [output] => Ok(output.name.as_deref().unwrap_or_default()),
-        outputs => Err(format!("it has {} outputs, expected one: the logits", outputs.len())),
+/// The output that holds the logits, and which ones are left out.
+fn output(graph: &proto::Graph) -> Result<(&str, Option<String>), String> {
+    let named = |output: &'_ proto::ValueInfo| output.name.as_deref().unwrap_or_default().to_owned();
+    let of = |output: &'_ usize| graph.output[*output].name.as_deref().unwrap_or_default();
+    if let [only] = &graph.output[..] {
+        return Ok((only.name.as_deref().unwrap_or_default(), None));
+    }
+    let all: Vec<usize> = (0..graph.output.len()).collect();
+    let logits = all.iter().find(|output| of(output).eq_ignore_ascii_case("logits"));
+    // of two, one may be the softmax of the other
+    let before = |output: &usize| {
+        let ends = |node: &&proto::Node| {
+            matches!(node.op_type.as_deref(), Some("Softmax" | "LogSoftmax" | "ArgMax"))
+                && node.input.first().is_some_and(|input| input == of(output))
+                && all.iter().any(|other| node.output.first().is_some_and(|made| made == of(other)))
+        };
+        graph.node.iter().any(|node| ends(&node))
+    };
+    let names: Vec<String> = graph.output.iter().map(named).collect();
+    match logits.or(all.iter().find(|output| before(output))) {
+        Some(chosen) => {
+            let others: Vec<String> =
+                all.iter().filter(|other| *other != chosen).map(|other| format!("{:?}", names[*other])).collect();
+            let others = plusx_weights::some(&others, ", ");
+            Ok((of(chosen), Some(format!("the logits are its output {:?}; left out: {others}", of(chosen)))))
+        }
+        None => {
+            let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+            Err(format!(
+                "it has {} outputs ({}), and none is called \"logits\"; export it with that one only",
+                names.len(),
+                plusx_weights::some(&names, ", ")
+            ))
+        }
     }
 }
 
