@@ -39,7 +39,7 @@ pub fn percent_decimals(n: u64) -> usize {
 pub fn about(value: f64) -> String {
     let text = format!("{value:.1e}");
     match text.parse::<f64>() {
-        Ok(rounded) if rounded == 0.0 => "0".into(),
+        Ok(0.0) => "0".into(),
         Ok(rounded) if (1e-3..1e6).contains(&rounded.abs()) => rounded.to_string(),
         _ => text.replace(".0e", "e"),
     }
