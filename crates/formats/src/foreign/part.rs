@@ -113,7 +113,8 @@ impl Weights {
         }
         let mut notes = self.notes.clone();
         notes.push(note);
-        let (skipped, folded) = (self.skipped.clone(), matched.folded);
+        let skipped = [&self.skipped[..], &found.unused].concat();
+        let folded = matched.folded;
         let whole = Self::new(&self.path, Kind::Gluon, matched.tensors);
         Ok(Some(Self { described: true, exported: true, notes, skipped, folded, ..whole }))
     }

@@ -31,6 +31,8 @@ pub(super) struct Network {
     pub(super) fixed: usize,
     /// Epsilons of its batch norms, each once.
     pub(super) epsilons: Vec<f32>,
+    /// Names of tensors that it does not use.
+    pub(super) unused: Vec<String>,
 }
 
 /// Where the symbol of a file is, if it is there: `net-symbol.json` for `net-0012.params` and `net.params`.
@@ -113,14 +115,16 @@ impl Symbol {
         let Some(Value::Map(id)) = build.values.get(&output).copied() else {
             return Err("its output is no value of a network".to_owned());
         };
-        let Build { mut graph, values_of, fixed, epsilons, .. } = build;
+        let Build { mut graph, values_of, used, fixed, epsilons, .. } = build;
+        let names = tensors.iter().map(|tensor| &tensor.name);
+        let unused = names.filter(|name| !used.contains(name.as_str())).cloned().collect();
         graph.output = Some(id);
         graph.check().map_err(|error| error.to_string())?;
         let mut params = Params::zeros(&graph);
         for (index, values) in values_of.iter().enumerate() {
             params.set(ParamId(index as u32), values).map_err(|error| error.to_string())?;
         }
-        Ok(Network { graph, params, fixed, epsilons })
+        Ok(Network { graph, params, fixed, epsilons, unused })
     }
 
     /// Which nodes the output depends on; inputs must stand before their readers.
@@ -250,8 +254,21 @@ impl<'a> Build<'a> {
                 self.push(node, Op::Add, &[a, b])
             }
             "FullyConnected" => self.dense(symbol, node),
-            "Flatten" | "flatten" | "identity" | "_copy" | "BlockGrad" | "SoftmaxOutput" | "Softmax"
-            | "SoftmaxActivation" => Ok(Value::Map(self.map(symbol, node, 0)?)),
+            "identity" | "_copy" | "BlockGrad" => {
+                let first = node.inputs.first().map(|input| input[0]).ok_or("it has no input")?;
+                match self.values.get(&first) {
+                    // the images themselves
+                    Some(Value::Variable)
+                        if !self.tensors.contains_key(symbol.nodes[first].name.as_str()) =>
+                    {
+                        Ok(Value::Variable)
+                    }
+                    _ => Ok(Value::Map(self.map(symbol, node, 0)?)),
+                }
+            }
+            "Flatten" | "flatten" | "SoftmaxOutput" | "Softmax" | "SoftmaxActivation" => {
+                Ok(Value::Map(self.map(symbol, node, 0)?))
+            }
             "softmax" => {
                 node.one_of("axis", &["-1", "1"])?;
                 node.one_of("temperature", &["None", "1.0"])?;

@@ -1,4 +1,6 @@
 //! Other people's Python programs, which tests ask for a second opinion.
+// each test uses some of it
+#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
