@@ -175,7 +175,7 @@ impl Weights {
 
     /// Whether strides, epsilons and the like are not known from the file.
     pub(super) fn numbers_only(&self) -> bool {
-        self.meta.is_none() && self.said.is_none() && !self.described
+        self.meta.is_none() && !self.described
     }
 }
 
