@@ -153,7 +153,8 @@ impl ImportArguments {
         let many = names.len();
         match (count, found) {
             (Some(count), _) if count != many => {
-                Err(Usage(format!("{} names {many} classes, --num-classes says {count}", path.display())).into())
+                Err(Usage(format!("{} names {many} classes, --num-classes says {count}", path.display()))
+                    .into())
             }
             (Some(_), _) => Ok(names),
             (None, Some(found)) if found == many => Ok(names),

@@ -14,7 +14,9 @@ pub(crate) fn free(path: &Path, overwrite: bool) -> Result<()> {
         false => there.is_file(),
     };
     match (plain, overwrite) {
-        (false, _) => Err(Usage(format!("{} is there and no file; write to another place", path.display())).into()),
+        (false, _) => {
+            Err(Usage(format!("{} is there and no file; write to another place", path.display())).into())
+        }
         (true, false) => Err(Usage(format!(
             "{} is there already; --overwrite replaces it, or write to another place",
             path.display()

@@ -161,8 +161,7 @@ mod tests {
                 "tv2_in1k" => of_torchvision(&published["torchvision"][source.model]["IMAGENET1K_V2"]),
                 _ => {
                     let entry = &published["timm"][source.repository.strip_prefix("timm/").unwrap()];
-                    let resize =
-                        Resize::Shorter(shorter_side(224, entry["crop_pct"].as_f64().unwrap()));
+                    let resize = Resize::Shorter(shorter_side(224, entry["crop_pct"].as_f64().unwrap()));
                     Preprocess { resize, ..of_torchvision(entry) }
                 }
             };

@@ -96,7 +96,9 @@ fn text(bytes: &[u8]) -> Result<String, String> {
         None => Ok(text),
         Some(at) => {
             let line = line_of(text.as_bytes(), at);
-            Err(format!("line {line} holds a zero: it is UTF-16 without a mark, or no text; save it as UTF-8"))
+            Err(format!(
+                "line {line} holds a zero: it is UTF-16 without a mark, or no text; save it as UTF-8"
+            ))
         }
     }
 }
@@ -123,7 +125,9 @@ fn from_lines(text: &str) -> Result<Vec<String>, String> {
     for (index, line) in lines.iter().enumerate() {
         let number = index + 1;
         if line.is_empty() {
-            return Err(format!("line {number} is blank, and names follow it; take it out, or give the class a name"));
+            return Err(format!(
+                "line {number} is blank, and names follow it; take it out, or give the class a name"
+            ));
         }
         if line.starts_with('#') {
             return Err(format!(
@@ -269,16 +273,20 @@ fn keyed(entries: &[(String, Json)]) -> Result<Found, String> {
             Json::List(items) => list(items).map_err(inside)?,
             Json::Map(entries) => match mapping(entries) {
                 Some(names) => names.map_err(inside)?,
-                None => return Err(inside("it maps neither numbers to names nor names to numbers".to_owned())),
+                None => {
+                    return Err(inside("it maps neither numbers to names nor names to numbers".to_owned()));
+                }
             },
             Json::Other => continue,
             _ => return Err(inside("it is neither a list nor a mapping".to_owned())),
         };
         let descriptions = get(around, "label_descriptions").or_else(|| get(entries, "label_descriptions"));
-        return Ok(match descriptions.and_then(|all| described(&names, &all)).filter(|_| key == "label_names") {
-            Some(described) => (described, Some("names are those of label_descriptions".to_owned())),
-            None => (names, Some(format!("names are those of {key}"))),
-        });
+        return Ok(
+            match descriptions.and_then(|all| described(&names, &all)).filter(|_| key == "label_names") {
+                Some(described) => (described, Some("names are those of label_descriptions".to_owned())),
+                None => (names, Some(format!("names are those of {key}"))),
+            },
+        );
     }
     Err(format!(
         "it maps neither numbers to names nor names to numbers, and has none of the keys {}",

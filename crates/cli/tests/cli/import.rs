@@ -160,8 +160,16 @@ fn what_does_not_fit_is_refused_by_name() {
         ("import grey.png --model resnet20 -o net.safetensors", 65, "grey.png"),
         ("import nowhere.pth --model resnet20 -o net.safetensors", 66, "nowhere.pth"),
         (&format!("{IMPORT} --class-names nowhere.txt"), 66, "nowhere.txt"),
-        (&format!("{IMPORT} --section ema"), 2, "--section ema: nothing under that name holds the parameters"),
-        (&format!("{IMPORT} --class-names names.txt"), 65, "names 2 classes, but the classifier of weights.safetensors tells 10"),
+        (
+            &format!("{IMPORT} --section ema"),
+            2,
+            "--section ema: nothing under that name holds the parameters",
+        ),
+        (
+            &format!("{IMPORT} --class-names names.txt"),
+            65,
+            "names 2 classes, but the classifier of weights.safetensors tells 10",
+        ),
         (&format!("{IMPORT} --class-names names.txt --num-classes 3"), 2, "names 2 classes"),
         (&format!("{IMPORT} --mean 0.5"), 2, "mean"),
         (&format!("{IMPORT} --std 0,1,1"), 2, "std"),
@@ -184,7 +192,8 @@ fn class_names_leave_the_classifier_alone() {
     let eleven = format!("{TEN}unicorn\n");
     let names: Vec<&str> = TEN.lines().collect();
     let json = serde_json::to_string(&names).unwrap();
-    let sixteen: Vec<u8> = "\u{feff}".encode_utf16().chain(TEN.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let sixteen: Vec<u8> =
+        "\u{feff}".encode_utf16().chain(TEN.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let mapping: serde_json::Map<_, _> =
         names.iter().enumerate().map(|(index, name)| (index.to_string(), (*name).into())).collect();
     let mapping = serde_json::json!({ "id2label": mapping });
@@ -205,9 +214,17 @@ fn class_names_leave_the_classifier_alone() {
     fs::remove_file(place.path("net.safetensors")).unwrap();
     let blank = TEN.replace("cat\n", "cat\n\n");
     for (file, bytes, part) in [
-        ("eleven.txt", eleven.as_bytes(), "it names 11 classes, but the classifier of weights.safetensors tells 10 apart"),
+        (
+            "eleven.txt",
+            eleven.as_bytes(),
+            "it names 11 classes, but the classifier of weights.safetensors tells 10 apart",
+        ),
         ("json.txt", br#"{"0":"airplane","1":"automobile"}"#, "it names 2 classes"),
-        ("comment.txt", format!("# classes\n{}", &TEN[9..]).as_bytes(), "comment.txt: as a file of class names"),
+        (
+            "comment.txt",
+            format!("# classes\n{}", &TEN[9..]).as_bytes(),
+            "comment.txt: as a file of class names",
+        ),
         ("blank.txt", blank.as_bytes(), "line 5 is blank"),
         ("latin.txt", b"caf\xe9\n", "line 1 is not UTF-8"),
     ] {
@@ -231,12 +248,18 @@ fn nothing_is_overwritten_unasked() {
     for (arguments, file) in [
         ("import weights.safetensors --model resnet20 -o weights.safetensors", "weights.safetensors"),
         ("import ./weights.safetensors --model resnet20 -o ./weights.safetensors", "weights.safetensors"),
-        ("export --weights weights.safetensors --format safetensors -o weights.safetensors", "weights.safetensors"),
+        (
+            "export --weights weights.safetensors --format safetensors -o weights.safetensors",
+            "weights.safetensors",
+        ),
         ("export --weights weights.safetensors -o grey.png", "grey.png"),
     ] {
         let said = place.plusx(arguments);
         assert_eq!(said.code, Some(2), "plusx {arguments}: {said:?}");
-        assert!(said.stderr.contains("--overwrite") && said.stderr.contains(file), "plusx {arguments}: {said:?}");
+        assert!(
+            said.stderr.contains("--overwrite") && said.stderr.contains(file),
+            "plusx {arguments}: {said:?}"
+        );
     }
     assert_eq!(place.read("weights.safetensors"), before);
     assert_eq!(place.read("grey.png"), GREY_PNG);
@@ -250,7 +273,8 @@ fn pictures_that_were_prepared_otherwise_are_said() {
     let place = place();
     // the names of the one implementation of these networks that many took up
     let bare = without_entry(&place.read("weights.safetensors"));
-    let text = String::from_utf8_lossy(&bare[8..8 + usize::from(bare[0]) + 256 * usize::from(bare[1])]).into_owned();
+    let text =
+        String::from_utf8_lossy(&bare[8..8 + usize::from(bare[0]) + 256 * usize::from(bare[1])]).into_owned();
     let named = text.replace("\"fc.", "\"linear.");
     let mut file = (named.len() as u64).to_le_bytes().to_vec();
     file.extend(named.as_bytes());

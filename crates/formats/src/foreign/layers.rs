@@ -248,7 +248,14 @@ mod tests {
         let convs: Vec<_> = found.iter().filter(|path| path.contains("conv")).collect();
         assert_eq!(
             convs,
-            ["net_conv0", "net_stage1_conv0", "net_stage2_conv0", "net_stage2_conv1", "net_stage2_conv2", "net_stage2_conv3"]
+            [
+                "net_conv0",
+                "net_stage1_conv0",
+                "net_stage2_conv0",
+                "net_stage2_conv1",
+                "net_stage2_conv2",
+                "net_stage2_conv3"
+            ]
         );
     }
 

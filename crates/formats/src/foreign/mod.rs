@@ -17,6 +17,7 @@ mod numbers;
 mod part;
 mod pickle;
 mod report;
+mod scalars;
 mod sections;
 mod select;
 mod shards;

@@ -130,8 +130,10 @@ mod tests {
 
     #[test]
     fn a_classifier_behind_a_dropout() {
-        let tensor = |name: &str, dims: &[usize]| {
-            Tensor { name: name.to_owned(), dims: dims.to_vec(), values: Vec::new() }
+        let tensor = |name: &str, dims: &[usize]| Tensor {
+            name: name.to_owned(),
+            dims: dims.to_vec(),
+            values: Vec::new(),
         };
         let head = |tensors: &[Tensor]| {
             let inside: Vec<_> =

@@ -103,7 +103,8 @@ impl Weights {
             note += &format!("; epsilon {} is taken over into the scales", others.join(" and "));
         }
         if found.fixed > 0 {
-            note += &format!("; {} batch norms have fix_gamma, so their stored gammas count as 1", found.fixed);
+            note +=
+                &format!("; {} batch norms have fix_gamma, so their stored gammas count as 1", found.fixed);
         }
         let mut notes = self.notes.clone();
         notes.push(note);
@@ -152,8 +153,10 @@ impl Weights {
     /// Refuses a file that other networks of the zoo fit, naming them.
     fn fits_another(&self, spec: &Spec, fits: impl Fn(&Graph) -> bool) -> Result<(), FormatError> {
         let others = zoo::SPECS.iter().filter(|other| other.name != spec.name);
-        let found: Vec<&str> =
-            others.filter(|other| graph(other).is_ok_and(|graph| fits(&graph))).map(|other| other.name).collect();
+        let found: Vec<&str> = others
+            .filter(|other| graph(other).is_ok_and(|graph| fits(&graph)))
+            .map(|other| other.name)
+            .collect();
         let reason = match found[..] {
             [] => return Ok(()),
             [one] => format!("its parameters are those of {one}; use --model {one}"),

@@ -72,11 +72,7 @@ pub(super) fn bare_names(tensors: &[Tensor]) -> Vec<String> {
 }
 
 /// The network's part of a file. The error says between what cannot be decided.
-pub(super) fn choose(
-    tensors: &[Tensor],
-    graph: &Graph,
-    section: Option<&str>,
-) -> Result<Choice, Undecided> {
+pub(super) fn choose(tensors: &[Tensor], graph: &Graph, section: Option<&str>) -> Result<Choice, Undecided> {
     let file = File { tensors, names: bare_names(tensors), graph };
     let (mut fitting, mut rest): (Vec<_>, Vec<_>) = file.candidates().into_iter().partition(|one| one.fits);
     if let Some(section) = section {
@@ -172,7 +168,8 @@ pub(super) fn all_there(tensors: &[Tensor], graph: &Graph, pairs: &[Option<usize
         let Some(tensor) = pair.map(|pair| &tensors[pair]) else { return is_head };
         let free = if is_head { Some(0) } else { stem.filter(|id| id.index() == at).map(|_| 1) };
         let dims = tensor.dims.iter().zip(&spec.dims).enumerate();
-        tensor.dims.len() == spec.dims.len() && dims.into_iter().all(|(axis, (a, b))| a == b || Some(axis) == free)
+        tensor.dims.len() == spec.dims.len()
+            && dims.into_iter().all(|(axis, (a, b))| a == b || Some(axis) == free)
     };
     let whole_head = head.is_none_or(|(weight, bias)| {
         bias.is_none_or(|bias| pairs[weight].is_some() == pairs[bias].is_some())
@@ -217,9 +214,10 @@ impl File<'_> {
         // of equally deep ones the first
         let anchor = self.graph.params.iter().filter(usable).rev().max_by_key(deep);
         let mut found = vec![String::new()];
-        for name in anchor.iter().flat_map(|anchor| {
-            self.names.iter().filter_map(|name| name.strip_suffix(anchor.name.as_str()))
-        }) {
+        for name in anchor
+            .iter()
+            .flat_map(|anchor| self.names.iter().filter_map(|name| name.strip_suffix(anchor.name.as_str())))
+        {
             if name.ends_with('.') && !found.iter().any(|one| one == name) {
                 found.push(name.to_owned());
             }
@@ -373,9 +371,16 @@ mod tests {
     #[test]
     fn any_prefix_is_taken_off() {
         let graph = graph("resnet20");
-        for prefix in
-            ["", "model.", "state_dict.model.", "backbone.", "module.model.", "encoder.net.", "0.", "a b.c-d."]
-        {
+        for prefix in [
+            "",
+            "model.",
+            "state_dict.model.",
+            "backbone.",
+            "module.model.",
+            "encoder.net.",
+            "0.",
+            "a b.c-d.",
+        ] {
             let choice = choose(&tensors(&graph, 1.0, under(prefix)), &graph, None).unwrap();
             assert!(choice.fits, "{prefix}");
             assert_eq!(choice.prefix, prefix);
@@ -396,9 +401,8 @@ mod tests {
     #[test]
     fn of_several_the_asked_one_or_the_documented_one_is_taken() {
         let graph = graph("resnet20");
-        let two = |a: &str, b: &str| {
-            [tensors(&graph, 1.0, under(a)), tensors(&graph, 2.0, under(b))].concat()
-        };
+        let two =
+            |a: &str, b: &str| [tensors(&graph, 1.0, under(a)), tensors(&graph, 2.0, under(b))].concat();
         let value = |tensors: &[Tensor], section| {
             let choice = choose(tensors, &graph, section)?;
             Ok::<_, Undecided>((tensors[choice.pairs[0].unwrap()].values[0], choice.others))
@@ -407,8 +411,13 @@ mod tests {
         assert_eq!(value(&averaged, None).unwrap(), (1.0, vec!["state_dict_ema.module".to_owned()]));
         assert_eq!(value(&averaged, Some("state_dict_ema")).unwrap().0, 2.0);
         let error = value(&averaged, Some("ema")).unwrap_err();
-        assert!(matches!(&error, Undecided::NoSection(text) if text.contains("state_dict.module")), "{error:?}");
-        for (a, b) in [("online.", "target."), ("state_dict.student.", "state_dict.teacher."), ("", "module.")] {
+        assert!(
+            matches!(&error, Undecided::NoSection(text) if text.contains("state_dict.module")),
+            "{error:?}"
+        );
+        for (a, b) in
+            [("online.", "target."), ("state_dict.student.", "state_dict.teacher."), ("", "module.")]
+        {
             let both = two(a, b);
             let error = value(&both, None).unwrap_err();
             assert!(matches!(&error, Undecided::Several(text) if text.contains("--section")), "{a} {b}");
@@ -428,7 +437,9 @@ mod tests {
             let all = [tensors(&graph, 1.0, under("")), vec![extra]].concat();
             choose(&all, &graph, None).unwrap()
         };
-        for (name, dims) in [("projector.0.weight", &[64, 64][..]), ("queue", &[128, 9]), ("logit_scale", &[])] {
+        for (name, dims) in
+            [("projector.0.weight", &[64, 64][..]), ("queue", &[128, 9]), ("logit_scale", &[])]
+        {
             let mut extra = more(name, dims);
             extra.values.truncate(if dims.is_empty() { 1 } else { 2 });
             let choice = with(extra);

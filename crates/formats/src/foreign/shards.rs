@@ -20,8 +20,12 @@ const LARGEST_INDEX: u64 = 50_000_000;
 const INDEX: &str = ".index.json";
 
 /// What is looked for in a folder.
-const IN_FOLDER: [&str; 4] =
-    ["model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin"];
+const IN_FOLDER: [&str; 4] = [
+    "model.safetensors.index.json",
+    "model.safetensors",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+];
 
 /// What a path stands for.
 pub(super) enum Source {
@@ -48,7 +52,9 @@ impl Source {
         let index = path.with_file_name(format!("{}{}{INDEX}", part.before, part.after));
         match index.is_file() {
             true => Ok(Self::Index(index)),
-            false => Ok(Self::Parts((1..=part.count).map(|number| path.with_file_name(part.name(number))).collect())),
+            false => Ok(Self::Parts(
+                (1..=part.count).map(|number| path.with_file_name(part.name(number))).collect(),
+            )),
         }
     }
 
@@ -200,7 +206,12 @@ mod tests {
         let part = Part::of(Path::new("a/model-00002-of-00005.safetensors")).unwrap();
         assert_eq!((part.before, part.count, part.after), ("model", 5, ".safetensors"));
         assert_eq!(part.name(3), "model-00003-of-00005.safetensors");
-        for name in ["model.safetensors", "model-2-of-5.safetensors", "model-00006-of-00005.bin", "x-00000-of-00001.bin"] {
+        for name in [
+            "model.safetensors",
+            "model-2-of-5.safetensors",
+            "model-00006-of-00005.bin",
+            "x-00000-of-00001.bin",
+        ] {
             assert!(Part::of(Path::new(name)).is_none(), "{name}");
         }
     }

@@ -25,10 +25,15 @@ pub(super) fn prefixes(names: &[String]) -> Vec<String> {
 }
 
 /// For each parameter of the graph the index of its tensor; `None` if stages or blocks are not as many.
-pub(super) fn pair(inside: &[(usize, &str)], tensors: &[Tensor], graph: &Graph) -> Option<Vec<Option<usize>>> {
+pub(super) fn pair(
+    inside: &[(usize, &str)],
+    tensors: &[Tensor],
+    graph: &Graph,
+) -> Option<Vec<Option<usize>>> {
     let has_third = graph.params.iter().any(|spec| spec.name.contains(".conv3."));
     let theirs = Parts::of(inside.iter().map(|(index, rest)| (*index, *rest)), has_third);
-    let ours = Parts::of(graph.params.iter().enumerate().map(|(at, spec)| (at, spec.name.as_str())), has_third);
+    let ours =
+        Parts::of(graph.params.iter().enumerate().map(|(at, spec)| (at, spec.name.as_str())), has_third);
     if ours.stages.is_empty() || ours.sizes() != theirs.sizes() {
         return None;
     }
@@ -100,7 +105,9 @@ fn in_block(name: &str) -> Option<(&str, u64, &str)> {
     let is_part = |rest: &str| {
         let part = rest.split('.').next().unwrap_or_default();
         let kind = part.trim_end_matches(|c: char| c.is_ascii_digit());
-        rest.contains('.') && (["downsample", "shortcut"].contains(&part) || (["conv", "bn"].contains(&kind) && kind != part))
+        rest.contains('.')
+            && (["downsample", "shortcut"].contains(&part)
+                || (["conv", "bn"].contains(&kind) && kind != part))
     };
     let dots = name.match_indices('.').map(|(at, _)| at);
     dots.filter_map(|dot| {
@@ -157,7 +164,14 @@ mod tests {
         assert_eq!(in_block("net.b2.1.bn2.running_mean"), Some(("net.b2", 1, "bn2.running_mean")));
         assert_eq!(in_block("4.2.downsample.0.weight"), Some(("4", 2, "downsample.0.weight")));
         assert_eq!(in_block("layer1.10.shortcut.1.bias"), Some(("layer1", 10, "shortcut.1.bias")));
-        for name in ["0.0.weight", "conv1.0.weight", "net.last.2.weight", "conv1.weight", "1.0.se.weight", "1.0.conv.weight"] {
+        for name in [
+            "0.0.weight",
+            "conv1.0.weight",
+            "net.last.2.weight",
+            "conv1.weight",
+            "1.0.se.weight",
+            "1.0.conv.weight",
+        ] {
             assert_eq!(in_block(name), None, "{name}");
         }
     }

@@ -186,7 +186,8 @@ fn described(graph: &Graph, id: NodeId) -> String {
         Op::Input => "the images".to_owned(),
         Op::Conv2d { spec: ConvSpec { channels, kernel, stride, padding, dilation, groups }, .. } => {
             let grouped = if groups > 1 { format!(" in {groups} groups") } else { String::new() };
-            let dilated = if dilation == [1, 1] { String::new() } else { format!(", dilated by {}", dilation[0]) };
+            let dilated =
+                if dilation == [1, 1] { String::new() } else { format!(", dilated by {}", dilation[0]) };
             format!(
                 "a convolution of {}x{} to {channels} channels{grouped} at stride {}, border {}{dilated}",
                 kernel[0], kernel[1], stride[0], padding[0]

@@ -62,7 +62,9 @@ pub(super) fn read(
     let wrong = |reason: String| FormatError::Symbol { path: path.into(), reason };
     match size {
         Ok(size) if size as u64 > LARGEST => return Err(wrong("it is longer than any symbol".to_owned())),
-        Err(error) if error.kind() == ErrorKind::InvalidData => return Err(wrong("it is no text".to_owned())),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return Err(wrong("it is no text".to_owned()));
+        }
         size => size.map_err(failed)?,
     };
     let symbol: Symbol = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
@@ -102,9 +104,9 @@ impl Symbol {
         for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
             let value = match node.op.as_str() {
                 "null" => Value::Variable,
-                _ => build.operator(self, node, sizes).map_err(|reason| {
-                    format!("{} ({}): {reason}", node.name, node.op)
-                })?,
+                _ => build
+                    .operator(self, node, sizes)
+                    .map_err(|reason| format!("{} ({}): {reason}", node.name, node.op))?,
             };
             build.values.insert(index, value);
         }
@@ -335,7 +337,9 @@ impl<'a> Build<'a> {
             "avg" if spec.padding == [0, 0] || !node.flag("count_include_pad", true)? => {
                 Ok(Op::AvgPool2d { spec, ceil: false })
             }
-            "avg" => Err("count_include_pad is True, and only False is read where there is a border".to_owned()),
+            "avg" => {
+                Err("count_include_pad is True, and only False is read where there is a border".to_owned())
+            }
             other => Err(format!("pool_type is {other}, and only max and avg are read")),
         }
     }
@@ -390,7 +394,8 @@ impl<'a> Build<'a> {
                 Some(_) => {}
                 None => {
                     let label = name.to_owned();
-                    let shape = shape::output(&label, &Op::Input, &[shape]).map_err(|error| error.to_string())?;
+                    let shape =
+                        shape::output(&label, &Op::Input, &[shape]).map_err(|error| error.to_string())?;
                     self.graph.nodes.insert(0, Node { op: Op::Input, inputs: Vec::new(), shape, label });
                     self.images = Some(first);
                     self.values.insert(first, Value::Map(NodeId(0)));
@@ -404,7 +409,10 @@ impl<'a> Build<'a> {
     fn tensor(&self, symbol: &Symbol, node: &SymbolNode, position: usize) -> Result<&'a Tensor, String> {
         let input = node.inputs.get(position).ok_or_else(|| format!("it lacks input {position}"))?;
         let name = symbol.nodes[input[0]].name.as_str();
-        self.tensors.get(name).copied().ok_or_else(|| format!("its parameter {name} is not in the file of weights"))
+        self.tensors
+            .get(name)
+            .copied()
+            .ok_or_else(|| format!("its parameter {name} is not in the file of weights"))
     }
 
     fn param(&mut self, node: &SymbolNode, part: &str, role: Role, tensor: &Tensor) -> ParamId {

@@ -110,7 +110,9 @@ fn what_users_of_pytorch_save_answers_alike() {
             "akamaster.th" => "linear.weight as fc.weight",
             "dropout.pth" => "fc.1.weight as fc.weight",
             "beside.pth" => "left out: projector.0.bias, projector.0.weight",
-            "ema.pth" => "`state_dict` was taken; other parameters of this network are under state_dict_ema.module",
+            "ema.pth" => {
+                "`state_dict` was taken; other parameters of this network are under state_dict_ema.module"
+            }
             "params.pth" => "other parameters of this network are under params_ema",
             "target.safetensors" => "`target.` taken off",
             "chapter2.pth" => "0.0.weight as conv1.weight",
@@ -123,7 +125,9 @@ fn what_users_of_pytorch_save_answers_alike() {
     println!("{} files: {worst:.1e} of the largest logit at most", index.len());
 
     // without a word on which of two
-    for (name, parts) in [("online.pth", ["online", "target"]), ("teacher.pth", ["model.student", "model.teacher"])] {
+    for (name, parts) in
+        [("online.pth", ["online", "target"]), ("teacher.pth", ["model.student", "model.teacher"])]
+    {
         let error = read_for(&file(name), &RESIDUAL).unwrap_err();
         assert!(matches!(error, FormatError::Several { .. }), "{error}");
         for part in parts.into_iter().chain(["--section", name]) {
@@ -147,12 +151,19 @@ fn what_users_of_pytorch_save_answers_alike() {
     assert!(error.contains("model-00001-of-00002.safetensors") && error.contains("not there"), "{error}");
     // another part in its place
     let index = file("bins/pytorch_model.bin.index.json");
-    std::fs::copy(file("bins/pytorch_model-00001-of-00002.bin"), file("bins/pytorch_model-00002-of-00002.bin")).unwrap();
+    std::fs::copy(
+        file("bins/pytorch_model-00001-of-00002.bin"),
+        file("bins/pytorch_model-00002-of-00002.bin"),
+    )
+    .unwrap();
     let error = read_for(&index, &RESIDUAL).unwrap_err().to_string();
     assert!(error.contains("two of its parts have"), "{error}");
     for (text, part) in [
         (r#"{"weight_map": {"fc.bias": "../pytorch_model-00001-of-00002.bin"}}"#, "no file beside it"),
-        (r#"{"weight_map": {"fc.bias": "pytorch_model-00001-of-00002.bin", "x": "pytorch_model-00001-of-00002.bin"}}"#, "has no tensor"),
+        (
+            r#"{"weight_map": {"fc.bias": "pytorch_model-00001-of-00002.bin", "x": "pytorch_model-00001-of-00002.bin"}}"#,
+            "has no tensor",
+        ),
         (r#"{"weight_map": {}}"#, "lists no tensor"),
         (r#"{"weights": {}}"#, "weight_map"),
     ] {
@@ -172,7 +183,8 @@ fn safetensors(path: &Path, tensors: &[(&str, &str, &[usize])]) {
             _ => 1,
         };
         let end = at + dims.iter().product::<usize>() * bytes;
-        header.push(format!(r#""{name}":{{"dtype":"{dtype}","shape":{dims:?},"data_offsets":[{at},{end}]}}"#));
+        header
+            .push(format!(r#""{name}":{{"dtype":"{dtype}","shape":{dims:?},"data_offsets":[{at},{end}]}}"#));
         at = end;
     }
     let header = format!("{{{}}}", header.join(","));
@@ -201,7 +213,11 @@ fn another_network_of_the_zoo_is_named() {
     };
     zeros(&path, "resnet32-b", &[]);
     let said = error("resnet20-b");
-    assert!(said.contains("net.safetensors: its network is not resnet20-b") && said.contains("use --model resnet32-b"), "{said}");
+    assert!(
+        said.contains("net.safetensors: its network is not resnet20-b")
+            && said.contains("use --model resnet32-b"),
+        "{said}"
+    );
     assert!(error("resnet18-d2l").contains("--model resnet32-b"));
     // plain and padded shortcuts have no parameters, so numbers cannot tell
     zeros(&path, "resnet32", &[]);
@@ -209,7 +225,8 @@ fn another_network_of_the_zoo_is_named() {
     assert!(said.contains("resnet32 and plain32"), "{said}");
 
     // something in the way of the network: no network of the zoo
-    for (name, dims) in [("layer1.0.se.fc1.weight", &[4, 16][..]), ("layer1.3.conv1.weight", &[16, 16, 3, 3])] {
+    for (name, dims) in [("layer1.0.se.fc1.weight", &[4, 16][..]), ("layer1.3.conv1.weight", &[16, 16, 3, 3])]
+    {
         zeros(&path, "resnet20-b", &[(name, "F32", dims)]);
         let spec = plusx_model::zoo::find("resnet20-b").unwrap();
         let graph = trace(&spec.build(spec.options()), spec.input, &mut Names::new()).unwrap();

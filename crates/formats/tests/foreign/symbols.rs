@@ -61,8 +61,16 @@ fn exported_networks_answer_as_in_mxnet() {
     for (name, file, part) in [
         ("v1_18", "v1_18-0000.params", "operators were read from v1_18-symbol.json, and are this network's"),
         ("v2_18", "v2_18-0000.params", "1 batch norms have fix_gamma, so their stored gammas count as 1"),
-        ("fixed", "fixed-0003.params", "epsilon 1e-3 is taken over into the scales; 6 batch norms have fix_gamma"),
-        ("v1_34", "v1_34-0000.params", "no v1_34-symbol.json lies beside the file: fix_gamma is taken to be False"),
+        (
+            "fixed",
+            "fixed-0003.params",
+            "epsilon 1e-3 is taken over into the scales; 6 batch norms have fix_gamma",
+        ),
+        (
+            "v1_34",
+            "v1_34-0000.params",
+            "no v1_34-symbol.json lies beside the file: fix_gamma is taken to be False",
+        ),
     ] {
         let (worst, said) = compared(&golden().join(file), name);
         println!("{name}: {worst:.1e} of the largest logit");
@@ -139,12 +147,32 @@ fn a_symbol_of_another_network_is_refused_with_its_layer() {
         read_for(&path, &spec("fixed")).unwrap_err()
     };
     for (name, from, to, parts) in [
-        ("one_b_conv_conv", "\"pad\": \"(1, 1)\"", "\"pad\": \"(2, 2)\", \"dilate\": \"(2, 2)\"", ["one_b_conv", "dilated by 2"]),
-        ("two_sc_conv", "\"kernel\": \"(1, 1)\"", "\"kernel\": \"(1, 1)\", \"dilate\": \"(3, 3)\"", ["two_sc_conv", "dilated by 3"]),
+        (
+            "one_b_conv_conv",
+            "\"pad\": \"(1, 1)\"",
+            "\"pad\": \"(2, 2)\", \"dilate\": \"(2, 2)\"",
+            ["one_b_conv", "dilated by 2"],
+        ),
+        (
+            "two_sc_conv",
+            "\"kernel\": \"(1, 1)\"",
+            "\"kernel\": \"(1, 1)\", \"dilate\": \"(3, 3)\"",
+            ["two_sc_conv", "dilated by 3"],
+        ),
         ("first_relu", "\"relu\"", "\"tanh\"", ["first_relu (Activation)", "act_type is tanh"]),
         ("pool", "\"avg\"", "\"max\"", ["pool (Pooling)", "pool_type is max"]),
-        ("first_conv", "\"kernel\"", "\"layout\": \"NHWC\", \"kernel\"", ["first_conv (Convolution)", "layout is NHWC"]),
-        ("two_a_conv", "\"num_filter\"", "\"num_group\": \"2\", \"num_filter\"", ["two_a_conv", "two_a_conv"]),
+        (
+            "first_conv",
+            "\"kernel\"",
+            "\"layout\": \"NHWC\", \"kernel\"",
+            ["first_conv (Convolution)", "layout is NHWC"],
+        ),
+        (
+            "two_a_conv",
+            "\"num_filter\"",
+            "\"num_group\": \"2\", \"num_filter\"",
+            ["two_a_conv", "two_a_conv"],
+        ),
     ] {
         let name = name.strip_suffix("_conv_conv").map_or(name.to_owned(), |name| format!("{name}_conv"));
         let error = error(&name, from, to).to_string();
@@ -154,5 +182,8 @@ fn a_symbol_of_another_network_is_refused_with_its_layer() {
     }
     fs::write(folder.path().join("net-symbol.json"), "{\"nodes\": []").unwrap();
     let broken = read_for(&path, &spec("fixed")).unwrap_err();
-    assert!(matches!(&broken, FormatError::Symbol { path, .. } if path.ends_with("net-symbol.json")), "{broken}");
+    assert!(
+        matches!(&broken, FormatError::Symbol { path, .. } if path.ends_with("net-symbol.json")),
+        "{broken}"
+    );
 }

@@ -20,10 +20,7 @@ pub const SPECS: &[Spec] = &[
     imagenet("wide_resnet101_2", &[3, 4, 23, 3], bottleneck(1, 128)),
     imagenet("resnext50_32x4d", &[3, 4, 6, 3], bottleneck(32, 4)),
     imagenet("resnext101_32x8d", &[3, 4, 23, 3], bottleneck(32, 8)),
-    Spec {
-        preset: Preset::ImagenetV2,
-        ..imagenet("resnext101_64x4d", &[3, 4, 23, 3], bottleneck(64, 4))
-    },
+    Spec { preset: Preset::ImagenetV2, ..imagenet("resnext101_64x4d", &[3, 4, 23, 3], bottleneck(64, 4)) },
     // timm: ResNet-D of He et al. 2018, "Bag of tricks for image classification"
     tweaked("resnet18d", &[2, 2, 2, 2], Unit::Basic(Shortcut::Pooled)),
     tweaked("resnet34d", &[3, 4, 6, 3], Unit::Basic(Shortcut::Pooled)),
