@@ -117,12 +117,22 @@ def torch_files():
     own = lambda name: "module." + name.replace("downsample", "shortcut").replace("fc", "linear")
     akamaster = {"state_dict": tensors(own, counts=False), "best_prec1": 91.78}
     save("legacy.th", akamaster, _use_new_zipfile_serialization=False)
-    # parameters in memory that is not contiguous, and the whole module pickled
+    # parameters in memory that is not contiguous
     strided = tensors()
     strided["fc.weight"] = strided["fc.weight"].t().contiguous().t()
     strided["conv1.weight"] = strided["conv1.weight"].to(memory_format=torch.channels_last)
     save("strided.pth", {"net": strided})
 
+    # whole modules, alone and beside other things
+    import torch_files
+
+    module = torch_files.network()
+    module.load_state_dict(tensors())
+    save("module.pth", module)
+    torch.save(module, CORPUS / "torch/module.pth")
+    # streams keep the programs of all classes; those of others stay theirs
+    torch.serialization.get_source_lines_and_file = lambda *_: ([], 0, "")
+    save("module.th", {"epoch": 3, "model": module}, _use_new_zipfile_serialization=False)
     mixed = tensors()
     for name, dtype in [("conv1.weight", torch.float16), ("bn1.weight", torch.bfloat16), ("fc.weight", torch.float64)]:
         mixed[name] = mixed[name].to(dtype)

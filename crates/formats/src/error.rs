@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use plusx_weights::WeightError;
+use plusx_weights::{WeightError, some};
 
 use crate::foreign::Kind;
 
@@ -96,6 +96,17 @@ pub enum FormatError {
         /// What shows it.
         reason: String,
     },
+    /// A pickled network that computes something else than the one that was asked for.
+    #[error(
+        "{}: the network in the file is another: {}; where its numbers alone are meant, save its state_dict and import that",
+        path.display(), some(differences, "; ")
+    )]
+    Structure {
+        /// The file.
+        path: PathBuf,
+        /// Each layer that differs, with what the file says and what the network has.
+        differences: Vec<String>,
+    },
     /// A file of class names that is none.
     #[error("{}, as a file of class names: {reason}", path.display())]
     ClassNames {
@@ -145,7 +156,7 @@ pub enum FormatError {
         known: Vec<&'static str>,
     },
     /// A file of another program that is not as that program writes it.
-    #[error("{}: not a whole {kind} file: {reason}", path.display())]
+    #[error("{}: cannot be read as {kind}: {reason}", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
@@ -153,6 +164,16 @@ pub enum FormatError {
         kind: Kind,
         /// What the reader stumbled over.
         reason: String,
+    },
+    /// A file of another kind, which is known but not read.
+    #[error("{}: {what}; {advice}", path.display())]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// A file whose first bytes say nothing.
     #[error(
@@ -178,6 +199,10 @@ impl FormatError {
 
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
         FormatError::Write { path: path.into(), source }
+    }
+
+    pub(crate) fn other_kind(path: &Path, what: impl Into<String>, advice: &'static str) -> Self {
+        FormatError::OtherKind { path: path.into(), what: what.into(), advice }
     }
 
     /// `reason` may come from a reader that quotes the file; so much of it is kept as a screen can bear.

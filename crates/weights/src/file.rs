@@ -132,9 +132,27 @@ fn append(file: &mut File, count: u64, bytes: &mut Vec<u8>) -> std::io::Result<(
 fn announced(bytes: &[u8]) -> Result<u64, &'static str> {
     let length = bytes.first_chunk().ok_or("it ends before its header")?;
     match u64::from_le_bytes(*length) {
-        length if length > LARGEST_HEADER => Err("it does not start with the length of a header"),
+        length if length > LARGEST_HEADER => Err(instead(bytes)),
         length => Ok(length),
     }
+}
+
+/// What a file is that begins with `bytes` and with no length.
+fn instead(bytes: &[u8]) -> &'static str {
+    const KINDS: [(&[u8], &str); 7] = [
+        (
+            b"version ",
+            "it is a pointer of Git LFS and not the weights: run `git lfs pull` where it comes from",
+        ),
+        (b"<", "it is a web page or another text: the download was not of the file itself"),
+        (b"{", "it is a JSON text"),
+        (b"PK\x03\x04", "it is a zip archive, as PyTorch and Keras write"),
+        (b"\x89HDF", "it is an HDF5 file, as Keras writes"),
+        (b"\x80\x02", "it is a pickle, as PyTorch writes"),
+        (b"\x1f\x8b", "it is compressed with gzip: unpack it"),
+    ];
+    let known = KINDS.iter().find(|(mark, _)| bytes.starts_with(mark));
+    known.map_or("it does not start with the length of a header", |(_, what)| what)
 }
 
 /// The header, and what follows it.

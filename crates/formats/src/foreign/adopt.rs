@@ -73,7 +73,7 @@ impl Weights {
         // where one of two is taken, the other is no part of the network
         left.retain(|index| names[*index].is_some() && !beside.contains(index));
         let name = |index: usize| names[index].as_ref().unwrap_or(&self.tensors[index].name);
-        for (index, (spec, pair)) in graph.params.iter().zip(pairs).enumerate() {
+        for (index, (spec, pair)) in graph.params.iter().zip(pairs.iter().copied()).enumerate() {
             let tensor = pair.map(|pair| {
                 left.remove(&pair);
                 (&self.tensors[pair], name(pair))
@@ -110,6 +110,8 @@ impl Weights {
             let Wrong { missing, extra, misshapen } = wrong;
             return Err(WeightError::Mismatch { path: self.path.clone(), missing, extra, misshapen }.into());
         }
+        report.numbers_only &= !self.describes(&pairs);
+        report.notes.extend(self.agreed(graph, &pairs, &mut params)?);
         report.head = head;
         Ok(Adopted { params, report })
     }

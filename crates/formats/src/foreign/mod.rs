@@ -5,22 +5,31 @@
 //! is ever run, and what a file says about sizes is held against its length before memory is asked for.
 
 mod adopt;
+mod agree;
 mod container;
 mod gluon;
+mod kinds;
 mod layers;
+mod modules;
 mod names;
 mod network;
 mod numbers;
+mod operators;
 mod part;
 mod pickle;
 mod report;
+mod scalars;
+mod sections;
 mod select;
 mod shards;
 mod stages;
+mod storage;
 mod structure;
 mod symbol;
+mod tar;
 mod tensors;
 mod torch;
+mod unpickle;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -85,7 +94,7 @@ impl Kind {
             Some(Kind::TorchTar)
         } else if first.starts_with(&gluon::MAGIC) {
             Some(Kind::Gluon)
-        } else if first.get(8) == Some(&b'{') {
+        } else if is_safetensors(first) {
             Some(Kind::Safetensors)
         } else if STREAM.iter().any(has) {
             Some(Kind::TorchStream)
@@ -93,6 +102,14 @@ impl Kind {
             is_onnx(first).then_some(Kind::Onnx)
         }
     }
+}
+
+/// Whether a file begins with the length of a header, and the header; texts of JSON have a brace there, too, but as a
+/// length their letters are too large.
+fn is_safetensors(first: &[u8]) -> bool {
+    const LARGEST_HEADER: u64 = 100_000_000;
+    let length = first.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
+    first.get(8) == Some(&b'{') && length.is_some_and(|length| length <= LARGEST_HEADER)
 }
 
 /// Whether a protocol buffer begins as ONNX files do: field 1, the version of the format, in one byte, then one of the
@@ -131,6 +148,8 @@ pub struct Weights {
     pub skipped: Vec<String>,
     /// What those of them hold that are tensors, by name, where it is known: `int64`, "a sparse tensor".
     others: BTreeMap<String, String>,
+    /// What a pickled module says about its layers.
+    said: Option<modules::Said>,
     /// What a file that plusx wrote says about itself; `None` for others.
     pub meta: Option<ModelFile>,
     /// How pictures become the network's input, if the file says so; of an ONNX file at least the shape is known.
@@ -158,6 +177,7 @@ impl Weights {
             tensors,
             skipped: Vec::new(),
             others: BTreeMap::new(),
+            said: None,
             meta: None,
             preprocess: None,
             folded: 0,
@@ -246,6 +266,9 @@ fn kind(path: &Path) -> Result<Kind, FormatError> {
     let failed = |source| FormatError::read(path, source);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(kinds::folder(path));
+    }
     if !metadata.is_file() {
         // a pipe could not be read twice, nor its length be known
         return Err(failed(std::io::Error::new(ErrorKind::InvalidInput, "it is no plain file")));
@@ -256,7 +279,14 @@ fn kind(path: &Path) -> Result<Kind, FormatError> {
     }
     let mut first = Vec::new();
     file.take(FIRST_BYTES).read_to_end(&mut first).map_err(failed)?;
-    Kind::of(&first).ok_or_else(|| FormatError::UnknownKind { path: path.into() })
+    match Kind::of(&first) {
+        Some(Kind::Onnx) => match kinds::no_onnx(&first) {
+            Some((what, advice)) => Err(FormatError::other_kind(path, what, advice)),
+            None => Ok(Kind::Onnx),
+        },
+        Some(kind) => Ok(kind),
+        None => Err(kinds::unknown(path)),
+    }
 }
 
 fn of_kind(path: &Path, kind: Kind) -> Result<Weights, FormatError> {

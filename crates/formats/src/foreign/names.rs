@@ -26,6 +26,11 @@ pub(super) fn without_wrappers(name: &str) -> String {
     }
 }
 
+/// Whether a tensor counts the batches that a batch norm has seen.
+pub(super) fn is_count(name: &str) -> bool {
+    split(name).1 == "num_batches_tracked"
+}
+
 /// The path of a name's layer and the last segment: `layer1.0.conv1`, `weight`.
 pub(super) fn split(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or(("", name))
@@ -41,7 +46,11 @@ impl Weights {
     /// Gives every tensor another name.
     pub(super) fn rename(&mut self, rule: impl Fn(&str) -> String) {
         for tensor in &mut self.tensors {
-            tensor.name = rule(&tensor.name);
+            let name = rule(&tensor.name);
+            if let Some(said) = &mut self.said {
+                said.renamed(&tensor.name, &name);
+            }
+            tensor.name = name;
         }
     }
 }

@@ -38,6 +38,77 @@ impl Number {
     }
 }
 
+/// What a tensor of PyTorch may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Type {
+    /// Its name there, without `torch.`.
+    pub(super) name: &'static str,
+    /// Bytes of one.
+    pub(super) size: usize,
+    /// What can be a parameter.
+    pub(super) number: Option<Number>,
+}
+
+/// Names of types, of their storages (each followed by `Storage`), and bytes of one number.
+const TYPES: [(&str, &str, usize); 21] = [
+    ("float32", "Float", 4),
+    ("float64", "Double", 8),
+    ("float16", "Half", 2),
+    ("bfloat16", "BFloat16", 2),
+    ("int64", "Long", 8),
+    ("int32", "Int", 4),
+    ("int16", "Short", 2),
+    ("int8", "Char", 1),
+    ("uint8", "Byte", 1),
+    ("bool", "Bool", 1),
+    ("complex64", "ComplexFloat", 8),
+    ("complex128", "ComplexDouble", 16),
+    ("quint8", "QUInt8", 1),
+    ("qint8", "QInt8", 1),
+    ("qint32", "QInt32", 4),
+    ("quint4x2", "QUInt4x2", 1),
+    ("uint16", "", 2),
+    ("uint32", "", 4),
+    ("uint64", "", 8),
+    // a storage that says nothing of its numbers
+    ("bytes", "Untyped", 1),
+    ("bytes", "_Untyped", 1),
+];
+
+impl Type {
+    fn of(found: Option<&(&'static str, &str, usize)>) -> Option<Self> {
+        let (name, _, size) = *found?;
+        let number = match name {
+            "float32" => Some(Number::F32),
+            "float64" => Some(Number::F64),
+            "float16" => Some(Number::F16),
+            "bfloat16" => Some(Number::Bf16),
+            _ => None,
+        };
+        Some(Type { name, size, number })
+    }
+
+    /// By the class of a storage: `FloatStorage`.
+    pub(super) fn of_storage(class: &str) -> Option<Self> {
+        let name = class.strip_suffix("Storage").filter(|name| !name.is_empty())?;
+        Self::of(TYPES.iter().find(|(_, storage, _)| *storage == name))
+    }
+
+    /// By its name in `torch`: `float32`, `double`.
+    pub(super) fn of_dtype(name: &str) -> Option<Self> {
+        let name = match name {
+            "float" => "float32",
+            "double" => "float64",
+            "half" => "float16",
+            "long" => "int64",
+            "int" => "int32",
+            "short" => "int16",
+            other => other,
+        };
+        Self::of(TYPES.iter().find(|(own, ..)| *own == name))
+    }
+}
+
 /// 1 bit of sign, 5 of exponent (bias 15), 10 of mantissa.
 fn from_f16(half: u16) -> f32 {
     let sign = u32::from(half >> 15) << 31;

@@ -37,7 +37,7 @@ impl Weights {
                 select::choose(&self.tensors, graph, section).is_ok_and(|choice| choice.fits)
             })?;
         }
-        let only = self.numbers_only();
+        let only = self.numbers_only() && self.said.is_none();
         let mut part = self.chosen(choice);
         if only {
             part.notes.extend(twins(spec, &own));

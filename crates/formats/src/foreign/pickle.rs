@@ -1,76 +1,211 @@
-//! Where a pickle ends, told without building anything: each byte of one can become a hundred in memory, so its length
-//! is looked at first. The opcodes are those of Python's `pickletools`, protocols 0 to 5.
+//! What a pickle describes, as values that do nothing: a class is a pair of names, an object is what it would have been
+//! made of. Nothing is looked up, called or imported. `unpickle.rs` builds them.
+//!
+//! Values lie in one list and name each other by their place in it, as Python's objects refer to each other: what is
+//! met twice is held once, and what contains itself is no trouble to hold. Who walks along them must count steps.
 
-/// Bytes of the pickle at the beginning of `bytes`; none if it does not end there or has an unknown opcode.
-pub(super) fn length(bytes: &[u8]) -> Option<usize> {
-    const STOP: u8 = b'.';
-    let mut at = 0;
-    loop {
-        let opcode = *bytes.get(at)?;
-        at += 1;
-        if opcode == STOP {
-            return Some(at);
-        }
-        at = at.checked_add(argument(opcode, bytes.get(at..)?)?)?;
+/// The place of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Id(pub(super) u32);
+
+/// A value of Python.
+#[derive(Debug)]
+pub(super) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// An integer of more than 64 bits.
+    Huge,
+    Float(f64),
+    Text(Box<str>),
+    /// Bytes, which say nothing about tensors.
+    Bytes,
+    /// A list or a set.
+    List(Vec<Id>),
+    Tuple(Box<[Id]>),
+    Dict(Vec<(Id, Id)>),
+    Class(Box<Class>),
+    Object(Box<Object>),
+    /// What the program that wrote the pickle keeps outside of it, by whatever it calls that.
+    Outside(Id),
+}
+
+/// A class or a function, by name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Class {
+    pub(super) module: String,
+    pub(super) name: String,
+}
+
+impl std::fmt::Display for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.module, self.name)
     }
 }
 
-/// Bytes that the argument at the beginning of `rest` takes.
-fn argument(opcode: u8, rest: &[u8]) -> Option<usize> {
-    // so many bytes of little-endian length, then so many bytes
-    let counted = |width: usize| {
-        let length = rest.get(..width)?.iter().rev().fold(0, |length, byte| length << 8 | u64::from(*byte));
-        usize::try_from(length).ok()?.checked_add(width)
-    };
-    let line = |rest: &[u8]| Some(rest.iter().position(|byte| *byte == b'\n')? + 1);
-    match opcode {
-        b'(' | b'0'..=b'2' | b'N' | b'Q' | b'R' | b'a' | b'b' | b'd' | b'}' | b'e' | b'l' => Some(0),
-        b']' | b'o' | b's' | b't' | b')' | b'u' | 0x81 | 0x85..=0x89 | 0x8f..=0x94 | 0x97 | 0x98 => Some(0),
-        b'K' | b'h' | b'q' | 0x80 | 0x82 => Some(1),
-        b'M' | 0x83 => Some(2),
-        b'J' | b'j' | b'r' | 0x84 => Some(4),
-        b'G' | 0x95 => Some(8),
-        b'U' | b'C' | 0x8a | 0x8c => counted(1),
-        b'T' | b'B' | b'X' | 0x8b => counted(4),
-        0x8d | 0x8e | 0x96 => counted(8),
-        b'F' | b'I' | b'L' | b'S' | b'V' | b'P' | b'g' | b'p' => line(rest),
-        // a module and a name
-        b'c' | b'i' => {
-            let module = line(rest)?;
-            Some(module + line(&rest[module..])?)
-        }
-        _ => None,
-    }
+/// What an object would be made of.
+#[derive(Debug)]
+pub(super) struct Object {
+    /// What would be called.
+    pub(super) maker: Id,
+    /// With what.
+    pub(super) args: Id,
+    /// What would be given to it afterwards, mostly its attributes.
+    pub(super) state: Option<Id>,
+    /// Items appended to it.
+    pub(super) list: Vec<Id>,
+    /// Items set in it.
+    pub(super) dict: Vec<(Id, Id)>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// All values of a pickle.
+#[derive(Debug)]
+pub(super) struct Pickle {
+    pub(super) values: Vec<Value>,
+    pub(super) root: Id,
+}
 
-    #[test]
-    fn arguments_are_stepped_over() {
-        for pickle in [
-            // what looks like an end stands inside of texts and numbers
-            &b"\x80\x02X\x03\x00\x00\x00...q\x00K.\x8a\x02..M..J....G........cposix\n.\n)R."[..],
-            b"\x80\x04\x95\x0a\x00\x00\x00\x00\x00\x00\x00\x8c\x03a.b\x94C\x01.\x8d\x01\x00\x00\x00\x00\x00\x00\x00..",
-            b"(dp0\nS'a.b'\np1\nI1\nsV.\nF.5\nL.1L\n.",
-        ] {
-            assert_eq!(length(pickle), Some(pickle.len()));
-            assert_eq!(length(&[pickle, b"more."].concat()), Some(pickle.len()));
-            assert_eq!(length(&pickle[..pickle.len() - 1]), None);
+impl Pickle {
+    pub(super) fn get(&self, id: Id) -> &Value {
+        &self.values[id.0 as usize]
+    }
+
+    pub(super) fn text(&self, id: Id) -> Option<&str> {
+        match self.get(id) {
+            Value::Text(text) => Some(text),
+            _ => None,
         }
     }
 
-    #[test]
-    fn no_pickle() {
-        for bytes in [
-            &b""[..],
-            b"\xff.",
-            b"X\xff\xff\xff\xff.",
-            b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff.",
-            b"cposix\n.",
-        ] {
-            assert_eq!(length(bytes), None);
+    pub(super) fn int(&self, id: Id) -> Option<i64> {
+        match self.get(id) {
+            Value::Int(value) => Some(*value),
+            Value::Bool(value) => Some(i64::from(*value)),
+            _ => None,
+        }
+    }
+
+    /// An integer that counts something.
+    pub(super) fn count(&self, id: Id) -> Option<usize> {
+        self.int(id).and_then(|value| value.try_into().ok())
+    }
+
+    /// The values in a list, a tuple or a set; `torch.Size` is a tuple in a call.
+    pub(super) fn sequence(&self, id: Id) -> Option<&[Id]> {
+        match self.get(id) {
+            Value::List(items) => Some(items),
+            Value::Tuple(items) => Some(items),
+            Value::Object(object) if !object.list.is_empty() => Some(&object.list),
+            Value::Object(object) => match self.get(object.args) {
+                Value::Tuple(args) if args.len() == 1 => match self.get(args[0]) {
+                    Value::List(items) => Some(items),
+                    Value::Tuple(items) => Some(items),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The arguments of a call.
+    pub(super) fn args(&self, object: &Object) -> &[Id] {
+        match self.get(object.args) {
+            Value::Tuple(args) => args,
+            _ => &[],
+        }
+    }
+
+    /// What would be called to make an object; the class of one that protocols 0 and 1 rebuild.
+    pub(super) fn maker(&self, object: &Object) -> Option<&Class> {
+        let class = self.class(object.maker)?;
+        let rebuilt = matches!(&*class.module, "copy_reg" | "copyreg")
+            && matches!(&*class.name, "_reconstructor" | "__newobj__" | "__newobj_ex__");
+        match self.args(object).first().filter(|_| rebuilt) {
+            Some(first) => self.class(*first),
+            None => Some(class),
+        }
+    }
+
+    /// A class by its name, or as the oldest files of PyTorch keep it: outside, with its source.
+    pub(super) fn class(&self, id: Id) -> Option<&Class> {
+        match self.get(id) {
+            Value::Class(class) => Some(class),
+            Value::Outside(what) => match (self.get(*what), self.sequence(*what)) {
+                (Value::Tuple(_), Some([tag, class, ..])) if self.text(*tag) == Some("module") => {
+                    match self.get(*class) {
+                        Value::Class(class) => Some(class),
+                        _ => None,
+                    }
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The items of a dictionary, whatever its class: pairs of key and value. `None` for what is none.
+    pub(super) fn items(&self, id: Id) -> Option<Vec<(Id, Id)>> {
+        let object = match self.get(id) {
+            Value::Dict(items) => return Some(items.clone()),
+            Value::Object(object) => object,
+            _ => return None,
+        };
+        // protocols 0 and 1 hand a dictionary's contents to what rebuilds it, Python 2 pairs to an OrderedDict
+        let mut all = Vec::new();
+        for arg in self.args(object) {
+            if let Value::Dict(items) = self.get(*arg) {
+                all.extend(items);
+            }
+        }
+        if self.maker(object).is_some_and(|class| class.name == "OrderedDict")
+            && let [pairs] = self.args(object)
+        {
+            let pairs = self.sequence(*pairs).unwrap_or_default().iter();
+            all.extend(pairs.filter_map(|pair| match self.sequence(*pair) {
+                Some([key, value]) => Some((*key, *value)),
+                _ => None,
+            }));
+        }
+        all.extend(&object.dict);
+        let is_dict = !all.is_empty()
+            || self.maker(object).is_some_and(|class| class.name.to_lowercase().ends_with("dict"));
+        is_dict.then_some(all)
+    }
+
+    /// The attributes of an object: its state, if that is a dictionary, and those of slots beside it.
+    pub(super) fn attributes(&self, object: &Object) -> Vec<(&str, Id)> {
+        let Some(state) = object.state else { return Vec::new() };
+        let parts = match self.get(state) {
+            Value::Dict(_) => vec![state],
+            Value::Tuple(parts) => parts.to_vec(),
+            _ => Vec::new(),
+        };
+        let items = parts.into_iter().filter_map(|part| match self.get(part) {
+            Value::Dict(items) => Some(items),
+            _ => None,
+        });
+        items.flatten().filter_map(|(key, value)| Some((self.text(*key)?, *value))).collect()
+    }
+
+    /// How Python names the type of a value.
+    pub(super) fn type_name(&self, id: Id) -> String {
+        match self.get(id) {
+            Value::None => "None".to_owned(),
+            Value::Bool(_) => "a bool".to_owned(),
+            Value::Int(_) | Value::Huge => "an int".to_owned(),
+            Value::Float(_) => "a float".to_owned(),
+            Value::Text(_) => "a str".to_owned(),
+            Value::Bytes => "bytes".to_owned(),
+            Value::List(_) => "a list".to_owned(),
+            Value::Tuple(_) => "a tuple".to_owned(),
+            Value::Dict(_) => "a dict".to_owned(),
+            Value::Class(class) => format!("the name {class}"),
+            Value::Object(object) => match self.maker(object) {
+                Some(class) => format!("a {class}"),
+                None => "an object".to_owned(),
+            },
+            Value::Outside(_) => "data outside of it".to_owned(),
         }
     }
 }

@@ -279,7 +279,7 @@ fn unchanging(spec: BatchNormSpec) -> f32 {
 }
 
 /// Scales under which the same statistics with another epsilon, `to`, give what they gave with `from`.
-fn rescale(gamma: &mut [f32], var: &[f32], [from, to]: [f32; 2]) {
+pub(super) fn rescale(gamma: &mut [f32], var: &[f32], [from, to]: [f32; 2]) {
     for (gamma, var) in gamma.iter_mut().zip(var) {
         let root = |epsilon: f32| (f64::from(*var) + f64::from(epsilon)).sqrt();
         *gamma = (f64::from(*gamma) * root(to) / root(from)) as f32;

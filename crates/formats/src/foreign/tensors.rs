@@ -24,7 +24,7 @@ pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, For
     views.sort_by_key(|(name, _)| *name);
     for (name, view) in views {
         let number = match view.dtype() {
-            _ if name.starts_with(VELOCITY) => None,
+            _ if name.starts_with(VELOCITY) || super::names::is_count(name) => None,
             Dtype::F16 => Some(Number::F16),
             Dtype::BF16 => Some(Number::Bf16),
             Dtype::F32 => Some(Number::F32),

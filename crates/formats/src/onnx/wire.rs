@@ -23,25 +23,28 @@ const VALUE: Kind = Kind(&[(2, Kind(&[(1, Kind(&[(2, Kind(&[(1, LEAF)]))]))]))])
 const GRAPH: Kind = Kind(&[(1, NODE), (5, TENSOR), (11, VALUE), (12, VALUE)]);
 const MODEL: Kind = Kind(&[(7, GRAPH), (8, LEAF), (14, LEAF)]);
 
+/// Why a file is none.
+const UNREADABLE: &str = "its fields cannot be told apart";
+
 /// The message in `bytes`; an error says what is wrong with it.
 pub(super) fn decode(bytes: Bytes) -> Result<Model, String> {
     let mut left = MOST_FIELDS;
     count(&bytes, &MODEL, &mut left).map_err(|error| match error {
-        Uncounted::Wrong(error) => error.to_string(),
+        Uncounted::Wrong => UNREADABLE.to_owned(),
         Uncounted::TooMany => format!("it has more than {MOST_FIELDS} parts"),
     })?;
     // tensors become slices of `bytes`
-    Model::decode(bytes).map_err(|error| error.to_string())
+    Model::decode(bytes).map_err(|_| UNREADABLE.to_owned())
 }
 
 enum Uncounted {
-    Wrong(DecodeError),
+    Wrong,
     TooMany,
 }
 
 impl From<DecodeError> for Uncounted {
-    fn from(error: DecodeError) -> Self {
-        Uncounted::Wrong(error)
+    fn from(_: DecodeError) -> Self {
+        Uncounted::Wrong
     }
 }
 

@@ -8,6 +8,7 @@ mod onnx;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod symbols;
+mod torch;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,8 @@ fn every_kind_of_file_gives_the_same_parameters() {
         ("strided.pth", Kind::TorchZip, Some("net"), ""),
         ("legacy.th", Kind::TorchStream, Some("state_dict"), "module."),
         ("tar.pth", Kind::TorchTar, None, ""),
+        ("module.pth", Kind::TorchZip, None, ""),
+        ("module.th", Kind::TorchStream, Some("model"), ""),
         ("mixed.safetensors", Kind::Safetensors, None, ""),
         ("gluon.params", Kind::Gluon, None, ""),
         ("export.params", Kind::Gluon, None, ""),
@@ -170,6 +173,22 @@ fn numbers_that_are_no_weights_are_named() {
         matches!(&error, FormatError::Weights(WeightError::Dtype { name, .. }) if name == "fc.bias"),
         "{error}"
     );
+    // numbers of 8 bits, in both containers
+    let header = r#"{"fc.bias":{"dtype":"F8_E4M3","shape":[5],"data_offsets":[0,5]}}"#;
+    let safetensors = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 5]].concat();
+    let pickle = b"\x80\x02}X\x07\x00\x00\x00fc.biasctorch._utils\n_rebuild_tensor_v3\n((X\x07\x00\x00\x00storagectorch\n\
+                   UntypedStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x05tQK\x00K\x05\x85K\x01\x85\x89Nctorch\nfloat8_e4m3fn\ntRs.";
+    for (bytes, what) in [(safetensors, "F8_E4M3"), (hostile::described(pickle), "float8_e4m3fn")] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let head = Net { head: "fc", ..Net::default() }.graph();
+        let error = read(file.path()).unwrap().adopt(&head, start(&head), Allow::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            matches!(error, FormatError::Weights(WeightError::Dtype { .. })) && text.contains(what),
+            "{text}"
+        );
+    }
     let error = read(&golden("sparse.params")).unwrap_err();
     assert!(error.to_string().contains("sparse"), "{error}");
     let mut weights = read(&golden("zip.pth")).unwrap();
