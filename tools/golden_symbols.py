@@ -75,7 +75,7 @@ def fixed(generator):
         shortcut = layer(x, f"{name}_sc", channels, 1, stride) if stride > 1 else x
         return mx.sym.Activation(layer(y, f"{name}_b", channels) + shortcut, act_type="relu", name=f"{name}_out")
 
-    x = mx.sym.Activation(layer(mx.sym.Variable("data"), "first", 4), act_type="relu", name="first_relu")
+    x = mx.sym.Activation(layer(mx.sym.identity(mx.sym.Variable("data"), name="id"), "first", 4), act_type="relu", name="first_relu")
     x = unit(unit(x, "one", 4, 1), "two", 8, 2)
     x = mx.sym.Pooling(x, global_pool=True, kernel=(7, 7), pool_type="avg", name="pool")
     x = mx.sym.FullyConnected(mx.sym.Flatten(x), num_hidden=CLASSES, name="fc")

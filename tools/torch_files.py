@@ -13,23 +13,12 @@ Requirements: Python 3.10 or newer, numpy, torch 1.13, torchvision 0.14, or newe
 """
 
 import argparse
-import collections
 import copy
-import dataclasses
-import datetime
-import decimal
-import enum
-import fractions
-import functools
 import io
 import json
 import pathlib
 import pickle
-import random
-import re
 import sys
-import types
-import uuid
 
 import numpy as np
 import torch
@@ -38,6 +27,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
 import golden_weights
+from torch_histories import Attributes, Ordered, histories, measure, optimiser
 
 CLASSES, SIDE, IMAGES = 5, 16, 2
 
@@ -88,91 +78,6 @@ class Scale(nn.Module):
 class Swish(nn.Module):
     def forward(self, x):
         return x * torch.sigmoid(x)
-
-
-class Colour(enum.Enum):
-    RED = 1
-
-
-@dataclasses.dataclass
-class Options:
-    lr: float = 0.1
-    path: pathlib.Path = pathlib.Path("runs/1")
-
-
-class Meter:
-    __slots__ = ("value",)
-
-
-class Ordered(collections.OrderedDict):
-    pass
-
-
-class Attributes(dict):
-    __getattr__ = dict.get
-
-
-class Reduced:
-    def __reduce__(self):
-        return Reduced, (), {"a": 1}, iter([1, 2]), iter([("k", "v")])
-
-    def append(self, value):
-        pass
-
-    def extend(self, values):
-        pass
-
-    def __setitem__(self, key, value):
-        pass
-
-
-Point = collections.namedtuple("Point", "x y")
-
-
-def measure(x):
-    return x
-
-
-def optimiser(net):
-    sgd = torch.optim.Adam(net.parameters(), lr=0.1)
-    net(torch.zeros(1, 3, SIDE, SIDE)).sum().backward()
-    sgd.step()
-    return sgd
-
-
-def histories():
-    """What training scripts keep beside the weights."""
-    net = network().train()
-    adam = optimiser(net)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 10)
-    meter = Meter()
-    meter.value = 1.0
-    recursive = []
-    recursive.append(recursive)
-    return {
-        "defaultdict": collections.defaultdict(list, loss=[1.0]),
-        "deque": collections.deque([1.0, 2.0], maxlen=5),
-        "counter": collections.Counter("abca"),
-        "subclasses": [Ordered(a=1), Attributes(b=2), Options(), meter, Point(1, 2), Reduced(), types.SimpleNamespace(c=3)],
-        "namespace": argparse.Namespace(lr=0.1, milestones=[1, 2], nested=argparse.Namespace(a=None)),
-        "optimizer": adam.state_dict(),
-        "optimizer_object": adam,
-        "scheduler_object": scheduler,
-        "scaler": torch.cuda.amp.GradScaler(enabled=False).state_dict(),
-        "numpy": [np.float64(0.5), np.int64(3), np.arange(6).reshape(2, 3), np.random.RandomState(1), np.dtype("f4")],
-        "random": [random.getstate(), np.random.get_state(), torch.get_rng_state(), np.random.default_rng(1)],
-        "times": [datetime.datetime(2020, 1, 2), datetime.timedelta(3), datetime.timezone.utc, datetime.date(2020, 1, 2)],
-        "paths": [pathlib.Path("a/b"), pathlib.PurePosixPath("c")],
-        "enum": [Colour.RED, re.compile("a.*b"), uuid.UUID(int=5), decimal.Decimal("0.1"), fractions.Fraction(1, 3)],
-        "functions": [measure, len, nn.CrossEntropyLoss(), functools.partial(measure, 3), nn.init.kaiming_normal_],
-        "sets": [{1, 2}, frozenset("ab"), range(3), slice(1, None, 2), complex(1, 2), 2**80, -(2**63) - 1, b"\xff", bytearray(b"a")],
-        "torch": [torch.Size([1, 2]), torch.float16, torch.device("cpu"), torch.tensor(3), torch.Size([])],
-        "keys": {None: 1, (1, 2): 2, 0.5: 3, True: 4, 7: torch.ones(2), Colour.RED: torch.ones(3), b"k": 5},
-        "error": ValueError("bad"),
-        "recursive": recursive,
-        "nan": [float("nan"), float("inf"), ...],
-        "text": "\ud800 \U0001f600",
-    }
 
 
 class Files:
@@ -233,9 +138,10 @@ def containers(files):
 
 def with_histories(files):
     state = network().state_dict()
-    for name, value in histories().items():
+    beside = histories(network().train())
+    for name, value in beside.items():
         files.reads(f"history_{name}.pth", {"state_dict": state, name: value}, section="state_dict")
-    everything = {"state_dict": state, **histories()}
+    everything = {"state_dict": state, **beside}
     files.reads("history.pth", everything, section="state_dict")
     files.reads("history_stream.pth", everything, section="state_dict", **STREAM)
     files.reads("history_protocol4.pth", everything, section="state_dict", pickle_protocol=4)

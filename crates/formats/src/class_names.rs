@@ -457,4 +457,17 @@ mod tests {
         assert_eq!(note("0\n1\n"), "");
         assert!(note(r#"{"id2label": {"0": "cat"}}"#).contains("id2label"));
     }
+
+    #[test]
+    fn noise_never_panics() {
+        let form = br#"{"pretrained_cfg": {"label_names": ["a", "b"], "label_descriptions": {"a": "x"}}, "id2label": {"0": 1}}"#;
+        for at in 0..form.len() {
+            for byte in *b"\"0{}[],:\0\xff\r" {
+                let mut changed = form.to_vec();
+                changed[at] = byte;
+                let _ = found(&changed);
+                let _ = found(&changed[at..]);
+            }
+        }
+    }
 }

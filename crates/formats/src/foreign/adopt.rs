@@ -110,6 +110,7 @@ impl Weights {
             let Wrong { missing, extra, misshapen } = wrong;
             return Err(WeightError::Mismatch { path: self.path.clone(), missing, extra, misshapen }.into());
         }
+        report.numbers_only &= !self.describes(&pairs);
         report.notes.extend(self.agreed(graph, &pairs, &mut params)?);
         report.head = head;
         Ok(Adopted { params, report })

@@ -76,6 +76,13 @@ pub(super) fn compare(
 }
 
 impl Weights {
+    /// Whether the file says of the layers at `pairs` more than their numbers.
+    pub(super) fn describes(&self, pairs: &[Option<usize>]) -> bool {
+        let Some(said) = &self.said else { return false };
+        let layers: HashSet<&str> = said.layers.iter().map(|layer| &*layer.path).collect();
+        pairs.iter().flatten().any(|at| layers.contains(said.layer_of(&self.tensors[*at].name)))
+    }
+
     /// What should be known about the network that a pickled module describes, beside `graph`. Of other files nothing.
     pub(super) fn agreed(
         &self,
@@ -83,7 +90,7 @@ impl Weights {
         pairs: &[Option<usize>],
         params: &mut Params,
     ) -> Result<Vec<String>, FormatError> {
-        let Some(said) = &self.said else { return Ok(Vec::new()) };
+        let Some(said) = self.said.as_ref().filter(|_| self.describes(pairs)) else { return Ok(Vec::new()) };
         let Found { differences, notes } = compare((self, said), graph, pairs, params);
         match differences.is_empty() {
             true => Ok(notes),

@@ -101,7 +101,7 @@ pub(super) fn folder(path: &Path) -> FormatError {
     } else if has("Manifest.json") && has("Data") {
         ("a folder with a network of Core ML", "give the file that it was converted from")
     } else {
-        ("a folder", "give the file with the weights in it")
+        ("a folder without model.safetensors or pytorch_model.bin", "give the file with the weights")
     };
     FormatError::other_kind(path, what, advice)
 }

@@ -37,7 +37,7 @@ impl Weights {
                 select::choose(&self.tensors, graph, section).is_ok_and(|choice| choice.fits)
             })?;
         }
-        let only = self.numbers_only();
+        let only = self.numbers_only() && self.said.is_none();
         let mut part = self.chosen(choice);
         if only {
             part.notes.extend(twins(spec, &own));
@@ -113,7 +113,8 @@ impl Weights {
         }
         let mut notes = self.notes.clone();
         notes.push(note);
-        let (skipped, folded) = (self.skipped.clone(), matched.folded);
+        let skipped = [&self.skipped[..], &found.unused].concat();
+        let folded = matched.folded;
         let whole = Self::new(&self.path, Kind::Gluon, matched.tensors);
         Ok(Some(Self { described: true, exported: true, notes, skipped, folded, ..whole }))
     }
@@ -183,7 +184,7 @@ impl Weights {
 
     /// Whether strides, epsilons and the like are not known from the file.
     pub(super) fn numbers_only(&self) -> bool {
-        self.meta.is_none() && self.said.is_none() && !self.described
+        self.meta.is_none() && !self.described
     }
 }
 

@@ -26,6 +26,13 @@ pub(super) struct Section {
     pub(super) said: Option<Said>,
 }
 
+impl Section {
+    /// Whether it is the state of an optimiser, twice as large as its network.
+    fn is_optimisers(&self) -> bool {
+        self.path.iter().any(|key| key.starts_with("optimizer"))
+    }
+}
+
 /// A tensor whose numbers have not been read.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -62,13 +69,17 @@ impl Sections {
     /// in [`Weights::skipped`].
     pub(super) fn read(&self) -> Result<Weights, FormatError> {
         let broken = |reason: String| FormatError::broken(&self.path, self.kind, reason);
-        let mut found: Vec<(String, &Entry)> = Vec::new();
+        let (mut found, mut skipped): (Vec<(String, &Entry)>, Vec<String>) = Default::default();
         for section in &self.all {
+            if section.is_optimisers() {
+                skipped.extend(section.tensors.iter().map(|entry| joined(&section.path, &entry.name)));
+                continue;
+            }
             found.extend(section.tensors.iter().map(|entry| (joined(&section.path, &entry.name), entry)));
         }
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut left = self.storages.size().saturating_mul(SHARED);
-        let (mut tensors, mut skipped, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut tensors, mut others) = (Vec::new(), BTreeMap::new());
         for (name, entry) in found {
             // counts of batches are none of a network's numbers, whatever type they have become
             if names::is_count(&name) {

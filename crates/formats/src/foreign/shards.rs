@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use plusx_weights::{LARGEST, WeightError};
 use serde::Deserialize;
 
-use super::{Weights, kind, of_kind};
+use super::{Weights, kind, kinds, of_kind};
 use crate::error::FormatError;
 
 /// Most bytes of an index: a hundred for each of half a million tensors.
@@ -42,10 +42,7 @@ impl Source {
     pub(super) fn of(path: &Path) -> Result<Self, FormatError> {
         if path.is_dir() {
             let mut known = IN_FOLDER.iter().map(|name| path.join(name));
-            let found = known.find(|path| path.is_file()).ok_or_else(|| {
-                let reason = format!("it is a folder, and holds none of {}", IN_FOLDER.join(", "));
-                FormatError::read(path, Error::new(ErrorKind::InvalidInput, reason))
-            })?;
+            let found = known.find(|path| path.is_file()).ok_or_else(|| kinds::folder(path))?;
             return Ok(if is_index(&found) { Self::Index(found) } else { Self::File(found) });
         }
         if is_index(path) {

@@ -84,7 +84,9 @@ impl<'c> Walk<'c> {
                 let mut section =
                     Section { path: self.path.clone(), tensors: Vec::new(), said: Some(Said::default()) };
                 self.module(&module, "", &mut section)?;
-                self.all.push(section);
+                if !section.tensors.is_empty() {
+                    self.all.push(section);
+                }
                 return Ok(());
             }
             // a tensor that was saved alone

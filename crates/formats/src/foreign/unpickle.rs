@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::pickle::{Class, Id, Object, Pickle, Value};
+use super::scalars::{Bytes, long, whole};
 
 /// Bytes that a value takes, about, with what refers to it.
 const VALUE: u64 = 40;
@@ -26,7 +27,7 @@ pub(super) fn most_values(size: u64) -> u64 {
 pub(super) fn read(bytes: &mut impl Read, most: u64) -> Result<Pickle, String> {
     let mut machine = Machine::new(bytes, most);
     loop {
-        let opcode = machine.byte()?;
+        let opcode = machine.bytes.byte()?;
         if opcode == b'.' {
             let root = machine.pop()?;
             return Ok(Pickle { values: machine.values, root });
@@ -42,7 +43,7 @@ const FALSE: Id = Id(2);
 const EMPTY: Id = Id(3);
 
 struct Machine<'r, R> {
-    bytes: &'r mut R,
+    bytes: Bytes<'r, R>,
     values: Vec<Value>,
     stack: Vec<Id>,
     /// Heights of the stack at open marks.
@@ -54,14 +55,21 @@ struct Machine<'r, R> {
 impl<'r, R: Read> Machine<'r, R> {
     fn new(bytes: &'r mut R, most: u64) -> Self {
         let values = vec![Value::None, Value::Bool(true), Value::Bool(false), Value::Tuple(Box::default())];
-        Self { bytes, values, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), left: most }
+        Self {
+            bytes: Bytes(bytes),
+            values,
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+            left: most,
+        }
     }
 
     fn step(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
             // the protocol, and the lengths of frames, tell a reader nothing that it needs
-            0x80 => self.skip(1),
-            0x95 => self.skip(8),
+            0x80 => self.bytes.skip(1),
+            0x95 => self.bytes.skip(8),
             b'(' => self.mark(),
             b'0' => match self.marks.last() {
                 Some(&mark) if mark as usize == self.stack.len() => {
@@ -122,7 +130,7 @@ impl<'r, R: Read> Machine<'r, R> {
             b'p' | b'q' | b'r' | 0x94 | b'g' | b'h' | b'j' => self.memory(opcode),
             b'c' | 0x93 | b'i' | b'o' | b'R' | 0x81 | 0x92 | b'b' => self.object(opcode),
             b'P' => {
-                let name = self.line()?;
+                let name = self.bytes.line()?;
                 self.make(Value::Text(name.into()))?;
                 let id = self.pop()?;
                 self.make(Value::Outside(id))
@@ -143,7 +151,7 @@ impl<'r, R: Read> Machine<'r, R> {
     fn scalar(&mut self, opcode: u8) -> Result<(), String> {
         let value = match opcode {
             b'I' | b'L' => {
-                let line = self.line()?;
+                let line = self.bytes.line()?;
                 match (opcode, line.as_str()) {
                     (b'I', "00") => Value::Bool(false),
                     (b'I', "01") => Value::Bool(true),
@@ -151,21 +159,21 @@ impl<'r, R: Read> Machine<'r, R> {
                 }
             }
             b'F' => {
-                let line = self.line()?;
+                let line = self.bytes.line()?;
                 Value::Float(line.parse().map_err(|_| format!("`{line}` is no number"))?)
             }
             b'S' | b'V' => {
-                let line = self.line()?;
+                let line = self.bytes.line()?;
                 let quoted = line.len() > 1 && opcode == b'S' && line.ends_with(['"', '\'']);
                 Value::Text(if quoted { line[1..line.len() - 1].into() } else { line.into() })
             }
-            b'J' => Value::Int(i32::from_le_bytes(self.array()?).into()),
-            b'K' => Value::Int(self.byte()?.into()),
-            b'M' => Value::Int(u16::from_le_bytes(self.array()?).into()),
-            b'G' => Value::Float(f64::from_be_bytes(self.array()?)),
+            b'J' => Value::Int(i32::from_le_bytes(self.bytes.array()?).into()),
+            b'K' => Value::Int(self.bytes.byte()?.into()),
+            b'M' => Value::Int(u16::from_le_bytes(self.bytes.array()?).into()),
+            b'G' => Value::Float(f64::from_be_bytes(self.bytes.array()?)),
             _ => {
-                let length = self.length(if opcode == 0x8a { 1 } else { 4 })?;
-                long(&self.take(length)?)
+                let length = self.bytes.length(if opcode == 0x8a { 1 } else { 4 })?;
+                long(&self.bytes.take(length)?)
             }
         };
         self.make(value)
@@ -177,8 +185,8 @@ impl<'r, R: Read> Machine<'r, R> {
             b'T' | b'X' | b'B' => 4,
             _ => 8,
         };
-        let length = self.length(width)?;
-        let bytes = self.take(length)?;
+        let length = self.bytes.length(width)?;
+        let bytes = self.bytes.take(length)?;
         let value = match opcode {
             b'C' | b'B' | 0x8e | 0x96 => Value::Bytes,
             // Python 2 kept bytes in its texts; Python 3 may have half of a pair of surrogates in one
@@ -196,7 +204,7 @@ impl<'r, R: Read> Machine<'r, R> {
     fn object(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.bytes.line()?, self.bytes.line()?);
                 self.make(Value::Class(Class { module, name }.into()))
             }
             0x93 => {
@@ -209,7 +217,7 @@ impl<'r, R: Read> Machine<'r, R> {
                 self.make(Value::Class(class.into()))
             }
             b'i' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.bytes.line()?, self.bytes.line()?);
                 let args = self.marked()?;
                 self.make(Value::Class(Class { module, name }.into()))?;
                 let maker = self.pop()?;
@@ -269,9 +277,9 @@ impl<'r, R: Read> Machine<'r, R> {
 
     fn memory(&mut self, opcode: u8) -> Result<(), String> {
         let index = match opcode {
-            b'p' | b'g' => self.line()?.parse().map_err(|_| "a reference is no number".to_owned())?,
-            b'q' | b'h' => self.byte()?.into(),
-            b'r' | b'j' => u32::from_le_bytes(self.array()?),
+            b'p' | b'g' => self.bytes.line()?.parse().map_err(|_| "a reference is no number".to_owned())?,
+            b'q' | b'h' => self.bytes.byte()?.into(),
+            b'r' | b'j' => u32::from_le_bytes(self.bytes.array()?),
             _ => self.memo.len() as u32,
         };
         if matches!(opcode, b'g' | b'h' | b'j') {
@@ -330,52 +338,6 @@ impl<'r, R: Read> Machine<'r, R> {
         }
         Ok(self.stack.split_off(mark))
     }
-
-    // bytes
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let mut bytes = [0; N];
-        self.bytes.read_exact(&mut bytes).map_err(|_| ends())?;
-        Ok(bytes)
-    }
-
-    fn byte(&mut self) -> Result<u8, String> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    fn skip(&mut self, count: u64) -> Result<(), String> {
-        self.take(count).map(|_| ())
-    }
-
-    /// The little-endian length in the next `width` bytes.
-    fn length(&mut self, width: usize) -> Result<u64, String> {
-        let mut bytes = [0; 8];
-        self.bytes.read_exact(&mut bytes[..width]).map_err(|_| ends())?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    /// The next bytes; memory grows as they come.
-    fn take(&mut self, length: u64) -> Result<Vec<u8>, String> {
-        let mut bytes = Vec::new();
-        self.bytes.by_ref().take(length).read_to_end(&mut bytes).map_err(|_| ends())?;
-        if bytes.len() as u64 == length { Ok(bytes) } else { Err(ends()) }
-    }
-
-    /// The rest of a line, without its end.
-    fn line(&mut self) -> Result<String, String> {
-        const LONGEST: usize = 1 << 20;
-        let mut bytes = Vec::new();
-        loop {
-            match self.byte()? {
-                b'\n' => break,
-                byte => bytes.push(byte),
-            }
-            if bytes.len() > LONGEST {
-                return Err("a line in it does not end".to_owned());
-            }
-        }
-        Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\r').to_owned())
-    }
 }
 
 fn made(maker: Id, args: Id) -> Value {
@@ -384,35 +346,6 @@ fn made(maker: Id, args: Id) -> Value {
 
 fn pairs(items: &[Id]) -> Vec<(Id, Id)> {
     items.as_chunks::<2>().0.iter().map(|[key, value]| (*key, *value)).collect()
-}
-
-/// A number in decimal digits.
-fn whole(digits: &str) -> Result<Value, String> {
-    if let Ok(value) = digits.parse() {
-        return Ok(Value::Int(value));
-    }
-    let unsigned = digits.trim_start_matches(['-', '+']);
-    match !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => Ok(Value::Huge),
-        false => Err(format!("`{digits}` is no number")),
-    }
-}
-
-/// A number in two's complement, least byte first.
-fn long(bytes: &[u8]) -> Value {
-    let fill = bytes.last().map_or(0, |last| if last & 0x80 == 0 { 0 } else { 0xff });
-    let mut eight = [fill; 8];
-    let (low, high) = bytes.split_at(bytes.len().min(8));
-    eight[..low.len()].copy_from_slice(low);
-    let value = i64::from_le_bytes(eight);
-    match high.iter().all(|byte| *byte == fill) && (high.is_empty() || (value < 0) == (fill != 0)) {
-        true => Value::Int(value),
-        false => Value::Huge,
-    }
-}
-
-fn ends() -> String {
-    "it ends in the middle of its description of the tensors".to_owned()
 }
 
 fn short() -> String {
@@ -463,21 +396,6 @@ mod tests {
         // a list in itself
         let saved = read(b"\x80\x02]q\x00h\x00a.").unwrap();
         assert_eq!(saved.sequence(saved.root).unwrap(), [saved.root]);
-    }
-
-    #[test]
-    fn numbers_of_any_length() {
-        let long = |bytes: &[u8]| match long(bytes) {
-            Value::Int(value) => Some(value),
-            _ => None,
-        };
-        assert_eq!(long(b""), Some(0));
-        assert_eq!(long(b"\xff"), Some(-1));
-        assert_eq!(long(b"\xff\x00"), Some(255));
-        assert_eq!(long(&[0xff; 12]), Some(-1));
-        assert_eq!(long(&i64::MIN.to_le_bytes()), Some(i64::MIN));
-        assert_eq!(long(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0]), None);
-        assert!(matches!(whole("-99999999999999999999"), Ok(Value::Huge)) && whole("1x").is_err());
     }
 
     #[test]

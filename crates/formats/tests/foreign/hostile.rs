@@ -207,7 +207,7 @@ fn what_is_no_weight_file_at_all() {
         assert!(text.contains(what), "{text}");
     }
     let folder = tempfile::tempdir().unwrap();
-    assert!(read(folder.path()).unwrap_err().to_string().contains("a folder; give the file"));
+    assert!(read(folder.path()).unwrap_err().to_string().contains("a folder without model.safetensors"));
     std::fs::write(folder.path().join("saved_model.pb"), b"").unwrap();
     assert!(read(folder.path()).unwrap_err().to_string().contains("saved model of TensorFlow"));
     assert!(matches!(read(&folder.path().join("none")), Err(FormatError::Read { .. })));

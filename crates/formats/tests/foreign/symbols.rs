@@ -187,3 +187,21 @@ fn a_symbol_of_another_network_is_refused_with_its_layer() {
         "{broken}"
     );
 }
+
+#[test]
+fn damage_never_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net-0003.params");
+    fs::copy(golden().join("fixed-0003.params"), &path).unwrap();
+    let symbol = fs::read(golden().join("fixed-symbol.json")).unwrap();
+    // another byte in every hundredth place, and another number in every place that has one
+    let digits = (0..symbol.len()).filter(|at| symbol[*at].is_ascii_digit());
+    for (turn, at) in (0..symbol.len()).step_by(101).chain(digits.step_by(3)).enumerate() {
+        let mut changed = symbol.clone();
+        changed[at] = b"9}0"[turn % 3];
+        fs::write(folder.path().join("net-symbol.json"), changed).unwrap();
+        if let Err(error) = read_for(&path, &spec("fixed")) {
+            assert!(error.to_string().contains("net-"), "{error}");
+        }
+    }
+}
