@@ -31,6 +31,9 @@ pub(super) const SECTIONS: [&str; 12] = [
     "ema",
 ];
 
+/// What programs call the loss that they train with: its weights of classes are none of the network's.
+const LOSSES: [&str; 4] = ["criterion", "loss", "loss_fn", "loss_func"];
+
 /// Most prefixes that are tried; no file holds so many networks.
 pub(super) const MOST_PREFIXES: usize = 100;
 
@@ -302,6 +305,10 @@ impl File<'_> {
             let dims = |rank: usize| members.iter().any(|index| self.tensors[*index].dims.len() == rank);
             let single = members.iter().all(|index| self.tensors[*index].values.len() <= 1);
             let goes_on = members.iter().any(|index| self.reads_logits(*index, pairs));
+            if LOSSES.contains(&group) {
+                beside.extend(members);
+                continue;
+            }
             // layers of maps, or numbers for channels alone, are not beside the classifier
             match used.contains(kin(group)) || goes_on || dims(4) || !(dims(2) || single) {
                 true => extra.extend(members),
@@ -465,9 +472,12 @@ mod tests {
             let all = [tensors(&graph, 1.0, under("")), vec![extra]].concat();
             choose(&all, &graph, None).unwrap()
         };
-        for (name, dims) in
-            [("projector.0.weight", &[64, 64][..]), ("queue", &[128, 9]), ("logit_scale", &[])]
-        {
+        for (name, dims) in [
+            ("projector.0.weight", &[64, 64][..]),
+            ("queue", &[128, 9]),
+            ("logit_scale", &[]),
+            ("criterion.weight", &[10]),
+        ] {
             let mut extra = more(name, dims);
             extra.values.truncate(if dims.is_empty() { 1 } else { 2 });
             let choice = with(extra);
