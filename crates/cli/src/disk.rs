@@ -33,16 +33,23 @@ pub(crate) fn told<T>(result: Result<T, TrainError>, command: Option<String>) ->
 
 /// What to do about a file that could not be written.
 fn advice(error: &TrainError, command: Option<String>) -> Option<String> {
-    let TrainError::Save { source: FormatError::Write { path, source }, needed, .. } = error else { return None };
-    let takes = format!("a checkpoint takes {}", bytes(*needed));
-    let free = path.parent().and_then(free);
-    let room = match (source.kind(), free) {
-        (ErrorKind::StorageFull, Some(free)) => format!("{takes}, {} are free there: make room", bytes(free)),
-        (ErrorKind::StorageFull | ErrorKind::QuotaExceeded, _) => format!("{takes}: make room"),
-        (ErrorKind::FileTooLarge, _) => format!("{takes}: raise the limit on the size of files (ulimit -f)"),
-        (ErrorKind::ReadOnlyFilesystem, _) => "make the disk writable again".into(),
-        (ErrorKind::PermissionDenied, _) => "make the folder writable again".into(),
-        _ => "see to the folder".into(),
+    let (path, source, takes) = match error {
+        TrainError::Save { source: FormatError::Write { path, source }, needed, .. } => {
+            (path.as_path(), source, format!("a checkpoint takes {}, ", bytes(*needed)))
+        }
+        TrainError::Format(FormatError::Write { path, source }) => (path.as_path(), source, String::new()),
+        TrainError::Io { path, source, .. } => (path.0.as_path(), source, String::new()),
+        _ => return None,
+    };
+    let free = path.parent().and_then(free).map_or(String::new(), |free| format!("{} are free there: ", bytes(free)));
+    let room = match source.kind() {
+        ErrorKind::StorageFull => format!("{takes}{free}make room"),
+        ErrorKind::QuotaExceeded => format!("{takes}more than the quota has left: make room"),
+        ErrorKind::FileTooLarge => format!("{takes}more than a file may have: raise the limit (ulimit -f)"),
+        ErrorKind::ReadOnlyFilesystem => "make the disk writable again".into(),
+        ErrorKind::PermissionDenied => "make the folder writable again".into(),
+        // nothing can be advised, only how to go on
+        _ => return command.map(|command| format!("to go on from there:\n  {command}")),
     };
     Some(match command {
         Some(command) => format!("{room}, then go on with:\n  {command}"),
@@ -83,7 +90,7 @@ mod tests {
             (ErrorKind::QuotaExceeded, "make room"),
             (ErrorKind::FileTooLarge, "ulimit -f"),
             (ErrorKind::ReadOnlyFilesystem, "writable"),
-            (ErrorKind::NotFound, "folder"),
+            (ErrorKind::NotFound, "to go on from there"),
         ] {
             let advice = advice(&save(kind), go_on()).unwrap();
             assert!(advice.contains(words) && advice.ends_with("\n  plusx train --resume a"), "{advice}");

@@ -46,10 +46,12 @@ pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Resul
     let images = counted(dataset.test.len() as u64, "test image");
     note(&format!("{} from {}: {images}", dataset.name, dataset.source));
     let machine = arguments.machine.machine(environment);
+    // the weights are in memory three times while they are read: as bytes, as tensors, in the engine
+    let weights = std::fs::metadata(&arguments.weights).map_or(0, |file| file.len().saturating_mul(3));
     let options = EvalOptions {
         machine,
         names: if arguments.ignore_class_names { ClassNames::Any } else { ClassNames::Same },
-        memory: crate::machine::room(machine.threads()).map(|room| room.bytes),
+        memory: crate::machine::room(machine.threads()).map(|room| room.bytes.saturating_sub(weights)),
     };
     let mut listen = |event: &Event| {
         if let Event::Warning { message } = event {

@@ -8,7 +8,7 @@
 //! | 65 | a file is not what it should be |
 //! | 66 | a file or data set is not there |
 //! | 74 | the system refused to read or write |
-//! | 130, 143 | stopped by SIGINT, SIGTERM; the state is saved |
+//! | 129, 130, 143 | stopped by SIGHUP, SIGINT, SIGTERM; the state is saved |
 
 use anyhow::{Error, Result};
 use plusx_data::DataError;

@@ -1,6 +1,7 @@
 //! Which run is meant if nobody names one: the newest that has something left to do. What was passed over is said, and why.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,13 +81,18 @@ fn by_age(output: &Path, marker: &str) -> Result<Vec<PathBuf>, TrainError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(|error| TrainError::io("cannot read", output, error))?,
     };
-    let mut runs = Vec::new();
+    let mut paths = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| TrainError::io("cannot read", output, error))?.path();
         if path.join(marker).is_file() {
-            runs.push((changed(&path, marker), path));
+            paths.push(path);
         }
     }
+    // a link such as `latest` beside the runs is none of its own
+    paths.sort_by_key(|path| path.is_symlink());
+    let mut seen = HashSet::new();
+    paths.retain(|path| fs::canonicalize(path).map_or(true, |real| seen.insert(real)));
+    let mut runs: Vec<_> = paths.into_iter().map(|path| (changed(&path, marker), path)).collect();
     runs.sort_by(|(time, path), (other, than)| {
         other.cmp(time).then_with(|| by_number(&name(than), &name(path)))
     });
@@ -173,6 +179,15 @@ mod tests {
         let found = chosen(&[("a", 20, "finished"), ("b", 10, "finished"), ("c", 5, "foreign")]).unwrap();
         assert_eq!(found.run, "b");
         assert!(found.why.contains("are finished"), "{}", found.why);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_a_run_is_no_other_run() {
+        let output = runs(&[("a", 20, "left"), ("b", 10, "finished")]);
+        std::os::unix::fs::symlink(output.path().join("b"), output.path().join("latest")).unwrap();
+        let paths = by_age(output.path(), MARKER).unwrap();
+        assert_eq!(paths.iter().map(|path| name(path)).collect::<Vec<_>>(), ["b", "a"]);
     }
 
     #[test]
