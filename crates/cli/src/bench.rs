@@ -89,7 +89,10 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
     memory::check((batch, threads), Advice::Batch, &mut |batch| {
         let plan = engine.plan(&mode, batch).ok()?;
         let images = batch.checked_mul(size_of::<f32>() * input.len())?;
-        plan.memory_bytes().checked_add(images)?.checked_add(plan.scratch_bytes() * threads).map(|all| all as u64)
+        plan.memory_bytes()
+            .checked_add(images)?
+            .checked_add(plan.scratch_bytes() * threads)
+            .map(|all| all as u64)
     })?;
     let images = exactly(made_up_pixels(), input.len() * batch, batch)?;
     let labels = exactly((0..classes).cycle(), batch, batch)?;

@@ -102,8 +102,10 @@ fn memory_left_of(folder: &Path) -> Option<u64> {
         value.unwrap_or(0)
     };
     // version 1 counts a group alone and, with "total", what is below it too
-    let files = |prefix: &str| ["inactive_file ", "active_file "].map(|name| cached(&format!("{prefix}{name}")));
-    let files: u64 = if stat.contains("total_inactive_file") { files("total_") } else { files("") }.iter().sum();
+    let files =
+        |prefix: &str| ["inactive_file ", "active_file "].map(|name| cached(&format!("{prefix}{name}")));
+    let files: u64 =
+        if stat.contains("total_inactive_file") { files("total_") } else { files("") }.iter().sum();
     Some(limit.saturating_sub(used.saturating_sub(files)))
 }
 

@@ -203,7 +203,9 @@ pub(crate) fn plan_text(plan: &ComparePlan) -> String {
                 .into(),
         );
     }
-    lines.extend(plan.models.iter().take(1).flat_map(|model| &model.notes).map(|note| format!("note: {note}")));
+    lines.extend(
+        plan.models.iter().take(1).flat_map(|model| &model.notes).map(|note| format!("note: {note}")),
+    );
     lines.join("\n")
 }
 

@@ -41,7 +41,10 @@ fn advice(error: &TrainError, command: Option<String>) -> Option<String> {
         TrainError::Io { path, source, .. } => (path.0.as_path(), source, String::new()),
         _ => return None,
     };
-    let free = path.parent().and_then(free).map_or(String::new(), |free| format!("{} are free there: ", bytes(free)));
+    let free = path
+        .parent()
+        .and_then(free)
+        .map_or(String::new(), |free| format!("{} are free there: ", bytes(free)));
     let room = match source.kind() {
         ErrorKind::StorageFull => format!("{takes}{free}make room"),
         ErrorKind::QuotaExceeded => format!("{takes}more than the quota has left: make room"),
@@ -96,11 +99,13 @@ mod tests {
             assert!(advice.contains(words) && advice.ends_with("\n  plusx train --resume a"), "{advice}");
         }
         assert_eq!(told(Ok::<_, TrainError>(3), None), Ok(3));
-        assert_eq!(advice(&TrainError::NoRoom {
-            path: plusx_train::PathDisplay("w".into()),
-            needed: 1,
-            left: 0
-        }, go_on()), None);
+        assert_eq!(
+            advice(
+                &TrainError::NoRoom { path: plusx_train::PathDisplay("w".into()), needed: 1, left: 0 },
+                go_on()
+            ),
+            None
+        );
     }
 
     #[test]

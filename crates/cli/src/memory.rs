@@ -110,7 +110,9 @@ fn check_in(
     match largest(batch, part(room, ADVISED), needed) {
         0 => bail!("{what}; not even one image fits: use a smaller network or smaller images, or make room"),
         fits if advice == Advice::BatchOrAuto => {
-            bail!("{what}: the largest batch that fits is {fits}: use --batch-size {fits}, or --batch-size auto")
+            bail!(
+                "{what}: the largest batch that fits is {fits}: use --batch-size {fits}, or --batch-size auto"
+            )
         }
         fits => bail!("{what}: the largest batch that fits is {fits}: use --batch-size {fits}"),
     }
@@ -202,7 +204,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_what_does() {
         let room = Room { bytes: 2_000_000_000, bound: "are free here" };
-        let say = |batch, advice| check_in(room, batch, advice, &mut needed).err().map(|error| error.to_string());
+        let say =
+            |batch, advice| check_in(room, batch, advice, &mut needed).err().map(|error| error.to_string());
         assert_eq!(say(999, Advice::BatchOrAuto), None);
         assert_eq!(
             say(4096, Advice::BatchOrAuto).unwrap(),

@@ -47,7 +47,7 @@ pub(crate) struct RecipeArguments {
     #[arg(long, value_name = "N")]
     epochs: Option<u32>,
     /// Images per step; auto: 256, or the largest power of two below that there is memory (and data) for [default: 256]
-    #[arg(long, visible_alias = "batch", value_name = "N|auto", value_parser = batch_size)]
+    #[arg(long, visible_alias = "batch", value_name = "N|auto", value_parser = batch_size, allow_negative_numbers = true)]
     pub(crate) batch_size: Option<BatchSize>,
     /// Learning rate [default: 0.05]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]

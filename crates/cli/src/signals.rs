@@ -84,7 +84,9 @@ fn wanted(status: Option<&str>) -> Vec<i32> {
     });
     match mask {
         None => vec![SIGINT, SIGTERM],
-        Some(mask) => [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|number| mask >> (number - 1) & 1 == 0).collect(),
+        Some(mask) => {
+            [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|number| mask >> (number - 1) & 1 == 0).collect()
+        }
     }
 }
 

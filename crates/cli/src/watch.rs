@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plusx_model::summary::thousands;
 use plusx_model::words::{counted, percent};
 use plusx_train::{
-    CompareRun, CompareRunDone, EpochReport, Event, Observer, PlanReport, Report, SaveReason, Signal, Started,
-    StepEvent,
+    CompareRun, CompareRunDone, EpochReport, Event, Observer, PlanReport, Report, SaveReason, Signal,
+    Started, StepEvent,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -131,7 +131,9 @@ pub enum TrainError {
         limit: u64,
     },
     /// A network whose maps take more memory than there is.
-    #[error("{path}: a single image takes {needed} MB of memory in this network, and only {left} MB are to be had")]
+    #[error(
+        "{path}: a single image takes {needed} MB of memory in this network, and only {left} MB are to be had"
+    )]
     NoRoom {
         /// The weight file.
         path: PathDisplay,

@@ -42,7 +42,9 @@ fn few_images(options: &TrainOptions, used: usize) -> Option<String> {
 fn decayed(options: &TrainOptions) -> Option<String> {
     let (lr, decay) = (options.lr, options.weight_decay);
     (lr * decay >= 1.0).then(|| {
-        format!("--weight-decay {decay} with --lr {lr}: every step takes the whole of every weight away, or more")
+        format!(
+            "--weight-decay {decay} with --lr {lr}: every step takes the whole of every weight away, or more"
+        )
     })
 }
 
@@ -57,9 +59,7 @@ fn unmeasured(options: &TrainOptions, steps: u64) -> Option<String> {
         (Some(every), _) if every > steps => Some(format!(
             "--measure-every {every}: an epoch has fewer steps ({steps}), so errors are measured at its end alone"
         )),
-        (None, Some(limit)) => {
-            Some(format!("--measure-limit {limit} does nothing without --measure-every"))
-        }
+        (None, Some(limit)) => Some(format!("--measure-limit {limit} does nothing without --measure-every")),
         _ => None,
     }
 }

@@ -55,7 +55,8 @@ fn a_full_file_system_leaves_the_old_checkpoint() {
         println!("SKIPPED: a small file system cannot be mounted here: {}", said.stderr);
         return;
     }
-    let parts = ["No space left", "after step 2 of epoch 1", "a checkpoint takes 44.", "are free there: make room"];
+    let parts =
+        ["No space left", "after step 2 of epoch 1", "a checkpoint takes 44.", "are free there: make room"];
     assert_told(&said, &parts);
     assert_told(&said, &["train --resume disk/run", "warning: the weight files of the run take 134."]);
     place.ok("eval --weights kept.safetensors --data fashion-mnist-mini --threads 2");

@@ -8,7 +8,8 @@ use serde_json::Value;
 const RUN: &str = "--model resnet20 --data fashion-mnist-mini --resize 16 --threads 2 --max-steps 1";
 
 /// A comparison likewise.
-const COMPARE: &str = "--models plain20,resnet20 --data fashion-mnist-mini --resize 16 --threads 2 --max-steps 1";
+const COMPARE: &str =
+    "--models plain20,resnet20 --data fashion-mnist-mini --resize 16 --threads 2 --max-steps 1";
 
 /// `plusx` with at most so many kilobytes of addresses.
 fn limited(place: &Place, kilobytes: u32, arguments: &str) -> Said {
@@ -46,7 +47,9 @@ fn a_batch_without_room_is_refused_with_one_that_fits() {
 #[test]
 fn not_even_one_image_is_said() {
     let place = Place::new();
-    for command in [format!("train {RUN}"), format!("compare {COMPARE}"), "bench train --threads 2".to_owned()] {
+    for command in
+        [format!("train {RUN}"), format!("compare {COMPARE}"), "bench train --threads 2".to_owned()]
+    {
         let said = limited(&place, 310_000, &command);
         assert_eq!(said.code, Some(1), "{said:?}");
         assert!(said.stderr.contains("not even one image fits"), "{command}: {said:?}");

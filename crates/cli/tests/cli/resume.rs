@@ -162,13 +162,18 @@ fn the_newest_that_is_not_finished_is_meant() {
     let said = place.ok("train --resume --epochs 2");
     assert!(said.stderr.contains("going on with runs/train/exp2"), "{said:?}");
     let said = place.ok("train --resume --max-steps 3");
-    assert!(said.stderr.contains("going on with runs/train/exp, the newest that is not finished"), "{said:?}");
+    assert!(
+        said.stderr.contains("going on with runs/train/exp, the newest that is not finished"),
+        "{said:?}"
+    );
     for part in ["exp2 is finished", "exp4 is left aside", "args.yaml"] {
         assert!(said.stderr.contains(part), "{part}: {said:?}");
     }
     // nothing is left anywhere: said, and no failure, so that a job may be started once too often
     let said = place.ok("train --resume");
-    for part in ["all in runs/train are finished", "runs/train/exp is the newest", "nothing is left", "--epochs"] {
+    for part in
+        ["all in runs/train are finished", "runs/train/exp is the newest", "nothing is left", "--epochs"]
+    {
         assert!(said.stderr.contains(part), "{part}: {said:?}");
     }
 }

@@ -140,7 +140,8 @@ fn what_can_hardly_be_meant_is_said() {
     }
     let weights = "--weights runs/train/exp/weights/last.safetensors --data fashion-mnist-mini --threads 64";
     assert!(place.ok(&format!("eval {weights}")).stderr.contains("--threads 64: "));
-    let said = place.ok(&format!("train {SMALL} --max-steps 1 --train-limit 7000 --measure-limit 5 --dry-run --json"));
+    let said = place
+        .ok(&format!("train {SMALL} --max-steps 1 --train-limit 7000 --measure-limit 5 --dry-run --json"));
     let plan: Value = serde_json::from_str(&said.stdout).expect("JSON");
     assert_eq!(plan["notes"].as_array().map(Vec::len), Some(2), "{plan}");
     let said = place.ok(&format!("train {SMALL} --dry-run"));
