@@ -140,7 +140,11 @@ fn largest(batch: usize, budget: u64, needed: &mut dyn FnMut(usize) -> Option<u6
 
 /// The runs that a command is about to make, each of which must fit.
 #[derive(Debug)]
-pub(crate) struct Runs(Vec<RunMemory>);
+pub(crate) struct Runs {
+    runs: Vec<RunMemory>,
+    /// Bytes that come on top of what one run takes.
+    besides: u64,
+}
 
 impl Runs {
     /// Those with these options.
@@ -148,25 +152,34 @@ impl Runs {
         options: impl IntoIterator<Item = &'o TrainOptions>,
         dataset: &Dataset,
     ) -> Result<Self, TrainError> {
-        options.into_iter().map(|options| RunMemory::of(options, dataset)).collect::<Result<_, _>>().map(Self)
+        let runs =
+            options.into_iter().map(|options| RunMemory::of(options, dataset)).collect::<Result<_, _>>()?;
+        Ok(Self { runs, besides: 0 })
+    }
+
+    /// As those of a comparison, which keeps the images for the runs that follow and gives each a copy.
+    pub(crate) fn copying(self, dataset: &Dataset) -> Self {
+        let images = dataset.train.images.len() + dataset.test.images.len();
+        Self { besides: images as u64, ..self }
     }
 
     /// Bytes that the largest of them takes; `None` beyond an address space.
     pub(crate) fn bytes(&mut self, batch: usize) -> Option<u64> {
-        self.0.iter_mut().map(|run| run.to_come(batch).ok()).try_fold(0, |most, bytes| Some(most.max(bytes?)))
+        let mut each = self.runs.iter_mut().map(|run| run.to_come(batch).ok());
+        Some(each.try_fold(0, |most, bytes| Some(bytes?.max(most)))? + self.besides)
     }
 
     /// Bytes of disk that the files of the largest take.
     pub(crate) fn files(&self) -> u64 {
-        self.0.iter().map(RunMemory::files).max().unwrap_or(0)
+        self.runs.iter().map(RunMemory::files).max().unwrap_or(0)
     }
 
     fn threads(&self) -> usize {
-        self.0.iter().map(RunMemory::threads).max().unwrap_or(1)
+        self.runs.iter().map(RunMemory::threads).max().unwrap_or(1)
     }
 
     fn images(&self) -> usize {
-        self.0.iter().map(RunMemory::images).max().unwrap_or(0)
+        self.runs.iter().map(RunMemory::images).max().unwrap_or(0)
     }
 
     /// Refuses them if there is no room for so many images a step.

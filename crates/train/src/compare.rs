@@ -22,7 +22,7 @@ use crate::by_name;
 use crate::error::{PathDisplay, TrainError};
 use crate::event::{CompareRun, CompareRunDone, Event, Observer, Outcome, PlanReport};
 use crate::folder::{self, Folder, SavedRun};
-use crate::newest::{self, Chosen, Found};
+use crate::newest::{self, Chosen, Found, Left};
 use crate::options::{Overrides, TrainOptions};
 use crate::points;
 use crate::start;
@@ -142,7 +142,7 @@ impl Comparison {
             None => {
                 let Chosen { run, why } = newest::choose(output, ARGS, |path| {
                     let (folder, saved) = Self::lock(path.into())?;
-                    let left = !finished(path, &saved);
+                    let left = if finished(path, &saved) { Left::Nothing } else { Left::Something };
                     let run = resumed(&saved, changes).map(|options| Self { options, folder, why: None });
                     Ok(Found { run, left })
                 })?;
@@ -306,7 +306,7 @@ fn finished(path: &Path, options: &CompareOptions) -> bool {
     options.seeds().all(|seed| {
         options.models.iter().all(|model| {
             let run = options.run(model, seed, path);
-            folder::finished(&path.join(run.name.as_deref().unwrap_or_default()), &run)
+            folder::left(&path.join(run.name.as_deref().unwrap_or_default()), &run) != Left::Something
         })
     })
 }

@@ -191,7 +191,7 @@ impl std::fmt::Display for PathDisplay {
 
 /// The last checkpoint on disk, if one was ever written; displays as a sentence.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Kept(pub Option<Checkpoint>);
+pub struct Kept(pub Option<Box<Checkpoint>>);
 
 /// A checkpoint on disk: the run goes on from it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -204,7 +204,7 @@ pub struct Checkpoint {
 
 impl std::fmt::Display for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(Checkpoint { path, at }) = &self.0 else {
+        let Some(Checkpoint { path, at }) = self.0.as_deref() else {
             return f.write_str("No checkpoint had been written yet");
         };
         write!(f, "The last good checkpoint is kept: {}, ", path.display())?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use plusx_formats::{FormatError, atomic};
 
 use crate::error::{PathDisplay, TrainError};
-use crate::newest::{self, Chosen, Found};
+use crate::newest::{self, Chosen, Found, Left};
 use crate::options::{Overrides, TrainOptions};
 use crate::results::Results;
 use crate::{by_name, checkpoint};
@@ -217,11 +217,11 @@ impl SavedRun {
                     let (folder, saved) = Self::lock(path.into())?;
                     match resumed(&saved, overrides) {
                         Ok(options) => {
-                            let left = !finished(path, &options);
+                            let left = left(path, &options);
                             Ok(Found { run: Ok(Self { options, folder, why: None }), left })
                         }
                         // refused, but perhaps another run is meant
-                        Err(error) => Ok(Found { run: Err(error), left: !finished(path, &saved) }),
+                        Err(error) => Ok(Found { run: Err(error), left: left(path, &saved) }),
                     }
                 })?;
                 Ok(Self { why: Some(why), ..run })
@@ -251,7 +251,7 @@ impl SavedRun {
 
     /// Whether nothing is left to do.
     pub(crate) fn finished(&self) -> bool {
-        finished(self.path(), &self.options)
+        left(self.path(), &self.options) != Left::Something
     }
 }
 
@@ -265,14 +265,15 @@ fn resumed(saved: &TrainOptions, overrides: &Overrides) -> Result<TrainOptions, 
     Ok(options)
 }
 
-/// Whether the run in the folder `run` has nothing left to do. One whose checkpoint or table cannot be read is not
-/// finished: who resumes it hears why.
-pub(crate) fn finished(run: &Path, options: &TrainOptions) -> bool {
+/// What the run in the folder `run` has left to do. One whose checkpoint or table cannot be read is not finished: who
+/// resumes it hears why.
+pub(crate) fn left(run: &Path, options: &TrainOptions) -> Left {
     let results = run.join(RESULTS);
     let results = Results::open(&results).map(|found| found.unwrap_or_else(|| Results::new(results)));
     match (checkpoint::state(&last(run)), results) {
-        (Ok(state), Ok(results)) => state.is_done(options, &results),
-        _ => false,
+        (Ok(state), Ok(_)) if state.epoch >= options.epochs => Left::Nothing,
+        (Ok(state), Ok(results)) if state.is_done(options, &results) => Left::CutShort,
+        _ => Left::Something,
     }
 }
 

@@ -14,8 +14,18 @@ use crate::folder::last;
 pub(crate) struct Found<T> {
     /// It, or why it cannot go on as the command line wants.
     pub(crate) run: Result<T, TrainError>,
-    /// Whether something is left to do.
-    pub(crate) left: bool,
+    pub(crate) left: Left,
+}
+
+/// What a run has left to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Left {
+    /// It was stopped.
+    Something,
+    /// Nothing that it was asked for; but `max_steps` cut it short of its epochs.
+    CutShort,
+    /// Nothing.
+    Nothing,
 }
 
 /// The one to go on with.
@@ -26,7 +36,7 @@ pub(crate) struct Chosen<T> {
 }
 
 /// The newest folder under `output` that holds a file `marker` and that `open` finds unfinished. If all are finished, the
-/// newest of them. Folders that cannot be opened (another process writes there, another program's) are passed over.
+/// newest that was cut short, else the newest. Folders that cannot be opened (another process writes there, another program's) are passed over.
 ///
 /// # Errors
 /// [`TrainError::NoRun`]; if none is left, [`TrainError::Locked`] of one that is in use, or why one cannot be opened.
@@ -36,16 +46,21 @@ pub(crate) fn choose<T>(
     open: impl Fn(&Path) -> Result<Found<T>, TrainError>,
 ) -> Result<Chosen<T>, TrainError> {
     let mut passed = Vec::new();
-    let (mut finished, mut locked, mut unreadable) = (None, None, None);
+    let (mut cut, mut finished, mut locked, mut unreadable) = (None, None, None, None);
     for path in by_age(output, marker)? {
         match open(&path) {
-            Ok(Found { run, left: true }) => {
+            Ok(Found { run, left: Left::Something }) => {
                 let words = format!("going on with {}, the newest that is not finished", path.display());
                 return Ok(Chosen { run: run?, why: words + &newer(&passed) });
             }
-            Ok(Found { run, left: false }) => {
+            Ok(Found { run, left }) => {
                 passed.push(format!("{} is finished", name(&path)));
-                finished.get_or_insert((run, path));
+                let why = match left {
+                    Left::CutShort => "none was stopped; this is the newest that --max-steps ended",
+                    _ => "all there are finished; this is the newest",
+                };
+                let kept = if left == Left::CutShort { &mut cut } else { &mut finished };
+                kept.get_or_insert((run, format!("{}: {why}", path.display())));
             }
             Err(error @ TrainError::Locked { .. }) => {
                 passed.push(format!("{} is in use by another process", name(&path)));
@@ -57,12 +72,9 @@ pub(crate) fn choose<T>(
             }
         }
     }
-    match (locked, finished, unreadable) {
+    match (locked, cut.or(finished), unreadable) {
         (Some(error), ..) | (None, None, Some(error)) => Err(error),
-        (None, Some((run, path)), _) => {
-            let why = format!("all in {} are finished; {} is the newest", output.display(), path.display());
-            Ok(Chosen { run: run?, why })
-        }
+        (None, Some((run, why)), _) => Ok(Chosen { run: run?, why }),
         (None, None, None) => Err(TrainError::NoRun { path: PathDisplay(output.into()), marker }),
     }
 }
@@ -142,9 +154,11 @@ mod tests {
         match fs::read_to_string(path.join(MARKER)).unwrap().as_str() {
             "locked" => Err(TrainError::Locked { path: PathDisplay(path.into()) }),
             "foreign" => Err(TrainError::bad_run(path, "not the options of a run")),
-            "refused" => Ok(Found { run: Err(refused()), left: true }),
-            "finished and refused" => Ok(Found { run: Err(refused()), left: false }),
-            text => Ok(Found { run: Ok(name(path)), left: text == "left" }),
+            "refused" => Ok(Found { run: Err(refused()), left: Left::Something }),
+            "finished and refused" => Ok(Found { run: Err(refused()), left: Left::Nothing }),
+            "left" => Ok(Found { run: Ok(name(path)), left: Left::Something }),
+            "cut" => Ok(Found { run: Ok(name(path)), left: Left::CutShort }),
+            _ => Ok(Found { run: Ok(name(path)), left: Left::Nothing }),
         }
     }
 
@@ -179,6 +193,9 @@ mod tests {
         let found = chosen(&[("a", 20, "finished"), ("b", 10, "finished"), ("c", 5, "foreign")]).unwrap();
         assert_eq!(found.run, "b");
         assert!(found.why.contains("are finished"), "{}", found.why);
+        let found = chosen(&[("a", 20, "cut"), ("b", 10, "finished"), ("c", 30, "cut")]).unwrap();
+        assert_eq!(found.run, "a");
+        assert!(found.why.contains("--max-steps"), "{}", found.why);
     }
 
     #[test]

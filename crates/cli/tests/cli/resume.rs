@@ -209,7 +209,7 @@ fn of_comparisons_the_newest_that_is_not_finished_is_meant() {
     assert!(said.stderr.contains("going on with runs/compare/exp, the newest"), "{said:?}");
     assert!(said.stderr.contains("exp2 is finished"), "{said:?}");
     let said = place.ok("compare --resume");
-    assert!(said.stderr.contains("all in runs/compare are finished"), "{said:?}");
+    assert!(said.stderr.contains("runs/compare/exp: all there are finished"), "{said:?}");
 }
 
 #[test]

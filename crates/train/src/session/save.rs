@@ -72,7 +72,7 @@ impl<E: Executor> Session<'_, E> {
     /// The last checkpoint on disk.
     pub(super) fn kept(&self) -> Kept {
         let path = self.job.folder.last();
-        Kept(self.kept.filter(|_| path.is_file()).map(|at| Checkpoint { path, at }))
+        Kept(self.kept.filter(|_| path.is_file()).map(|at| Box::new(Checkpoint { path, at })))
     }
 
     pub(super) fn refused(&self, refusal: Refusal) -> TrainError {
