@@ -6,7 +6,7 @@ use crate::screen::{bytes, note};
 use anyhow::{Result, bail};
 use plusx_data::Dataset;
 use plusx_engine::Prepared;
-use plusx_train::{RunMemory, TrainError, TrainOptions};
+use plusx_train::{RunMemory, TrainOptions};
 
 /// Of the room, in hundredths, what `auto` takes: the rest is for programs that come later.
 const AUTO: u64 = 90;
@@ -151,9 +151,9 @@ impl Runs {
     pub(crate) fn of<'o>(
         options: impl IntoIterator<Item = &'o TrainOptions>,
         dataset: &Dataset,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self> {
         let runs =
-            options.into_iter().map(|options| RunMemory::of(options, dataset)).collect::<Result<_, _>>()?;
+            options.into_iter().map(|options| Ok(RunMemory::of(options, dataset)?)).collect::<Result<_>>()?;
         Ok(Self { runs, besides: 0 })
     }
 
