@@ -178,7 +178,10 @@ impl Report<'_> {
              {:.1} images/s, peak memory {memory}",
             counted(*threads as u64, "thread"),
             counted(*steps as u64, "step"),
-            self.step_ms_median, self.step_ms_p10, self.step_ms_p90, self.img_per_s
+            self.step_ms_median,
+            self.step_ms_p10,
+            self.step_ms_p90,
+            self.img_per_s
         )
     }
 }

@@ -152,10 +152,7 @@ pub(crate) fn find_data(
     }
     let found = match loaded {
         Err(error)
-            if error.is_not_found()
-                && arguments.data.is_none()
-                && options.data_dir.is_none()
-                && !resumes =>
+            if error.is_not_found() && arguments.data.is_none() && options.data_dir.is_none() && !resumes =>
         {
             note(&format!("{error}\ntraining on the sample inside this program instead: {SAMPLE}"));
             plusx_data::load(SAMPLE, &find)?

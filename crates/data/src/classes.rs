@@ -28,8 +28,11 @@ pub(crate) fn names(file: Option<&Names>, largest: usize) -> Result<Vec<String>,
         Some(Names::Mapping(path)) => (path, mapping(path)?),
     };
     if names.len() <= largest {
-        let reason = format!("names {} classes, but there is a label {largest}: one name for each label from 0 on is \
-                              needed", names.len());
+        let reason = format!(
+            "names {} classes, but there is a label {largest}: one name for each label from 0 on is \
+                              needed",
+            names.len()
+        );
         return Err(DataError::malformed(path, reason));
     }
     let mut seen = HashMap::new();

@@ -195,12 +195,17 @@ pub(crate) fn join(images: (&Path, Idx), labels: (&Path, Vec<u32>)) -> Result<Sp
         [n, h, w] => (n, ImageShape::new(1, h, w)),
         [n, h, w, c @ (1 | 3)] => (n, ImageShape::new(c, h, w)),
         [_, _, _, c] => {
-            let reason = format!("holds images of {}; the last dimension must be 1 (grey) or 3 (colours)", counted(c as u64, "channel"));
+            let reason = format!(
+                "holds images of {}; the last dimension must be 1 (grey) or 3 (colours)",
+                counted(c as u64, "channel")
+            );
             return Err(DataError::malformed(path, reason));
         }
         _ => {
-            let swapped = if dims.len() == 1 { "; these look like labels: are the two files exchanged?" } else { "" };
-            let reason = format!("holds {}, images have 3 or 4{swapped}", counted(dims.len() as u64, "dimension"));
+            let swapped =
+                if dims.len() == 1 { "; these look like labels: are the two files exchanged?" } else { "" };
+            let reason =
+                format!("holds {}, images have 3 or 4{swapped}", counted(dims.len() as u64, "dimension"));
             return Err(DataError::malformed(path, reason));
         }
     };
@@ -209,7 +214,8 @@ pub(crate) fn join(images: (&Path, Idx), labels: (&Path, Vec<u32>)) -> Result<Sp
     }
     let (labels_path, labels) = labels;
     if n != labels.len() {
-        let [labels, images] = [(labels.len(), "label"), (n, "image")].map(|(n, noun)| counted(n as u64, noun));
+        let [labels, images] =
+            [(labels.len(), "label"), (n, "image")].map(|(n, noun)| counted(n as u64, noun));
         let reason = format!("holds {labels} for the {images} of {}", path.display());
         return Err(DataError::malformed(labels_path, reason));
     }
@@ -262,7 +268,10 @@ mod tests {
         // its files are called as those of Fashion-MNIST, and it is another set
         assert_eq!((set.name.as_str(), set.classes.len(), set.classes[9].as_str()), ("idx", 10, "9"));
         assert!(remarks[0].contains("not Fashion-MNIST: 10 classes, called 0, 1,"), "{remarks:?}");
-        assert!(remarks[1].starts_with("1 of 1 test image ") && remarks[1].ends_with("others: 1"), "{remarks:?}");
+        assert!(
+            remarks[1].starts_with("1 of 1 test image ") && remarks[1].ends_with("others: 1"),
+            "{remarks:?}"
+        );
         assert!(remarks[2].ends_with("6 classes: 2, 3, 4, 6, 7, 8"), "{remarks:?}");
         assert_eq!(told(Some(IDX), folder.path()).unwrap(), (set, remarks));
         let text = told(Some(fashion::NAME), folder.path()).unwrap_err().to_string();
@@ -293,7 +302,10 @@ mod tests {
         let put = |file: SetFile, bytes: &[u8]| fs::write(folder.path().join(file.name), bytes).unwrap();
         put(TRAIN_IMAGES, &idx(&[3, 1, 2, 3], &(0..18).collect::<Vec<u8>>()));
         put(TEST_IMAGES, &idx(&[1, 1, 2, 3], &[7; 6]));
-        put(TRAIN_LABELS, &[&[0, 0, 0x0c, 1, 0, 0, 0, 3][..], &[0, 0, 0, 2, 0, 0, 1, 4, 0, 0, 0, 0]].concat());
+        put(
+            TRAIN_LABELS,
+            &[&[0, 0, 0x0c, 1, 0, 0, 0, 3][..], &[0, 0, 0, 2, 0, 0, 1, 4, 0, 0, 0, 0]].concat(),
+        );
         put(TEST_LABELS, &[0, 0, 0x0b, 1, 0, 0, 0, 1, 0, 3]);
         let set = load_from(folder.path()).unwrap();
         assert_eq!(set.train.shape, ImageShape::new(3, 1, 2));
@@ -321,7 +333,9 @@ mod tests {
         assert!(complaint(TRAIN_IMAGES, &idx(&[3], &[1, 1, 1])).contains("1 dimension, images have 3"));
         assert!(complaint(TRAIN_IMAGES, &idx(&[3], &[1, 1, 1])).contains("exchanged"));
         assert!(complaint(TRAIN_IMAGES, &idx(&[3, 1, 1, 2], &[1; 6])).contains("2 channels"));
-        assert!(complaint(TRAIN_LABELS, &idx(&[3, 1, 1], &[1, 1, 1])).contains("labels have 1; these look like"));
+        assert!(
+            complaint(TRAIN_LABELS, &idx(&[3, 1, 1], &[1, 1, 1])).contains("labels have 1; these look like")
+        );
         assert!(complaint(TEST_IMAGES, &idx(&[0, 1, 2], &[])).contains("no image"));
         assert!(complaint(TEST_IMAGES, b"<html>moved</html>").contains("not an IDX file"));
         assert!(complaint(TEST_IMAGES, b"<html>moved</html>").contains("a web page"));
@@ -377,7 +391,9 @@ mod tests {
 
         // labels of Fashion-MNIST among them: a damaged set, or one that was changed on purpose
         let Some(full) = crate::locate(fashion::NAME, &FindOptions::default()) else {
-            eprintln!("SKIPPED: Fashion-MNIST is not installed (Debian: apt-get install dataset-fashion-mnist)");
+            eprintln!(
+                "SKIPPED: Fashion-MNIST is not installed (Debian: apt-get install dataset-fashion-mnist)"
+            );
             return;
         };
         let original = TEST_LABELS.in_folder(&full).unwrap();

@@ -178,15 +178,30 @@ mod tests {
     #[test]
     fn the_ways_such_files_are_called_are_understood() {
         for names in [
-            ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
-            ["train-images.idx3-ubyte", "train-labels.idx1-ubyte", "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"],
+            [
+                "train-images-idx3-ubyte",
+                "train-labels-idx1-ubyte",
+                "t10k-images-idx3-ubyte",
+                "t10k-labels-idx1-ubyte",
+            ],
+            [
+                "train-images.idx3-ubyte",
+                "train-labels.idx1-ubyte",
+                "t10k-images.idx3-ubyte",
+                "t10k-labels.idx1-ubyte",
+            ],
             [
                 "train-images-idx3-ubyte.gz",
                 "train-labels.idx1-ubyte.gz",
                 "T10K-IMAGES-IDX3-UBYTE.GZ",
                 "test-labels-idx1-ubyte",
             ],
-            ["train-images-idx4-ubyte", "train-labels-idx1-int", "test-images.idx4.ubyte", "test-labels.idx1.int"],
+            [
+                "train-images-idx4-ubyte",
+                "train-labels-idx1-int",
+                "test-images.idx4.ubyte",
+                "test-labels.idx1.int",
+            ],
         ] {
             let (set, files) = found(&names).unwrap();
             assert_eq!((set.as_str(), files), ("", names.map(str::to_owned).to_vec()));
@@ -198,7 +213,8 @@ mod tests {
         let usual = fashion::FILES.map(|file| file.name);
         let packed = usual.map(|name| format!("{name}.gz"));
         let dotted = usual.map(|name| name.replace("-idx", ".idx"));
-        let mut all: Vec<&str> = dotted.iter().map(String::as_str).chain(["test-labels-idx1-ubyte"]).collect();
+        let mut all: Vec<&str> =
+            dotted.iter().map(String::as_str).chain(["test-labels-idx1-ubyte"]).collect();
         assert_eq!(found(&all).unwrap().1, dotted);
         all.extend(packed.iter().map(String::as_str));
         assert_eq!(found(&all).unwrap().1, packed);
@@ -208,7 +224,8 @@ mod tests {
 
     #[test]
     fn sets_with_a_name_before_are_told_apart() {
-        let set = |set: &str| fashion::FILES.map(|file| format!("{set}-{}.gz", file.name.replace("t10k", "test")));
+        let set =
+            |set: &str| fashion::FILES.map(|file| format!("{set}-{}.gz", file.name.replace("t10k", "test")));
         let (letters, digits) = (set("emnist-letters"), set("emnist-digits"));
         let mut names: Vec<&str> = letters.iter().map(String::as_str).collect();
         names.extend(["emnist-letters-mapping.txt", "emnist-digits-mapping.txt"]);
@@ -228,7 +245,10 @@ mod tests {
     fn what_is_not_there_is_said() {
         let usual = fashion::FILES.map(|file| file.name);
         assert_eq!(found(&[]).unwrap_err(), "an empty folder");
-        assert_eq!(found(&["cat.png", "train-images", "train-notes-idx3-ubyte"]).unwrap_err(), "none of the files");
+        assert_eq!(
+            found(&["cat.png", "train-images", "train-notes-idx3-ubyte"]).unwrap_err(),
+            "none of the files"
+        );
         let train_only = found(&usual[..2]).unwrap_err();
         assert_eq!(train_only, "lacks t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or .gz)");
         let folder = folder(&["file"]);

@@ -80,7 +80,8 @@ pub(crate) fn labels(source: impl Read, path: &Path) -> Result<(Vec<u32>, bool),
     let types = [TYPE_U8, TYPE_I8, TYPE_I16, TYPE_I32];
     let Numbers { kind, dims, values, ignored } = Numbers::read(source, path, &types)?;
     let [_] = dims[..] else {
-        let swapped = if dims.len() > 2 { "; these look like images: are the two files exchanged?" } else { "" };
+        let swapped =
+            if dims.len() > 2 { "; these look like images: are the two files exchanged?" } else { "" };
         let reason = format!("holds {}, labels have 1{swapped}", counted(dims.len() as u64, "dimension"));
         return Err(DataError::malformed(path, reason));
     };
@@ -94,7 +95,10 @@ pub(crate) fn labels(source: impl Read, path: &Path) -> Result<(Vec<u32>, bool),
         let fits = u32::try_from(label).ok().filter(|label| (*label as usize) < classes::MOST);
         fits.ok_or_else(|| {
             let most = classes::MOST - 1;
-            DataError::malformed(path, format!("label {at} is {label}; classes are numbered from 0 to {most} at most"))
+            DataError::malformed(
+                path,
+                format!("label {at} is {label}; classes are numbered from 0 to {most} at most"),
+            )
         })
     });
     Ok((labels.collect::<Result<_, _>>()?, ignored))

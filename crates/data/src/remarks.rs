@@ -52,7 +52,8 @@ pub(crate) fn of(set: &Dataset) -> Vec<String> {
     let mut remarks = Vec::new();
     let unseen = unlearnt(true);
     if !unseen.is_empty() {
-        let images: usize = train.iter().zip(&test).filter(|(train, _)| **train == 0).map(|(_, test)| test).sum();
+        let images: usize =
+            train.iter().zip(&test).filter(|(train, _)| **train == 0).map(|(_, test)| test).sum();
         remarks.push(format!(
             "{} of {} are of classes that no training image is of, and will be taken for others: {}",
             thousands(images as u64),
@@ -62,7 +63,11 @@ pub(crate) fn of(set: &Dataset) -> Vec<String> {
     }
     let empty = unlearnt(false);
     if !empty.is_empty() {
-        remarks.push(format!("there is no image of {}: {}", counted(empty.len() as u64, "class"), list(empty.into_iter())));
+        remarks.push(format!(
+            "there is no image of {}: {}",
+            counted(empty.len() as u64, "class"),
+            list(empty.into_iter())
+        ));
     }
     if set.classes.len() == 1 {
         remarks.push("all images are of one class: there is nothing to tell apart".to_owned());

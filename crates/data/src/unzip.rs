@@ -179,7 +179,9 @@ mod tests {
         };
         let [one, two] = [&b"one"[..], b"two"].map(gzip);
         assert_eq!(read(&[&one[..], &two].concat()).unwrap(), (b"onetwo".to_vec(), false));
-        for after in [&[0; 512][..], b"\0", b"garbage", b"\x1f", b"\x1f\x8b", b"\x1f\x1f\x1f and so on", &two[..5]] {
+        for after in
+            [&[0; 512][..], b"\0", b"garbage", b"\x1f", b"\x1f\x8b", b"\x1f\x1f\x1f and so on", &two[..5]]
+        {
             let whole = [&one[..], &two, after].concat();
             assert_eq!(read(&whole).unwrap(), (b"onetwo".to_vec(), true), "{after:?}");
         }

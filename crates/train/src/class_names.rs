@@ -49,21 +49,14 @@ pub(crate) fn compare(
     if differ.is_empty() {
         return Ok(None);
     }
-    // a training writes what it found: of digits, numbers; those of an import are no names
-    let trained = own.training.is_some() || !own.metrics.is_empty();
-    let number = |(index, name): (usize, &String)| match name.strip_suffix(&index.to_string()) {
-        Some("") => !trained,
-        Some(before) => ["class", "label"].contains(&before.trim_end_matches([' ', '_', '-']).to_lowercase().as_str()),
-        None => false,
-    };
-    // one name for all tells nothing, either
-    let one = names.len() > 1 && names.iter().all(|name| *name == names[0]);
-    if one || names.iter().enumerate().all(number) {
+    // a training writes what it found: of digits, numbers
+    if unnamed(names, own.training.is_some() || !own.metrics.is_empty()) {
         return Ok(Some(format!(
             "{file} has no names that tell its classes apart: they are taken for the data set's, in its order"
         )));
     }
-    let list = |&index: &usize| format!("class {index} is {:?} there and {:?} here", names[index], theirs[index]);
+    let list =
+        |&index: &usize| format!("class {index} is {:?} there and {:?} here", names[index], theirs[index]);
     let mut differences: Vec<String> = differ.iter().take(LISTED).map(list).collect();
     if differ.len() > LISTED {
         differences.push(format!("{} more", differ.len() - LISTED));
@@ -85,7 +78,31 @@ pub(crate) fn compare(
     Err(unfit(format!("its classes are not those that {file} knows: {differences}; {advice}")))
 }
 
-/// The classes whose names differ.
+/// Whether names tell nothing: one for all, numbers with or without `class` or `label` before them. Mere numbers do tell
+/// something if they are the names in the data of a training.
+fn unnamed(names: &[String], trained: bool) -> bool {
+    let number = |(index, name): (usize, &String)| match name.strip_suffix(&index.to_string()) {
+        Some("") => !trained,
+        Some(before) => {
+            let before = before.trim_end_matches([' ', '_', '-']).to_lowercase();
+            ["class", "label"].contains(&before.as_str())
+        }
+        None => false,
+    };
+    let one = names.len() > 1 && names.iter().all(|name| *name == names[0]);
+    one || names.iter().enumerate().all(number)
+}
+
+/// The first of equally many classes that is called otherwise here, in words; nothing if they have no names there.
+pub(crate) fn first_difference(there: &[String], here: &[String]) -> Option<String> {
+    if there.len() != here.len() || unnamed(there, false) {
+        return None;
+    }
+    let index = *different(there, here).first()?;
+    Some(format!("class {index} is {:?} there and {:?} here", there[index], here[index]))
+}
+
+/// The classes whose names differ, of lists of one length.
 fn different(ours: &[String], theirs: &[String]) -> Vec<usize> {
     let loose = alternatives(ours).zip(alternatives(theirs));
     let same = |index: usize| {
@@ -149,7 +166,10 @@ mod tests {
         let remark = against_fashion(&file(&CIFAR), ClassNames::Any).unwrap().unwrap();
         assert!(remark.contains("taken for the same"), "{remark}");
         let text = against_fashion(&file(&CIFAR[..9]), ClassNames::Any).unwrap_err();
-        assert!(text.contains("10 classes (t-shirt, trouser") && text.contains("9 classes (airplane"), "{text}");
+        assert!(
+            text.contains("10 classes (t-shirt, trouser") && text.contains("9 classes (airplane"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -191,7 +211,10 @@ mod tests {
         let remark = against_fashion(&own, ClassNames::Same).unwrap().unwrap();
         assert!(remark.contains("no names that tell its classes apart"), "{remark}");
         own.metrics.insert("top1".into(), 0.9.into());
-        let labels = ModelFile { classes: digits.iter().map(|digit| format!("LABEL_{digit}")).collect(), ..own.clone() };
+        let labels = ModelFile {
+            classes: digits.iter().map(|digit| format!("LABEL_{digit}")).collect(),
+            ..own.clone()
+        };
         assert!(against_fashion(&labels, ClassNames::Same).unwrap().is_some());
         assert!(against_fashion(&own, ClassNames::Same).unwrap_err().contains("class 0 is \"0\" there"));
     }

@@ -150,7 +150,10 @@ pub(crate) fn check_split(data: &str, which: &str, split: &Split, classes: usize
         _ if split.is_empty() => unfit(format!("no {which} images")),
         _ if split.images.len() != split.len() * split.shape.len() => {
             let labels = counted(split.len() as u64, &format!("{which} label"));
-            unfit(format!("{labels} and {} do not belong together", counted(split.images.len() as u64, "pixel")))
+            unfit(format!(
+                "{labels} and {} do not belong together",
+                counted(split.images.len() as u64, "pixel")
+            ))
         }
         Some(index) => unfit(format!(
             "{which} image {index} has label {}, but there {} {}",

@@ -6,6 +6,7 @@ use plusx_formats::foreign::Adopted;
 use plusx_model::executor::Executor;
 use plusx_model::summary::Summary;
 
+use crate::class_names;
 use crate::error::TrainError;
 use crate::estimate::{self, Work};
 use crate::event::PlanReport;
@@ -47,7 +48,13 @@ pub(crate) fn report(
         macs: summary.total_macs,
         pretrained: adopted
             .zip(options.pretrained.as_ref())
-            .map(|(adopted, from)| format!("{} (SHA-256 {}): {}", from.name, from.sha256, adopted.report)),
+            .map(|(adopted, from)| {
+                let others = class_names::first_difference(&from.classes, &dataset.classes);
+                let others = others.map_or_else(String::new, |others| {
+                    format!("\nits classifier is of other classes of the same number ({others}) and learns these from there")
+                });
+                format!("{} (SHA-256 {}): {}{others}", from.name, from.sha256, adopted.report)
+            }),
         pictures: options.preprocess.as_ref().map(|_| options.record(summary.input).to_string()),
         data: options.data.clone(),
         data_source: dataset.source.clone(),

@@ -27,6 +27,9 @@ pub struct Pretrained {
     /// Where it is; not known to a resumed run.
     #[serde(skip)]
     pub file: PathBuf,
+    /// What it calls its classes, if it does; not known to a resumed run.
+    #[serde(skip)]
+    pub classes: Vec<String>,
 }
 
 /// What is done to the images of a data set before the network sees them. The whole image always becomes the input:
@@ -91,7 +94,9 @@ impl TrainOptions {
         if given.preprocess.is_none() {
             self.preprocess = Some(Pictures::of(&record));
         }
-        self.pretrained = Some(Pretrained { name: name.into(), sha256: sha256(file)?, file: file.into() });
+        let classes = weights.meta.map_or_else(Vec::new, |own| own.classes);
+        self.pretrained =
+            Some(Pretrained { name: name.into(), sha256: sha256(file)?, file: file.into(), classes });
         Ok(())
     }
 }

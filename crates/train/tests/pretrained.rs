@@ -143,6 +143,30 @@ fn options_that_are_given_stay() {
 }
 
 #[test]
+fn a_classifier_of_other_classes_of_the_same_number_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("six.safetensors");
+    let input = ImageShape::new(1, SIDE, SIDE);
+    let params = initialize(&graph(input, CLASSES), Init::Xavier, 1);
+    let said = |name: &str| {
+        let meta = ModelFile {
+            architecture: "resnet20".into(),
+            classes: (0..CLASSES).map(|class| format!("{name}{class}")).collect(),
+            preprocess: Preprocess::chapter(input),
+            metrics: Default::default(),
+            training: None,
+        };
+        write(&file, &Contents { params: &params, velocity: None, batches: 0, meta: &meta }).unwrap();
+        plan(&started(&given(place.path()), &file), &dataset(4, 4)).unwrap().pretrained.unwrap()
+    };
+    let text = said("old ");
+    assert!(text.contains("(class 0 is \"old 0\" there and \"stripe 0\" here)"), "{text}");
+    for name in ["Stripe_", "", "class "] {
+        assert!(!said(name).contains("other classes"), "{name}");
+    }
+}
+
+#[test]
 fn a_resumed_run_does_not_need_the_file() {
     let place = tempfile::tempdir().unwrap();
     let (file, _) = weights(place.path());

@@ -143,7 +143,9 @@ fn other_pictures_are_no_fashion_mnist_and_no_run_goes_on_with_them() {
     place.write("two/t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x06");
     // asked for by name they are refused
     let train = "train --data-dir one --resize 16 --epochs 1 --threads 2";
-    for command in [&format!("{train} --data fashion-mnist"), "eval --weights w --data fashion-mnist --data-dir one"] {
+    for command in
+        [&format!("{train} --data fashion-mnist"), "eval --weights w --data fashion-mnist --data-dir one"]
+    {
         let said = place.plusx(command);
         assert_eq!(said.code, Some(65), "{said:?}");
         for part in ["one does not hold the Fashion-MNIST of its authors", "--data idx --data-dir one"] {
@@ -153,7 +155,10 @@ fn other_pictures_are_no_fashion_mnist_and_no_run_goes_on_with_them() {
     assert!(!place.exists("runs"));
     // otherwise they go by what they are
     let said = place.ok(train);
-    assert!(said.stderr.contains("one holds IDX data that are not Fashion-MNIST: 8 classes, called 0, 1,"), "{said:?}");
+    assert!(
+        said.stderr.contains("one holds IDX data that are not Fashion-MNIST: 8 classes, called 0, 1,"),
+        "{said:?}"
+    );
     assert!(said.stderr.contains("idx from one: 1 training image and 1 test image\n"), "{said:?}");
     assert!(said.stderr.contains("1 epoch of 1 step of 256 images"), "{said:?}");
     let said = place.plusx("train --resume --data-dir two --epochs 2");
@@ -176,7 +181,8 @@ fn digits(place: &Place, folder: &str, first: u8, classes: u8) {
     for (split, each) in [("train", 2), ("t10k", 1)] {
         let n = each * classes;
         let labels: Vec<u8> = (0..n).map(|index| first + index % classes).collect();
-        let pixels: Vec<u8> = labels.iter().flat_map(|label| (0..64_u8).map(|at| at.wrapping_mul(*label))).collect();
+        let pixels: Vec<u8> =
+            labels.iter().flat_map(|label| (0..64_u8).map(|at| at.wrapping_mul(*label))).collect();
         let head = |rank: u8| [0, 0, 8, rank, 0, 0, 0, n];
         let images = [&head(3)[..], &[0, 0, 0, 8, 0, 0, 0, 8], &pixels].concat();
         place.write(&format!("{folder}/{split}-images.idx3-ubyte"), &images);
@@ -210,7 +216,10 @@ fn other_data_have_as_many_classes_as_they_have_and_their_own_names() {
     let said = place.ok(&format!("eval --weights {LAST} --data-dir digits --threads 2"));
     assert!(said.stdout.contains("\"n\":12"), "{said:?}");
     place.ok("train --resume --max-steps 3");
-    place.ok(&format!("compare --models plain20,resnet20 --seeds 1 --data-dir digits {}", TINY.replace("--model resnet20", "")));
+    place.ok(&format!(
+        "compare --models plain20,resnet20 --seeds 1 --data-dir digits {}",
+        TINY.replace("--model resnet20", "")
+    ));
 
     // names from a file beside them
     let names: Vec<String> = (0..12).map(|digit| format!("numeral {digit}")).collect();
@@ -232,7 +241,10 @@ fn labels_from_one_on_leave_a_class_without_images_and_that_is_said() {
     let place = Place::new();
     digits(&place, "letters", 1, 26);
     let said = place.ok(&format!("train --data-dir letters {TINY} --dry-run"));
-    assert!(said.stderr.contains("27 classes") && said.stderr.contains("there is no image of 1 class: 0"), "{said:?}");
+    assert!(
+        said.stderr.contains("27 classes") && said.stderr.contains("there is no image of 1 class: 0"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -242,7 +254,8 @@ fn a_network_is_measured_on_its_own_classes_only() {
     digits(&place, "digits", 0, 10);
     place.ok(&format!("train --data-dir digits {TINY} --name digits"));
     place.ok(&format!("train --data fashion-mnist-mini {TINY} --train-limit 24 --name fashion"));
-    let weights = |name: &str| format!("eval --threads 2 --weights runs/train/{name}/weights/last.safetensors");
+    let weights =
+        |name: &str| format!("eval --threads 2 --weights runs/train/{name}/weights/last.safetensors");
     for (command, there, here) in [
         (format!("{} --data fashion-mnist-mini", weights("digits")), "\"0\"", "\"t-shirt\""),
         (format!("{} --data-dir digits", weights("fashion")), "\"t-shirt\"", "\"0\""),

@@ -79,7 +79,11 @@ impl std::fmt::Display for Report {
                 )?;
             }
             Some(NewHead { layer, from: None, to }) => {
-                write!(f, "\n{layer} starts anew: no classifier in the file, {} in the network", classes(*to))?;
+                write!(
+                    f,
+                    "\n{layer} starts anew: no classifier in the file, {} in the network",
+                    classes(*to)
+                )?;
             }
             None => {}
         }

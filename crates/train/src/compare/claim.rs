@@ -64,7 +64,8 @@ impl Deeper {
     pub fn line(&self) -> String {
         let Self { shallow, deep, difference, larger, seeds, .. } = self;
         let difference = difference.percent(self.images);
-        let difference = format!("its training error less that of {shallow} is {difference} percentage points");
+        let difference =
+            format!("its training error less that of {shallow} is {difference} percentage points");
         match self.worse {
             Some(true) => format!("{deep} trains worse: {difference}, above 0 in {larger} of {seeds} seeds"),
             Some(false) => format!(
@@ -210,11 +211,19 @@ mod tests {
         assert_eq!(pairs.len(), 2);
         assert_eq!((pairs[0].plain, pairs[0].worse, pairs[0].larger), (true, Some(true), 3));
         assert_eq!((pairs[1].plain, pairs[1].worse, pairs[1].larger), (false, Some(false), 1));
-        assert!(claims[0].holds() == Some(true) && claims[0].line().contains("shows here"), "{}", claims[0].line());
+        assert!(
+            claims[0].holds() == Some(true) && claims[0].line().contains("shows here"),
+            "{}",
+            claims[0].line()
+        );
         assert!(pairs[0].line().starts_with("plain56 trains worse: "), "{}", pairs[0].line());
 
         let (_, claims) = asked(&[plain20, ("plain56", &[0.10, 0.11, 0.12]), resnet20, good56]);
-        assert!(claims[0].holds() == Some(false) && claims[0].line().contains("does not show"), "{}", claims[0].line());
+        assert!(
+            claims[0].holds() == Some(false) && claims[0].line().contains("does not show"),
+            "{}",
+            claims[0].line()
+        );
         let (_, claims) = asked(&[plain20, bad56, resnet20, ("resnet56", &[0.20, 0.21, 0.19])]);
         assert_eq!(claims[0].holds(), Some(false));
     }
@@ -226,14 +235,14 @@ mod tests {
         assert_eq!((pairs[0].worse, pairs[0].larger), (Some(false), 2));
         assert!(pairs[0].line().contains("is 2.0 ± 2.6 percentage points"), "{}", pairs[0].line());
         // of one seed nothing is known about noise
-        let (pairs, claims) = asked(&[
-            ("plain20", &[0.1]),
-            ("plain44", &[0.14]),
-            ("resnet20", &[0.1]),
-            ("resnet44", &[0.1]),
-        ]);
+        let (pairs, claims) =
+            asked(&[("plain20", &[0.1]), ("plain44", &[0.14]), ("resnet20", &[0.1]), ("resnet44", &[0.1])]);
         assert_eq!((pairs[0].worse, pairs[0].difference.sd), (None, None));
-        assert!(pairs[0].line().starts_with("nothing follows for plain44 from one seed"), "{}", pairs[0].line());
+        assert!(
+            pairs[0].line().starts_with("nothing follows for plain44 from one seed"),
+            "{}",
+            pairs[0].line()
+        );
         assert_eq!(claims[0].holds(), None);
         assert!(claims[0].line().contains("--seeds 3"), "{}", claims[0].line());
     }

@@ -154,10 +154,12 @@ mod tests {
 
     #[test]
     fn without_options_of_the_recipe_it_is_the_documented_comparison() {
-        let resolve = |train: Overrides| CompareOverrides { train, ..CompareOverrides::default() }.resolve().unwrap();
+        let resolve =
+            |train: Overrides| CompareOverrides { train, ..CompareOverrides::default() }.resolve().unwrap();
         assert_eq!(resolve(Overrides::default()), CompareOptions::default());
         // what is no part of the recipe leaves it
-        let aside = Overrides { seed: Some(7), threads: Some(2), measure_every: Some(10), ..Overrides::default() };
+        let aside =
+            Overrides { seed: Some(7), threads: Some(2), measure_every: Some(10), ..Overrides::default() };
         let options = resolve(aside);
         assert_eq!((options.train.resize, options.train.max_steps, options.train.seed), (28, Some(750), 7));
         assert_eq!((options.train.measure_every, options.train.measure_limit), (Some(10), Some(2000)));
