@@ -347,26 +347,6 @@ impl Overrides {
         self.over(TrainOptions::default())
     }
 
-    /// Whether something is given of what is learnt, how and how long. Data, seed, machine, folder
-    /// and what is measured are not it.
-    pub(crate) fn is_recipe(&self) -> bool {
-        let nothing = Self {
-            data: self.data.clone(),
-            data_dir: self.data_dir.clone(),
-            seed: self.seed,
-            threads: self.threads,
-            isa: self.isa,
-            exact: self.exact,
-            output: self.output.clone(),
-            name: self.name.clone(),
-            save_every: self.save_every,
-            measure_every: self.measure_every,
-            measure_limit: self.measure_limit,
-            ..Self::default()
-        };
-        *self != nothing
-    }
-
     /// What is given, laid over other options.
     pub(crate) fn over(&self, mut options: TrainOptions) -> Result<TrainOptions, TrainError> {
         lay!(

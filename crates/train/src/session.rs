@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use plusx_data::{Batch, BatchPlan, Loader, Split};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
-use plusx_model::words::counted;
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -153,10 +152,13 @@ impl<'a, E: Executor> Session<'a, E> {
                  epochs, or with a larger --max-steps",
                 options.epochs
             ),
-            _ => format!(
-                "nothing is left to do, the run has had its {}: go on with a larger --epochs",
-                counted(options.epochs.into(), "epoch")
-            ),
+            _ => {
+                let done = match options.epochs {
+                    1 => "its only epoch is done".to_owned(),
+                    epochs => format!("all {epochs} epochs are done"),
+                };
+                format!("nothing is left to do, {done}: go on with a larger --epochs")
+            }
         }
     }
 

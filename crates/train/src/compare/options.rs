@@ -117,7 +117,7 @@ impl CompareOverrides {
     pub fn resolve(&self) -> Result<CompareOptions, TrainError> {
         let default = CompareOptions::default();
         let output = self.train.output.clone().unwrap_or(default.train.output.clone());
-        let train = match self.train.is_recipe() {
+        let train = match is_recipe(&self.train) {
             true => self.train.resolve()?,
             false => self.train.over(default.train)?,
         };
@@ -146,6 +146,26 @@ impl CompareOverrides {
             train => Ok(CompareOptions { train: train?, ..saved.clone() }),
         }
     }
+}
+
+/// Whether something is given of what is learnt, how and how long. Data, seed, machine, folder and what is measured are not
+/// it.
+fn is_recipe(given: &Overrides) -> bool {
+    let aside = Overrides {
+        data: given.data.clone(),
+        data_dir: given.data_dir.clone(),
+        seed: given.seed,
+        threads: given.threads,
+        isa: given.isa,
+        exact: given.exact,
+        output: given.output.clone(),
+        name: given.name.clone(),
+        save_every: given.save_every,
+        measure_every: given.measure_every,
+        measure_limit: given.measure_limit,
+        ..Overrides::default()
+    };
+    *given != aside
 }
 
 #[cfg(test)]
