@@ -25,7 +25,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     for script in ["tools/golden_pillow.py", "tools/golden_pictures.py"] {
         run_command(Command::new(&pillow).current_dir(root).arg(script))?;
     }
-    run_command(Command::new(onnx).current_dir(root).arg("tools/golden_onnx.py"))?;
+    run_command(Command::new(&onnx).current_dir(root).arg("tools/golden_onnx.py"))?;
+    let variants = ["tools/golden_onnx_exports.py", "dynamo", "tests/golden/onnx/dynamo"];
+    run_command(Command::new(onnx).current_dir(root).args(variants))?;
     for (python, part) in [(&torch, "torch"), (&mxnet, "mxnet"), (&torch, "bare")] {
         run_command(Command::new(python).current_dir(root).args(["tools/golden_weights.py", part]))?;
     }

@@ -212,8 +212,9 @@ fn left_to_do(preprocess: &Preprocess, input: Input) -> String {
         Input::Floats => {
             format!("pictures, before the file takes their values, 0 to 255: {}", preprocess.sides())
         }
-        Input::Ultralytics => onnx::differs(preprocess)
-            .unwrap_or_else(|| "Ultralytics prepares pictures for this file as the network wants them".to_owned()),
+        Input::Ultralytics => onnx::differs(preprocess).unwrap_or_else(|| {
+            "Ultralytics prepares pictures for this file as the network wants them".to_owned()
+        }),
     }
 }
 

@@ -115,7 +115,10 @@ pub(crate) fn run(arguments: &ImportArguments, environment: &Environment) -> Res
 
 /// Runs the network of an ONNX file and that of the zoo, on the file's images and classes, and compares their answers.
 fn prove(arguments: &ImportArguments, environment: &Environment, weights: &Weights) -> Result<()> {
-    let onnx::Imported { graph, params, .. } = onnx::read(&arguments.file)?;
+    let onnx::Imported { graph, params, notes, .. } = onnx::read(&arguments.file)?;
+    for text in notes {
+        note(&format!("{}: {text}", arguments.file.display()));
+    }
     let (input, classes) = (graph.input_shape(), graph.output_shape().c);
     let ours = crate::plan::graph(&arguments.model, Some(input), Some(classes))?;
     let own = weights.adopt(&ours, Params::zeros(&ours), Allow::default())?.params;

@@ -263,7 +263,8 @@ fn other_programs_agree() {
         };
         peers::write(&outputs, &answers);
         println!("{} {options:?}", meta.architecture);
-        let said = peers::run(&python, "check_onnx.py", &[&file, &"--images", &inputs, &"--logits", &outputs]);
+        let said =
+            peers::run(&python, "check_onnx.py", &[&file, &"--images", &inputs, &"--logits", &outputs]);
         // of a CIFAR network, two stages begin with one; put back into Slice and Pad they change no byte
         let shortcuts = if meta.architecture == "resnet20" { 2 } else { 0 };
         assert!(said.contains(&format!("\"shortcuts\": {shortcuts}")), "{said}");

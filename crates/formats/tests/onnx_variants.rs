@@ -1,6 +1,7 @@
 //! One small network in a hundred files: whichever exporter, version of the operators, order in memory and way of flattening,
 //! what is read answers as its source did, and becomes the weights of the zoo's network. What would answer otherwise is
-//! refused by name. `tools/onnx_variants.py` makes the files.
+//! refused by name. `tools/onnx_variants.py` and
+//! `tools/golden_onnx_exports.py` make the files.
 
 // the other files that use it need more of it
 #[allow(dead_code)]
@@ -116,7 +117,7 @@ fn files_of_the_newer_exporter() {
 fn files_of_the_older_exporter() {
     let Some(python) = peers::python("torch, onnx, onnxruntime") else { return };
     let folder = tempfile::tempdir().unwrap();
-    peers::run(&python, "onnx_variants.py", &[&"script", &folder.path()]);
+    peers::run(&python, "golden_onnx_exports.py", &[&"script", &folder.path()]);
     assert_eq!(check(folder.path(), "script"), 56);
 }
 
@@ -125,7 +126,7 @@ fn files_made_node_by_node() {
     let Some(python) = peers::python("onnx, onnxruntime") else { return };
     let folder = tempfile::tempdir().unwrap();
     peers::run(&python, "onnx_variants.py", &[&"made", &folder.path()]);
-    assert_eq!(check(folder.path(), "made"), 50);
+    assert_eq!(check(folder.path(), "made"), 54);
     notes_say_what_was_changed(folder.path());
     preparation_becomes_the_record(folder.path());
 }
@@ -151,7 +152,11 @@ fn preparation_becomes_the_record(folder: &Path) {
         let path = folder.join(format!("{name}.onnx"));
         let weights = from_onnx(&read(&path).unwrap(), &path, &spec()).unwrap();
         let record = weights.preprocess.unwrap();
-        assert_eq!((&record.mean[..], &record.std[..]), (&[0.485, 0.456, 0.406][..], &[0.229, 0.224, 0.225][..]), "{name}");
+        assert_eq!(
+            (&record.mean[..], &record.std[..]),
+            (&[0.485, 0.456, 0.406][..], &[0.229, 0.224, 0.225][..]),
+            "{name}"
+        );
     }
 }
 
@@ -170,7 +175,28 @@ fn a_network_whose_weights_are_one_number() {
     let found = read(&path).unwrap();
     assert_eq!(found.graph.input_shape(), ImageShape::new(3, 224, 224));
     assert!(found.softmax && found.notes.iter().any(|note| note.contains("softmax")));
-    let weights = from_onnx(&found, &path, zoo::find("resnet50").unwrap());
-    let error = weights.map(|_| ()).unwrap_err().to_string();
-    assert_eq!(error, "");
+    let weights = from_onnx(&found, &path, zoo::find("resnet50").unwrap()).unwrap();
+    assert_eq!((weights.folded, weights.classes()), (0, Some(1000)));
+    let filter = weights.tensors.iter().find(|tensor| tensor.name == "layer4.2.conv3.weight").unwrap();
+    assert!(filter.values.len() == 2048 * 512 && filter.values.iter().all(|value| *value == 0.02));
+}
+
+/// A hundred bytes must not become gigabytes, nor a second an hour.
+#[test]
+fn what_is_computed_has_bounds() {
+    let Some(python) = peers::python("onnx, onnxruntime") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    peers::run(&python, "onnx_variants.py", &[&"endless", &folder.path()]);
+    for (name, part) in [
+        ("doubled", "far more is computed from constants"),
+        ("filled", "far more equal values"),
+        ("repeated", "far more is computed from constants"),
+        ("wide", "which is too much"),
+        ("counted", "far more is computed from constants"),
+    ] {
+        let begun = std::time::Instant::now();
+        let error = read(&folder.path().join(format!("{name}.onnx"))).unwrap_err().to_string();
+        assert!(error.contains(part), "{name}: {error}");
+        assert!(begun.elapsed().as_secs() < 20, "{name}: {:?}", begun.elapsed());
+    }
 }

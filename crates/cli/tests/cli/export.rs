@@ -2,8 +2,8 @@
 
 use crate::looking::GREY_PNG;
 use crate::program::Place;
-use plusx_formats::safetensors::{Contents, read, write};
 use plusx_formats::onnx::{Input, Model, Options, encode};
+use plusx_formats::safetensors::{Contents, read, write};
 use plusx_formats::{ModelFile, onnx};
 use plusx_model::init::{Init, initialize};
 use plusx_model::preprocess::Preprocess;
@@ -80,7 +80,9 @@ fn a_file_takes_what_was_asked_for() {
     let said = written("--for ultralytics", takes(Input::Ultralytics));
     assert!(said.contains("a little otherwise") && said.contains("not square"), "{said}");
     written("--for ultralytics --batch 2", Options { batch: Some(2), ..takes(Input::Ultralytics) });
-    for wrong in ["--batch 0", "--for ultralytics --with-preprocessing", "--for nobody", "--batch 1 --format timm"] {
+    for wrong in
+        ["--batch 0", "--for ultralytics --with-preprocessing", "--for nobody", "--batch 1 --format timm"]
+    {
         let said = place.plusx(&format!("export --weights net.safetensors -o none.onnx {wrong}"));
         assert_eq!(said.code, Some(2), "{wrong}: {said:?}");
     }

@@ -141,16 +141,16 @@ impl<'a> Walk<'a> {
                 // a convolution of all of a map is a dense layer, with the same filters
                 let ImageShape { h, w, .. } = theirs.shape_before(other);
                 let whole = found.kernel == [h, w] && found.padding == [0, 0] && found.groups == 1;
-                whole && units == found.channels && (own.is_none() || bias.is_some()) && self.inputs(one, other)
+                whole
+                    && units == found.channels
+                    && (own.is_none() || bias.is_some())
+                    && self.inputs(one, other)
             }
             (Op::BatchNorm { .. }, Op::BatchNorm { .. }) => {
                 let (conv, shifted) = (one.inputs[0], other.inputs[0]);
                 match (ours.node(conv).op, theirs.node(shifted).op) {
                     // a shift before a batch norm moves its mean
-                    (
-                        Op::Conv2d { spec, bias: None, .. },
-                        Op::Conv2d { spec: found, bias: Some(_), .. },
-                    ) => {
+                    (Op::Conv2d { spec, bias: None, .. }, Op::Conv2d { spec: found, bias: Some(_), .. }) => {
                         self.taken.push(conv);
                         self.partners.insert(conv, shifted).is_none()
                             && spec == found

@@ -114,11 +114,8 @@ impl<'a> Builder<'a> {
         let channels = scale.len();
         // up to half of the last bit, this and epsilon are 1
         let variance = (1.0 - f64::from(EPSILON)) as f32;
-        let spec = BatchNormSpec {
-            epsilon: EPSILON,
-            momentum: 0.9,
-            running_variance: RunningVariance::Unbiased,
-        };
+        let spec =
+            BatchNormSpec { epsilon: EPSILON, momentum: 0.9, running_variance: RunningVariance::Unbiased };
         let op = Op::BatchNorm { spec, gamma: LATER, beta: LATER, mean: LATER, var: LATER };
         let values = vec![narrow(scale), narrow(shift), vec![0.0; channels], vec![variance; channels]];
         let id = self.layer(node, op, map.id, values)?;
@@ -144,7 +141,7 @@ impl<'a> Builder<'a> {
                 self.update(beta, |at, value| value * scale[at] + shift[at]);
                 Ok(true)
             }
-            _ => return Ok(false),
+            _ => Ok(false),
         }
     }
 

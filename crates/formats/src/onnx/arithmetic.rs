@@ -133,13 +133,10 @@ impl Constants<'_> {
         }
         let made = known(&dims)?;
         self.spend(count(&made)?)?;
-        let places = |array: &Array| {
-            array.dims().map(|own| Places::new(&made, spread(&own, made.len()), 0))
-        };
+        let places = |array: &Array| array.dims().map(|own| Places::new(&made, spread(&own, made.len()), 0));
         let places = places(condition)?.zip(places(x)?.zip(places(y)?));
-        let numbers = places.map(|(at, (left, right))| {
-            if condition.at(at).is(0.0) { y.at(right) } else { x.at(left) }
-        });
+        let numbers =
+            places.map(|(at, (left, right))| if condition.at(at).is(0.0) { y.at(right) } else { x.at(left) });
         Ok(Array::computed(&made, numbers.collect(), whole))
     }
 
@@ -165,10 +162,15 @@ impl Constants<'_> {
         let dims = x.dims()?;
         self.spend(count(&dims)?)?;
         let over: Vec<bool> = (0..dims.len()).map(|axis| axes.contains(&axis)).collect();
-        let by = |sizes: bool| dims.iter().zip(&over).filter(move |(_, over)| **over == sizes).map(|(size, _)| *size);
+        let by = |sizes: bool| {
+            dims.iter().zip(&over).filter(move |(_, over)| **over == sizes).map(|(size, _)| *size)
+        };
         let (outer, inner): (Vec<usize>, Vec<usize>) = (by(false).collect(), by(true).collect());
         // what is reduced becomes the innermost
-        let order: Vec<usize> = (0..dims.len()).filter(|axis| !over[*axis]).chain((0..dims.len()).filter(|axis| over[*axis])).collect();
+        let order: Vec<usize> = (0..dims.len())
+            .filter(|axis| !over[*axis])
+            .chain((0..dims.len()).filter(|axis| over[*axis]))
+            .collect();
         let turned = self.transposed(x, &order)?;
         let length = count(&inner)?;
         let name = match op {
@@ -177,7 +179,8 @@ impl Constants<'_> {
             "ReduceMin" => "Min",
             _ => "Max",
         };
-        let (_, function, _) = BINARY.iter().find(|(known, ..)| *known == name).ok_or("it is not understood")?;
+        let (_, function, _) =
+            BINARY.iter().find(|(known, ..)| *known == name).ok_or("it is not understood")?;
         let mut numbers = Vec::new();
         for start in 0..count(&outer)? {
             let mut row = (0..length).map(|at| turned.at(start * length + at));
@@ -257,7 +260,10 @@ mod tests {
         let mut constants = Constants::new(0, None);
         let images = Array {
             dims: vec![IMAGES, Number::of(1.0)],
-            elements: Elements::Counted { first: Number::of(0.0), steps: vec![Number::of(1.0), Number::of(0.0)] },
+            elements: Elements::Counted {
+                first: Number::of(0.0),
+                steps: vec![Number::of(1.0), Number::of(0.0)],
+            },
             whole: true,
         };
         let channels = list(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
@@ -271,7 +277,8 @@ mod tests {
     #[test]
     fn reductions_over_any_axis() {
         let mut constants = Constants::new(0, None);
-        let table = list(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).with_dims(vec![Number::size(2), Number::size(3)]).unwrap();
+        let table =
+            list(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).with_dims(vec![Number::size(2), Number::size(3)]).unwrap();
         let mut run = |op: &str, axes: &[usize], kept| constants.reduced(op, &table, axes, kept).unwrap();
         assert_eq!(run("ReduceProd", &[0], false), list(&[4.0, 10.0, 18.0]));
         assert_eq!(run("ReduceMax", &[1], true).dims().unwrap(), [2, 1]);

@@ -153,7 +153,9 @@ impl Array {
     /// The same elements under other sizes, which must be as many; those that are counted keep their axes but for ones of
     /// size 1.
     pub(super) fn with_dims(&self, dims: Vec<Number>) -> Result<Self, String> {
-        let Elements::Counted { first, steps } = &self.elements else { return Ok(Self { dims, ..self.clone() }) };
+        let Elements::Counted { first, steps } = &self.elements else {
+            return Ok(Self { dims, ..self.clone() });
+        };
         let large = |dims: &[Number]| dims.iter().copied().filter(|size| !size.is(1.0)).collect::<Vec<_>>();
         if large(&dims) != large(&self.dims) {
             return Err("it takes places in a batch apart".to_owned());
@@ -176,10 +178,11 @@ pub(super) fn known(dims: &[Number]) -> Result<Vec<usize>, String> {
 
 /// How many elements sizes make; an error beyond what a network could want.
 pub(super) fn count(dims: &[usize]) -> Result<usize, String> {
-    let product = dims.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
-    product
-        .filter(|count| *count <= plusx_model::shape::MAX_VALUES)
-        .ok_or_else(|| format!("it makes sizes {dims:?}, which is too much"))
+    // an axis of size 0 must not hide how far apart its neighbours are
+    let product = dims.iter().try_fold(1_usize, |product, size| product.checked_mul((*size).max(1)));
+    let bounded = product.filter(|count| *count <= plusx_model::shape::MAX_VALUES);
+    let count = bounded.map(|count| if dims.contains(&0) { 0 } else { count });
+    count.ok_or_else(|| format!("it makes sizes {dims:?}, which is too much"))
 }
 
 /// How far apart neighbours along each axis are.

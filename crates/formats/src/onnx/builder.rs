@@ -7,7 +7,7 @@ use plusx_model::graph::{Graph, Node, NodeId, Op, ParamId, ParamSpec};
 use plusx_model::shape::{self, ImageShape};
 use plusx_model::trace::Names;
 
-use crate::onnx::array::Array;
+use crate::onnx::array::{Array, Elements};
 use crate::onnx::attributes::Attributes;
 use crate::onnx::constants::{Constants, LONGEST_LIST};
 use crate::onnx::images::{Images, Scaling};
@@ -44,7 +44,10 @@ pub(super) enum Pending {
     /// The images, scaled and shifted: preparation, before the network begins.
     Images(Rc<Scaling>),
     /// Rows above and below, columns to the left and right, all of one number: what the next window reads beyond the map.
-    Border { sides: [usize; 4], value: f64 },
+    Border {
+        sides: [usize; 4],
+        value: f64,
+    },
     /// Means over rows or columns, not yet over both.
     Mean,
     /// One image of them, taken by a node of this name: only its sizes are known.
@@ -79,8 +82,7 @@ impl<'a> Builder<'a> {
     /// A graph of nothing but its images.
     pub(super) fn new(images: &Images<'a>, opset: i64, constants: Constants<'a>) -> Result<Self, String> {
         let label = "input".to_owned();
-        let shape =
-            shape::output(&label, &Op::Input, &[images.shape]).map_err(|error| error.to_string())?;
+        let shape = shape::output(&label, &Op::Input, &[images.shape]).map_err(|error| error.to_string())?;
         let node = Node { op: Op::Input, inputs: Vec::new(), shape, label };
         let map = Map {
             id: NodeId(0),
@@ -155,7 +157,9 @@ impl<'a> Builder<'a> {
             Pending::Images(scaling) => {
                 let known = self.prepared.get_or_insert_with(|| Rc::clone(scaling));
                 if known != scaling {
-                    return Err("it takes the images prepared in another way than a layer before it".to_owned());
+                    return Err(
+                        "it takes the images prepared in another way than a layer before it".to_owned()
+                    );
                 }
                 map.pending = Pending::Nothing;
             }
@@ -181,16 +185,13 @@ impl<'a> Builder<'a> {
         self.expect_map(node, position, map)
     }
 
-    pub(super) fn expect_map(
-        &self,
-        node: &'a proto::Node,
-        position: usize,
-        map: Map,
-    ) -> Result<Map, String> {
+    pub(super) fn expect_map(&self, node: &'a proto::Node, position: usize, map: Map) -> Result<Map, String> {
         let name = &node.input[position];
         match map.layout.rank() {
             _ if map.layout.is_map() => Ok(map),
-            4 => Err(format!("its input {name:?} has its axes in another order than images, channels, rows, columns")),
+            4 => Err(format!(
+                "its input {name:?} has its axes in another order than images, channels, rows, columns"
+            )),
             _ => Err(format!("its input {name:?} has no rows and columns")),
         }
     }
@@ -218,7 +219,13 @@ impl<'a> Builder<'a> {
     pub(super) fn array(&mut self, node: &'a proto::Node, position: usize) -> Result<Rc<Array>, String> {
         match self.input(node, position)? {
             Value::Tensor(tensor) => self.constants.array(tensor).map(Rc::new),
-            Value::Array(array) => Ok(array),
+            Value::Array(array) => {
+                // whoever asks for it looks at all of it
+                if let Elements::Numbers(_) | Elements::Floats(_) = array.elements {
+                    self.constants.spend(array.count()?)?;
+                }
+                Ok(array)
+            }
             Value::Map(_) => Err(format!("its input {:?} is not constant", node.input[position])),
         }
     }

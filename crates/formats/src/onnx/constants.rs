@@ -20,7 +20,8 @@ use crate::onnx::proto::{self, Tensor};
 /// trained many are equal: folding a batch norm whose scale starts at 0 makes every last filter of a block zeros.
 const SHARED: u64 = 4;
 
-/// Elements that may be computed besides [`SHARED`] times the file's: lists of sizes, of which any network needs few.
+/// Elements that may be computed besides [`SHARED`] times what layers may take: lists of sizes, of which any network needs
+/// few.
 const SPARE: u64 = 1 << 16;
 
 /// Values of layers that a file may state as one number repeated, as examples without weights do: those of a
@@ -51,7 +52,7 @@ impl<'a> Constants<'a> {
     /// For a file of `size` bytes in `folder`.
     pub(super) fn new(size: usize, folder: Option<&'a Path>) -> Self {
         let left = allowance(size as u64);
-        let spare = left.saturating_add(SPARE);
+        let spare = left.saturating_mul(SHARED).saturating_add(SPARE);
         Self { folder, files: BTreeMap::new(), left, filled: FILLED, spare, converted: Vec::new() }
     }
 
@@ -88,7 +89,8 @@ impl<'a> Constants<'a> {
             }
             _ => self.take(count)?,
         }
-        let float = |index| array.at(index).known().map(|value| value as f32).filter(|value| value.is_finite());
+        let float =
+            |index| array.at(index).known().map(|value| value as f32).filter(|value| value.is_finite());
         let values: Option<Vec<f32>> = (0..count).map(float).collect();
         Ok((dims, values.ok_or("it takes a value that is not a finite 32-bit number")?))
     }
@@ -244,7 +246,7 @@ impl<'a> Constants<'a> {
         }
         if self.files.insert(path.clone(), about.len()).is_none() {
             self.left = self.left.saturating_add(allowance(about.len()));
-            self.spare = self.spare.saturating_add(allowance(about.len()));
+            self.spare = self.spare.saturating_add(allowance(about.len()).saturating_mul(SHARED));
         }
         let mut file = File::open(&path).map_err(failed)?;
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
@@ -291,8 +293,7 @@ fn dims(tensor: &Tensor) -> Result<Vec<usize>, String> {
 }
 
 fn counted(tensor: &Tensor, dims: &[usize]) -> Result<usize, String> {
-    array::count(dims)
-        .map_err(|_| format!("tensor {} has sizes {dims:?}, which is too much", title(tensor)))
+    array::count(dims).map_err(|_| format!("tensor {} has sizes {dims:?}, which is too much", title(tensor)))
 }
 
 fn expect_count(name: &str, expected: u64, found: usize, what: &str) -> Result<(), String> {

@@ -37,8 +37,16 @@ impl<'a> Builder<'a> {
             }
             _ => {}
         }
+        if op == "CastLike" && !matches!(self.input(node, 0)?, Value::Map(_)) {
+            let whole = !matches!(self.input(node, 1)?, Value::Map(_)) && self.array(node, 1)?.whole;
+            a.ignore(&["saturate", "round_mode"]);
+            let x = self.array(node, 0)?;
+            let made = self.constants.cast(&x, if whole { Cast::Whole } else { Cast::Float })?;
+            return Ok(Some(vec![made.into()]));
+        }
         let given = node.input.iter().filter(|name| !name.is_empty());
-        let constant = given.clone().all(|name| !matches!(self.values.get(name.as_str()), None | Some(Value::Map(_))));
+        let constant =
+            given.clone().all(|name| !matches!(self.values.get(name.as_str()), None | Some(Value::Map(_))));
         if given.count() == 0 || !constant {
             return Ok(None);
         }
@@ -118,8 +126,30 @@ impl<'a> Builder<'a> {
     /// All inputs, if `op` is one that goes element by element: others do not read weights for nothing.
     fn arrays_of(&mut self, node: &'a proto::Node, op: &str) -> Result<Option<Vec<Rc<Array>>>, String> {
         const KNOWN: [&str; 24] = [
-            "Add", "Sum", "Sub", "Mul", "Div", "Mod", "Pow", "Min", "Max", "Equal", "Less", "LessOrEqual", "Greater",
-            "GreaterOrEqual", "And", "Abs", "Floor", "Ceil", "Round", "Sqrt", "Reciprocal", "Not", "Neg", "Where",
+            "Add",
+            "Sum",
+            "Sub",
+            "Mul",
+            "Div",
+            "Mod",
+            "Pow",
+            "Min",
+            "Max",
+            "Equal",
+            "Less",
+            "LessOrEqual",
+            "Greater",
+            "GreaterOrEqual",
+            "And",
+            "Abs",
+            "Floor",
+            "Ceil",
+            "Round",
+            "Sqrt",
+            "Reciprocal",
+            "Not",
+            "Neg",
+            "Where",
         ];
         if KNOWN.contains(&op) { self.arrays(node).map(Some) } else { Ok(None) }
     }
@@ -167,7 +197,8 @@ impl<'a> Builder<'a> {
             Some(tensor) => self.constants.array(tensor)?,
             None => Array::scalar(Number::of(0.0), false),
         };
-        let number = value.uniform().filter(|_| value.count() == Ok(1)).ok_or("its value is not one number")?;
+        let number =
+            value.uniform().filter(|_| value.count() == Ok(1)).ok_or("its value is not one number")?;
         Ok(Array { dims, elements: Elements::Same(number), whole: value.whole })
     }
 
@@ -211,7 +242,11 @@ impl<'a> Builder<'a> {
             // as many as there are images, or a multiple of it
             let count = end.minus(first).over(by, true)?;
             let steps = vec![by];
-            return Ok(Array { dims: vec![count], elements: Elements::Counted { first, steps }, whole: start.whole });
+            return Ok(Array {
+                dims: vec![count],
+                elements: Elements::Counted { first, steps },
+                whole: start.whole,
+            });
         }
         let [first, end, by] = [first, end, by].map(Number::known);
         let known = || "its limits depend on the number of images".to_owned();

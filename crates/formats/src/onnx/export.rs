@@ -106,7 +106,8 @@ fn alike<E: Executor>(
     };
     // one image at a time unless a batch was asked for: how large they are is said by a file
     let mut answers = |run, at_once| {
-        logits(run, at_once).map_err(|error| FormatError::NoProof { path: path.into(), reason: error.to_string() })
+        logits(run, at_once)
+            .map_err(|error| FormatError::NoProof { path: path.into(), reason: error.to_string() })
     };
     let [expected, answered] = [answers(networks[0], 1)?, answers(networks[1], at_once)?];
     compare(&expected, &answered, n).map_err(|difference| {

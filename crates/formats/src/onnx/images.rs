@@ -44,7 +44,8 @@ impl<'a> Images<'a> {
         }
         let dims = tensor.and_then(|tensor| tensor.shape.as_ref()).map_or(&[][..], |shape| &shape.dim);
         let [images, sizes @ ..] = dims else { return Err(format!("its input {name:?} has no shape")) };
-        let count = images.dim_value.filter(|count| *count > 0).map_or(IMAGES, |count| Number::of(count as f64));
+        let count =
+            images.dim_value.filter(|count| *count > 0).map_or(IMAGES, |count| Number::of(count as f64));
         let sizes: Option<Vec<usize>> = sizes
             .iter()
             .map(|dim| dim.dim_value.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0))
@@ -76,7 +77,9 @@ impl<'a> Images<'a> {
             return Ok((None, None));
         }
         if let Some(scale) = scaling.scale.iter().find(|scale| !(**scale > 0.0 && scale.is_finite())) {
-            return Err(format!("it multiplies its images by {scale}; only what can be undone is understood"));
+            return Err(format!(
+                "it multiplies its images by {scale}; only what can be undone is understood"
+            ));
         }
         let std = || scaling.scale.iter().map(|scale| scale.recip());
         let mean = || scaling.shift.iter().zip(&scaling.scale).map(|(shift, scale)| -shift / scale);

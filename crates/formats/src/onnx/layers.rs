@@ -1,8 +1,6 @@
 //! From ONNX nodes to nodes of the graph: what each operation must look like to be understood.
 
-use plusx_model::graph::{
-    BatchNormSpec, ConvSpec, Op, ParamId, PoolSpec, RunningVariance, SubsampleSpec,
-};
+use plusx_model::graph::{BatchNormSpec, ConvSpec, Op, ParamId, PoolSpec, RunningVariance, SubsampleSpec};
 
 use crate::onnx::attributes::Attributes;
 use crate::onnx::builder::{Builder, Map, Pending, Value};
@@ -90,7 +88,8 @@ impl<'a> Builder<'a> {
         let kernel = [rows, columns];
         expect_kernel(a, kernel)?;
         let groups = usize::try_from(a.int("group", 1)?).map_err(|_| "attribute group is negative")?;
-        let [stride, dilation] = [a.sizes("strides")?, a.sizes("dilations")?].map(|pair| pair.unwrap_or([1, 1]));
+        let [stride, dilation] =
+            [a.sizes("strides")?, a.sizes("dilations")?].map(|pair| pair.unwrap_or([1, 1]));
         let input = self.graph.node(x.id).shape;
         if border != [0; 4] && filled != 0.0 {
             return Err(format!("the Pad before it fills with {filled}; a convolution pads with zeros"));
@@ -119,7 +118,9 @@ impl<'a> Builder<'a> {
             .map_err(|_| "it is in training mode; export the network for inference")?;
         // before version 14 it was in training mode if it gave its statistics
         if self.opset < 14 && node.output.iter().skip(1).any(|name| !name.is_empty()) {
-            return Err("it gives its statistics, as in training; export the network for inference".to_owned());
+            return Err(
+                "it gives its statistics, as in training; export the network for inference".to_owned()
+            );
         }
         // of versions 7 and 8, where 1 is the only value that convolutions use
         a.expect("spatial", 1)?;
@@ -147,6 +148,9 @@ impl<'a> Builder<'a> {
     }
 
     fn relu_of(&mut self, x: Map) -> Result<Value<'a>, String> {
+        if self.graph.node(x.id).op == Op::Relu {
+            return Ok(Value::Map(x));
+        }
         let id = self.plain(Op::Relu, &[x.id])?;
         Ok(Value::Map(Map { id, alone: true, ..x }))
     }
@@ -154,11 +158,13 @@ impl<'a> Builder<'a> {
     /// A ReLU, if it keeps what is above 0 and nothing else.
     fn clip(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         // attributes before version 11, inputs since
-        let mut limits = [f64::from(a.float("min", f32::NEG_INFINITY)?), f64::from(a.float("max", f32::INFINITY)?)];
+        let mut limits =
+            [f64::from(a.float("min", f32::NEG_INFINITY)?), f64::from(a.float("max", f32::INFINITY)?)];
         for (at, limit) in limits.iter_mut().enumerate() {
             if Self::has(node, at + 1) {
                 let given = self.array(node, at + 1)?;
-                *limit = given.uniform().and_then(|number| number.known()).ok_or("its limits are not known")?;
+                *limit =
+                    given.uniform().and_then(|number| number.known()).ok_or("its limits are not known")?;
             }
         }
         let [least, most] = limits;
@@ -195,7 +201,9 @@ impl<'a> Builder<'a> {
         // zeros win no maximum over what a ReLU left, of which every window has some
         let lowest = filled == f64::NEG_INFINITY || (filled == 0.0 && source.op == Op::Relu);
         if border != [0; 4] && !lowest {
-            return Err(format!("the Pad before it fills with {filled}, which may be larger than what is pooled"));
+            return Err(format!(
+                "the Pad before it fills with {filled}, which may be larger than what is pooled"
+            ));
         }
         let window = Window { kernel, stride, dilation: [1, 1], ceil: a.int("ceil_mode", 0)? != 0 };
         let padding = window.padding(a, [source.shape.h, source.shape.w], border, false)?;
@@ -259,13 +267,17 @@ impl<'a> Builder<'a> {
         let shape = self.graph.node(x.id).shape;
         let over: Vec<usize> = axes.iter().flat_map(|axis| x.layout.parts(*axis)).copied().collect();
         if axes.is_empty() || !over.iter().all(|axis| [H, W].contains(axis)) {
-            return Err(format!("its axes are {stated:?}; only the mean over rows and columns is understood"));
+            return Err(format!(
+                "its axes are {stated:?}; only the mean over rows and columns is understood"
+            ));
         }
         let ones = axes.len();
         for axis in axes.into_iter().rev() {
             x.layout = x.layout.averaged(axis, kept);
         }
-        let left = |x: &Map| (0..x.layout.rank()).any(|axis| x.layout.parts(axis).iter().any(|axis| [H, W].contains(axis)));
+        let left = |x: &Map| {
+            (0..x.layout.rank()).any(|axis| x.layout.parts(axis).iter().any(|axis| [H, W].contains(axis)))
+        };
         if left(&x) {
             x.pending = Pending::Mean;
             return Ok(Value::Map(x));
@@ -298,7 +310,9 @@ impl<'a> Builder<'a> {
         let x = self.settled(node, 0)?;
         if !x.layout.is_flat() {
             let name = &node.input[0];
-            return Err(format!("its input {name:?} is not all of an image in the order of channels, rows, columns"));
+            return Err(format!(
+                "its input {name:?} is not all of an image in the order of channels, rows, columns"
+            ));
         }
         let (dims, mut values) = self.floats(node, 1)?;
         let [rows, columns] = dims[..] else { return Err(format!("its matrix has sizes {dims:?}")) };
@@ -329,7 +343,8 @@ impl<'a> Builder<'a> {
         if Self::has(node, 2) && units != 1 {
             let given = self.array(node, 2)?;
             if given.count() == Ok(1) && !given.whole {
-                let value = given.uniform().and_then(|number| number.known()).filter(|value| value.is_finite());
+                let value =
+                    given.uniform().and_then(|number| number.known()).filter(|value| value.is_finite());
                 return Ok(Some(vec![value.ok_or("its bias is no number")? as f32; units]));
             }
         }
@@ -340,16 +355,21 @@ impl<'a> Builder<'a> {
 /// What would be needed for an operation that is not understood.
 fn unknown(op: &str) -> &'static str {
     match op {
-        "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "QLinearConv" | "QLinearMatMul"
-        | "ConvInteger" | "MatMulInteger" => {
+        "QuantizeLinear"
+        | "DequantizeLinear"
+        | "DynamicQuantizeLinear"
+        | "QLinearConv"
+        | "QLinearMatMul"
+        | "ConvInteger"
+        | "MatMulInteger" => {
             "this operation is not understood: the network is quantised; export it with 32-bit floats"
         }
         "If" | "Loop" | "Scan" => {
             "this operation is not understood: it holds networks of its own; export the network for one shape of images, \
              without control flow"
         }
-        "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Mish" | "Gelu" | "Tanh"
-        | "Softplus" | "Celu" | "ThresholdedRelu" => {
+        "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Mish"
+        | "Gelu" | "Tanh" | "Softplus" | "Celu" | "ThresholdedRelu" => {
             "this operation is not understood: the activation of networks here is ReLU"
         }
         _ => "this operation is not understood",

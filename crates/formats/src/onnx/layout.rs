@@ -175,7 +175,10 @@ impl Layout {
     pub(super) fn reshaped(&self, wanted: &[Number], zeros: bool) -> Result<Self, String> {
         let refused = || {
             let own = self.sizes().map(|sizes| listed(&sizes)).unwrap_or_default();
-            format!("it makes sizes {} of {own}, with N images; only axes joined, or of size 1, are understood", listed(wanted))
+            format!(
+                "it makes sizes {} of {own}, with N images; only axes joined, or of size 1, are understood",
+                listed(wanted)
+            )
         };
         if wanted.len() > MOST_AXES {
             return Err(refused());

@@ -26,8 +26,7 @@ impl Cut {
     /// What it takes of an axis of this size.
     pub(super) fn of(&self, size: usize) -> Result<Span, String> {
         let size = size as i64;
-        let [start, end] =
-            [self.start, self.end].map(|at| if at < 0 { at.saturating_add(size) } else { at });
+        let [start, end] = [self.start, self.end].map(|at| if at < 0 { at.saturating_add(size) } else { at });
         let (start, end) = match self.step {
             0 => return Err("it takes steps of 0".to_owned()),
             1.. => (start.clamp(0, size), end.clamp(0, size)),
@@ -50,6 +49,7 @@ impl Cut {
 impl Constants<'_> {
     pub(super) fn sliced(&mut self, array: &Array, cuts: &[Cut]) -> Result<Array, String> {
         let mut dims = array.dims()?;
+        count(&dims)?;
         let apart = strides(&dims);
         let mut steps: Vec<isize> = apart.iter().map(|apart| *apart as isize).collect();
         let mut first = 0;
@@ -67,6 +67,7 @@ impl Constants<'_> {
     /// Elements along one axis, by their places in it.
     pub(super) fn gathered(&mut self, array: &Array, indices: &Array, axis: i64) -> Result<Array, String> {
         let (dims, wanted) = (array.dims()?, indices.dims()?);
+        count(&dims)?;
         let axis = place(axis, dims.len())?;
         let (inner, size) = (dims[axis + 1..].iter().product::<usize>(), dims[axis]);
         let made = [&dims[..axis], &wanted, &dims[axis + 1..]].concat();
@@ -120,8 +121,8 @@ impl Constants<'_> {
         let mut dims = all.first().ok_or("it joins nothing")?.clone();
         let axis = place(axis, dims.len())?;
         for other in &all[1..] {
-            let fits = other.len() == dims.len()
-                && (0..dims.len()).all(|at| at == axis || other[at] == dims[at]);
+            let fits =
+                other.len() == dims.len() && (0..dims.len()).all(|at| at == axis || other[at] == dims[at]);
             if !fits {
                 return Err("it joins constants of other sizes".to_owned());
             }
@@ -160,8 +161,7 @@ impl Constants<'_> {
         if let Some(number) = array.uniform() {
             return Ok(Array { dims, elements: Elements::Same(number), whole: array.whole });
         }
-        let own = array.dims()?;
-        let made = known(&dims)?;
+        let (own, made) = (array.dims()?, known(&dims)?);
         self.spend(count(&made)?)?;
         Ok(array.picked(&made, Places::new(&made, spread(&own, made.len()), 0)))
     }

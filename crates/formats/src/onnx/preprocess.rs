@@ -94,7 +94,8 @@ impl Writer<'_> {
     }
 
     fn normalise(&mut self, mut value: String, preprocess: &Preprocess) -> String {
-        let steps = [("Sub", "preprocess_mean", &preprocess.mean), ("Div", "preprocess_std", &preprocess.std)];
+        let steps =
+            [("Sub", "preprocess_mean", &preprocess.mean), ("Div", "preprocess_std", &preprocess.std)];
         for (op, name, values) in steps {
             let constant = self.floats(&format!("{name}_by"), &[values.len(), 1, 1], values);
             value = self.node(op, name, &[value, constant], &[]);
@@ -107,7 +108,9 @@ impl<'a> Builder<'a> {
     /// Images that a file of plusx has alone, and how they are scaled.
     fn own_images(&self, map: &Map) -> Option<Rc<Scaling>> {
         match &map.pending {
-            Pending::Images(scaling) if self.own && map.alone && map.layout.is_map() => Some(Rc::clone(scaling)),
+            Pending::Images(scaling) if self.own && map.alone && map.layout.is_map() => {
+                Some(Rc::clone(scaling))
+            }
             _ => None,
         }
     }

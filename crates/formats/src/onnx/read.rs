@@ -20,6 +20,9 @@ use crate::onnx::{LARGEST, describe, proto, wire};
 /// The oldest version of the operators whose meaning is known here.
 const OLDEST_OPSET: i64 = 7;
 
+/// Most outputs among which the logits are looked for.
+const MOST_OUTPUTS: usize = 64;
+
 /// What came out of a file.
 #[derive(Clone, Debug)]
 pub struct Imported {
@@ -129,7 +132,8 @@ impl Source<'_> {
     ) -> Result<Imported, FormatError> {
         let (id, softmax) = ends_in(&mut builder, output).map_err(|reason| self.wrong(reason))?;
         let scaling = builder.prepared.clone();
-        let scaling = scaling.as_deref().cloned().unwrap_or_else(|| Scaling::none(builder.graph.input_shape().c));
+        let scaling =
+            scaling.as_deref().cloned().unwrap_or_else(|| Scaling::none(builder.graph.input_shape().c));
         let (normalise, guessed) = images.normalise(&scaling).map_err(|reason| self.wrong(reason))?;
         let Builder { mut graph, params: values, mut notes, constants, .. } = builder;
         graph.output = Some(id);
@@ -200,6 +204,9 @@ fn output(graph: &proto::Graph) -> Result<(&str, Option<String>), String> {
     if let [only] = &graph.output[..] {
         return Ok((only.name.as_deref().unwrap_or_default(), None));
     }
+    if graph.output.len() > MOST_OUTPUTS {
+        return Err(format!("it has {} outputs, expected one: the logits", graph.output.len()));
+    }
     let all: Vec<usize> = (0..graph.output.len()).collect();
     let logits = all.iter().find(|output| of(output).eq_ignore_ascii_case("logits"));
     // of two, one may be the softmax of the other
@@ -214,8 +221,11 @@ fn output(graph: &proto::Graph) -> Result<(&str, Option<String>), String> {
     let names: Vec<String> = graph.output.iter().map(named).collect();
     match logits.or(all.iter().find(|output| before(output))) {
         Some(chosen) => {
-            let others: Vec<String> =
-                all.iter().filter(|other| *other != chosen).map(|other| format!("{:?}", names[*other])).collect();
+            let others: Vec<String> = all
+                .iter()
+                .filter(|other| *other != chosen)
+                .map(|other| format!("{:?}", names[*other]))
+                .collect();
             let others = plusx_weights::some(&others, ", ");
             Ok((of(chosen), Some(format!("the logits are its output {:?}; left out: {others}", of(chosen)))))
         }

@@ -24,7 +24,8 @@ impl Writer<'_> {
         }
         let conv =
             ConvSpec { channels, kernel: [1, 1], stride, padding: [0, 0], dilation: [1, 1], groups: 1 };
-        let filter = self.floats(&format!("{name}{FILTER}"), &[channels, inputs, 1, 1], &ones(&conv, inputs, before));
+        let filter =
+            self.floats(&format!("{name}{FILTER}"), &[channels, inputs, 1, 1], &ones(&conv, inputs, before));
         self.node("Conv", name, &[x, filter], &conv_attributes(&conv))
     }
 }
@@ -39,9 +40,11 @@ fn ones(conv: &ConvSpec, inputs: usize, before: usize) -> Vec<f32> {
 /// copying each channel to its place. One that changes nothing at all is none either.
 pub(crate) fn injection(conv: &ConvSpec, inputs: usize, filter: &[f32]) -> Option<SubsampleSpec> {
     let ConvSpec { channels, kernel, stride, padding, groups, .. } = *conv;
-    let plain = kernel == [1, 1] && padding == [0, 0] && groups == 1 && channels.checked_mul(inputs)? == filter.len();
+    let plain =
+        kernel == [1, 1] && padding == [0, 0] && groups == 1 && channels.checked_mul(inputs)? == filter.len();
     let zeros = channels.checked_sub(inputs).filter(|_| plain && inputs > 0)?;
-    let before = filter.chunks_exact(inputs).position(|row| row[0] != 0.0).filter(|before| *before <= zeros)?;
+    let before =
+        filter.chunks_exact(inputs).position(|row| row[0] != 0.0).filter(|before| *before <= zeros)?;
     let spec = SubsampleSpec { stride, before, after: zeros - before };
     let copies = filter == ones(conv, inputs, before);
     (copies && (zeros > 0 || stride != [1, 1])).then_some(spec)

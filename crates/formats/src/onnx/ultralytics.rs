@@ -28,7 +28,8 @@ pub(super) fn entries(meta: &ModelFile, batch: Option<usize>) -> Vec<(&'static s
     let [h, w] = sides(&meta.preprocess);
     // every string of JSON is one of Python, too
     let names = meta.classes.iter().enumerate();
-    let names: Vec<String> = names.map(|(index, name)| format!("{index}: {}", Value::from(&name[..]))).collect();
+    let names: Vec<String> =
+        names.map(|(index, name)| format!("{index}: {}", Value::from(&name[..]))).collect();
     vec![
         ("batch", batch.unwrap_or(1).to_string()),
         ("channels", "3".to_owned()),
@@ -45,7 +46,9 @@ pub fn differs(preprocess: &Preprocess) -> Option<String> {
     let Preprocess { input: ImageShape { c, h, w }, resize, interpolation, .. } = *preprocess;
     let mut all = Vec::new();
     if interpolation != Interpolation::Bilinear {
-        all.push(format!("it resizes with Pillow's bilinear filter, where the network wants {interpolation}"));
+        all.push(format!(
+            "it resizes with Pillow's bilinear filter, where the network wants {interpolation}"
+        ));
     }
     match resize {
         Resize::Both if h == w => all.push(
@@ -59,7 +62,9 @@ pub fn differs(preprocess: &Preprocess) -> Option<String> {
         _ => {}
     }
     if c == 1 {
-        all.push("the file makes pictures grey after they were resized, and does not round grey values".to_owned());
+        all.push(
+            "the file makes pictures grey after they were resized, and does not round grey values".to_owned(),
+        );
     }
     (!all.is_empty()).then(|| format!("Ultralytics prepares pictures a little otherwise: {}", all.join("; ")))
 }

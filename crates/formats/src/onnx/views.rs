@@ -33,6 +33,12 @@ impl<'a> Builder<'a> {
                     return Err("it makes whole numbers of what the network computes".to_owned());
                 }
             }
+            "CastLike" => {
+                a.ignore(&["saturate", "round_mode"]);
+                if !matches!(self.input(node, 1)?, Value::Map(_)) && self.array(node, 1)?.whole {
+                    return Err("it makes whole numbers of what the network computes".to_owned());
+                }
+            }
             "Reshape" => {
                 let map = self.any(node, 0)?;
                 let zeros = a.int("allowzero", 0)? != 0;
@@ -66,7 +72,11 @@ impl<'a> Builder<'a> {
                 let wanted = self.number_list(node, 1)?;
                 let own = map.layout.sizes()?;
                 if broadcast(&own, &wanted).ok().as_ref() != Some(&own) {
-                    return Err(format!("it repeats a value of sizes {} to {}", listed(&own), listed(&wanted)));
+                    return Err(format!(
+                        "it repeats a value of sizes {} to {}",
+                        listed(&own),
+                        listed(&wanted)
+                    ));
                 }
             }
             "Gather" => return self.taken(node, a).map(Some),
@@ -87,7 +97,11 @@ impl<'a> Builder<'a> {
             true => !self.array(node, 2)?.uniform().is_some_and(|number| number.is(0.0)),
             false => false,
         };
-        if trains { Err("it is in training mode; export the network for inference".to_owned()) } else { Ok(()) }
+        if trains {
+            Err("it is in training mode; export the network for inference".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     /// Gather of all there is in its order, or of the only one.
@@ -227,7 +241,10 @@ impl<'a> Builder<'a> {
         for (own, more) in before.iter_mut().zip(sides) {
             let sum = *own as i64 + more;
             *own = usize::try_from(sum).ok().filter(|sum| *sum as i64 <= WIDEST).ok_or_else(|| {
-                format!("it cuts off {} rows or columns; only what a Pad before it added may be cut off", -more)
+                format!(
+                    "it cuts off {} rows or columns; only what a Pad before it added may be cut off",
+                    -more
+                )
             })?;
         }
         let ImageShape { c, h, w } = self.graph.node(map.id).shape;
@@ -237,7 +254,9 @@ impl<'a> Builder<'a> {
             true => Layout::map(map.layout.images(), ImageShape::new(c, rows, columns)),
             // of an axis of size 1 it does not show where it is
             false if h.min(w).min(rows).min(columns) == 1 => {
-                return Err("it adds to rows or columns of size 1 that are not where they usually are".to_owned());
+                return Err(
+                    "it adds to rows or columns of size 1 that are not where they usually are".to_owned()
+                );
             }
             false => map.layout.with_size(H, Number::size(rows)).with_size(W, Number::size(columns)),
         };
@@ -259,7 +278,9 @@ impl<'a> Builder<'a> {
         for position in 0..node.input.len() {
             if let Value::Map(_) = self.input(node, position)? {
                 if found.is_some() {
-                    return Err("it joins values that the network computes, which is not understood".to_owned());
+                    return Err(
+                        "it joins values that the network computes, which is not understood".to_owned()
+                    );
                 }
                 found = Some(position);
             }
@@ -272,7 +293,8 @@ impl<'a> Builder<'a> {
         let own = map.layout.sizes()?;
         for position in (0..node.input.len()).filter(|position| *position != found) {
             let array = self.array(node, position)?;
-            let fits = array.dims.len() == 4 && [N, H, W].into_iter().all(|axis| array.dims[axis] == own[axis]);
+            let fits =
+                array.dims.len() == 4 && [N, H, W].into_iter().all(|axis| array.dims[axis] == own[axis]);
             let count = array.dims.get(C).and_then(|size| size.known());
             let count = count.filter(|count| fits && (0.0..=WIDEST as f64).contains(count));
             match count.filter(|_| array.uniform().is_some_and(|number| number.is(0.0))) {

@@ -30,7 +30,10 @@ pub(super) fn encode(model: &Model<'_>, options: Options) -> Result<Vec<u8>, For
     // sizes are 64-bit numbers with a sign, and no program takes so many images
     if options.batch.is_some_and(|batch| batch == 0 || i32::try_from(batch).is_err()) {
         let batch = options.batch.unwrap_or_default();
-        return Err(encode_error(format!("a batch of {batch} images is none; 1 to {} are possible", i32::MAX)));
+        return Err(encode_error(format!(
+            "a batch of {batch} images is none; 1 to {} are possible",
+            i32::MAX
+        )));
     }
     let mut writer = Writer::new(model.graph, model.params);
     let (images, first) = writer.front(&model.meta.preprocess, options)?;

@@ -155,8 +155,7 @@ fn option_a_written_as_a_layer_is_option_a() {
     let Op::Subsample { spec: SubsampleSpec { stride, before, .. } } = node.op else { panic!("{node:?}") };
     let (channels, inputs) = (node.shape.c, found.graph.shape_before(node).c);
     let weight = ParamId(found.graph.params.len() as u32);
-    let conv =
-        ConvSpec { channels, kernel: [1, 1], stride, padding: [0, 0], dilation: [1, 1], groups: 1 };
+    let conv = ConvSpec { channels, kernel: [1, 1], stride, padding: [0, 0], dilation: [1, 1], groups: 1 };
     found.graph.nodes[at].op = Op::Conv2d { spec: conv, weight, bias: None };
     let (name, dims) = ("layer2.0.shortcut.weight".to_owned(), vec![channels, inputs, 1, 1]);
     found.graph.params.push(ParamSpec { name, dims, role: Role::ConvWeight });
