@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use plusx_model::graph::Op;
+use plusx_model::graph::{ConvSpec, Op};
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::{self, ImageShape};
 
@@ -19,11 +19,15 @@ use crate::onnx::images::Scaling;
 use crate::onnx::layout::Layout;
 use crate::onnx::moves::Cut;
 use crate::onnx::proto::{self, Attribute, FLOAT, UINT8, ValueInfo};
-use crate::onnx::write::{Writer, encode_error};
+use crate::onnx::write::{Writer, conv_attributes, encode_error};
 use crate::onnx::{Input, Options, ultralytics};
 
 /// Name of the input, but for Ultralytics.
 const INPUT: &str = "input";
+
+/// The convolution that makes grey. All of its settings are written: OpenCV wants them.
+const GREY: ConvSpec =
+    ConvSpec { channels: 1, kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 };
 
 /// Red, green and blue in grey: the luma of ITU-R BT.601 in the 16-bit parts with which `plusx-pixels` makes it.
 const LUMA: [f32; 3] = [19_595.0 / 65_536.0, 38_470.0 / 65_536.0, 7_471.0 / 65_536.0];
@@ -62,7 +66,7 @@ impl Writer<'_> {
                     3 => value,
                     1 => {
                         let luma = self.floats("preprocess_luma", &[1, LUMA.len(), 1, 1], &LUMA);
-                        self.node("Conv", "preprocess_grey", &[value, luma], &[])
+                        self.node("Conv", "preprocess_grey", &[value, luma], &conv_attributes(&GREY))
                     }
                     _ => {
                         return Err(encode_error(format!(
@@ -148,7 +152,8 @@ impl<'a> Builder<'a> {
         let Some(scaling) = self.own_images(&map) else { return Ok(None) };
         let mut shape = self.graph.node(map.id).shape;
         let Value::Tensor(filter) = self.input(node, 1)? else { return Ok(None) };
-        let plain = node.input.len() == 2 && node.attribute.is_empty() && *scaling == Scaling::none(shape.c);
+        let own = node.input.len() == 2 && node.attribute == conv_attributes(&GREY);
+        let plain = own && *scaling == Scaling::none(shape.c);
         // only this filter is looked at: what layers may take of a file is counted
         if !plain || filter.dims != [1, LUMA.len() as i64, 1, 1] || self.constants.floats(filter)?.1 != LUMA {
             return Ok(None);
