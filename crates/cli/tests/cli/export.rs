@@ -107,7 +107,7 @@ fn option_a_goes_out_and_comes_in_again() {
     place.ok("import net.onnx --model resnet20 -o again.safetensors");
     let graph = graph("resnet20", input);
     let [before, after] =
-        ["net", "again"].map(|name| read(&place.path(&format!("{name}.safetensors"))).unwrap());
+        ["net", "again"].map(|name| read(&place.path(format!("{name}.safetensors"))).unwrap());
     assert!(after.params(&graph).unwrap() == before.params(&graph).unwrap());
     let said = place.plusx("import net.onnx --model resnet20-b -o none.safetensors");
     assert_eq!(said.code, Some(65), "{said:?}");
