@@ -2,6 +2,7 @@
 
 pub(crate) mod best;
 mod chart;
+pub(crate) mod decode;
 pub(crate) mod infer;
 pub(crate) mod kernels;
 mod report;

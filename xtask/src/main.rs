@@ -37,6 +37,8 @@ cargo xtask COMMAND
   bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options but MXNet's
   bench best            a training step of everybody at its own best batch size and with its best allocator
       --rounds N (2) --steps K (2) --threads T (all) --venv DIR | --python FILE --mxnet-python FILE --out DIR
+  bench decode          pictures from files to pixels beside Pillow and torchvision; writes there too
+      --rounds N (7) --seconds S (2) --python FILE (that of the tests) --out DIR
   bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
       --filter TEXT (part of the name of a kernel or layer) --out DIR
   bench roofline        a training step against what memory and arithmetic allow
@@ -77,6 +79,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["bench", "roofline", rest @ ..] => bench::roofline::run(&root, rest),
         ["bench", "scaling", rest @ ..] => bench::scaling::run(&root, rest),
         ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
+        ["bench", "decode", rest @ ..] => bench::decode::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
         ["notices"] => notices::write(&root),
         ["golden", rest @ ..] => golden::run(&root, rest),

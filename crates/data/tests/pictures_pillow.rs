@@ -279,7 +279,25 @@ fn tool_kinds(folder: &Path) -> Vec<Kind> {
             compressed.extend(peers::tool("cjpeg", &["-quality", quality, "-sample", sample], &path));
         }
     }
+    // the bands of frequencies that came before a cut: libjpeg smooths between blocks then
+    let early = |options: &[&str], path: &Path| -> Vec<Vec<u8>> {
+        let Some(file) = peers::tool("jpegtran", options, path) else { return Vec::new() };
+        let scans: Vec<usize> =
+            file.windows(2).enumerate().filter(|(_, two)| *two == [0xff, 0xda]).map(|(at, _)| at).collect();
+        scans[1..].iter().map(|&at| [&file[..at], &[0xff, 0xd9]].concat()).collect()
+    };
+    let photo = folder.join("photo.jpg");
+    std::fs::write(&photo, &compressed[compressed.len() / 2]).unwrap();
+    let fine = folder.join("fine.jpg");
+    std::fs::write(&fine, Jpeg::new(40, 31, CHROMA_FINER[0]).write()).unwrap();
+    let unsmoothed = [early(&["-arithmetic", "-progressive"], &photo), early(&["-progressive"], &fine)].concat();
     vec![
+        kind("JPEG, progressive without its last scans", Same, early(&["-progressive"], &photo)),
+        kind(
+            "JPEG, progressive without its last scans, arithmetic coding or chroma finer than luma",
+            Refused("without its last scans"),
+            unsmoothed,
+        ),
         kind("JPEG, progressive with refinement", Same, refined),
         kind("JPEG, arithmetic coding, sequential and progressive", Same, arithmetic),
         kind("JPEG, compressed by cjpeg", Same, compressed),
@@ -344,6 +362,9 @@ fn damaged_jpegs() {
         kind("JPEG, damaged between restart markers", Refused("damaged"), second_interval),
         kind("JPEG, bytes between segments", Noted("between its segments"), {
             sequential.iter().map(|file| [&file[..20], &[0, 7, 0], &file[20..]].concat())
+        }),
+        kind("JPEG, stuffed bytes between segments", Noted("between its segments"), {
+            sequential.iter().map(|file| [&file[..20], &[0xff, 0], &file[20..]].concat())
         }),
         kind("JPEG, fill bytes before markers", Same, {
             every.iter().map(|file| [&file[..2], &[0xff, 0xff], &file[2..]].concat())

@@ -61,10 +61,14 @@ fn pixels(bytes: &[u8], header: &Header, scans: &Scans, notes: &mut Vec<String>)
         }
     }
     let (w, h) = (usize::from(header.w), usize::from(header.h));
+    // between blocks that are known roughly the original smooths, and here the decoder does not
+    if (header.from_planes() || header.arithmetic)
+        && header.process == Process::Progressive
+        && scans.unfinished(header)
+    {
+        return Err("a progressive JPEG without its last scans, of a sampling or coding that is not smoothed".to_owned());
+    }
     if header.from_planes() {
-        if header.process == Process::Progressive && scans.unfinished(header) {
-            return Err("a progressive JPEG of an unusual sampling that lacks its last scans".to_owned());
-        }
         let (raw, warnings) = decoder.decode_raw_with_warnings().map_err(|error| reason(&error))?;
         note(&warnings, notes)?;
         return Ok(Picture { rgb8: planes::rgb(&raw, header, space)?, w, h });
@@ -79,14 +83,24 @@ fn pixels(bytes: &[u8], header: &Header, scans: &Scans, notes: &mut Vec<String>)
     note(&image.warnings, notes)?;
     let data = image.data;
     let rgb8 = match header.components.len() {
-        1 => data.iter().flat_map(|&grey| [grey; 3]).collect(),
-        4 => data.as_chunks::<4>().0.iter().flat_map(|&pixel| planes::inverted_cmyk(pixel)).collect(),
+        1 => each(&data, |[grey]: [u8; 1]| [grey; 3]),
+        4 => each(&data, planes::inverted_cmyk),
         _ => data,
     };
     if rgb8.len() != 3 * w * h {
         return Err("the decoder returned another number of pixels than the header announces".to_owned());
     }
     Ok(Picture { rgb8, w, h })
+}
+
+/// Every pixel of `N` bytes as RGB.
+fn each<const N: usize>(data: &[u8], convert: impl Fn([u8; N]) -> [u8; 3]) -> Vec<u8> {
+    let pixels = data.as_chunks::<N>().0;
+    let mut rgb8 = vec![0; 3 * pixels.len()];
+    for (rgb, &pixel) in rgb8.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+        *rgb = convert(pixel);
+    }
+    rgb8
 }
 
 /// Bytes between segments are passed over, and told. Any other warning says that pixels are made up.

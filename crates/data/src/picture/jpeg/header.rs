@@ -22,6 +22,8 @@ pub(super) struct Component {
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) process: Process,
+    /// Arithmetic coding instead of Huffman's.
+    pub(super) arithmetic: bool,
     pub(super) w: u16,
     pub(super) h: u16,
     pub(super) components: Vec<Component>,
@@ -44,6 +46,7 @@ impl Header {
         let truncated = || "the file is truncated".to_owned();
         let mut header = Self {
             process: Process::Sequential,
+            arithmetic: false,
             w: 0,
             h: 0,
             components: Vec::new(),
@@ -55,8 +58,8 @@ impl Header {
         loop {
             let code;
             (code, at) = next_marker(bytes, at).ok_or_else(truncated)?;
-            // markers without a segment
-            if matches!(code, 0x01 | 0xd0..=0xd8) {
+            // stuffed bytes, and markers without a segment
+            if matches!(code, 0x00 | 0x01 | 0xd0..=0xd8) {
                 continue;
             }
             if code == 0xd9 {
@@ -90,6 +93,7 @@ impl Header {
             0xcb => return Err("a lossless JPEG with arithmetic coding, which is not decoded".to_owned()),
             _ => return Err("a hierarchical JPEG, which is not decoded".to_owned()),
         };
+        self.arithmetic = matches!(code, 0xc9 | 0xca);
         let &[precision, h0, h1, w0, w1, count, ref components @ ..] = content else {
             return Err("damaged: its frame is cut short".to_owned());
         };
