@@ -259,14 +259,14 @@ fn tool_kinds(folder: &Path) -> Vec<Kind> {
     if !peers::has_jpeg_tools() {
         return Vec::new();
     }
-    let (mut refined, mut arithmetic) = (Vec::new(), Vec::new());
+    let (mut refined, mut arithmetic, mut restarted) = (Vec::new(), Vec::new(), Vec::new());
     for (index, file) in each(&LUMA_FINEST, &SIZES[2..3]).chain(each(&FOUR[..4], &SIZES[..1])).enumerate() {
         let path = folder.join(format!("{index}.jpg"));
         std::fs::write(&path, file.write()).unwrap();
         let make = |options: &[&str]| peers::tool("jpegtran", &[&["-copy", "all"], options].concat(), &path);
         refined.extend([make(&["-progressive"]), make(&["-progressive", "-restart", "2B"])].into_iter().flatten());
-        let coded: [&[&str]; 3] = [&["-arithmetic"], &["-arithmetic", "-progressive"], &["-arithmetic", "-restart", "2B"]];
-        arithmetic.extend(coded.into_iter().filter_map(make));
+        arithmetic.extend([make(&["-arithmetic"]), make(&["-arithmetic", "-progressive"])].into_iter().flatten());
+        restarted.extend(make(&["-arithmetic", "-restart", "2B"]));
     }
     let mut compressed = Vec::new();
     for (index, &(w, h)) in SIZES.iter().enumerate() {
@@ -300,6 +300,7 @@ fn tool_kinds(folder: &Path) -> Vec<Kind> {
         ),
         kind("JPEG, progressive with refinement", Same, refined),
         kind("JPEG, arithmetic coding, sequential and progressive", Same, arithmetic),
+        kind("JPEG, arithmetic coding with restart markers", Refused("restart markers"), restarted),
         kind("JPEG, compressed by cjpeg", Same, compressed),
     ]
 }
@@ -360,6 +361,12 @@ fn damaged_jpegs() {
         }),
         kind("JPEG, cut off, end marker appended", Refused("end early"), cut(&sequential, 60, &[0xff, 0xd9])),
         kind("JPEG, damaged between restart markers", Refused("damaged"), second_interval),
+        kind("JPEG, a restart marker out of order", Refused("not in order"), {
+            sequential.iter().skip(1).step_by(2).map(|file| {
+                let marker = file.windows(2).position(|two| two == [0xff, 0xd1]).unwrap();
+                [&file[..marker + 1], &[0xd6], &file[marker + 2..]].concat()
+            })
+        }),
         kind("JPEG, bytes between segments", Noted("between its segments"), {
             sequential.iter().map(|file| [&file[..20], &[0, 7, 0], &file[20..]].concat())
         }),

@@ -28,6 +28,8 @@ pub(super) struct Header {
     pub(super) h: u16,
     pub(super) components: Vec<Component>,
     pub(super) metadata: Metadata,
+    /// Whether restart markers are to stand between the units of a scan.
+    restarts: bool,
     /// Whether the file announces that other pictures follow this one.
     pub(super) many_pictures: bool,
     /// Where the marker of the first scan is.
@@ -51,6 +53,7 @@ impl Header {
             h: 0,
             components: Vec::new(),
             metadata: Metadata::default(),
+            restarts: false,
             many_pictures: false,
             first_scan: 0,
         };
@@ -72,6 +75,7 @@ impl Header {
                     break;
                 }
                 0xc0..=0xcf if !matches!(code, 0xc4 | 0xc8 | 0xcc) => header.frame(code, content)?,
+                0xdd => header.restarts |= content != [0, 0],
                 0xe1 => header.application_1(content),
                 0xe2 if content.starts_with(b"MPF\0") => header.many_pictures = true,
                 _ => {}
@@ -164,8 +168,14 @@ impl Header {
         returned + samples * if self.process == Process::Sequential { 1 } else { 3 }
     }
 
-    /// Refuses what the original refuses.
+    /// Refuses what the original refuses, and damage that the decoder would not notice.
     pub(super) fn check_scans(&self, scans: &Scans) -> Result<(), String> {
+        if self.arithmetic && (self.restarts || scans.restarts) {
+            return Err("a JPEG of arithmetic coding with restart markers, which is not decoded".to_owned());
+        }
+        if scans.out_of_order {
+            return Err("damaged: its restart markers are not in order".to_owned());
+        }
         for scan in &scans.all {
             let blocks = |id: &u8| {
                 let one = self.components.iter().find(|one| one.id == *id);
@@ -202,6 +212,10 @@ pub(super) struct Scans {
     pub(super) all: Vec<Scan>,
     /// Where the file's end marker ends.
     pub(super) end: Option<usize>,
+    /// Whether a later scan than the first is to have restart markers.
+    restarts: bool,
+    /// Whether a scan's restart markers are not numbered one after the other (B.2.1).
+    out_of_order: bool,
 }
 
 impl Scans {
@@ -210,13 +224,19 @@ impl Scans {
     /// Following the segments, not searching for the marker's two bytes, keeps out the thumbnail that a camera hides in a
     /// segment with an end marker of its own.
     pub(super) fn walk(bytes: &[u8], first: usize) -> Self {
-        let mut scans = Self { all: Vec::new(), end: None };
+        let mut scans = Self { all: Vec::new(), end: None, restarts: false, out_of_order: false };
+        let mut next_restart = 0;
         let mut at = first;
         while let Some((code, after)) = next_marker(bytes, at) {
             at = after;
             match code {
                 // stuffed bytes and restart markers are part of a scan
-                0x00 | 0x01 | 0xd0..=0xd8 => continue,
+                0xd0..=0xd7 => {
+                    scans.out_of_order |= code & 7 != next_restart;
+                    next_restart = (code + 1) & 7;
+                    continue;
+                }
+                0x00 | 0x01 | 0xd8 => continue,
                 0xd9 => {
                     scans.end = Some(after);
                     break;
@@ -224,6 +244,10 @@ impl Scans {
                 _ => {}
             }
             let Some(content) = segment(bytes, at) else { break };
+            scans.restarts |= code == 0xdd && content != [0, 0];
+            if code == 0xda {
+                next_restart = 0;
+            }
             if code == 0xda
                 && let Some((&count, rest)) = content.split_first()
                 && let Some((components, &[from, to, bits])) = rest.split_at_checked(2 * usize::from(count))
