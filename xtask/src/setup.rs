@@ -82,7 +82,9 @@ fn jpeg_tools() -> Result<()> {
         install(&[PACKAGE])?;
     }
     if !found() {
-        bail!("cjpeg and jpegtran are missing (on Debian: `apt-get install {PACKAGE}`): a part of one test skips");
+        bail!(
+            "cjpeg and jpegtran are missing (on Debian: `apt-get install {PACKAGE}`): a part of one test skips"
+        );
     }
     Ok(())
 }

@@ -85,7 +85,8 @@ impl Encoded<'_> {
     /// Refuses a picture that is larger than the limits admit, before memory is taken for it. `working` is what the decoder
     /// takes beside the picture, in bytes; a picture that is turned is there twice for a while.
     fn admit(&self, [w, h]: [u32; 2], working: u64, turned: bool) -> Result<(), DataError> {
-        let too_large = |what, size, limit| DataError::TooLarge { path: self.path.to_owned(), what, size, limit };
+        let too_large =
+            |what, size, limit| DataError::TooLarge { path: self.path.to_owned(), what, size, limit };
         let pixels = u64::from(w) * u64::from(h);
         if pixels > self.limits.pixels {
             return Err(too_large("its number of pixels", pixels, self.limits.pixels));

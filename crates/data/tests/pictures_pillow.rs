@@ -6,6 +6,7 @@ mod peers;
 mod png;
 
 use jpeg::{Jpeg, Process};
+use peers::Pixels;
 use plusx_data::picture::{self, Limits};
 use png::Png;
 use std::collections::BTreeMap;
@@ -76,8 +77,16 @@ fn compare(kinds: Vec<Kind>) -> usize {
                     Ok((w, h, _)) => format!("{w}x{h}"),
                     Err(reason) => reason.clone(),
                 };
-                let (ours, notes) = ours.map_or_else(|e| (Err(e), String::new()), |(p, notes)| (Ok(p), notes));
-                writeln!(failures, "{} {number}: {} ({notes}), Pillow {}", kind.name, said(&ours), said(theirs)).unwrap();
+                let (ours, notes) =
+                    ours.map_or_else(|e| (Err(e), String::new()), |(p, notes)| (Ok(p), notes));
+                writeln!(
+                    failures,
+                    "{} {number}: {} ({notes}), Pillow {}",
+                    kind.name,
+                    said(&ours),
+                    said(theirs)
+                )
+                .unwrap();
             }
         }
         let pillow = match opened {
@@ -101,8 +110,8 @@ fn compare(kinds: Vec<Kind>) -> usize {
     paths.len()
 }
 
-/// Size and pixels, and the words about the file.
-fn open(path: &PathBuf) -> Result<((usize, usize, Vec<u8>), String), String> {
+/// The picture, and the words about the file.
+fn open(path: &Path) -> Result<(Pixels, String), String> {
     let opened = picture::open_with_notes(path, &Limits::default()).map_err(|error| error.to_string())?;
     let picture = opened.picture;
     Ok(((picture.w, picture.h, picture.rgb8), opened.notes.join("; ")))
@@ -159,7 +168,10 @@ const FOUR: [&[(u8, u8)]; 8] = [
 const SIZES: [(u16, u16); 8] = [(40, 31), (1, 1), (17, 33), (3, 2), (16, 16), (31, 1), (1, 40), (7, 9)];
 
 /// A file of each sampling in each of some sizes.
-fn each<'a>(samplings: &'a [&[(u8, u8)]], sizes: &'a [(u16, u16)]) -> impl Iterator<Item = Jpeg> + Clone + 'a {
+fn each<'a>(
+    samplings: &'a [&[(u8, u8)]],
+    sizes: &'a [(u16, u16)],
+) -> impl Iterator<Item = Jpeg> + Clone + 'a {
     samplings.iter().flat_map(move |sampling| sizes.iter().map(move |&(w, h)| Jpeg::new(w, h, sampling)))
 }
 
@@ -179,12 +191,20 @@ fn jpeg_kinds() -> Vec<Kind> {
     let process = |process| move |file: Jpeg| Jpeg { process, ..file };
     let adobe = |transform| move |file: Jpeg| Jpeg { adobe: Some(transform), jfif: false, ..file };
     let lossless = |sampling: &'static [(u8, u8)]| {
-        (1..=7).map(move |predictor| Jpeg { predictor, process: Process::Lossless, ..Jpeg::new(19, 11, sampling) })
+        (1..=7).map(move |predictor| Jpeg {
+            predictor,
+            process: Process::Lossless,
+            ..Jpeg::new(19, 11, sampling)
+        })
     };
     vec![
         kind("JPEG, baseline, luma finest, any sampling", Same, written(each(&LUMA_FINEST, &SIZES[..6]))),
         kind("JPEG, chroma finer than luma", Same, written(each(&CHROMA_FINER, &SIZES))),
-        kind("JPEG, each component in its own scan", Same, written(each(&all_samplings, &SIZES[..3]).map(Jpeg::apart))),
+        kind(
+            "JPEG, each component in its own scan",
+            Same,
+            written(each(&all_samplings, &SIZES[..3]).map(Jpeg::apart)),
+        ),
         kind(
             "JPEG, extended sequential",
             Same,
@@ -198,7 +218,11 @@ fn jpeg_kinds() -> Vec<Kind> {
         kind(
             "JPEG, restart markers",
             Same,
-            written(each(&all_samplings, &SIZES[..1]).zip(1..).map(|(file, n)| Jpeg { restart: n % 4 + 1, ..file })),
+            written(
+                each(&all_samplings, &SIZES[..1])
+                    .zip(1..)
+                    .map(|(file, n)| Jpeg { restart: n % 4 + 1, ..file }),
+            ),
         ),
         kind("JPEG, grey", Same, written(each(&grey, &SIZES))),
         kind(
@@ -212,7 +236,12 @@ fn jpeg_kinds() -> Vec<Kind> {
             "JPEG, YCbCr under other names of components",
             Same,
             written(each(&one, &SIZES[..3]).flat_map(|file| {
-                [named(file.clone(), &[0, 1, 2]), named(file.clone(), &[9, 4, 7]), adobe(1)(file.clone()), adobe(2)(file)]
+                [
+                    named(file.clone(), &[0, 1, 2]),
+                    named(file.clone(), &[9, 4, 7]),
+                    adobe(1)(file.clone()),
+                    adobe(2)(file),
+                ]
             })),
         ),
         kind(
@@ -224,12 +253,18 @@ fn jpeg_kinds() -> Vec<Kind> {
         kind(
             "JPEG, coarse and fine quantisation",
             Same,
-            written([1, 2, 60, 255].into_iter().map(|step| Jpeg { step, ..Jpeg::new(40, 31, LUMA_FINEST[2]) })),
+            written(
+                [1, 2, 60, 255].into_iter().map(|step| Jpeg { step, ..Jpeg::new(40, 31, LUMA_FINEST[2]) }),
+            ),
         ),
         kind("JPEG, lossless, grey", Same, written(lossless(&[(1, 1)]))),
         kind("JPEG, lossless, RGB", Same, written(lossless(one[0]).map(adobe(0)))),
         kind("JPEG, lossless, YCbCr", Refused("lossless JPEG in YCbCr"), written(lossless(one[0]))),
-        kind("JPEG, lossless, four components", Refused("lossless JPEG of four components"), written(lossless(FOUR[0]))),
+        kind(
+            "JPEG, lossless, four components",
+            Refused("lossless JPEG of four components"),
+            written(lossless(FOUR[0])),
+        ),
         kind(
             "JPEG, more than ten blocks at a time",
             Refused("more than 10 blocks"),
@@ -248,7 +283,11 @@ fn jpeg_kinds() -> Vec<Kind> {
         kind(
             "JPEG, 12 bits",
             Refused("12 bits"),
-            written(each(&one, &SIZES[..1]).map(process(Process::Extended)).map(|file| Jpeg { precision: 12, ..file })),
+            written(
+                each(&one, &SIZES[..1])
+                    .map(process(Process::Extended))
+                    .map(|file| Jpeg { precision: 12, ..file }),
+            ),
         ),
     ]
 }
@@ -264,14 +303,18 @@ fn tool_kinds(folder: &Path) -> Vec<Kind> {
         let path = folder.join(format!("{index}.jpg"));
         std::fs::write(&path, file.write()).unwrap();
         let make = |options: &[&str]| peers::tool("jpegtran", &[&["-copy", "all"], options].concat(), &path);
-        refined.extend([make(&["-progressive"]), make(&["-progressive", "-restart", "2B"])].into_iter().flatten());
-        arithmetic.extend([make(&["-arithmetic"]), make(&["-arithmetic", "-progressive"])].into_iter().flatten());
+        refined.extend(
+            [make(&["-progressive"]), make(&["-progressive", "-restart", "2B"])].into_iter().flatten(),
+        );
+        arithmetic
+            .extend([make(&["-arithmetic"]), make(&["-arithmetic", "-progressive"])].into_iter().flatten());
         restarted.extend(make(&["-arithmetic", "-restart", "2B"]));
     }
     let mut compressed = Vec::new();
     for (index, &(w, h)) in SIZES.iter().enumerate() {
         let path = folder.join(format!("{index}.ppm"));
-        let pixel = |i: u32| (i.wrapping_mul(2_654_435_761) >> 27) as u8 + (i / u32::from(w) * 5 + i * 3) as u8 % 190;
+        let pixel =
+            |i: u32| (i.wrapping_mul(2_654_435_761) >> 27) as u8 + (i / u32::from(w) * 5 + i * 3) as u8 % 190;
         let pixels: Vec<u8> = (0..u32::from(w) * u32::from(h) * 3).map(pixel).collect();
         std::fs::write(&path, [format!("P6 {w} {h} 255\n").as_bytes(), &pixels].concat()).unwrap();
         for sample in ["1x1", "2x1", "2x2", "1x2", "4x1", "4x2"] {
@@ -290,7 +333,8 @@ fn tool_kinds(folder: &Path) -> Vec<Kind> {
     std::fs::write(&photo, &compressed[compressed.len() / 2]).unwrap();
     let fine = folder.join("fine.jpg");
     std::fs::write(&fine, Jpeg::new(40, 31, CHROMA_FINER[0]).write()).unwrap();
-    let unsmoothed = [early(&["-arithmetic", "-progressive"], &photo), early(&["-progressive"], &fine)].concat();
+    let unsmoothed =
+        [early(&["-arithmetic", "-progressive"], &photo), early(&["-progressive"], &fine)].concat();
     vec![
         kind("JPEG, progressive without its last scans", Same, early(&["-progressive"], &photo)),
         kind(
@@ -316,7 +360,9 @@ fn jpegs_of_every_sampling_process_and_size() {
 fn damaged_jpegs() {
     let sequential: Vec<Vec<u8>> = [0, 1, 2]
         .into_iter()
-        .flat_map(|i| [Jpeg::new(40, 31, LUMA_FINEST[i]), Jpeg { restart: 2, ..Jpeg::new(33, 40, LUMA_FINEST[i]) }])
+        .flat_map(|i| {
+            [Jpeg::new(40, 31, LUMA_FINEST[i]), Jpeg { restart: 2, ..Jpeg::new(33, 40, LUMA_FINEST[i]) }]
+        })
         .map(|file| file.write())
         .collect();
     let several: Vec<Vec<u8>> = [
@@ -339,12 +385,20 @@ fn damaged_jpegs() {
         })
         .collect();
     compare(vec![
-        kind("JPEG, bytes after the end", Noted("bytes after the end"), cut(&every, 0, b"what a camera appends")),
+        kind(
+            "JPEG, bytes after the end",
+            Noted("bytes after the end"),
+            cut(&every, 0, b"what a camera appends"),
+        ),
         kind("JPEG, a second picture after the end", Noted("bytes after the end"), {
             every.iter().map(|file| [&file[..], file].concat())
         }),
         whole(
-            kind("JPEG, one scan, zeros instead of the end marker", Noted("no end marker"), cut(&sequential, 2, &[0; 64])),
+            kind(
+                "JPEG, one scan, zeros instead of the end marker",
+                Noted("no end marker"),
+                cut(&sequential, 2, &[0; 64]),
+            ),
             &sequential,
         ),
         whole(
@@ -366,6 +420,11 @@ fn damaged_jpegs() {
                 let marker = file.windows(2).position(|two| two == [0xff, 0xd1]).unwrap();
                 [&file[..marker + 1], &[0xd6], &file[marker + 2..]].concat()
             })
+        }),
+        kind("JPEG, a component without a scan, or in two", Refused("without a scan, or in two"), {
+            let file = Jpeg::new(40, 31, LUMA_FINEST[0]);
+            [vec![vec![0], vec![1]], vec![vec![0], vec![1], vec![1], vec![2]]]
+                .map(|scans| Jpeg { scans, ..file.clone() }.write())
         }),
         kind("JPEG, bytes between segments", Noted("between its segments"), {
             sequential.iter().map(|file| [&file[..20], &[0, 7, 0], &file[20..]].concat())
@@ -398,10 +457,12 @@ fn pngs_of_every_colour_type() {
         }
         files
     };
-    let short = |depth| Png { before: vec![(b"PLTE", palette()[..9].to_vec())], ..Png::new(33, 17, 3, depth) };
+    let short =
+        |depth| Png { before: vec![(b"PLTE", palette()[..9].to_vec())], ..Png::new(33, 17, 3, depth) };
     let alpha = |color, depth, alpha: &[u8]| {
         let colours = if color == 3 { vec![(b"PLTE", palette())] } else { Vec::new() };
-        Png { before: [colours, vec![(b"tRNS", alpha.to_vec())]].concat(), ..Png::new(33, 17, color, depth) }.write()
+        Png { before: [colours, vec![(b"tRNS", alpha.to_vec())]].concat(), ..Png::new(33, 17, color, depth) }
+            .write()
     };
     let eight = [(0, 1), (0, 2), (0, 4), (0, 8), (2, 8), (3, 1), (3, 2), (3, 4), (3, 8), (4, 8), (6, 8)];
     let sixteen = [(2, 16), (4, 16), (6, 16)];
@@ -459,7 +520,11 @@ fn damaged_pngs() {
     short.truncate(data.len() - 200);
     let first_checksum = at(b"IDAT") + 4 + 300;
     compare(vec![
-        kind("PNG, no end chunk, all pixels there", Noted("no end"), [ended(image.write(), 12), ended(deep.write(), 12)]),
+        kind(
+            "PNG, no end chunk, all pixels there",
+            Noted("no end"),
+            [ended(image.write(), 12), ended(deep.write(), 12)],
+        ),
         kind("PNG, a damaged end chunk", Noted(""), [ended(image.write(), 1), flip(whole.len() - 1)]),
         kind("PNG, a wrong checksum of pixels that unpack", Noted("checksum"), [flip(first_checksum)]),
         kind("PNG, cut off", Refused("truncated"), [100, 300, 700].map(|bytes| ended(image.write(), bytes))),

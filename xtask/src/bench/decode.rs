@@ -94,7 +94,10 @@ fn summary(machine: &Machine, turns: &[Turn]) -> String {
         machine.describe()
     );
     for (set, what) in SETS {
-        let _ = write!(text, "\n## {what}\n\n| decoder | us a file | speed of plusx beside it |\n|---|---|---|\n");
+        let _ = write!(
+            text,
+            "\n## {what}\n\n| decoder | us a file | speed of plusx beside it |\n|---|---|---|\n"
+        );
         let mut decoders: Vec<&str> = Vec::new();
         for turn in turns.iter().filter(|turn| turn.set == set) {
             if !decoders.contains(&turn.decoder.as_str()) {
@@ -102,7 +105,11 @@ fn summary(machine: &Machine, turns: &[Turn]) -> String {
             }
         }
         let times = |decoder: &str| -> Vec<f64> {
-            turns.iter().filter(|turn| turn.set == set && turn.decoder == decoder).map(|turn| turn.us).collect()
+            turns
+                .iter()
+                .filter(|turn| turn.set == set && turn.decoder == decoder)
+                .map(|turn| turn.us)
+                .collect()
         };
         let Some(ours) = decoders.first().map(|decoder| times(decoder)) else { continue };
         for decoder in decoders {
@@ -121,7 +128,13 @@ mod tests {
 
     #[test]
     fn speeds_are_taken_within_a_round() {
-        let turn = |decoder: &str, round, us| Turn { set: "photos", decoder: decoder.to_owned(), round, load: 0.0, us };
+        let turn = |decoder: &str, round, us| Turn {
+            set: "photos",
+            decoder: decoder.to_owned(),
+            round,
+            load: 0.0,
+            us,
+        };
         let turns = [
             turn("plusx", 1, 1000.0),
             turn("other", 1, 1200.0),

@@ -212,6 +212,11 @@ fn eval_and_predict_read_what_train_wrote() {
     assert_eq!(said.code, Some(65), "{said:?}");
     assert_eq!(said.stdout.lines().count(), 1, "{said:?}");
     assert!(said.stderr.contains("not.png") && said.stderr.contains("nowhere.png"), "{said:?}");
+
+    // an odd file is answered, and it is said what is odd
+    place.write("odd.png", &[GREY_PNG, b"more"].concat());
+    let said = place.ok(&format!("predict {weights} odd.png"));
+    assert!(said.stderr.contains("odd.png: 4 bytes after the end"), "{said:?}");
 }
 
 #[test]

@@ -22,7 +22,10 @@ pub(super) fn caught<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T,
     let result = catch_unwind(AssertUnwindSafe(decode));
     DECODING.set(false);
     result.unwrap_or_else(|panic| {
-        Err(format!("the decoder failed on this file, which is the decoder's fault: {}", message(panic.as_ref())))
+        Err(format!(
+            "the decoder failed on this file, which is the decoder's fault: {}",
+            message(panic.as_ref())
+        ))
     })
 }
 

@@ -40,15 +40,16 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
         }
         None => return Err(file.bad("the file is truncated")),
     };
-    let picture = guard::caught(|| pixels(bytes, &header, &scans, &mut notes)).map_err(|reason| file.bad(reason))?;
+    let picture =
+        guard::caught(|| pixels(bytes, &header, &scans, &mut notes)).map_err(|reason| file.bad(reason))?;
     Ok((Decoded { picture, notes }, orientation))
 }
 
 /// The picture as RGB, or why there is none.
 fn pixels(bytes: &[u8], header: &Header, scans: &Scans, notes: &mut Vec<String>) -> Result<Picture, String> {
-    let mut limits = DecodeLimits::default();
-    limits.max_width = usize::from(u16::MAX);
-    limits.max_height = usize::from(u16::MAX);
+    // its own limits would keep out what was admitted before
+    let most = usize::from(u16::MAX);
+    let limits = DecodeLimits { max_width: most, max_height: most, ..DecodeLimits::default() };
     let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(|error| reason(&error))?;
     let space = decoder.jpeg_color_space();
     if header.process == Process::Lossless {
@@ -57,18 +58,23 @@ fn pixels(bytes: &[u8], header: &Header, scans: &Scans, notes: &mut Vec<String>)
             return Err("a lossless JPEG in YCbCr, which no program converts".to_owned());
         }
         if header.components.len() == 4 || header.components.iter().any(|one| (one.h, one.v) != (1, 1)) {
-            return Err("a lossless JPEG of four components or with samplings, which is not decoded".to_owned());
+            return Err(
+                "a lossless JPEG of four components or with samplings, which is not decoded".to_owned()
+            );
         }
     }
     let (w, h) = (usize::from(header.w), usize::from(header.h));
     // between blocks that are known roughly the original smooths, and here the decoder does not
-    if (header.from_planes() || header.arithmetic)
+    if (header.needs_planes() || header.arithmetic)
         && header.process == Process::Progressive
         && scans.unfinished(header)
     {
-        return Err("a progressive JPEG without its last scans, of a sampling or coding that is not smoothed".to_owned());
+        return Err(
+            "a progressive JPEG without its last scans, of a sampling or coding that is not smoothed"
+                .to_owned(),
+        );
     }
-    if header.from_planes() {
+    if header.needs_planes() {
         let (raw, warnings) = decoder.decode_raw_with_warnings().map_err(|error| reason(&error))?;
         note(&warnings, notes)?;
         return Ok(Picture { rgb8: planes::rgb(&raw, header, space)?, w, h });
@@ -118,7 +124,9 @@ fn note(warnings: &[DecodeWarning], notes: &mut Vec<String>) -> Result<(), Strin
 
 fn reason(error: &JpegError) -> String {
     match error {
-        JpegError::UnexpectedEof => "the file is truncated or damaged: its compressed data end early".to_owned(),
+        JpegError::UnexpectedEof => {
+            "the file is truncated or damaged: its compressed data end early".to_owned()
+        }
         JpegError::Unsupported(what) => format!("a JPEG of a kind that is not decoded: {what}"),
         JpegError::CorruptData(what) => format!("damaged: {what}"),
         other => format!("damaged: {other}"),

@@ -63,7 +63,9 @@ pub(super) fn of(bytes: &[u8]) -> Kind {
     if bytes.get(4..8) == Some(b"ftyp") {
         return Kind::Other(match bytes.get(8..12) {
             Some(b"avif" | b"avis") => "an AVIF picture",
-            Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => "a HEIC picture",
+            Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
+                "a HEIC picture"
+            }
             _ => "a video (MP4 or QuickTime)",
         });
     }

@@ -97,7 +97,8 @@ fn in_exif(exif: &[u8]) -> Tag {
     for index in 0..usize::from(entries) {
         // a directory that is cut off has the entries before the cut
         let Some(entry) = directory.checked_add(2 + 12 * index) else { break };
-        let (Some(tag), Some(kind), Some(count)) = (bytes.u16(entry), bytes.u16(entry + 2), bytes.u32(entry + 4))
+        let (Some(tag), Some(kind), Some(count)) =
+            (bytes.u16(entry), bytes.u16(entry + 2), bytes.u32(entry + 4))
         else {
             break;
         };
@@ -164,7 +165,10 @@ impl Bytes<'_> {
             6 => f64::from(i8::from_be_bytes(self.array(at)?)),
             8 => f64::from(i16::from_be_bytes(self.array(at)?)),
             9 => f64::from(i32::from_be_bytes(self.array(at)?)),
-            10 => f64::from(i32::from_be_bytes(self.array(at)?)) / f64::from(i32::from_be_bytes(self.array(at + 4)?)),
+            10 => {
+                f64::from(i32::from_be_bytes(self.array(at)?))
+                    / f64::from(i32::from_be_bytes(self.array(at + 4)?))
+            }
             11 => f64::from(f32::from_be_bytes(self.array(at)?)),
             12 => f64::from_be_bytes(self.array(at)?),
             16 => u64::from_be_bytes(self.array(at)?) as f64,

@@ -67,7 +67,7 @@ impl<'a> Chunks<'a> {
         let mut rest = &bytes[SIGNATURE.len()..];
         let (mut header, mut pixels, mut pixels_over) = (false, false, false);
         loop {
-            let Some((name, content, checksum, after)) = chunk(rest) else {
+            let Some(Chunk { name, content, checksum, after }) = chunk(rest) else {
                 if !pixels {
                     return Err("the file is truncated".to_owned());
                 }
@@ -90,7 +90,9 @@ impl<'a> Chunks<'a> {
                 break;
             }
             if !right {
-                found.notes.push(format!("its chunk {shown:?} is damaged (checksum); the pixels may be, too"));
+                found
+                    .notes
+                    .push(format!("its chunk {shown:?} is damaged (checksum); the pixels may be, too"));
             }
             if header == (name == b"IHDR") {
                 return Err("its chunks are in no order".to_owned());
@@ -108,7 +110,9 @@ impl<'a> Chunks<'a> {
                 }
                 b"IEND" => {
                     if !after.is_empty() {
-                        found.notes.push(format!("{} bytes after the end of the picture are left out", after.len()));
+                        found
+                            .notes
+                            .push(format!("{} bytes after the end of the picture are left out", after.len()));
                     }
                     break;
                 }
@@ -127,7 +131,10 @@ impl<'a> Chunks<'a> {
 
     /// What is known of a file without its last chunk.
     fn end_early(&mut self, rest: &'a [u8], pixels_over: bool) {
-        if !pixels_over && let Some((name, content)) = rest.get(4..8).zip(rest.get(8..)) && name == b"IDAT" {
+        if !pixels_over
+            && let Some((name, content)) = rest.get(4..8).zip(rest.get(8..))
+            && name == b"IDAT"
+        {
             self.data.push(content);
         }
         self.cut = true;
@@ -202,13 +209,21 @@ impl<'a> Chunks<'a> {
     }
 }
 
-/// The first chunk of `rest`: name, content, checksum, and what comes behind it.
-fn chunk(rest: &[u8]) -> Option<(&[u8; 4], &[u8], u32, &[u8])> {
+/// A chunk, and what comes behind it.
+struct Chunk<'a> {
+    name: &'a [u8; 4],
+    content: &'a [u8],
+    checksum: u32,
+    after: &'a [u8],
+}
+
+/// The first chunk of `rest`.
+fn chunk(rest: &[u8]) -> Option<Chunk<'_>> {
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (name, rest) = rest.split_first_chunk::<4>()?;
     let (content, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;
-    Some((name, content, u32::from_be_bytes(*checksum), rest))
+    Some(Chunk { name, content, checksum: u32::from_be_bytes(*checksum), after: rest })
 }
 
 /// How samples lie in a row.

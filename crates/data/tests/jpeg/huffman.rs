@@ -8,7 +8,10 @@ const FIRST: [[u8; 16]; 2] =
 
 /// One table for all other coefficients: every symbol by a code of eight or nine bits. Annex K's would be shorter files.
 fn other_symbols() -> Vec<u8> {
-    (0..16).flat_map(|run| (0..=10).map(move |size| run << 4 | size)).filter(|&s| s == 0 || s & 15 > 0 || s == 0xf0).collect()
+    (0..16)
+        .flat_map(|run| (0..=10).map(move |size| run << 4 | size))
+        .filter(|&s| s == 0 || s & 15 > 0 || s == 0xf0)
+        .collect()
 }
 
 fn other_lengths() -> [u8; 16] {

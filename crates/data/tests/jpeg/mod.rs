@@ -150,17 +150,21 @@ impl Jpeg {
         let gain = 8 / i16::from(self.step.clamp(1, 8)) + 1;
         block[0] = (next() % 181 - 90 + (x * 7) as i16 % 31 - (y * 5) as i16 % 23) * gain;
         let loud = next() % 8 == 0;
-        for k in 1..64 {
+        for (k, value) in block.iter_mut().enumerate().skip(1) {
             if next() % 6 == 0 {
                 let room = if loud { 60 } else { 40 / k as i16 + 1 };
-                block[k] = (next() % (2 * room + 1) - room) * gain;
+                *value = (next() % (2 * room + 1) - room) * gain;
             }
         }
         block
     }
 
     fn scan(&self, out: &mut Vec<u8>, scan: &[usize], (from, to): (usize, usize)) {
-        scan_header(out, scan.iter().map(|&c| (self.components[c].0, u8::from(c != 0))), [from as u8, to as u8, 0]);
+        scan_header(
+            out,
+            scan.iter().map(|&c| (self.components[c].0, u8::from(c != 0))),
+            [from as u8, to as u8, 0],
+        );
         let mut bits = Bits::new(out);
         let mut last = vec![0_i16; scan.len()];
         // one component alone: only the blocks that its samples reach (A.2.2)

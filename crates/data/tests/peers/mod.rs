@@ -4,8 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A picture as RGB, or why there is none.
-pub(crate) type Answer = Result<(usize, usize, Vec<u8>), String>;
+/// Columns, rows and RGB of a picture.
+pub(crate) type Pixels = (usize, usize, Vec<u8>);
+
+/// A picture, or why there is none.
+pub(crate) type Answer = Result<Pixels, String>;
 
 /// An interpreter with Pillow 13 or newer: the one that `cargo xtask test` sets up under the target folder, else the user's
 /// own. `None` says that the test skips.

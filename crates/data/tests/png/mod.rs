@@ -49,7 +49,9 @@ impl Png {
         let mut rows = Vec::new();
         for y in 0..if w == 0 { 0 } else { h } {
             rows.push((y % 5) as u8);
-            rows.extend((0..line).map(|x| (((seed + y * 131 + x) as u32).wrapping_mul(2_654_435_761) >> 24) as u8));
+            rows.extend(
+                (0..line).map(|x| (((seed + y * 131 + x) as u32).wrapping_mul(2_654_435_761) >> 24) as u8),
+            );
         }
         rows
     }
@@ -61,7 +63,15 @@ impl Png {
             return self.rows(w, h, 0);
         }
         // Adam7: first column and row, and steps
-        let passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+        let passes = [
+            (0, 0, 8, 8),
+            (4, 0, 8, 8),
+            (0, 4, 4, 8),
+            (2, 0, 4, 4),
+            (0, 2, 2, 4),
+            (1, 0, 2, 2),
+            (0, 1, 1, 2),
+        ];
         let pass = |(index, (x, y, dx, dy)): (usize, (usize, usize, usize, usize))| {
             self.rows(w.saturating_sub(x).div_ceil(dx), h.saturating_sub(y).div_ceil(dy), index * 977)
         };

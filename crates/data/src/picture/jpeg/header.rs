@@ -118,7 +118,8 @@ impl Header {
         if components.len() != usize::from(count) {
             return Err("damaged: its frame is cut short".to_owned());
         }
-        self.components = components.iter().map(|&[id, hv, _]| Component { id, h: hv >> 4, v: hv & 15 }).collect();
+        self.components =
+            components.iter().map(|&[id, hv, _]| Component { id, h: hv >> 4, v: hv & 15 }).collect();
         if self.components.iter().any(|one| !(1..=4).contains(&one.h) || !(1..=4).contains(&one.v)) {
             return Err("damaged: sampling factors must be 1 to 4".to_owned());
         }
@@ -142,7 +143,7 @@ impl Header {
 
     /// Whether the decoder's own way from samples to pixels is not the original's: it takes the first component for the
     /// finest, and those of four for equal.
-    pub(super) fn from_planes(&self) -> bool {
+    pub(super) fn needs_planes(&self) -> bool {
         let (h, v) = self.most();
         let finest = |one: &Component| (one.h, one.v) == (h, v);
         match self.components.len() {
@@ -158,7 +159,8 @@ impl Header {
         let (h, v) = self.most();
         let blocks = |size: u16, factor: u8| u64::from(size).div_ceil(8 * u64::from(factor));
         let units = blocks(self.w, h) * blocks(self.h, v);
-        let samples: u64 = self.components.iter().map(|one| 64 * units * u64::from(one.h) * u64::from(one.v)).sum();
+        let samples: u64 =
+            self.components.iter().map(|one| 64 * units * u64::from(one.h) * u64::from(one.v)).sum();
         let pixels = u64::from(self.w) * u64::from(self.h);
         let returned = match self.components.len() {
             1 => pixels,
@@ -175,6 +177,15 @@ impl Header {
         }
         if scans.out_of_order {
             return Err("damaged: its restart markers are not in order".to_owned());
+        }
+        // a sequential picture has each component once; the file's last scans may be cut off, which is found out elsewhere
+        let times =
+            |id| scans.all.iter().flat_map(|scan| &scan.components).filter(|&&other| other == id).count();
+        if self.process != Process::Progressive
+            && scans.end.is_some()
+            && self.components.iter().any(|one| times(one.id) != 1)
+        {
+            return Err("damaged: a component without a scan, or in two".to_owned());
         }
         for scan in &scans.all {
             let blocks = |id: &u8| {
@@ -266,8 +277,9 @@ impl Scans {
         header.components.iter().any(|component| {
             let mut known = [None; 10];
             for scan in self.all.iter().filter(|scan| scan.components.contains(&component.id)) {
-                for coefficient in usize::from(scan.from)..=usize::from(scan.to).min(9) {
-                    known[coefficient] = Some(scan.low);
+                let band = usize::from(scan.from)..(usize::from(scan.to) + 1).min(known.len());
+                if let Some(band) = known.get_mut(band) {
+                    band.fill(Some(scan.low));
                 }
             }
             known.iter().any(|&low| low != Some(0))
@@ -277,14 +289,12 @@ impl Scans {
 
 /// The next marker at or after `at`, over whatever is between: its code, and where it ends.
 fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
-    loop {
-        at = find_ff(bytes, at)?;
-        // fill bytes may stand before the code
-        while *bytes.get(at)? == 0xff {
-            at += 1;
-        }
-        return Some((bytes[at], at + 1));
+    at = find_ff(bytes, at)?;
+    // fill bytes may stand before the code
+    while *bytes.get(at)? == 0xff {
+        at += 1;
     }
+    Some((bytes[at], at + 1))
 }
 
 /// Where the next byte 0xff is, eight bytes at a time: a scan has few.

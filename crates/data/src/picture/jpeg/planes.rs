@@ -16,7 +16,8 @@ pub(super) fn rgb(raw: &RawImage, header: &Header, space: ColorSpace) -> Result<
         if most_h % component.h != 0 || most_v % component.v != 0 {
             return Err("a JPEG whose samplings are no whole multiples of each other".to_owned());
         }
-        let size = |pixels: usize, factor: u8, most: u8| (pixels * usize::from(factor)).div_ceil(usize::from(most));
+        let size =
+            |pixels: usize, factor: u8, most: u8| (pixels * usize::from(factor)).div_ceil(usize::from(most));
         planes.push(Plane {
             samples: raw.planes.get(index).ok_or_else(|| "damaged: a component is missing".to_owned())?,
             stride: raw.plane_widths[index],
@@ -71,7 +72,7 @@ impl Plane<'_> {
     fn row(&self, y: usize, out: &mut Vec<u8>) {
         let near = self.line(y / self.higher);
         // of two rows of pixels the upper leans to the samples above, the lower to those below
-        let upper = y % 2 == 0;
+        let upper = y.is_multiple_of(2);
         let other = || {
             let y = y / 2;
             self.line(if upper { y.saturating_sub(1) } else { (y + 1).min(self.h - 1) })
@@ -79,7 +80,11 @@ impl Plane<'_> {
         match (self.wider, self.higher) {
             (1, 2) => {
                 let bias = if upper { 1 } else { 2 };
-                out.extend(near.iter().zip(other()).map(|(&a, &b)| ((3 * u16::from(a) + u16::from(b) + bias) >> 2) as u8));
+                out.extend(
+                    near.iter()
+                        .zip(other())
+                        .map(|(&a, &b)| ((3 * u16::from(a) + u16::from(b) + bias) >> 2) as u8),
+                );
             }
             // narrow components are repeated
             (2, 1) if self.w > 2 => {
