@@ -11,7 +11,7 @@ use plusx_data::picture::{self, Limits};
 use png::Png;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What plusx shall do with the files of a kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
