@@ -1,10 +1,7 @@
 //! One small network in a hundred files: whichever exporter, version of the operators, order in memory and way of flattening,
 //! what is read answers as its source did, and becomes the weights of the zoo's network. What would answer otherwise is
-//! refused by name. `tools/onnx_variants.py` and
-//! `tools/golden_onnx_exports.py` make the files.
+//! refused by name. `tools/onnx_variants.py` and `tools/golden_onnx_exports.py` make the files.
 
-// the other files that use it need more of it
-#[allow(dead_code)]
 mod peers;
 
 use std::path::{Path, PathBuf};
