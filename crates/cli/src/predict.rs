@@ -61,7 +61,8 @@ pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Re
     let options = arguments.machine.prepared(environment);
     let net = Classifier::load_with(&arguments.weights, options)?;
     crate::memory::check_one(net.net(), options.threads)?;
-    let limits = Limits { memory: machine::room(options.threads).map(|room| room.bytes), ..Limits::default() };
+    let limits =
+        Limits { memory: machine::room(options.threads).map(|room| room.bytes), ..Limits::default() };
     head(format).map_or(Ok(()), result)?;
     let (mut code, mut warned) = (exit::DONE, false);
     for argument in &arguments.images {

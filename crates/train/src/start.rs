@@ -46,7 +46,8 @@ pub fn run(
 }
 
 /// Finds and locks a run to continue: `run` is its folder, or its name under `output`; none means the newest run
-/// under `output` that has something left to do ([`SavedRun::why`] says which and why). `overrides` is what the command line says: only what cannot change the result may differ.
+/// under `output` that has something left to do ([`SavedRun::why`] says which and why). `overrides` is what the command line
+/// says: only what cannot change the result may differ.
 ///
 /// # Errors
 /// [`TrainError::NoRun`], [`TrainError::Locked`], [`TrainError::ResumeChanged`], or the file that is broken.
@@ -163,7 +164,12 @@ pub fn resume_on<E: Executor>(
             format!("{last} is gone, and with it the weights that the run started from; start a new run");
         return Err(TrainError::bad_run(job.folder.path(), reason));
     } else {
-        // it stopped before its first save: the seed gives the same beginning again
+        // it stopped before its first save, or the file is gone: the seed gives the same beginning again
+        if job.folder.best().exists() {
+            let message =
+                format!("{} is not there; the run begins again, from its first step", last.display());
+            observer.event(&Event::Warning { message });
+        }
         begin(executor, &job.options, None)?;
         State::default()
     };

@@ -260,6 +260,17 @@ fn results_that_are_gone_are_missed() {
 }
 
 #[test]
+fn a_checkpoint_that_is_gone_is_missed_and_the_run_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = undisturbed(&options(folder.path()));
+    let run = folder.path().join("run");
+    fs::remove_file(run.join("weights/last.safetensors")).unwrap();
+    let (after, warnings) = told(&run, &Overrides::default(), Vec::new());
+    assert!(warnings.len() == 1 && warnings[0].contains("begins again"), "{warnings:?}");
+    assert_eq!(after, expected);
+}
+
+#[test]
 fn other_pictures_are_refused_and_the_run_stays_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let lines = undisturbed(&options(folder.path())).lines;

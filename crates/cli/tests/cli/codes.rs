@@ -58,7 +58,7 @@ fn every_command_has_the_same_code_for_the_same_fault() {
         ("predict --weights empty grey.png", 74, "empty"),
         ("predict --weights net.safetensors text/a.png", 74, "text/a.png"),
         ("eval --weights empty", 74, "empty"),
-        ("import empty --model resnet20 -o out.safetensors", 74, "empty"),
+        ("import empty --model resnet20 -o out.safetensors", 65, "empty"),
         ("export --weights empty -o out.onnx", 74, "empty"),
         ("export --weights net.safetensors --format safetensors -o text/out.safetensors", 74, "text/out"),
         ("import net.safetensors --model resnet20 -o text/out.safetensors", 74, "text/out"),

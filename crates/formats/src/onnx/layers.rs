@@ -76,6 +76,7 @@ impl<'a> Builder<'a> {
 
     fn conv(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         if let Some(grey) = self.grey(node)? {
+            a.ignore(&["dilations", "group", "kernel_shape", "pads", "strides"]);
             return Ok(grey);
         }
         let (x, border, filled) = self.windowed(node)?;
