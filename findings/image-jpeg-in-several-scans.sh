@@ -10,7 +10,7 @@
 # Why it matters here: a classifier would be given another picture than the file holds, and nothing would tell. Such
 # files are rare, but valid: `cjpeg -scans` and `jpegtran -scans` write them.
 #
-# Needs: cargo, and cjpeg, djpeg and jpegtran (libjpeg-turbo-progs).
+# Needs: cargo, and cjpeg, djpeg and jpegtran (Debian: apt-get install libjpeg-turbo-progs).
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -12,7 +12,7 @@
 # Why it matters here: a reader of checkpoints that leaves the guess on refuses a sound file because of its name on the
 # day it was saved. Renaming the file does not help.
 #
-# Needs: cargo, and /usr/bin/python3 with python3-torch.
+# Needs: cargo, and /usr/bin/python3 with PyTorch (Debian: apt-get install python3-torch).
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -41,6 +41,9 @@ HEADS = {
 
 def network(torch, head, shortcut, seed=0):
     """resnet20 with four channels and one unit for each of two stages."""
+    # brings torch along, which the module does without until here
+    import made_up_statistics
+
     nn, functional = torch.nn, torch.nn.functional
 
     class Unit(nn.Module):
@@ -76,17 +79,7 @@ def network(torch, head, shortcut, seed=0):
             return self.linear(HEADS[head](torch, functional, x))
 
     torch.manual_seed(seed)
-    net = Network().eval()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for values, low, high in (
-                (module.weight, 0.5, 1.5),
-                (module.bias, -0.5, 0.5),
-                (module.running_mean, -0.3, 0.3),
-                (module.running_var, 0.5, 2.0),
-            ):
-                nn.init.uniform_(values, low, high)
-    return net
+    return made_up_statistics.fill(Network().eval())
 
 
 def source(net, torch, x):

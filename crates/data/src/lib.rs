@@ -1,7 +1,8 @@
 //! Where pictures come from: IDX files, the embedded sample, downloads, decoding, and batches made ahead of the engine;
 //! and where pretrained weights come from.
 //!
-//! [`load`] gives a whole [`Dataset`] ([`open`] says how it is told which one), [`Loader`] turns one of its [`Split`]s into batches on its own thread.
+//! [`load`] gives a whole [`Dataset`]; [`open`] says how it is told which one. [`Loader`] turns one of its [`Split`]s into
+//! batches on its own thread.
 //! The network is used in [`download`] and nowhere else; nothing here calls it unasked.
 //!
 //! ```
