@@ -1,6 +1,7 @@
 //! Runs the real `plusx` binary, as a user would.
 
 mod codes;
+mod commands_page;
 mod compare;
 mod disk;
 mod export;
