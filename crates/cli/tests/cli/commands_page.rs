@@ -56,7 +56,7 @@ fn section(help: &str, title: &str) -> Vec<String> {
     let lines = lines.take_while(|line| line.is_empty() || line.starts_with(' '));
     let named = lines.filter(|line| {
         let blanks = line.len() - line.trim_start().len();
-        blanks == 2 || blanks == 6 && line.trim_start().starts_with("--")
+        blanks == 2 || (blanks == 6 && line.trim_start().starts_with("--"))
     });
     named.map(|line| line.trim_start().split("  ").next().unwrap_or_default().to_owned()).collect()
 }
