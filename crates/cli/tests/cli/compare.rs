@@ -216,7 +216,7 @@ fn dry_run_tells_the_time_of_all_runs() {
     let one = |index: usize| plan["models"][index]["estimate_seconds"].as_f64().expect("a number");
     assert!((whole - 2.0 * (one(0) + one(1))).abs() < 1e-9 * whole, "{plan}");
     assert!(!place.exists("runs"));
-    // without options the comparison of the README, which nobody waits long for
+    // without options the comparison of docs/chapter.md, which nobody waits long for
     let said = place.ok("compare --dry-run --json --threads 2");
     let plan: Value = serde_json::from_str(&said.stdout).expect("JSON");
     let first = &plan["models"][0];
