@@ -2,8 +2,8 @@
 //! the pieces of a step own.
 //!
 //! Three layers keep the rest of the engine free of `unsafe`:
-//! [`Block`] owns zeroed, aligned memory; [`Lender`] borrows an [`Arena`], a block with a list of what is lent,
-//! exclusively for one step and hands out slices, refusing any that overlap a mutable one; [`Tiles`] cuts one mutable
+//! [`AlignedBytes`] owns zeroed, aligned memory; [`Lender`] borrows an [`Arena`], a block with a list of what is lent,
+//! exclusively for one step and hands out slices, refusing any that overlap a mutable one; [`DisjointWindows`] cuts one mutable
 //! slice into a grid of windows and gives each window to one taker only. A planning mistake is therefore a panic with
 //! both ranges in it, never a data race.
 
@@ -40,7 +40,7 @@ unsafe impl Plain for u8 {}
 
 /// Zeroed memory aligned to [`ALIGN`], on large pages where the system has them.
 #[derive(Debug)]
-pub(crate) struct Block {
+pub(crate) struct AlignedBytes {
     /// Where the usable memory starts.
     ptr: *mut u8,
     /// Usable bytes.
@@ -50,11 +50,11 @@ pub(crate) struct Block {
 }
 
 // SAFETY: a block owns its memory, as `Vec<u8>` does.
-unsafe impl Send for Block {}
+unsafe impl Send for AlignedBytes {}
 // SAFETY: shared access only reads; writing needs `&mut`.
-unsafe impl Sync for Block {}
+unsafe impl Sync for AlignedBytes {}
 
-impl Block {
+impl AlignedBytes {
     /// No memory.
     pub(crate) const fn empty() -> Self {
         // an aligned address that is never accessed: the length is 0
@@ -111,7 +111,7 @@ impl Block {
     }
 }
 
-impl Drop for Block {
+impl Drop for AlignedBytes {
     fn drop(&mut self) {
         let (start, len) = self.owned;
         if len > 0 {
@@ -131,17 +131,17 @@ impl Drop for Block {
 
 /// A long-lived aligned `[f32]`: parameters, gradients, scratch.
 #[derive(Debug)]
-pub(crate) struct Floats(Block);
+pub(crate) struct Floats(AlignedBytes);
 
 impl Floats {
     /// No values.
     pub(crate) const fn empty() -> Self {
-        Self(Block::empty())
+        Self(AlignedBytes::empty())
     }
 
     /// `len` zeros, if the system has the memory.
     pub(crate) fn zeros(len: usize) -> Option<Self> {
-        Block::new(len.checked_mul(size_of::<f32>())?).map(Self)
+        AlignedBytes::new(len.checked_mul(size_of::<f32>())?).map(Self)
     }
 }
 
@@ -165,7 +165,7 @@ impl DerefMut for Floats {
 /// they are long enough.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    block: Block,
+    block: AlignedBytes,
     /// What the present step holds, and whether to write.
     lent: Vec<(Range<usize>, bool)>,
     /// For the windows of the present step, a bit each.
@@ -175,15 +175,15 @@ pub(crate) struct Arena {
 impl Arena {
     /// Without memory.
     pub(crate) const fn empty() -> Self {
-        Self { block: Block::empty(), lent: Vec::new(), marks: Vec::new() }
+        Self { block: AlignedBytes::empty(), lent: Vec::new(), marks: Vec::new() }
     }
 
     /// Makes room for `len` bytes; whether the memory was there. What was in it is lost if there was too little.
     pub(crate) fn reserve(&mut self, len: usize) -> bool {
         if self.block.len < len {
             // give the old one back first
-            self.block = Block::empty();
-            match Block::new(len) {
+            self.block = AlignedBytes::empty();
+            match AlignedBytes::new(len) {
                 Some(block) => self.block = block,
                 None => return false,
             }
@@ -259,7 +259,12 @@ impl<'a> Lender<'a> {
     ///
     /// # Panics
     /// If `data` is not whole rows, a window is empty, or the step did not ask for enough marks.
-    pub(crate) fn tiles<'b, T>(&mut self, data: &'b mut [T], pitch: usize, tile: [usize; 2]) -> Tiles<'b, T>
+    pub(crate) fn tiles<'b, T>(
+        &mut self,
+        data: &'b mut [T],
+        pitch: usize,
+        tile: [usize; 2],
+    ) -> DisjointWindows<'b, T>
     where
         'a: 'b,
     {
@@ -272,11 +277,11 @@ impl<'a> Lender<'a> {
         let (taken, left) = marks.split_at_mut(words);
         taken.iter_mut().for_each(|word| *word.get_mut() = 0);
         self.marks = left;
-        Tiles { ptr: data.as_mut_ptr(), rows, pitch, tile, taken, life: PhantomData }
+        DisjointWindows { ptr: data.as_mut_ptr(), rows, pitch, tile, taken, life: PhantomData }
     }
 
     /// Chunks of `len` values of a plain slice (the last may be shorter), likewise.
-    pub(crate) fn chunks<'b, T>(&mut self, data: &'b mut [T], len: usize) -> Tiles<'b, T>
+    pub(crate) fn chunks<'b, T>(&mut self, data: &'b mut [T], len: usize) -> DisjointWindows<'b, T>
     where
         'a: 'b,
     {
@@ -287,7 +292,7 @@ impl<'a> Lender<'a> {
 
 /// A mutable slice of rows cut into a grid of windows; each can be taken once, by any thread.
 #[derive(Debug)]
-pub(crate) struct Tiles<'a, T> {
+pub(crate) struct DisjointWindows<'a, T> {
     ptr: *mut T,
     rows: usize,
     pitch: usize,
@@ -298,11 +303,11 @@ pub(crate) struct Tiles<'a, T> {
 }
 
 // SAFETY: the tiles are parts of an exclusively borrowed slice, and the `taken` bits give each to one thread only.
-unsafe impl<T: Send> Send for Tiles<'_, T> {}
+unsafe impl<T: Send> Send for DisjointWindows<'_, T> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for Tiles<'_, T> {}
+unsafe impl<T: Send> Sync for DisjointWindows<'_, T> {}
 
-impl<'a, T> Tiles<'a, T> {
+impl<'a, T> DisjointWindows<'a, T> {
     /// The window in row `row` and column `column` of the grid.
     ///
     /// # Panics
@@ -332,7 +337,7 @@ impl<'a, T> Tiles<'a, T> {
         unsafe { RowsMut::from_raw(self.ptr.add(top * self.pitch + left), rows, width, self.pitch) }
     }
 
-    /// Like [`Tiles::take`], for windows whose values follow one another: whole rows, or parts of a single row.
+    /// Like [`DisjointWindows::take`], for windows whose values follow one another: whole rows, or parts of a single row.
     ///
     /// # Panics
     /// If there is no such window, it was taken before, or its rows do not touch.

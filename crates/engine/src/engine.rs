@@ -8,14 +8,15 @@ use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Target
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::params::Params;
 
+use crate::arena::Arena;
 use crate::check;
 use crate::error::EngineError;
-use crate::params::{Held, Layout, Store, Which, same_table};
+use crate::params::{Held, ParamLayout, Store, Which, same_table};
 use crate::plan::{Kernels, Mode, Plan};
-use crate::pool::Pool;
 use crate::profile::{Profile, StepProfile};
-use crate::run::{Batch, Machine, read_tap, run};
+use crate::run::{RunBatch, RunResources, read_tap, run};
 use crate::seat::Seat;
+use crate::threads::Threads;
 
 /// Plans kept: a run needs four (training and evaluation, of a full and of a last batch); a caller of ever new batch sizes
 /// must not fill the memory with them.
@@ -65,7 +66,7 @@ impl Engine {
     pub fn new(graph: Graph, options: EngineOptions) -> Result<Self, EngineError> {
         check::graph(&graph)?;
         check::level(options.level)?;
-        let store = Store::new(Layout::new(&graph)?)?;
+        let store = Store::new(ParamLayout::new(&graph)?)?;
         Ok(Self {
             graph,
             kernels: Kernels { level: options.level, exact: options.exact },
@@ -84,26 +85,26 @@ impl Engine {
     /// a map.
     pub fn plan(&mut self, mode: impl Borrow<Mode>, batch: usize) -> Result<&Plan, EngineError> {
         let mode = mode.borrow();
-        self.check_mode(mode)?;
-        check::batch(&self.graph, batch)?;
+        self.check_plan(mode, batch)?;
         let key = (mode.clone(), batch);
-        let (graph, layout, kernels) = (&self.graph, &self.store.layout, self.kernels);
-        if self.plans.len() >= MOST_PLANS && !self.plans.contains_key(&key) {
-            self.plans.clear();
-        }
-        Ok(self.plans.entry(key).or_insert_with(|| Plan::new(graph, layout, mode, batch, kernels)))
+        Ok(plan_of(&mut self.plans, &self.graph, &self.store.layout, &key, self.kernels))
+    }
+
+    fn check_plan(&self, mode: &Mode, batch: usize) -> Result<(), EngineError> {
+        self.check_mode(mode)?;
+        check::batch(&self.graph, batch)
     }
 
     /// How many threads compute.
     pub fn threads(&self) -> usize {
-        self.seat.pool.threads()
+        self.seat.threads.count()
     }
 
     /// Changes the number of threads (0 counts as 1); results do not depend on it. If the system refuses to start
     /// some, there are fewer: see [`Engine::threads`].
     pub fn set_threads(&mut self, threads: usize) {
-        if threads.max(1) != self.seat.pool.threads() {
-            self.seat.pool = Pool::new(threads);
+        if threads.max(1) != self.seat.threads.count() {
+            self.seat.threads = Threads::new(threads);
         }
     }
 
@@ -152,38 +153,31 @@ impl Engine {
         }
     }
 
-    /// Runs a plan made before, in memory that is large enough.
-    fn run(&mut self, mode: &Mode, batch: &mut Batch<'_>) -> Result<(), EngineError> {
+    /// Runs the plan for `mode` and the images of `batch`; gives it, and the arena with what it left there.
+    fn run(&mut self, mode: &Mode, batch: &mut RunBatch<'_>) -> Result<(&Plan, &mut Arena), EngineError> {
         let n = batch.images.len() / self.graph.input_shape().len();
-        self.plan(mode, n)?;
+        self.check_plan(mode, n)?;
         let key = (mode.clone(), n);
-        let Some(plan) = self.plans.get(&key) else {
-            unreachable!("the plan was just made");
-        };
         // a new arena holds nothing, nor does one that was refused
         let ready = self.ready.take();
+        let plan = plan_of(&mut self.plans, &self.graph, &self.store.layout, &key, self.kernels);
         self.seat.reserve(plan)?;
         let first = if ready.as_ref() == Some(&key) { plan.prepared } else { 0 };
-        let machine = Machine {
+        let resources = RunResources {
             arena: &mut self.seat.arena,
-            pool: &mut self.seat.pool,
+            threads: &mut self.seat.threads,
             store: Held::Own(&mut self.store),
             made: &[],
             profile: self.profile.as_mut(),
         };
-        run(plan, first..plan.steps.len(), machine, batch);
+        run(plan, first..plan.steps.len(), resources, batch);
         self.ready = mode.inference().then_some(key);
-        Ok(())
+        Ok((plan, &mut self.seat.arena))
     }
 
     fn forward(&mut self, images: Images<'_>, mode: &Mode) -> Result<Vec<NodeValue>, EngineError> {
         check::images(&self.graph, images)?;
-        self.check_mode(mode)?;
-        self.run(mode, &mut Batch::forward(images.data))?;
-        let Some(plan) = self.plans.get(&(mode.clone(), images.n)) else {
-            unreachable!("the plan has just run");
-        };
-        let arena = &mut self.seat.arena;
+        let (plan, arena) = self.run(mode, &mut RunBatch::forward(images.data))?;
         let values = plan.taps.iter().map(|tap| {
             let mut data = vec![0.0; images.n * tap.shape.len()];
             read_tap(plan, tap, (arena, images.data), &mut data);
@@ -191,6 +185,21 @@ impl Engine {
         });
         Ok(values.collect())
     }
+}
+
+/// The plan for `key`, made if it is not among `plans`.
+fn plan_of<'p>(
+    plans: &'p mut HashMap<(Mode, usize), Plan>,
+    graph: &Graph,
+    layout: &ParamLayout,
+    key: &(Mode, usize),
+    kernels: Kernels,
+) -> &'p Plan {
+    if plans.len() >= MOST_PLANS && !plans.contains_key(key) {
+        plans.clear();
+    }
+    let (mode, batch) = key;
+    plans.entry(key.clone()).or_insert_with(|| Plan::new(graph, layout, mode, *batch, kernels))
 }
 
 impl Executor for Engine {
@@ -257,7 +266,7 @@ impl Executor for Engine {
         self.check_labels(images.n, labels)?;
         self.store.prepare(update.is_some_and(|update| update.momentum != 0.0))?;
         let mut result = StepResult { losses: vec![0.0; images.n], predictions: vec![0; images.n] };
-        let mut batch = Batch {
+        let mut batch = RunBatch {
             images: images.data,
             labels,
             losses: &mut result.losses,

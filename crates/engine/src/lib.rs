@@ -3,13 +3,13 @@
 //! A [`Engine`] takes a [`Graph`](plusx_model::graph::Graph) and makes a [`Plan`] for each mode and batch size it is
 //! asked for: which values are stored and which are computed where they are read (`lower`), which steps happen with
 //! which kernels (`plan`), and where in one arena every buffer lives. Running a plan (`run`) lends each step its
-//! buffers and hands its pieces to the engine's own threads (`pool`). Results are the same bytes for any number of
+//! buffers and hands its pieces to the engine's own threads (`threads`). Results are the same bytes for any number of
 //! threads and for every instruction level of one arithmetic profile.
 //!
 //! [`Engine`] trains and infers for one caller. [`Prepared`] only infers, for any number of callers at once: parameters,
 //! folded batch norms and transformed filters are there once, what changes while a plan runs is each call's own.
 //!
-//! `unsafe` is confined to `arena` and `pool`.
+//! `unsafe` is confined to `arena` and `threads`.
 #![deny(unsafe_code)]
 
 #[allow(unsafe_code)]
@@ -23,12 +23,12 @@ mod lower;
 mod networks;
 mod params;
 mod plan;
-#[allow(unsafe_code)]
-mod pool;
 mod prepared;
 mod profile;
 mod run;
 mod seat;
+#[allow(unsafe_code)]
+mod threads;
 
 pub use engine::{Engine, EngineOptions};
 pub use error::EngineError;

@@ -9,65 +9,66 @@
 mod fuse;
 mod walk;
 
+use plusx_kernels::args::FusedActivation;
 use plusx_kernels::pitch;
 use plusx_kernels::shape::{ConvShape, MapShape, PoolShape, SubsampleShape};
-use plusx_model::graph::{BatchNormSpec, NodeId, Op, ParamId};
+use plusx_model::graph::{BatchNormSpec, ConvSpec, Graph, Node, NodeId, Op, ParamId};
 use plusx_model::shape::ImageShape;
 
 pub(crate) use self::fuse::fuse;
 pub(crate) use self::walk::lower;
 
-/// Index of a [`Value`].
+/// Index of a [`LoweredValue`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ValueId(pub(crate) usize);
 
-/// Index of a [`Norm`].
+/// Index of a [`LoweredNorm`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct NormId(pub(crate) usize);
 
 /// A stored value, perhaps seen through a batch norm.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Term {
+pub(crate) struct LoweredTerm {
     pub(crate) value: ValueId,
     pub(crate) norm: Option<NormId>,
 }
 
 /// `[relu](main [+ add])`.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct View {
-    pub(crate) main: Term,
-    pub(crate) add: Option<Term>,
-    pub(crate) relu: bool,
+pub(crate) struct LoweredView {
+    pub(crate) main: LoweredTerm,
+    pub(crate) add: Option<LoweredTerm>,
+    pub(crate) activation: FusedActivation,
 }
 
-impl View {
+impl LoweredView {
     fn plain(value: ValueId) -> Self {
-        Self { main: Term { value, norm: None }, add: None, relu: false }
+        Self { main: LoweredTerm { value, norm: None }, add: None, activation: FusedActivation::None }
     }
 
     /// The term of `value`, and the other one.
-    pub(crate) fn around(&self, value: ValueId) -> (Term, Option<Term>) {
+    pub(crate) fn around(&self, value: ValueId) -> (LoweredTerm, Option<LoweredTerm>) {
         match self.add {
             Some(add) if self.main.value != value => (add, Some(self.main)),
             other => (self.main, other),
         }
     }
 
-    pub(crate) fn terms(&self) -> impl Iterator<Item = Term> {
+    pub(crate) fn terms(&self) -> impl Iterator<Item = LoweredTerm> {
         std::iter::once(self.main).chain(self.add)
     }
 }
 
 /// Something that readers read: a stored map or a view.
 #[derive(Clone, Debug)]
-pub(crate) struct Value {
+pub(crate) struct LoweredValue {
     /// The last node it stands for.
     pub(crate) node: NodeId,
     pub(crate) shape: ImageShape,
     /// Distance between pixels: the channels themselves for images that only convolutions read.
     pub(crate) pitch: usize,
     /// What it is computed from, if it is a view.
-    pub(crate) view: Option<View>,
+    pub(crate) view: Option<LoweredView>,
     /// Whether it has memory of its own.
     pub(crate) stored: bool,
     /// The unit that makes it.
@@ -78,7 +79,7 @@ pub(crate) struct Value {
     pub(crate) learns: bool,
 }
 
-impl Value {
+impl LoweredValue {
     pub(crate) fn map_shape(&self) -> MapShape {
         MapShape { c: self.shape.c, pitch: self.pitch, pixels: self.shape.pixels() }
     }
@@ -91,7 +92,7 @@ impl Value {
 
 /// One batch norm at work.
 #[derive(Clone, Debug)]
-pub(crate) struct Norm {
+pub(crate) struct LoweredNorm {
     pub(crate) node: NodeId,
     pub(crate) input: ValueId,
     pub(crate) spec: BatchNormSpec,
@@ -103,7 +104,7 @@ pub(crate) struct Norm {
 
 /// A filter and its bias.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Filter {
+pub(crate) struct LoweredFilter {
     pub(crate) shape: ConvShape,
     pub(crate) weight: ParamId,
     pub(crate) bias: Option<ParamId>,
@@ -111,11 +112,11 @@ pub(crate) struct Filter {
 
 /// Something that happens at one point of the forward pass.
 #[derive(Clone, Debug)]
-pub(crate) enum Unit {
+pub(crate) enum LoweredUnit {
     /// The images come in.
     Images(ValueId),
     /// A convolution or dense layer, of the output `dst`, or of a view of its output `raw` ([`fuse`]).
-    Conv { src: ValueId, dst: ValueId, filter: Filter, raw: Option<ValueId> },
+    Conv { src: ValueId, dst: ValueId, filter: LoweredFilter, raw: Option<ValueId> },
     /// A max pooling.
     MaxPool { src: ValueId, dst: ValueId, shape: PoolShape },
     /// An average pooling of windows.
@@ -123,7 +124,7 @@ pub(crate) enum Unit {
     /// A subsampling.
     Subsample { src: ValueId, dst: ValueId, shape: SubsampleShape },
     /// A global average pooling.
-    Average { src: ValueId, dst: ValueId },
+    GlobalAvgPool { src: ValueId, dst: ValueId },
     /// A batch norm's statistics are complete.
     Norm(NormId),
     /// A view comes into being; if it is stored, it is written here or by its first reader.
@@ -133,61 +134,70 @@ pub(crate) enum Unit {
 /// A graph made ready for planning.
 #[derive(Clone, Debug)]
 pub(crate) struct Lowered {
-    pub(crate) values: Vec<Value>,
-    pub(crate) norms: Vec<Norm>,
-    pub(crate) units: Vec<Unit>,
+    pub(crate) values: Vec<LoweredValue>,
+    pub(crate) norms: Vec<LoweredNorm>,
+    pub(crate) units: Vec<LoweredUnit>,
     /// The value of each node, where it is a value of its own.
     pub(crate) of_node: Vec<Option<ValueId>>,
 }
 
 impl Lowered {
-    pub(crate) fn value(&self, id: ValueId) -> &Value {
+    pub(crate) fn value(&self, id: ValueId) -> &LoweredValue {
         &self.values[id.0]
     }
 
-    pub(crate) fn norm(&self, id: NormId) -> &Norm {
+    pub(crate) fn norm(&self, id: NormId) -> &LoweredNorm {
         &self.norms[id.0]
     }
 }
 
-/// Sizes of the convolution that `op` is, over an input of shape `input`; `None` for other operations.
-pub(crate) fn filter(op: &Op, input: ImageShape, output: ImageShape) -> Option<Filter> {
-    let dense = |units| ConvShape {
-        c: input.c,
-        k: units,
-        h: input.h,
-        w: input.w,
-        oh: 1,
-        ow: 1,
-        kernel: [input.h, input.w],
-        stride: [1, 1],
-        padding: [0, 0],
-        dilation: [1, 1],
-        groups: 1,
-        c_pitch: pitch(input.c),
-    };
-    match *op {
+impl LoweredFilter {
+    /// Of a convolution from a map of shape `input` to one of shape `output`.
+    fn conv(
+        spec: &ConvSpec,
+        weight: ParamId,
+        bias: Option<ParamId>,
+        [input, output]: [ImageShape; 2],
+    ) -> Self {
+        let shape = ConvShape {
+            c: input.c,
+            k: spec.channels,
+            h: input.h,
+            w: input.w,
+            oh: output.h,
+            ow: output.w,
+            kernel: spec.kernel,
+            stride: spec.stride,
+            padding: spec.padding,
+            dilation: spec.dilation,
+            groups: spec.groups,
+            c_pitch: pitch(input.c),
+        };
+        Self { shape, weight, bias }
+    }
+
+    /// Of a dense layer over a map of shape `input`: a convolution whose kernel is as large as the map.
+    fn dense(units: usize, weight: ParamId, bias: Option<ParamId>, input: ImageShape) -> Self {
+        let spec = ConvSpec {
+            channels: units,
+            kernel: [input.h, input.w],
+            stride: [1, 1],
+            padding: [0, 0],
+            dilation: [1, 1],
+            groups: 1,
+        };
+        Self::conv(&spec, weight, bias, [input, ImageShape::new(units, 1, 1)])
+    }
+}
+
+/// The filter of `node`, if it has one.
+pub(crate) fn filter(graph: &Graph, node: &Node) -> Option<LoweredFilter> {
+    let input = graph.shape_before(node);
+    match node.op {
         Op::Conv2d { spec, weight, bias } => {
-            let shape = ConvShape {
-                oh: output.h,
-                ow: output.w,
-                kernel: spec.kernel,
-                stride: spec.stride,
-                padding: spec.padding,
-                dilation: spec.dilation,
-                groups: spec.groups,
-                ..dense(spec.channels)
-            };
-            Some(Filter { shape, weight, bias })
+            Some(LoweredFilter::conv(&spec, weight, bias, [input, node.shape]))
         }
-        Op::Dense { units, weight, bias } => Some(Filter { shape: dense(units), weight, bias }),
-        Op::Input
-        | Op::BatchNorm { .. }
-        | Op::Relu
-        | Op::MaxPool2d { .. }
-        | Op::AvgPool2d { .. }
-        | Op::GlobalAvgPool2d
-        | Op::Subsample { .. }
-        | Op::Add => None,
+        Op::Dense { units, weight, bias } => Some(LoweredFilter::dense(units, weight, bias, input)),
+        _ => None,
     }
 }

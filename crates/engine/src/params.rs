@@ -18,7 +18,7 @@ const CHUNK: usize = 1 << 16;
 
 /// How one parameter is kept.
 #[derive(Clone, PartialEq, Debug)]
-struct Place {
+struct ParamPlace {
     /// The packing of a filter; a vector is only padded.
     filter: Option<ConvShape>,
     role: Role,
@@ -35,20 +35,20 @@ pub(crate) struct Chunk {
 
 /// Where every parameter is.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Layout {
-    places: Vec<Place>,
+pub(crate) struct ParamLayout {
+    places: Vec<ParamPlace>,
     /// Values that learn, and running statistics.
     learning: usize,
     running: usize,
     chunks: Vec<Chunk>,
 }
 
-impl Layout {
+impl ParamLayout {
     /// The layout for a checked graph.
     pub(crate) fn new(graph: &Graph) -> Result<Self, EngineError> {
         let mut filters: Vec<Option<ConvShape>> = vec![None; graph.params.len()];
         for node in &graph.nodes {
-            let Some(filter) = filter(&node.op, graph.shape_before(node), node.shape) else {
+            let Some(filter) = filter(graph, node) else {
                 continue;
             };
             let slot = &mut filters[filter.weight.index()];
@@ -72,7 +72,7 @@ impl Layout {
                     chunks.push(Chunk { range: start..range.end.min(start + CHUNK), filter: matrix });
                 }
             }
-            places.push(Place { filter, role: spec.role, range });
+            places.push(ParamPlace { filter, role: spec.role, range });
         }
         Ok(Self { places, learning, running, chunks })
     }
@@ -99,10 +99,10 @@ fn packing(shape: &ConvShape) -> [usize; 5] {
     [shape.c, shape.k, shape.kernel[0], shape.kernel[1], shape.groups]
 }
 
-/// The values behind a [`Layout`].
+/// The values behind a [`ParamLayout`].
 #[derive(Debug)]
 pub(crate) struct Store {
-    pub(crate) layout: Layout,
+    pub(crate) layout: ParamLayout,
     pub(crate) weights: Floats,
     pub(crate) running: Floats,
     /// Empty until the first training step.
@@ -113,7 +113,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// Zeros.
-    pub(crate) fn new(layout: Layout) -> Result<Self, EngineError> {
+    pub(crate) fn new(layout: ParamLayout) -> Result<Self, EngineError> {
         let weights = floats(layout.learning)?;
         let running = floats(layout.running)?;
         Ok(Self { layout, weights, running, gradients: Floats::empty(), velocity: Floats::empty() })

@@ -17,9 +17,9 @@ use crate::arena::Floats;
 use crate::check;
 use crate::engine::MOST_PLANS;
 use crate::error::EngineError;
-use crate::params::{Held, Layout, Store, Which, same_table};
+use crate::params::{Held, ParamLayout, Store, Which, same_table};
 use crate::plan::{Kernels, Lasting, Mode, Plan};
-use crate::run::{Batch, Machine, read_tap, run};
+use crate::run::{RunBatch, RunResources, read_tap, run};
 use crate::seat::Seat;
 
 /// How a prepared network works. Threads and callers change no byte of what it computes.
@@ -86,7 +86,7 @@ impl Prepared {
         check::graph(&graph)?;
         check::level(options.level)?;
         same_table(&graph, params)?;
-        let mut store = Store::new(Layout::new(&graph)?)?;
+        let mut store = Store::new(ParamLayout::new(&graph)?)?;
         store.import(params, Which::Parameters);
         let mode = Mode::shared(graph.output());
         Ok(Self {
@@ -135,17 +135,17 @@ impl Prepared {
         let ready = self.ready(images.n, seat)?;
         let plan = &ready.plan;
         seat.reserve(plan)?;
-        let machine = self.machine(seat, &ready.made);
-        run(plan, plan.prepared..plan.steps.len(), machine, &mut Batch::forward(images.data));
+        let resources = self.resources(seat, &ready.made);
+        run(plan, plan.prepared..plan.steps.len(), resources, &mut RunBatch::forward(images.data));
         for tap in &plan.taps {
             read_tap(plan, tap, (&mut seat.arena, images.data), logits);
         }
         Ok(())
     }
 
-    fn machine<'a>(&'a self, seat: &'a mut Seat, made: &'a [Option<Arc<Floats>>]) -> Machine<'a> {
-        let Seat { arena, pool } = seat;
-        Machine { arena, pool, store: Held::Shared(&self.store), made, profile: None }
+    fn resources<'a>(&'a self, seat: &'a mut Seat, made: &'a [Option<Arc<Floats>>]) -> RunResources<'a> {
+        let Seat { arena, threads } = seat;
+        RunResources { arena, threads, store: Held::Shared(&self.store), made, profile: None }
     }
 
     fn plan(&self, batch: usize) -> Plan {
@@ -189,7 +189,7 @@ impl Prepared {
             return Ok(());
         }
         seat.reserve(plan)?;
-        run(plan, step..step + 1, self.machine(seat, &[]), &mut Batch::forward(&[]));
+        run(plan, step..step + 1, self.resources(seat, &[]), &mut RunBatch::forward(&[]));
         for (what, offset, len) in wanted {
             let refused = || EngineError::Memory {
                 mib: (len * size_of::<f32>()) >> 20,

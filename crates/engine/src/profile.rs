@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::plan::Plan;
-use crate::plan::step::Step;
+use crate::plan::step::PlanStep;
 
 /// Time of the steps of one name and kernel, over all runs since the profile was cleared.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    pub(crate) fn add(&mut self, plan: &Plan, step: &Step, time: Duration) {
+    pub(crate) fn add(&mut self, plan: &Plan, step: &PlanStep, time: Duration) {
         let mut touched = Vec::new();
         step.work.buffers(&mut |id, _| {
             if !touched.contains(&id) {

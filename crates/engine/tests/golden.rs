@@ -207,19 +207,9 @@ impl Report {
     }
 }
 
-fn op_name(op: &Op) -> &'static str {
-    match op {
-        Op::Input => "Input",
-        Op::Conv2d { .. } => "Conv2d",
-        Op::BatchNorm { .. } => "BatchNorm",
-        Op::Relu => "Relu",
-        Op::MaxPool2d { .. } => "MaxPool2d",
-        Op::AvgPool2d { .. } => "AvgPool2d",
-        Op::GlobalAvgPool2d => "GlobalAvgPool2d",
-        Op::Subsample { .. } => "Subsample",
-        Op::Dense { .. } => "Dense",
-        Op::Add => "Add",
-    }
+/// The name of the variant.
+fn op_name(op: &Op) -> String {
+    format!("{op:?}").chars().take_while(|letter| letter.is_alphanumeric()).collect()
 }
 
 fn role_name(role: Role) -> &'static str {

@@ -8,7 +8,7 @@
 use std::ops::{Deref, DerefMut, Range};
 use std::time::Instant;
 
-use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Term};
+use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use plusx_kernels::shape::ConvShape;
@@ -287,7 +287,7 @@ impl<'a> Bench<'a> {
 }
 
 fn plain(data: &[f32]) -> Source<'_> {
-    Source { main: Term { data, affine: None }, add: None, relu: false }
+    Source::plain(data)
 }
 
 /// Numbers between -0.5 and 0.5, far from denormals.

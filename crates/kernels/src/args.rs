@@ -24,6 +24,16 @@ pub struct Affine<'a> {
     pub shift: &'a [f32],
 }
 
+/// What is applied to a value on its way in or out of a kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FusedActivation {
+    /// Nothing.
+    #[default]
+    None,
+    /// `max(x, 0)`. NaN stays NaN: a broken run must be seen.
+    Relu,
+}
+
 /// A value computed where it is consumed: `[relu](main [+ add])`.
 /// Order of operations: `t = main.affine(main.data)`; `t = t + add.affine(add.data)`; `t = max(t, 0)`.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +42,20 @@ pub struct Source<'a> {
     pub main: Term<'a>,
     /// The second term of a residual join.
     pub add: Option<Term<'a>>,
-    /// Whether negative values become 0 (NaN stays NaN: a broken run must be seen).
-    pub relu: bool,
+    /// Is applied last.
+    pub activation: FusedActivation,
+}
+
+impl<'a> Source<'a> {
+    /// The stored map `data` as it is.
+    pub const fn plain(data: &'a [f32]) -> Self {
+        Self { main: Term { data, affine: None }, add: None, activation: FusedActivation::None }
+    }
+
+    /// Whether it is a stored map as it is, so that its bytes can be copied.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.main.affine.is_none() && self.add.is_none() && self.activation == FusedActivation::None
+    }
 }
 
 /// What happens to a value `v` of a convolution on its way out: `[relu](affine(v) [+ add])`, the operations of a [`Source`]
@@ -44,8 +66,8 @@ pub struct Finish<'a> {
     pub affine: Option<Affine<'a>>,
     /// The second term of a residual join: a map as large as the output.
     pub add: Option<Term<'a>>,
-    /// Whether negative values become 0.
-    pub relu: bool,
+    /// Is applied last.
+    pub activation: FusedActivation,
 }
 
 /// A gradient at the output of a convolution, read through the batch norm behind it.

@@ -9,7 +9,7 @@
 //! block by block from cache, and it is exactly one `f32` chain of the sum rule, so a chain never leaves its registers.
 
 use crate::LANES;
-use crate::args::{Gate, Grad, SUM_RUN, Sink, Source, Sums, Term};
+use crate::args::{FusedActivation, Gate, Grad, SUM_RUN, Sink, Source, Sums, Term};
 use crate::simd::Isa;
 
 /// Sixteen channels of a [`Source`].
@@ -18,7 +18,7 @@ pub(crate) struct SourceLanes<I: Isa> {
     isa: I,
     main: TermLanes<I>,
     add: Option<TermLanes<I>>,
-    relu: bool,
+    activation: FusedActivation,
 }
 
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl<I: Isa> SourceLanes<I> {
             };
             (TermLanes::new(isa, &src.main, channel), add)
         };
-        Self { isa, main, add, relu: src.relu }
+        Self { isa, main, add, activation: src.activation }
     }
 
     /// Their values at the pixel that starts at `pixel` (its index times the pitch).
@@ -58,7 +58,10 @@ impl<I: Isa> SourceLanes<I> {
             if let Some(add) = &self.add {
                 value = self.isa.add(value, add.at(self.isa, pixel));
             }
-            if self.relu { self.isa.relu(value) } else { value }
+            match self.activation {
+                FusedActivation::None => value,
+                FusedActivation::Relu => self.isa.relu(value),
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Sums, Term};
+use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Sums};
 use plusx_kernels::conv::{self, BackwardDataArgs, ForwardArgs};
 use plusx_kernels::elementwise::{SINK, SinkArgs};
 use plusx_kernels::norm::{STATS, StatsArgs};
@@ -49,7 +49,7 @@ fn statistics_fused_or_not() {
         (select(conv::FORWARD, level, &shape).run)(ForwardArgs {
             shape: &shape,
             images,
-            src: Source { main: Term { data: &data, affine: None }, add: None, relu: false },
+            src: Source::plain(&data),
             keep: None,
             weights: &weights,
             bias: None,

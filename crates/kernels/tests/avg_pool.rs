@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Source, Term};
+use plusx_kernels::args::{FusedActivation, Source};
 use plusx_kernels::avg_pool::{BACKWARD, BackwardArgs, FORWARD, ForwardArgs};
 use plusx_kernels::shape::PoolShape;
 use plusx_kernels::view::RowsMut;
@@ -40,9 +40,9 @@ fn pools(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = PoolShape> {
 }
 
 const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, relu: false },
-    Form { affine: true, add: false, add_affine: false, relu: true },
-    Form { affine: true, add: true, add_affine: true, relu: false },
+    Form { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    Form { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    Form { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
 /// Means of `src`, from `run`.
@@ -76,7 +76,7 @@ fn forward_is_the_reference() {
             let ones: Vec<f32> = (0..images * shape.h * shape.w * pitch(c))
                 .map(|index| if index % pitch(c) < c { 1.0 } else { 0.0 })
                 .collect();
-            let src = Source { main: Term { data: &ones, affine: None }, add: None, relu: false };
+            let src = Source::plain(&ones);
             for run in [reference, select(FORWARD, Level::detect(), &shape).run] {
                 for (index, mean) in means(run, (&shape, images), src).into_iter().enumerate() {
                     let want = if index % pitch(c) < c { 1.0 } else { 0.0 };
@@ -132,7 +132,7 @@ fn gradient_is_the_difference() {
         let forward = select(FORWARD, Level::detect(), &shape).run;
         let numeric = differences(&x, 0.25, |x| {
             let data: Vec<f32> = x.iter().map(|value| *value as f32).collect();
-            let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+            let src = Source::plain(&data);
             let map = means(forward, (&shape, 1), src);
             map.iter().zip(&r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
         });

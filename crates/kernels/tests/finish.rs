@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Affine, Finish, Source, Term};
+use plusx_kernels::args::{Affine, Finish, FusedActivation, Source, Term};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, Forward, ForwardArgs};
 use plusx_kernels::elementwise::{EVALUATE, EvaluateArgs};
@@ -92,10 +92,14 @@ impl Case {
     fn finish(&self, form: usize) -> Finish<'_> {
         let other = |affine| Some(Term { data: &self.other, affine });
         match form {
-            0 => Finish { affine: Some(self.affine(0)), add: None, relu: true },
-            1 => Finish { affine: Some(self.affine(0)), add: other(None), relu: true },
-            2 => Finish { affine: None, add: other(Some(self.affine(2))), relu: false },
-            _ => Finish { affine: Some(self.affine(0)), add: other(Some(self.affine(2))), relu: true },
+            0 => Finish { affine: Some(self.affine(0)), add: None, activation: FusedActivation::Relu },
+            1 => Finish { affine: Some(self.affine(0)), add: other(None), activation: FusedActivation::Relu },
+            2 => Finish { affine: None, add: other(Some(self.affine(2))), activation: FusedActivation::None },
+            _ => Finish {
+                affine: Some(self.affine(0)),
+                add: other(Some(self.affine(2))),
+                activation: FusedActivation::Relu,
+            },
         }
     }
 
@@ -136,7 +140,7 @@ impl Case {
         let shape =
             MapShape { c: self.shape.k, pitch: self.shape.k_pitch(), pixels: self.shape.oh * self.shape.ow };
         let main = Term { data: plain, affine: finish.affine };
-        let src = Source { main, add: finish.add, relu: finish.relu };
+        let src = Source { main, add: finish.add, activation: finish.activation };
         let mut map = vec![f32::NAN; plain.len()];
         let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
         (select(EVALUATE, level, &shape).run)(EvaluateArgs { shape: &shape, images: IMAGES, src, dst });
@@ -177,7 +181,7 @@ impl Case {
 }
 
 fn plain(data: &[f32]) -> Source<'_> {
-    Source { main: Term { data, affine: None }, add: None, relu: false }
+    Source::plain(data)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{SUM_RUN, Source, Term};
+use plusx_kernels::args::{FusedActivation, SUM_RUN, Source};
 use plusx_kernels::pool::{
     AVG_BACKWARD, AVG_FORWARD, AvgBackwardArgs, AvgForwardArgs, MAX_BACKWARD, MAX_FORWARD, MaxBackwardArgs,
     MaxForwardArgs,
@@ -35,9 +35,9 @@ fn pools(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = PoolShape> {
 }
 
 const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, relu: false },
-    Form { affine: true, add: false, add_affine: false, relu: true },
-    Form { affine: true, add: true, add_affine: true, relu: false },
+    Form { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    Form { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    Form { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
 /// Values and winners of `src`, from the reference.
@@ -144,7 +144,7 @@ fn max_shows_nan_and_infinity() {
             (entry.run)(MaxForwardArgs {
                 shape: &shape,
                 images: 1,
-                src: Source { main: Term { data: &data, affine: None }, add: None, relu: false },
+                src: Source::plain(&data),
                 rows: 0..1,
                 dst: RowsMut::new(&mut map, 16, 0, 16),
                 winner: Some(RowsMut::new(&mut bytes, 16, 0, 16)),
@@ -208,11 +208,11 @@ fn max_gradient_is_the_difference() {
         let x: Vec<f64> = data.iter().map(|value| f64::from(*value)).collect();
         let numeric = differences(&x, 1e-2, |x| {
             let data: Vec<f32> = x.iter().map(|value| *value as f32).collect();
-            let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+            let src = Source::plain(&data);
             let (map, _) = winners(&shape, 1, src);
             map.iter().zip(&r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
         });
-        let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+        let src = Source::plain(&data);
         let (_, winner) = winners(&shape, 1, src);
         let sink = SinkData::new(&mut random, [3, pixels, 1], false);
         let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };

@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Source, Term};
+use plusx_kernels::args::{FusedActivation, Source};
 use plusx_kernels::shape::SubsampleShape;
 use plusx_kernels::subsample::{BACKWARD, BackwardArgs, FORWARD, ForwardArgs};
 use plusx_kernels::view::RowsMut;
@@ -23,9 +23,9 @@ fn shapes(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = SubsampleShape> 
 }
 
 const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, relu: false },
-    Form { affine: true, add: false, add_affine: false, relu: true },
-    Form { affine: true, add: true, add_affine: true, relu: false },
+    Form { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    Form { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    Form { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
 fn forward(run: fn(ForwardArgs<'_>), shape: &SubsampleShape, images: usize, src: Source<'_>) -> Vec<f32> {
@@ -64,7 +64,7 @@ fn every_value_is_where_it_belongs() {
         data[(y * 4 + x) * 32 + c] = value(y, x, c);
     }
     for entry in FORWARD.iter().filter(|entry| entry.level.supported()) {
-        let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+        let src = Source::plain(&data);
         let map = forward(entry.run, &shape, 1, src);
         for (index, found) in map.into_iter().enumerate() {
             let (pixel, channel) = (index / 48, index % 48);
@@ -84,7 +84,7 @@ fn gradient_is_the_transpose() {
             let (pixels, outputs) = (shape.h * shape.w, shape.oh * shape.ow);
             let x = random.map(images * pixels, c, true);
             let r = random.map(images * outputs, shape.before + c + shape.after, true);
-            let src = Source { main: Term { data: &x, affine: None }, add: None, relu: false };
+            let src = Source::plain(&x);
             let y = forward(select(FORWARD, Level::detect(), &shape).run, &shape, images, src);
             let sink = SinkData::new(&mut random, [c, pixels, images], true);
             let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };

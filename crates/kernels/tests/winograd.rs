@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Term};
+use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
 use plusx_kernels::shape::ConvShape;
@@ -124,7 +124,7 @@ impl Layer {
     }
 
     fn source(&self) -> Source<'_> {
-        Source { main: Term { data: &self.x, affine: None }, add: None, relu: false }
+        Source::plain(&self.x)
     }
 
     fn winograd(&self, level: Level) -> [Vec<f32>; 3] {

@@ -16,37 +16,38 @@ pub struct Slot<'a> {
     pub dims: Vec<usize>,
 }
 
+/// What is true of an operation whatever its sizes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Traits {
+    kind: &'static str,
+    arity: usize,
+}
+
 impl Op {
+    fn traits(&self) -> Traits {
+        let (kind, arity) = match self {
+            Op::Input => ("input", 0),
+            Op::Conv2d { .. } => ("conv2d", 1),
+            Op::BatchNorm { .. } => ("batch_norm", 1),
+            Op::Relu => ("relu", 1),
+            Op::MaxPool2d { .. } => ("max_pool2d", 1),
+            Op::AvgPool2d { .. } => ("avg_pool2d", 1),
+            Op::GlobalAvgPool2d => ("global_avg_pool2d", 1),
+            Op::Subsample { .. } => ("subsample", 1),
+            Op::Dense { .. } => ("dense", 1),
+            Op::Add => ("add", 2),
+        };
+        Traits { kind, arity }
+    }
+
     /// What it is called in tables: "conv2d", "batch_norm".
     pub fn kind(&self) -> &'static str {
-        match self {
-            Op::Input => "input",
-            Op::Conv2d { .. } => "conv2d",
-            Op::BatchNorm { .. } => "batch_norm",
-            Op::Relu => "relu",
-            Op::MaxPool2d { .. } => "max_pool2d",
-            Op::AvgPool2d { .. } => "avg_pool2d",
-            Op::GlobalAvgPool2d => "global_avg_pool2d",
-            Op::Subsample { .. } => "subsample",
-            Op::Dense { .. } => "dense",
-            Op::Add => "add",
-        }
+        self.traits().kind
     }
 
     /// How many values it reads: 0 for the input, 2 for a sum, else 1.
     pub fn arity(&self) -> usize {
-        match self {
-            Op::Input => 0,
-            Op::Conv2d { .. }
-            | Op::BatchNorm { .. }
-            | Op::Relu
-            | Op::MaxPool2d { .. }
-            | Op::AvgPool2d { .. }
-            | Op::GlobalAvgPool2d
-            | Op::Subsample { .. }
-            | Op::Dense { .. } => 1,
-            Op::Add => 2,
-        }
+        self.traits().arity
     }
 
     /// Its parameters, in the order in which they are stored, for an input of shape `input` that
@@ -84,21 +85,11 @@ impl Op {
     /// Multiply-accumulates for one image, from shape `input` to shape `output`. As the field counts them:
     /// convolutions and dense layers only, without their biases.
     pub fn macs(&self, input: ImageShape, output: ImageShape) -> u64 {
-        match self {
-            Op::Conv2d { spec, .. } => {
-                let taps: usize = conv_weight_dims(spec, input.c)[1..].iter().product();
-                output.len() as u64 * taps as u64
-            }
-            Op::Dense { units, .. } => *units as u64 * input.len() as u64,
-            Op::Input
-            | Op::BatchNorm { .. }
-            | Op::Relu
-            | Op::MaxPool2d { .. }
-            | Op::AvgPool2d { .. }
-            | Op::GlobalAvgPool2d
-            | Op::Subsample { .. }
-            | Op::Add => 0,
-        }
+        let mut op = *self;
+        let slots = op.slots(input);
+        // each output value takes one for every value of its filter
+        let filter = slots.iter().find(|slot| matches!(slot.role, Role::ConvWeight | Role::DenseWeight));
+        filter.map_or(0, |slot| output.len() as u64 * slot.dims[1..].iter().product::<usize>() as u64)
     }
 }
 

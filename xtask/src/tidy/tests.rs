@@ -110,7 +110,7 @@ fn a_good_tree_passes() {
         ("crates/train/src/lib.rs", test_lines.as_str()),
         ("crates/kernels/src/a.rs", "//! A.\n// SAFETY: b\nfn a() { unsafe { b() } }\n"),
         ("crates/kernels/src/simd/a.rs", "//! A.\n#[target_feature(enable = \"fma\")]\nfn a() {}\n"),
-        ("crates/engine/src/pool.rs", "//! A.\nfn a() { unsafe { b() } }\n"),
+        ("crates/engine/src/threads.rs", "//! A.\nfn a() { unsafe { b() } }\n"),
         (
             "crates/cli/src/main.rs",
             "//! A.\n#![forbid(unsafe_code)]\nfn a() { println!(\"a\"); std::env::var(\"B\"); }\n",

@@ -4,16 +4,16 @@
 
 use plusx_model::graph::NodeId;
 
-use super::{Lowered, Term, Unit, ValueId};
+use super::{Lowered, LoweredTerm, LoweredUnit, ValueId};
 
 /// Lets convolutions store the views of their outputs. Batch norms must know their statistics; values of `roots` stay.
 pub(crate) fn fuse(lowered: &mut Lowered, roots: &[NodeId]) {
     let wanted: Vec<Option<ValueId>> = roots.iter().map(|root| lowered.of_node[root.index()]).collect();
     for index in 0..lowered.units.len() {
-        let Unit::Conv { src, dst, filter, .. } = lowered.units[index] else { continue };
+        let LoweredUnit::Conv { src, dst, filter, .. } = lowered.units[index] else { continue };
         let Some(view) = view_of(lowered, dst, index) else { continue };
         if !wanted.contains(&Some(dst)) {
-            lowered.units[index] = Unit::Conv { src, dst: view, filter, raw: Some(dst) };
+            lowered.units[index] = LoweredUnit::Conv { src, dst: view, filter, raw: Some(dst) };
             lowered.values[view.0].stored = true;
             lowered.values[view.0].unit = index;
         }
@@ -23,8 +23,9 @@ pub(crate) fn fuse(lowered: &mut Lowered, roots: &[NodeId]) {
 /// The view that alone reads the output `raw` of unit `index`, if all else it needs is in memory before.
 fn view_of(lowered: &Lowered, raw: ValueId, index: usize) -> Option<ValueId> {
     let [reader] = lowered.value(raw).readers[..] else { return None };
-    let Unit::View(id) = lowered.units[reader] else { return None };
+    let LoweredUnit::View(id) = lowered.units[reader] else { return None };
     let (_, other) = lowered.value(id).view?.around(raw);
-    let there = |term: Term| lowered.value(term.value).stored && lowered.value(term.value).unit < index;
+    let there =
+        |term: LoweredTerm| lowered.value(term.value).stored && lowered.value(term.value).unit < index;
     other.is_none_or(there).then_some(id)
 }

@@ -1,11 +1,14 @@
 //! The walk over a graph's nodes that turns them into values and units.
 
+use plusx_kernels::args::FusedActivation;
 use plusx_kernels::shape::{PoolShape, SubsampleShape};
 use plusx_kernels::{LANES, pitch};
 use plusx_model::graph::{Graph, Node, NodeId, Op, PoolSpec};
 use plusx_model::shape::ImageShape;
 
-use super::{Lowered, Norm, NormId, Term, Unit, Value, ValueId, View, filter};
+use super::{
+    Lowered, LoweredFilter, LoweredNorm, LoweredTerm, LoweredUnit, LoweredValue, LoweredView, NormId, ValueId,
+};
 
 /// Lowers what `roots` need. In `training`, everything that the backward pass reads again is stored.
 pub(crate) fn lower(graph: &Graph, roots: &[NodeId], training: bool) -> Lowered {
@@ -27,7 +30,7 @@ struct Lowering<'a> {
     /// The first node with the same value: a ReLU of a ReLU is that ReLU.
     same: Vec<usize>,
     /// Views without a value yet.
-    pending: Vec<Option<View>>,
+    pending: Vec<Option<LoweredView>>,
     done: Lowered,
 }
 
@@ -81,23 +84,25 @@ impl<'a> Lowering<'a> {
                 let value = self.images(id);
                 self.done.of_node[index] = Some(value);
             }
-            Op::Conv2d { .. } | Op::Dense { .. } => {
+            Op::Conv2d { spec, weight, bias } => {
                 let src = self.source(node.inputs[0]);
-                let Some(mut filter) = filter(&node.op, self.done.value(src).shape, node.shape) else {
-                    unreachable!("{} is a convolution", node.label);
-                };
-                filter.shape.c_pitch = self.done.value(src).pitch;
-                self.output(id, src, true, |src, dst| Unit::Conv { src, dst, filter, raw: None });
+                let shapes = [self.done.value(src).shape, node.shape];
+                self.conv(id, src, LoweredFilter::conv(&spec, weight, bias, shapes));
+            }
+            Op::Dense { units, weight, bias } => {
+                let src = self.source(node.inputs[0]);
+                let input = self.done.value(src).shape;
+                self.conv(id, src, LoweredFilter::dense(units, weight, bias, input));
             }
             Op::MaxPool2d { spec } => {
                 let src = self.source(node.inputs[0]);
                 let shape = pool_shape(self.done.value(src).shape, node, spec);
-                self.output(id, src, false, |src, dst| Unit::MaxPool { src, dst, shape });
+                self.output(id, src, false, |src, dst| LoweredUnit::MaxPool { src, dst, shape });
             }
             Op::AvgPool2d { spec, .. } => {
                 let src = self.source(node.inputs[0]);
                 let shape = pool_shape(self.done.value(src).shape, node, spec);
-                self.output(id, src, false, |src, dst| Unit::AvgPool { src, dst, shape });
+                self.output(id, src, false, |src, dst| LoweredUnit::AvgPool { src, dst, shape });
             }
             Op::Subsample { spec } => {
                 let src = self.source(node.inputs[0]);
@@ -112,35 +117,40 @@ impl<'a> Lowering<'a> {
                     before: spec.before,
                     after: spec.after,
                 };
-                self.output(id, src, false, |src, dst| Unit::Subsample { src, dst, shape });
+                self.output(id, src, false, |src, dst| LoweredUnit::Subsample { src, dst, shape });
             }
             Op::GlobalAvgPool2d => {
                 let src = self.source(node.inputs[0]);
-                self.output(id, src, false, |src, dst| Unit::Average { src, dst });
+                self.output(id, src, false, |src, dst| LoweredUnit::GlobalAvgPool { src, dst });
             }
             Op::BatchNorm { spec, gamma, beta, mean, var } => {
                 let input = self.stored(node.inputs[0]);
                 let norm = NormId(self.done.norms.len());
-                self.done.norms.push(Norm { node: id, input, spec, gamma, beta, mean, var });
+                self.done.norms.push(LoweredNorm { node: id, input, spec, gamma, beta, mean, var });
                 // its readers are counted where the view that holds the norm is made
-                self.done.units.push(Unit::Norm(norm));
-                let main = Term { value: input, norm: Some(norm) };
-                self.view(id, View { main, add: None, relu: false });
+                self.done.units.push(LoweredUnit::Norm(norm));
+                let main = LoweredTerm { value: input, norm: Some(norm) };
+                self.view(id, LoweredView { main, add: None, activation: FusedActivation::None });
             }
             Op::Relu => {
                 let input = self.same[node.inputs[0].index()];
                 let view = match self.pending[input].take() {
                     Some(view) => view,
-                    None => View::plain(self.stored(node.inputs[0])),
+                    None => LoweredView::plain(self.stored(node.inputs[0])),
                 };
-                self.view(id, View { relu: true, ..view });
+                self.view(id, LoweredView { activation: FusedActivation::Relu, ..view });
             }
             Op::Add => {
                 let main = self.term(node.inputs[0]);
                 let add = Some(self.term(node.inputs[1]));
-                self.view(id, View { main, add, relu: false });
+                self.view(id, LoweredView { main, add, activation: FusedActivation::None });
             }
         }
+    }
+
+    fn conv(&mut self, id: NodeId, src: ValueId, mut filter: LoweredFilter) {
+        filter.shape.c_pitch = self.done.value(src).pitch;
+        self.output(id, src, true, |src, dst| LoweredUnit::Conv { src, dst, filter, raw: None });
     }
 
     fn images(&mut self, id: NodeId) -> ValueId {
@@ -154,12 +164,12 @@ impl<'a> Lowering<'a> {
         if only_convolutions && shape.c <= LANES {
             self.done.values[value.0].pitch = shape.c;
         }
-        self.done.units.push(Unit::Images(value));
+        self.done.units.push(LoweredUnit::Images(value));
         value
     }
 
     /// Decides about the view that node `id` is: several readers share a stored value, a single one takes the view.
-    fn view(&mut self, id: NodeId, view: View) {
+    fn view(&mut self, id: NodeId, view: LoweredView) {
         if self.uses[id.index()] > 1 {
             self.make(id, view, true);
         } else {
@@ -167,10 +177,10 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn make(&mut self, id: NodeId, view: View, stored: bool) -> ValueId {
+    fn make(&mut self, id: NodeId, view: LoweredView, stored: bool) -> ValueId {
         let value = self.push(id, Some(view), stored);
         let unit = self.done.units.len();
-        self.done.units.push(Unit::View(value));
+        self.done.units.push(LoweredUnit::View(value));
         let mut learns = false;
         for term in view.terms() {
             self.done.values[term.value.0].readers.push(unit);
@@ -181,10 +191,10 @@ impl<'a> Lowering<'a> {
         value
     }
 
-    fn push(&mut self, node: NodeId, view: Option<View>, stored: bool) -> ValueId {
+    fn push(&mut self, node: NodeId, view: Option<LoweredView>, stored: bool) -> ValueId {
         let shape = self.graph.node(node).shape;
         let unit = self.done.units.len();
-        self.done.values.push(Value {
+        self.done.values.push(LoweredValue {
             node,
             shape,
             pitch: pitch(shape.c),
@@ -219,14 +229,14 @@ impl<'a> Lowering<'a> {
     }
 
     /// The value of `node` as one term of a sum.
-    fn term(&mut self, node: NodeId) -> Term {
+    fn term(&mut self, node: NodeId) -> LoweredTerm {
         let index = self.same[node.index()];
         match self.pending[index] {
-            Some(View { main, add: None, relu: false }) => {
+            Some(LoweredView { main, add: None, activation: FusedActivation::None }) => {
                 self.pending[index] = None;
                 main
             }
-            _ => Term { value: self.stored(node), norm: None },
+            _ => LoweredTerm { value: self.stored(node), norm: None },
         }
     }
 
@@ -243,7 +253,7 @@ impl<'a> Lowering<'a> {
         node: NodeId,
         src: ValueId,
         learns: bool,
-        unit: impl FnOnce(ValueId, ValueId) -> Unit,
+        unit: impl FnOnce(ValueId, ValueId) -> LoweredUnit,
     ) {
         let dst = self.push(node, None, true);
         let index = self.done.units.len();

@@ -11,15 +11,17 @@
 use std::collections::{HashMap, HashSet};
 
 use plusx_kernels::{LANES, conv};
-use plusx_kernels::{avg_pool, elementwise, pool, subsample};
+use plusx_kernels::{avg_pool, elementwise, pool, sgd, subsample};
 use plusx_model::graph::ParamId;
 
-use super::build::{Builder, only, pick};
-use super::convolution::Choice;
-use super::pieces::Pieces;
-use super::step::{BufferId, GateRef, GradRef, SinkRef, Step, Work};
-use crate::lower::{Filter, NormId, Unit, ValueId};
-use crate::params::Layout;
+use super::build::{PlanBuilder, only, pick};
+use super::convolution::ConvChoice;
+use super::pieces::PieceGrid;
+use super::refs::{BufferId, GateRef, GradRef, SinkRef};
+use super::step::{KernelRef, PlanStep};
+use super::work::{ConvWork, LossWork, MapWork, PoolWork, StepWork, WeightParts};
+use crate::lower::{LoweredFilter, LoweredUnit, NormId, ValueId};
+use crate::params::ParamLayout;
 
 /// Values that one piece of a sum over segments has at most, and at least.
 const CHUNK: [usize; 2] = [1 << 10, 1 << 16];
@@ -51,8 +53,8 @@ struct Parts {
 }
 
 /// A backward pass in the making.
-pub(super) struct Backward<'b, 'a> {
-    pub(super) build: &'b mut Builder<'a>,
+pub(super) struct BackwardBuilder<'b, 'a> {
+    pub(super) build: &'b mut PlanBuilder<'a>,
     pub(super) gradients: Vec<Gradient>,
     /// Units that have yet to read a gradient buffer lazily.
     pub(super) waiting: HashMap<BufferId, Vec<usize>>,
@@ -61,41 +63,79 @@ pub(super) struct Backward<'b, 'a> {
     parts: HashMap<ParamId, Parts>,
 }
 
-impl Builder<'_> {
+impl PlanBuilder<'_> {
     /// Emits loss, backward pass and update.
-    pub(super) fn backward(&mut self, layout: &Layout) {
-        let lowered = self.lowered;
+    pub(super) fn backward(&mut self, layout: &ParamLayout) {
+        let (lowered, level) = (self.lowered, self.kernels.level);
         let mut gradients = vec![Gradient::default(); lowered.values.len()];
         for (gradient, value) in gradients.iter_mut().zip(&lowered.values) {
             gradient.left = value.readers.len();
         }
         let mut parts = HashMap::new();
         for unit in &lowered.units {
-            if let Unit::Conv { filter, .. } = unit {
+            if let LoweredUnit::Conv { filter, .. } = unit {
                 let parts = parts.entry(filter.weight).or_insert(Parts { buffer: None, count: 0, next: 0 });
                 parts.count += self.batch.div_ceil(conv::weight_segment(&filter.shape));
             }
         }
         let mut backward =
-            Backward { build: self, gradients, waiting: HashMap::new(), seen: HashSet::new(), parts };
+            BackwardBuilder { build: self, gradients, waiting: HashMap::new(), seen: HashSet::new(), parts };
         backward.loss();
         for index in (0..lowered.units.len()).rev() {
             match &lowered.units[index] {
-                Unit::Images(_) | Unit::Norm(_) => {}
-                Unit::Conv { src, dst, filter, .. } => backward.conv(*src, *dst, filter),
-                Unit::MaxPool { src, dst, .. }
-                | Unit::AvgPool { src, dst, .. }
-                | Unit::Subsample { src, dst, .. }
-                | Unit::Average { src, dst } => backward.map(index, [*src, *dst]),
-                Unit::View(value) => backward.view(*value),
+                LoweredUnit::Images(_) | LoweredUnit::Norm(_) => {}
+                LoweredUnit::Conv { src, dst, filter, .. } => backward.conv(*src, *dst, filter),
+                LoweredUnit::MaxPool { src, dst, shape } => {
+                    // forward kept the winners if the gradient is wanted
+                    if let Some(winner) = backward.build.winners[index] {
+                        let kernel = pick(pool::MAX_BACKWARD, level, shape);
+                        let shape = *shape;
+                        backward.map([*src, *dst], kernel, |g, sink| PoolWork::MaxPoolBackward {
+                            shape,
+                            g,
+                            winner,
+                            sink,
+                        });
+                    }
+                }
+                LoweredUnit::AvgPool { src, dst, shape } => {
+                    let kernel = pick(avg_pool::BACKWARD, level, shape);
+                    let shape = *shape;
+                    backward.map([*src, *dst], kernel, |g, sink| PoolWork::AvgPoolBackward {
+                        shape,
+                        g,
+                        sink,
+                    });
+                }
+                LoweredUnit::Subsample { src, dst, shape } => {
+                    let kernel = pick(subsample::BACKWARD, level, shape);
+                    let shape = *shape;
+                    backward.map([*src, *dst], kernel, |g, sink| MapWork::SubsampleBackward {
+                        shape,
+                        g,
+                        sink,
+                    });
+                }
+                LoweredUnit::GlobalAvgPool { src, dst } => {
+                    let shape = lowered.value(*src).map_shape();
+                    let kernel = pick(pool::AVG_BACKWARD, level, &shape);
+                    backward.map([*src, *dst], kernel, |g, sink| PoolWork::GlobalAvgPoolBackward {
+                        shape,
+                        g,
+                        sink,
+                    });
+                }
+                LoweredUnit::View(value) => backward.view(*value),
             }
         }
-        let pieces = Pieces::chunks(layout.chunks().len());
-        self.push_plain("update".to_owned(), only("sgd"), pieces, Work::Update);
+        let pieces = PieceGrid::chunks(layout.chunks().len());
+        let longest = layout.chunks().iter().map(|chunk| chunk.range.len()).max().unwrap_or(0);
+        let kernel = pick(sgd::UPDATE, level, &longest);
+        self.push_plain("update".to_owned(), kernel, pieces, StepWork::Update);
     }
 }
 
-impl Backward<'_, '_> {
+impl BackwardBuilder<'_, '_> {
     fn loss(&mut self) {
         let node = self.build.graph.output();
         let Some(output) = self.build.lowered.of_node[node.index()] else {
@@ -105,8 +145,8 @@ impl Backward<'_, '_> {
         let logits = self.build.place(output);
         let gradient = self.buffer(output);
         self.gradients[output.0].left += 1;
-        let work = Work::Loss { classes: value.shape.c, pitch: value.pitch, logits, gradient };
-        self.build.push_plain("loss".to_owned(), only("softmax_cross_entropy"), Pieces::single(), work);
+        let work = StepWork::Loss(LossWork { classes: value.shape.c, pitch: value.pitch, logits, gradient });
+        self.build.push_plain("loss".to_owned(), only("softmax_cross_entropy"), PieceGrid::single(), work);
         self.arrived(output, gradient);
     }
 
@@ -132,7 +172,7 @@ impl Backward<'_, '_> {
         SinkRef { dst, accumulate, gate, sums }
     }
 
-    /// After the step of a [`Backward::sink`].
+    /// After the step of a [`BackwardBuilder::sink`].
     pub(super) fn contributed(&mut self, id: ValueId) {
         if self.gradients[id.0].left == 0 {
             self.complete(id);
@@ -159,7 +199,7 @@ impl Backward<'_, '_> {
         let kernel = pick(elementwise::SINK, self.build.kernels.level, &shape);
         let label = format!("{} gradient", self.build.value_label(id));
         let pieces = self.build.by_values(id);
-        self.build.push_plain(label, kernel, pieces, Work::Sink { shape, g, sink });
+        self.build.push_plain(label, kernel, pieces, MapWork::Sink { shape, g, sink });
     }
 
     /// The gradient at a unit's output.
@@ -172,29 +212,29 @@ impl Backward<'_, '_> {
         }
     }
 
-    fn conv(&mut self, src: ValueId, dst: ValueId, filter: &Filter) {
+    fn conv(&mut self, src: ValueId, dst: ValueId, filter: &LoweredFilter) {
         let grad = self.gradient(dst);
         let label = self.build.value_label(dst);
         self.backward_weights(src, filter, (label, grad));
         if !self.build.value(src).learns {
             return;
         }
-        let Choice { kernel, pieces, scratch, flops, filters } =
+        let ConvChoice { kernel, pieces, scratch, flops, filters } =
             self.build.choose_backward_data(label, filter);
         let sink = self.sink(src);
         let (shape, weight) = (filter.shape, filter.weight);
-        self.build.push(Step {
+        self.build.push(PlanStep {
             label: format!("{label} backward data"),
             kernel,
             pieces,
             scratch,
             flops,
-            work: Work::ConvBackwardData { shape, grad, weight, filters, sink },
+            work: ConvWork::BackwardData { shape, grad, weight, filters, sink }.into(),
         });
         self.contributed(src);
     }
 
-    fn backward_weights(&mut self, src: ValueId, filter: &Filter, (label, grad): (&str, GradRef)) {
+    fn backward_weights(&mut self, src: ValueId, filter: &LoweredFilter, (label, grad): (&str, GradRef)) {
         let build = &mut *self.build;
         let len = conv::packed_len(&filter.shape);
         let segments = build.batch.div_ceil(conv::weight_segment(&filter.shape));
@@ -203,61 +243,54 @@ impl Backward<'_, '_> {
         };
         if parts.count > 1 && parts.buffer.is_none() {
             let name = format!("{label}.weight_parts");
-            parts.buffer = Some(build.buffer(name, super::Kind::F32, parts.count * len, len));
+            parts.buffer = Some(build.buffer(name, super::ElementType::F32, parts.count * len, len));
         }
-        let place = parts.buffer.map(|buffer| (buffer, parts.next, parts.count));
+        let place = parts.buffer.map(|buffer| WeightParts { buffer, first: parts.next, count: parts.count });
         parts.next += segments;
-        let (Choice { kernel, pieces, scratch, flops, .. }, winograd) = build.choose_backward_weights(filter);
+        let (ConvChoice { kernel, pieces, scratch, flops, .. }, winograd) =
+            build.choose_backward_weights(filter);
         let source = build.source(src);
-        build.push(Step {
+        build.push(PlanStep {
             label: format!("{label} backward weights"),
             kernel,
             pieces,
             scratch,
             flops,
-            work: Work::ConvBackwardWeights {
+            work: ConvWork::BackwardWeights {
                 shape: filter.shape,
                 src: source,
                 grad,
                 weight: filter.weight,
                 winograd,
                 parts: place,
-            },
+            }
+            .into(),
         });
         if let (Some(buffer), true) = (parts.buffer, parts.next == parts.count) {
             let chunk = len.div_ceil(CHUNKS).next_multiple_of(LANES).clamp(CHUNK[0], CHUNK[1]);
-            let pieces = Pieces::chunks(len.div_ceil(chunk));
-            let work = Work::SumTree { parts: buffer, count: parts.count, len, chunk, weight: filter.weight };
+            let pieces = PieceGrid::chunks(len.div_ceil(chunk));
+            let work =
+                ConvWork::SumTree { parts: buffer, count: parts.count, len, chunk, weight: filter.weight };
             build.push_plain(format!("{label} sum weights"), only("sum_tree"), pieces, work);
         }
     }
 
-    /// Unit `index`, which makes `dst` of `src` without parameters.
-    fn map(&mut self, index: usize, [src, dst]: [ValueId; 2]) {
+    /// The step behind a unit without parameters that makes `dst` of `src`; `work` is given the gradient of `dst` and
+    /// where that of `src` goes.
+    fn map<W: Into<StepWork>>(
+        &mut self,
+        [src, dst]: [ValueId; 2],
+        kernel: KernelRef,
+        work: impl FnOnce(BufferId, SinkRef) -> W,
+    ) {
         if !self.build.value(src).learns {
             return;
         }
         let g = self.gradient(dst).g;
         let sink = self.sink(src);
-        let level = self.build.kernels.level;
-        let (kernel, work) = match (&self.build.lowered.units[index], self.build.winners[index]) {
-            (Unit::MaxPool { shape, .. }, Some(winner)) => {
-                (pick(pool::MAX_BACKWARD, level, shape), Work::MaxBackward { shape: *shape, g, winner, sink })
-            }
-            (Unit::AvgPool { shape, .. }, _) => {
-                (pick(avg_pool::BACKWARD, level, shape), Work::AvgPoolBackward { shape: *shape, g, sink })
-            }
-            (Unit::Subsample { shape, .. }, _) => {
-                (pick(subsample::BACKWARD, level, shape), Work::SubsampleBackward { shape: *shape, g, sink })
-            }
-            _ => {
-                let shape = self.build.value(src).map_shape();
-                (pick(pool::AVG_BACKWARD, level, &shape), Work::AvgBackward { shape, g, sink })
-            }
-        };
         let label = format!("{} backward", self.build.value_label(dst));
         let pieces = self.build.by_values(src);
-        self.build.push_plain(label, kernel, pieces, work);
+        self.build.push_plain(label, kernel, pieces, work(g, sink));
         self.contributed(src);
     }
 }

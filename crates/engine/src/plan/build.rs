@@ -3,11 +3,13 @@
 use plusx_kernels::{Entry, LANES, Level, pitch, select};
 use plusx_model::graph::{Graph, NodeId};
 
-use super::pieces::Pieces;
-use super::step::{BufferId, Kernel, NormRef, PairRef, SourceRef, Step, SumsRef, TermRef, Work};
-use super::{Buffer, IMAGES, Kernels, Kind, Lasting, Mode, Plan, Tap, memory};
-use crate::lower::{Lowered, NormId, Term, Value, ValueId};
-use crate::params::Layout;
+use super::pieces::PieceGrid;
+use super::refs::{BufferId, NormRef, PairRef, SourceRef, SumsRef, TermRef};
+use super::step::{KernelRef, PlanStep};
+use super::work::{ChannelWork, StepWork};
+use super::{Buffer, ElementType, IMAGES, Kernels, Lasting, Mode, Plan, Tap, memory};
+use crate::lower::{Lowered, LoweredTerm, LoweredValue, NormId, ValueId};
+use crate::params::ParamLayout;
 
 /// Values that a step of inference may leave behind for the next run, 16 MB: of a network on pictures of 224x224 the
 /// transformed filters of 256 channels (9 MB), not those of 512 (38 MB).
@@ -25,16 +27,16 @@ pub(super) struct NormBuffers {
 }
 
 /// A plan in the making.
-pub(super) struct Builder<'a> {
+pub(super) struct PlanBuilder<'a> {
     pub(super) graph: &'a Graph,
     pub(super) lowered: &'a Lowered,
     pub(super) mode: &'a Mode,
     pub(super) batch: usize,
     pub(super) kernels: Kernels,
     pub(super) buffers: Vec<Buffer>,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<PlanStep>,
     /// Steps of inference that depend on parameters only; they come before the others.
-    pub(super) prepared: Vec<Step>,
+    pub(super) prepared: Vec<PlanStep>,
     /// Where each stored value is.
     pub(super) stored: Vec<Option<BufferId>>,
     /// Stored views that their first reader has yet to write.
@@ -48,7 +50,7 @@ pub(super) struct Builder<'a> {
     pub(super) zeros: Option<BufferId>,
 }
 
-impl<'a> Builder<'a> {
+impl<'a> PlanBuilder<'a> {
     pub(super) fn new(
         graph: &'a Graph,
         lowered: &'a Lowered,
@@ -59,7 +61,7 @@ impl<'a> Builder<'a> {
         let input = graph.input_shape();
         let images = Buffer {
             name: "images".to_owned(),
-            kind: Kind::F32,
+            kind: ElementType::F32,
             len: batch * input.len(),
             pitch: input.c,
             offset: None,
@@ -88,7 +90,7 @@ impl<'a> Builder<'a> {
         &self.graph.node(node).label
     }
 
-    pub(super) fn value(&self, id: ValueId) -> &'a Value {
+    pub(super) fn value(&self, id: ValueId) -> &'a LoweredValue {
         self.lowered.value(id)
     }
 
@@ -96,7 +98,7 @@ impl<'a> Builder<'a> {
         self.label(self.value(id).node)
     }
 
-    pub(super) fn buffer(&mut self, name: String, kind: Kind, len: usize, pitch: usize) -> BufferId {
+    pub(super) fn buffer(&mut self, name: String, kind: ElementType, len: usize, pitch: usize) -> BufferId {
         let life = [usize::MAX, 0];
         self.buffers.push(Buffer { name, kind, len, pitch, offset: None, lasting: None, life });
         BufferId(self.buffers.len() - 1)
@@ -105,31 +107,31 @@ impl<'a> Builder<'a> {
     /// A map of the size of value `id`.
     pub(super) fn map(&mut self, name: String, id: ValueId) -> BufferId {
         let value = self.value(id);
-        self.buffer(name, Kind::F32, self.batch * value.len(), value.pitch)
+        self.buffer(name, ElementType::F32, self.batch * value.len(), value.pitch)
     }
 
     /// Per-channel `f32` vectors.
     pub(super) fn vectors(&mut self, name: String, count: usize, pitch: usize) -> BufferId {
-        self.buffer(name, Kind::F32, count * pitch, pitch)
+        self.buffer(name, ElementType::F32, count * pitch, pitch)
     }
 
     /// Per-image sums over value `id`.
     pub(super) fn sums(&mut self, name: String, id: ValueId) -> BufferId {
         let pitch = self.value(id).pitch;
-        self.buffer(name, Kind::F64, self.batch * 2 * pitch, pitch)
+        self.buffer(name, ElementType::F64, self.batch * 2 * pitch, pitch)
     }
 
     /// The two rows of sums over all images.
     pub(super) fn totals(&mut self, name: String, pitch: usize) -> BufferId {
-        self.buffer(name, Kind::F64, 2 * pitch, pitch)
+        self.buffer(name, ElementType::F64, 2 * pitch, pitch)
     }
 
-    pub(super) fn push(&mut self, step: Step) {
+    pub(super) fn push(&mut self, step: PlanStep) {
         self.steps.push(step);
     }
 
     /// A step that makes buffers of parameters only: one that can be left out when a plan runs again, if they may stay.
-    pub(super) fn push_prepared(&mut self, step: Step, made: &[(BufferId, Lasting)]) {
+    pub(super) fn push_prepared(&mut self, step: PlanStep, made: &[(BufferId, Lasting)]) {
         let values: usize = made.iter().map(|(id, _)| self.buffers[id.0].len).sum();
         // outside the arena they take no memory from each caller
         if self.mode.inference() && (self.mode.shared || values <= MOST_PREPARED) {
@@ -141,13 +143,19 @@ impl<'a> Builder<'a> {
     }
 
     /// A step of one piece or elementwise pieces, without scratch.
-    pub(super) fn push_plain(&mut self, label: String, kernel: Kernel, pieces: Pieces, work: Work) {
-        self.push(Step::plain(label, kernel, pieces, work));
+    pub(super) fn push_plain(
+        &mut self,
+        label: String,
+        kernel: KernelRef,
+        pieces: PieceGrid,
+        work: impl Into<StepWork>,
+    ) {
+        self.push(PlanStep::plain(label, kernel, pieces, work));
     }
 
     /// Pieces of an elementwise step over value `id`.
-    pub(super) fn by_values(&self, id: ValueId) -> Pieces {
-        Pieces::by_values(self.batch, self.value(id).len())
+    pub(super) fn by_values(&self, id: ValueId) -> PieceGrid {
+        PieceGrid::by_values(self.batch, self.value(id).len())
     }
 
     /// Where a stored value is.
@@ -191,20 +199,22 @@ impl<'a> Builder<'a> {
             (_, Some(view)) => SourceRef {
                 main: self.term(view.main),
                 add: view.add.map(|term| self.term(term)),
-                relu: view.relu,
+                activation: view.activation,
             },
             (_, None) => unreachable!("{} has no memory of its own", self.value_label(id)),
         }
     }
 
-    pub(super) fn term(&self, term: Term) -> TermRef {
+    pub(super) fn term(&self, term: LoweredTerm) -> TermRef {
         TermRef { data: self.place(term.value), affine: term.norm.map(|norm| self.affine(norm)) }
     }
 
-    pub(super) fn finish(mut self, layout: &Layout) -> Plan {
+    pub(super) fn finish(mut self, layout: &ParamLayout) -> Plan {
         let taps: Vec<Tap> = self.mode.taps.iter().map(|node| self.tap(*node)).collect();
         let wanted = self.zeros;
-        if let Some(Step { work: Work::Shifts { zeros, means }, .. }) = self.steps.first_mut() {
+        if let Some(PlanStep { work: StepWork::Channel(ChannelWork::Shifts { zeros, means }), .. }) =
+            self.steps.first_mut()
+        {
             *zeros = wanted;
             if means.is_empty() && wanted.is_none() {
                 self.steps.remove(0);
@@ -257,15 +267,15 @@ impl<'a> Builder<'a> {
 }
 
 /// The entry that the kernel table offers for `shape`.
-pub(super) fn pick<S, R>(table: &'static [Entry<S, R>], level: Level, shape: &S) -> Kernel {
+pub(super) fn pick<S, R>(table: &'static [Entry<S, R>], level: Level, shape: &S) -> KernelRef {
     let chosen = select(table, level, shape);
     let entry = table.iter().position(|entry| std::ptr::eq(entry, chosen)).unwrap_or(table.len() - 1);
-    Kernel { entry, name: chosen.name }
+    KernelRef { entry, name: chosen.name }
 }
 
 /// A step that has only one way to be done.
-pub(super) const fn only(name: &'static str) -> Kernel {
-    Kernel { entry: 0, name }
+pub(super) const fn only(name: &'static str) -> KernelRef {
+    KernelRef { entry: 0, name }
 }
 
 /// Blocks of channels.

@@ -3,11 +3,13 @@
 use plusx_kernels::conv::{self, winograd};
 use plusx_kernels::shape::ConvShape;
 
-use super::build::{Builder, blocks, only, pick};
-use super::pieces::{Bands, MOST_BANDS, Pieces, TILE_BLOCKS};
-use super::step::{FilterRef, Flops, Kernel, Step, Work};
-use super::{Kind, Lasting};
-use crate::lower::Filter;
+use super::build::{PlanBuilder, blocks, only, pick};
+use super::pieces::{Bands, MOST_BANDS, PieceGrid, TILE_BLOCKS};
+use super::refs::FilterRef;
+use super::step::{Flops, KernelRef, PlanStep};
+use super::work::ConvWork;
+use super::{ElementType, Lasting};
+use crate::lower::LoweredFilter;
 
 /// Inference on at most this many images is planned for latency; its logits may differ in the last places from those of
 /// the same images in a larger batch.
@@ -25,15 +27,15 @@ const BAND_TILES: usize = 32;
 const BAND_PIXELS: usize = 96;
 
 /// What a step of a convolution is made of, beside its maps.
-pub(super) struct Choice {
-    pub(super) kernel: Kernel,
-    pub(super) pieces: Pieces,
+pub(super) struct ConvChoice {
+    pub(super) kernel: KernelRef,
+    pub(super) pieces: PieceGrid,
     pub(super) scratch: usize,
     pub(super) flops: Flops,
     pub(super) filters: FilterRef,
 }
 
-impl Builder<'_> {
+impl PlanBuilder<'_> {
     /// Whether a convolution is computed by a Winograd algorithm: by its shape alone, but for the latency of inference on
     /// a few images, where reading the transformed filters of a small map would take longer than the convolution.
     fn winograd(&self, shape: &ConvShape) -> bool {
@@ -44,7 +46,7 @@ impl Builder<'_> {
 
     /// The forward pass; its filters, if they are not the parameter as it is, are made by a step before it. `keeps`: it
     /// stores its evaluated source too.
-    pub(super) fn choose_forward(&mut self, label: &str, filter: &Filter, keeps: bool) -> Choice {
+    pub(super) fn choose_forward(&mut self, label: &str, filter: &LoweredFilter, keeps: bool) -> ConvChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let flops = Flops::new(shape, self.batch, self.winograd(shape));
         // of a single image, bands of rows are the pieces
@@ -55,49 +57,55 @@ impl Builder<'_> {
             let pieces = if bands {
                 let [_, columns] = winograd::grid(shape);
                 let bands = Bands::new(shape.oh, winograd::rows(shape), BAND_TILES / columns);
-                Pieces::bands(bands, (blocks(shape.k), widest))
+                PieceGrid::bands(bands, (blocks(shape.k), widest))
             } else {
-                Pieces::at_most(self.batch, images, (blocks(shape.k), widest))
+                PieceGrid::at_most(self.batch, images, (blocks(shape.k), widest))
             };
             let scratch = winograd::forward_scratch_len(shape, pieces.block_step());
-            return Choice { kernel: pick(winograd::FORWARD, level, shape), pieces, scratch, flops, filters };
+            return ConvChoice {
+                kernel: pick(winograd::FORWARD, level, shape),
+                pieces,
+                scratch,
+                flops,
+                filters,
+            };
         }
         let pieces = if bands {
             let rows = shape.oh.div_ceil(MOST_BANDS).max(BAND_PIXELS.div_ceil(shape.ow));
             let bands = Bands::new(shape.oh, 1, rows);
-            Pieces::bands(bands, (blocks(shape.k), blocks(shape.k)))
+            PieceGrid::bands(bands, (blocks(shape.k), blocks(shape.k)))
         } else {
-            Pieces::grid(self.batch, conv::forward_images(shape), blocks(shape.k))
+            PieceGrid::grid(self.batch, conv::forward_images(shape), blocks(shape.k))
         };
         let scratch = conv::forward_scratch_len(shape, if bands { 1 } else { pieces.image_step() });
         let kernel = pick(conv::FORWARD, level, shape);
-        Choice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }
+        ConvChoice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }
     }
 
     /// The gradient of the input, likewise.
-    pub(super) fn choose_backward_data(&mut self, label: &str, filter: &Filter) -> Choice {
+    pub(super) fn choose_backward_data(&mut self, label: &str, filter: &LoweredFilter) -> ConvChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let flops = Flops::new(shape, self.batch, self.winograd(shape));
         if self.winograd(shape) {
             let filters = self.transformed(label, filter, true);
             let (images, widest) = (winograd::images(shape), winograd::backward_data_blocks(shape));
-            let pieces = Pieces::at_most(self.batch, images, (blocks(shape.c), widest));
+            let pieces = PieceGrid::at_most(self.batch, images, (blocks(shape.c), widest));
             let scratch = winograd::backward_data_scratch_len(shape, pieces.block_step());
             let kernel = pick(winograd::BACKWARD_DATA, level, shape);
-            return Choice { kernel, pieces, scratch, flops, filters };
+            return ConvChoice { kernel, pieces, scratch, flops, filters };
         }
         let filters = self.transposed(label, filter);
-        let pieces = Pieces::grid(self.batch, conv::backward_data_images(shape), blocks(shape.c));
+        let pieces = PieceGrid::grid(self.batch, conv::backward_data_images(shape), blocks(shape.c));
         let scratch = conv::backward_data_scratch_len(shape, pieces.image_step());
-        Choice { kernel: pick(conv::BACKWARD_DATA, level, shape), pieces, scratch, flops, filters }
+        ConvChoice { kernel: pick(conv::BACKWARD_DATA, level, shape), pieces, scratch, flops, filters }
     }
 
     /// The gradient of the filters, which reads none.
-    pub(super) fn choose_backward_weights(&self, filter: &Filter) -> (Choice, bool) {
+    pub(super) fn choose_backward_weights(&self, filter: &LoweredFilter) -> (ConvChoice, bool) {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let winograd = self.winograd(shape);
         let widest = if winograd { TILE_BLOCKS } else { conv::weight_blocks(shape) };
-        let pieces = Pieces::segments(self.batch, conv::weight_segment(shape), (blocks(shape.k), widest));
+        let pieces = PieceGrid::segments(self.batch, conv::weight_segment(shape), (blocks(shape.k), widest));
         let (kernel, scratch) = if winograd {
             let scratch = winograd::backward_weights_scratch_len(shape, pieces.block_step());
             (pick(winograd::BACKWARD_WEIGHTS, level, shape), scratch)
@@ -106,21 +114,21 @@ impl Builder<'_> {
             (pick(conv::BACKWARD_WEIGHTS, level, shape), scratch)
         };
         let flops = Flops::new(shape, self.batch, winograd);
-        (Choice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }, winograd)
+        (ConvChoice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }, winograd)
     }
 
     /// Filters transposed for a direct gradient of the input.
-    fn transposed(&mut self, label: &str, filter: &Filter) -> FilterRef {
+    fn transposed(&mut self, label: &str, filter: &LoweredFilter) -> FilterRef {
         let len = conv::backward_len(&filter.shape);
-        let dst = self.buffer(format!("{label}.transposed"), Kind::F32, len, len);
-        let work = Work::PackBackward { shape: filter.shape, weight: filter.weight, dst };
-        let pieces = Pieces::chunks(blocks(filter.shape.c));
+        let dst = self.buffer(format!("{label}.transposed"), ElementType::F32, len, len);
+        let work = ConvWork::PackBackward { shape: filter.shape, weight: filter.weight, dst };
+        let pieces = PieceGrid::chunks(blocks(filter.shape.c));
         self.push_plain(format!("{label} transpose"), only("pack_backward"), pieces, work);
         FilterRef::Transposed(dst)
     }
 
     /// Filters of a Winograd algorithm.
-    fn transformed(&mut self, label: &str, filter: &Filter, backward: bool) -> FilterRef {
+    fn transformed(&mut self, label: &str, filter: &LoweredFilter, backward: bool) -> FilterRef {
         let (shape, level) = (filter.shape, self.kernels.level);
         let (kernel, len, all, scratch, name) = if backward {
             let kernel = pick(winograd::TRANSFORM_BACKWARD, level, &shape);
@@ -130,14 +138,14 @@ impl Builder<'_> {
             let kernel = pick(winograd::TRANSFORM, level, &shape);
             (kernel, winograd::filters_len(&shape), shape.k, 0, "transform")
         };
-        let dst = self.buffer(format!("{label}.transformed"), Kind::F32, len, len);
-        let step = Step {
+        let dst = self.buffer(format!("{label}.transformed"), ElementType::F32, len, len);
+        let step = PlanStep {
             label: format!("{label} {name}"),
             kernel,
-            pieces: Pieces::chunks(blocks(all)),
+            pieces: PieceGrid::chunks(blocks(all)),
             scratch,
             flops: Flops::default(),
-            work: Work::Transform { shape, weight: filter.weight, backward, dst },
+            work: ConvWork::Transform { shape, weight: filter.weight, backward, dst }.into(),
         };
         self.push_prepared(step, &[(dst, Lasting::Filters(filter.weight, shape))]);
         FilterRef::Transformed(dst)

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::access::Access;
-use super::step::Step;
+use super::refs::Access;
+use super::step::PlanStep;
 use super::{Buffer, Plan, Statistics};
 
 impl fmt::Display for Plan {
@@ -38,7 +38,7 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
-    fn line(&self, step: &Step) -> String {
+    fn line(&self, step: &PlanStep) -> String {
         let (mut read, mut written) = (Vec::new(), Vec::new());
         step.work.buffers(&mut |id, access| {
             let names = if access == Access::Read { &mut read } else { &mut written };

@@ -3,60 +3,66 @@
 
 use plusx_kernels::{avg_pool, elementwise, norm, pool, subsample};
 
-use super::build::{Builder, NormBuffers, only, pick};
-use super::convolution::Choice;
-use super::pieces::{Bands, MOST_BANDS, Pieces};
-use super::step::{FinishRef, Kernel, Step, SumsRef, Work};
-use super::{Kind, Lasting, Statistics};
-use crate::lower::{Filter, NormId, Unit, ValueId};
+use super::build::{NormBuffers, PlanBuilder, only, pick};
+use super::convolution::ConvChoice;
+use super::pieces::{Bands, MOST_BANDS, PieceGrid};
+use super::refs::{BufferId, FinishRef, SumsRef};
+use super::step::{KernelRef, PlanStep};
+use super::work::{ChannelWork, ConvWork, MapWork, PoolWork, StepWork};
+use super::{ElementType, Lasting, Statistics};
+use crate::lower::{LoweredFilter, LoweredUnit, NormId, ValueId};
 
-impl Builder<'_> {
+impl PlanBuilder<'_> {
     /// Emits the forward pass.
     pub(super) fn forward(&mut self) {
         self.norm_vectors();
         for index in 0..self.lowered.units.len() {
             match &self.lowered.units[index] {
-                Unit::Images(value) => self.images(*value),
-                Unit::Conv { src, dst, filter, raw } => self.conv_forward(*src, (*dst, *raw), filter),
-                Unit::MaxPool { src, dst, shape } => {
+                LoweredUnit::Images(value) => self.images(*value),
+                LoweredUnit::Conv { src, dst, filter, raw } => self.conv_forward(*src, (*dst, *raw), filter),
+                LoweredUnit::MaxPool { src, dst, shape } => {
                     let source = self.source(*src);
                     let out = self.store(*dst);
                     let winner = (self.mode.backward && self.value(*src).learns).then(|| {
                         let value = self.value(*dst);
                         let name = format!("{}.winner", self.value_label(*dst));
-                        self.buffer(name, Kind::U8, self.batch * value.len(), value.pitch)
+                        self.buffer(name, ElementType::U8, self.batch * value.len(), value.pitch)
                     });
                     self.winners[index] = winner;
                     let kernel = pick(pool::MAX_FORWARD, self.kernels.level, shape);
-                    let work = Work::MaxForward { shape: *shape, src: source, dst: out, winner };
+                    let work = PoolWork::MaxPoolForward { shape: *shape, src: source, dst: out, winner };
                     let pieces = if self.mode.inference() && self.batch == 1 {
-                        Pieces::bands(Bands::new(shape.oh, 1, shape.oh.div_ceil(MOST_BANDS)), (1, 1))
+                        PieceGrid::bands(Bands::new(shape.oh, 1, shape.oh.div_ceil(MOST_BANDS)), (1, 1))
                     } else {
                         self.by_values(*src)
                     };
                     self.push_plain(format!("{} forward", self.value_label(*dst)), kernel, pieces, work);
                 }
-                Unit::AvgPool { src, dst, shape } => {
+                LoweredUnit::AvgPool { src, dst, shape } => {
                     let (source, out) = (self.source(*src), self.store(*dst));
                     let kernel = pick(avg_pool::FORWARD, self.kernels.level, shape);
-                    let work = Work::AvgPoolForward { shape: *shape, src: source, dst: out };
+                    let work = PoolWork::AvgPoolForward { shape: *shape, src: source, dst: out };
                     self.push_map([*src, *dst], kernel, work);
                 }
-                Unit::Subsample { src, dst, shape } => {
+                LoweredUnit::Subsample { src, dst, shape } => {
                     let (source, out) = (self.source(*src), self.store(*dst));
                     let kernel = pick(subsample::FORWARD, self.kernels.level, shape);
-                    let work = Work::SubsampleForward { shape: *shape, src: source, dst: out };
+                    let work = MapWork::SubsampleForward { shape: *shape, src: source, dst: out };
                     self.push_map([*src, *dst], kernel, work);
                 }
-                Unit::Average { src, dst } => {
+                LoweredUnit::GlobalAvgPool { src, dst } => {
                     let shape = self.value(*src).map_shape();
                     let source = self.source(*src);
                     let out = self.store(*dst);
                     let kernel = pick(pool::AVG_FORWARD, self.kernels.level, &shape);
-                    self.push_map([*src, *dst], kernel, Work::AvgForward { shape, src: source, dst: out });
+                    self.push_map(
+                        [*src, *dst],
+                        kernel,
+                        PoolWork::GlobalAvgPoolForward { shape, src: source, dst: out },
+                    );
                 }
-                Unit::Norm(norm) => self.norm_forward(*norm),
-                Unit::View(value) => self.view(*value, index),
+                LoweredUnit::Norm(norm) => self.norm_forward(*norm),
+                LoweredUnit::View(value) => self.view(*value, index),
             }
         }
     }
@@ -83,15 +89,19 @@ impl Builder<'_> {
         match running {
             true if norms.is_empty() => {}
             true => {
-                let work = Work::RunningAffines { norms };
-                let step =
-                    Step::plain("running statistics".to_owned(), only("affine"), Pieces::single(), work);
+                let work = ChannelWork::RunningAffines { norms };
+                let step = PlanStep::plain(
+                    "running statistics".to_owned(),
+                    only("affine"),
+                    PieceGrid::single(),
+                    work,
+                );
                 self.push_prepared(step, &made);
             }
             // always there: the backward pass may still ask for zeros
             false => {
-                let work = Work::Shifts { means, zeros: None };
-                self.push_plain("shifts".to_owned(), only("copy"), Pieces::single(), work);
+                let work = ChannelWork::Shifts { means, zeros: None };
+                self.push_plain("shifts".to_owned(), only("copy"), PieceGrid::single(), work);
             }
         }
     }
@@ -100,24 +110,24 @@ impl Builder<'_> {
         if self.place_images(value) {
             let (shape, dst) = (self.value(value).map_shape(), self.place(value));
             let label = format!("{} load", self.value_label(value));
-            self.push_plain(label, only("copy"), self.by_values(value), Work::Load { dst, shape });
+            self.push_plain(label, only("copy"), self.by_values(value), MapWork::Load { dst, shape });
         }
     }
 
     /// A step that makes value `dst` of value `src`, image by image.
-    fn push_map(&mut self, [src, dst]: [ValueId; 2], kernel: Kernel, work: Work) {
+    fn push_map(&mut self, [src, dst]: [ValueId; 2], kernel: KernelRef, work: impl Into<StepWork>) {
         let label = format!("{} forward", self.value_label(dst));
         self.push_plain(label, kernel, self.by_values(src), work);
     }
 
     /// Memory for value `id`.
-    fn store(&mut self, id: ValueId) -> super::BufferId {
+    fn store(&mut self, id: ValueId) -> BufferId {
         let buffer = self.map(self.value_label(id).to_owned(), id);
         self.stored[id.0] = Some(buffer);
         buffer
     }
 
-    fn conv_forward(&mut self, src: ValueId, (dst, raw): (ValueId, Option<ValueId>), filter: &Filter) {
+    fn conv_forward(&mut self, src: ValueId, (dst, raw): (ValueId, Option<ValueId>), filter: &LoweredFilter) {
         let source = self.source(src);
         let keep = std::mem::take(&mut self.unwritten[src.0]).then(|| self.place(src));
         let out = self.store(dst);
@@ -133,20 +143,20 @@ impl Builder<'_> {
             (Some(raw), Some(view)) => {
                 let (own, other) = view.around(raw);
                 let affine = own.norm.map(|norm| self.affine(norm));
-                FinishRef { affine, add: other.map(|other| self.term(other)), relu: view.relu }
+                FinishRef { affine, add: other.map(|other| self.term(other)), activation: view.activation }
             }
             _ => FinishRef::default(),
         };
         let label = self.value_label(raw.unwrap_or(dst));
-        let Choice { kernel, pieces, scratch, flops, filters } =
+        let ConvChoice { kernel, pieces, scratch, flops, filters } =
             self.choose_forward(label, filter, keep.is_some());
-        self.push(Step {
+        self.push(PlanStep {
             label: format!("{label} forward"),
             kernel,
             pieces,
             scratch,
             flops,
-            work: Work::ConvForward {
+            work: ConvWork::Forward {
                 shape: filter.shape,
                 src: source,
                 keep,
@@ -156,7 +166,8 @@ impl Builder<'_> {
                 finish,
                 dst: out,
                 sums,
-            },
+            }
+            .into(),
         });
     }
 
@@ -181,7 +192,7 @@ impl Builder<'_> {
                 let sums = SumsRef { shift: self.norm_buffers(id).shift, out };
                 let shape = self.value(norm.input).map_shape();
                 let kernel = pick(norm::STATS, self.kernels.level, &shape);
-                let work = Work::Stats { shape, src: self.place(norm.input), sums };
+                let work = MapWork::Stats { shape, src: self.place(norm.input), sums };
                 self.push_plain(format!("{label} statistics"), kernel, self.by_values(norm.input), work);
                 sums
             }
@@ -189,8 +200,8 @@ impl Builder<'_> {
         let totals = self.totals(format!("{label}.totals"), self.value(norm.input).pitch);
         let NormBuffers { saved, affine, .. } = self.norm_buffers(id);
         let norm = self.norm_ref(id);
-        let work = Work::NormForward { norm, sums, totals, saved, affine, update_running };
-        self.push_plain(format!("{label} forward"), only("finalize"), Pieces::single(), work);
+        let work = ChannelWork::NormForward { norm, sums, totals, saved, affine, update_running };
+        self.push_plain(format!("{label} forward"), only("finalize"), PieceGrid::single(), work);
     }
 
     /// A view comes into being at unit `index`: a stored one is written by its first reader if that is a
@@ -202,21 +213,21 @@ impl Builder<'_> {
         }
         let source = self.source(id);
         let dst = self.store(id);
-        let touches = |unit: &Unit| match unit {
-            Unit::Norm(norm) => self.lowered.norm(*norm).input == id,
-            Unit::Conv { src, raw, dst, .. } => *src == id || self.added(*dst, *raw) == Some(id),
-            Unit::MaxPool { src, .. }
-            | Unit::AvgPool { src, .. }
-            | Unit::Subsample { src, .. }
-            | Unit::Average { src, .. } => *src == id,
-            Unit::View(view) => {
+        let touches = |unit: &LoweredUnit| match unit {
+            LoweredUnit::Norm(norm) => self.lowered.norm(*norm).input == id,
+            LoweredUnit::Conv { src, raw, dst, .. } => *src == id || self.added(*dst, *raw) == Some(id),
+            LoweredUnit::MaxPool { src, .. }
+            | LoweredUnit::AvgPool { src, .. }
+            | LoweredUnit::Subsample { src, .. }
+            | LoweredUnit::GlobalAvgPool { src, .. } => *src == id,
+            LoweredUnit::View(view) => {
                 self.value(*view).view.is_some_and(|view| view.terms().any(|t| t.value == id))
             }
-            Unit::Images(_) => false,
+            LoweredUnit::Images(_) => false,
         };
         let first = self.lowered.units[index + 1..].iter().find(|unit| touches(unit));
-        let by_conv = |unit: &Unit| match unit {
-            Unit::Conv { raw, dst, .. } => self.added(*dst, *raw) != Some(id),
+        let by_conv = |unit: &LoweredUnit| match unit {
+            LoweredUnit::Conv { raw, dst, .. } => self.added(*dst, *raw) != Some(id),
             _ => false,
         };
         if first.is_some_and(by_conv) {
@@ -226,7 +237,7 @@ impl Builder<'_> {
         let shape = self.value(id).map_shape();
         let kernel = pick(elementwise::EVALUATE, self.kernels.level, &shape);
         let label = format!("{} forward", self.value_label(id));
-        self.push_plain(label, kernel, self.by_values(id), Work::Evaluate { shape, src: source, dst });
+        self.push_plain(label, kernel, self.by_values(id), MapWork::Evaluate { shape, src: source, dst });
     }
 
     /// The value that a convolution adds to its output `raw` before it stores `dst`.

@@ -1,22 +1,24 @@
 //! What becomes of the gradient of one value: its gate, its sums, and what follows from them once it is complete; how
 //! a view passes it on.
 
+use plusx_kernels::args::FusedActivation;
 use plusx_kernels::elementwise;
 use plusx_model::graph::ParamId;
 
-use super::backward::Backward;
+use super::backward::BackwardBuilder;
 use super::build::{only, pick};
-use super::pieces::Pieces;
-use super::step::{
-    BufferId, GateRef, GradNormRef, GradRef, GradTo, PairRef, SinkRef, SourceRef, SumsRef, TermRef, Work,
+use super::pieces::PieceGrid;
+use super::refs::{
+    BufferId, GateRef, GradNormRef, GradRef, GradTo, PairRef, SinkRef, SourceRef, SumsRef, TermRef,
 };
-use crate::lower::{NormId, Term, Unit, ValueId};
+use super::work::{ChannelWork, MapWork};
+use crate::lower::{LoweredTerm, LoweredUnit, NormId, ValueId};
 
-impl Backward<'_, '_> {
+impl BackwardBuilder<'_, '_> {
     /// Where the ReLU of a value was open.
     pub(super) fn gate(&self, id: ValueId) -> GateRef {
         let value = self.build.value(id);
-        let Some(view) = value.view.filter(|view| view.relu) else {
+        let Some(view) = value.view.filter(|view| view.activation == FusedActivation::Relu) else {
             return GateRef::Open;
         };
         match (view.add, view.main.norm) {
@@ -56,7 +58,7 @@ impl Backward<'_, '_> {
     /// up without a batch norm between.
     fn biases(&self, id: ValueId) -> Vec<(ValueId, ParamId)> {
         let bias_of = |id: ValueId| match &self.build.lowered.units[self.build.value(id).unit] {
-            Unit::Conv { filter, .. } => filter.bias.map(|bias| (id, bias)),
+            LoweredUnit::Conv { filter, .. } => filter.bias.map(|bias| (id, bias)),
             _ => None,
         };
         match self.build.value(id).view {
@@ -71,7 +73,7 @@ impl Backward<'_, '_> {
 
     /// Whether the maker of a view's term can read the view's gradient itself: the view is its only reader, and it
     /// knows how to look through the batch norm, if there is one.
-    fn is_lazy(&self, term: Term) -> bool {
+    fn is_lazy(&self, term: LoweredTerm) -> bool {
         let value = self.build.value(term.value);
         let output = self.build.graph.output();
         let only_reader = value.readers.len() == 1
@@ -79,12 +81,12 @@ impl Backward<'_, '_> {
         only_reader
             && value.learns
             && match self.build.lowered.units[value.unit] {
-                Unit::Conv { .. } => true,
-                Unit::MaxPool { .. }
-                | Unit::AvgPool { .. }
-                | Unit::Subsample { .. }
-                | Unit::Average { .. } => term.norm.is_none(),
-                Unit::Images(_) | Unit::Norm(_) | Unit::View(_) => false,
+                LoweredUnit::Conv { .. } => true,
+                LoweredUnit::MaxPool { .. }
+                | LoweredUnit::AvgPool { .. }
+                | LoweredUnit::Subsample { .. }
+                | LoweredUnit::GlobalAvgPool { .. } => term.norm.is_none(),
+                LoweredUnit::Images(_) | LoweredUnit::Norm(_) | LoweredUnit::View(_) => false,
             }
     }
 
@@ -112,8 +114,8 @@ impl Backward<'_, '_> {
             let pitch = self.build.value(id).pitch;
             let label = self.build.graph.param(bias).name.clone();
             let totals = self.build.totals(format!("{label}.totals"), pitch);
-            let work = Work::BiasBackward { pitch, sums, totals, bias: self.grad_to(bias) };
-            self.build.push_plain(format!("{label} gradient"), only("reduce"), Pieces::single(), work);
+            let work = ChannelWork::BiasBackward { pitch, sums, totals, bias: self.grad_to(bias) };
+            self.build.push_plain(format!("{label} gradient"), only("reduce"), PieceGrid::single(), work);
         }
     }
 
@@ -131,7 +133,7 @@ impl Backward<'_, '_> {
         let (label, pitch) = (self.build.label(norm.node), self.build.value(norm.input).pitch);
         let totals = self.build.totals(format!("{label}.grad_totals"), pitch);
         let coefficients = self.build.vectors(format!("{label}.coefficients"), 4, pitch);
-        let work = Work::NormBackward {
+        let work = ChannelWork::NormBackward {
             norm: self.build.norm_ref(id),
             sums,
             totals,
@@ -140,7 +142,7 @@ impl Backward<'_, '_> {
             gamma: self.grad_to(norm.gamma),
             beta: self.grad_to(norm.beta),
         };
-        self.build.push_plain(format!("{label} backward"), only("finalize"), Pieces::single(), work);
+        self.build.push_plain(format!("{label} backward"), only("finalize"), PieceGrid::single(), work);
         coefficients
     }
 
@@ -151,7 +153,7 @@ impl Backward<'_, '_> {
             return;
         };
         let g = self.buffer(id);
-        let mut terms: Vec<(usize, Term)> = view.terms().enumerate().collect();
+        let mut terms: Vec<(usize, LoweredTerm)> = view.terms().enumerate().collect();
         terms.retain(|(_, term)| self.build.value(term.value).learns);
         for (index, term) in terms.clone() {
             if self.is_lazy(term) {
@@ -181,7 +183,7 @@ impl Backward<'_, '_> {
     }
 
     /// Whether the gradient of `term` can go on accumulating in the buffer of the view `id` that reads it.
-    fn can_alias(&self, id: ValueId, term: Term, terms: &[(usize, Term)]) -> bool {
+    fn can_alias(&self, id: ValueId, term: LoweredTerm, terms: &[(usize, LoweredTerm)]) -> bool {
         let twice = terms.iter().filter(|(_, other)| other.value == term.value).count() > 1;
         if term.norm.is_some() || twice || self.gradients[term.value.0].buffer.is_some() {
             return false;
@@ -213,12 +215,12 @@ impl Backward<'_, '_> {
         let src = SourceRef {
             main: TermRef { data: g, affine: pair(0) },
             add: Some(TermRef { data: self.build.place(id), affine: pair(1) }),
-            relu: false,
+            activation: FusedActivation::None,
         };
         let shape = self.build.value(id).map_shape();
         let kernel = pick(elementwise::EVALUATE, self.build.kernels.level, &shape);
         let pieces = self.build.by_values(id);
-        let work = Work::Evaluate { shape, src, dst };
+        let work = MapWork::Evaluate { shape, src, dst };
         self.build.push_plain(format!("{label} gradient term"), kernel, pieces, work);
         if first {
             self.arrived(id, dst);

@@ -3,7 +3,7 @@
 //! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference", section 5.2):
 //! the largest buffer first, each at the lowest offset free during its whole life.
 
-use super::step::Step;
+use super::step::PlanStep;
 use super::{Buffer, IMAGES, Tap};
 use crate::arena::ALIGN;
 
@@ -16,7 +16,7 @@ const STAGGER: usize = 3 * ALIGN;
 
 /// The steps of a plan.
 pub(super) struct Steps<'a> {
-    pub(super) all: &'a [Step],
+    pub(super) all: &'a [PlanStep],
     /// How many of them, the first, make what lasts.
     pub(super) prepared: usize,
     /// Whether that is moved out of the arena right after; else it stays to the end.

@@ -14,17 +14,20 @@ mod forward;
 mod gradient;
 mod memory;
 pub(crate) mod pieces;
+pub(crate) mod refs;
 pub(crate) mod step;
+pub(crate) mod work;
 
 use plusx_kernels::Level;
 use plusx_kernels::shape::ConvShape;
 use plusx_model::graph::{Graph, NodeId, ParamId};
 use plusx_model::shape::ImageShape;
 
-use self::build::Builder;
-use self::step::{BufferId, Step};
+use self::build::PlanBuilder;
+use self::refs::BufferId;
+use self::step::PlanStep;
 use crate::lower::{fuse, lower};
-use crate::params::Layout;
+use crate::params::ParamLayout;
 
 /// Which statistics batch norms use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -93,18 +96,18 @@ pub(crate) struct Kernels {
 
 /// What the values of a buffer are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum ElementType {
     F32,
     F64,
     U8,
 }
 
-impl Kind {
+impl ElementType {
     fn bytes(self) -> usize {
         match self {
-            Kind::F32 => 4,
-            Kind::F64 => 8,
-            Kind::U8 => 1,
+            ElementType::F32 => 4,
+            ElementType::F64 => 8,
+            ElementType::U8 => 1,
         }
     }
 }
@@ -122,7 +125,7 @@ pub(crate) enum Lasting {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Buffer {
     pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ElementType,
     /// Values.
     pub(crate) len: usize,
     /// Distance between its rows.
@@ -155,7 +158,7 @@ pub struct Plan {
     pub(crate) batch: usize,
     pub(crate) kernels: Kernels,
     pub(crate) buffers: Vec<Buffer>,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<PlanStep>,
     /// How many steps at the start read parameters only, and write what lives as long as the plan's turn in the arena:
     /// another run of it may leave them out.
     pub(crate) prepared: usize,
@@ -212,7 +215,13 @@ impl Plan {
     }
 
     /// Plans a checked graph.
-    pub(crate) fn new(graph: &Graph, layout: &Layout, mode: &Mode, batch: usize, kernels: Kernels) -> Self {
+    pub(crate) fn new(
+        graph: &Graph,
+        layout: &ParamLayout,
+        mode: &Mode,
+        batch: usize,
+        kernels: Kernels,
+    ) -> Self {
         let mut roots = mode.taps.clone();
         if mode.backward {
             roots.push(graph.output());
@@ -221,7 +230,7 @@ impl Plan {
         if mode.inference() {
             fuse(&mut lowered, &roots);
         }
-        let mut builder = Builder::new(graph, &lowered, mode, batch, kernels);
+        let mut builder = PlanBuilder::new(graph, &lowered, mode, batch, kernels);
         builder.forward();
         if mode.backward {
             builder.backward(layout);

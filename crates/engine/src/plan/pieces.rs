@@ -23,7 +23,7 @@ pub(crate) const MOST_BANDS: usize = 8;
 
 /// A grid of pieces; results never depend on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Pieces {
+pub(crate) struct PieceGrid {
     /// How many images, and how many of them a piece has.
     images: [usize; 2],
     /// How many blocks, and how many of them a piece has.
@@ -61,7 +61,7 @@ impl Bands {
 
 /// One piece: its images and blocks, and where it is in the grid.
 #[derive(Clone, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct GridPiece {
     pub(crate) images: Range<usize>,
     /// Rows of the output, if the step is cut into bands.
     pub(crate) rows: Option<Range<usize>>,
@@ -72,7 +72,7 @@ pub(crate) struct Piece {
     pub(crate) windows: Range<usize>,
 }
 
-impl Pieces {
+impl PieceGrid {
     /// Everything in one piece.
     pub(crate) fn single() -> Self {
         Self { images: [1, 1], blocks: [1, 1], bands: None }
@@ -177,7 +177,7 @@ impl Pieces {
     }
 
     /// Piece `index`. Those of the same blocks follow each other: threads then share one part of the filters.
-    pub(crate) fn get(&self, index: usize) -> Piece {
+    pub(crate) fn get(&self, index: usize) -> GridPiece {
         let (row, column) = (index % self.rows(), index / self.rows());
         let part = |[count, step]: [usize; 2], at: usize| at * step..count.min((at + 1) * step);
         let blocks = part(self.blocks, column);
@@ -189,7 +189,7 @@ impl Pieces {
             }
             None => (row..row + 1, part(self.images, row), None),
         };
-        Piece { images, rows, blocks, row, column, windows }
+        GridPiece { images, rows, blocks, row, column, windows }
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn pieces_cover_the_grid() {
         for (images, step, blocks) in [(1, 8, 32), (256, 4, 4), (5, 2, 3), (64, 64, 2), (7, 64, 1)] {
-            let pieces = Pieces::grid(images, step, blocks);
+            let pieces = PieceGrid::grid(images, step, blocks);
             let mut seen = vec![0; images * blocks];
             for index in 0..pieces.count() {
                 let piece = pieces.get(index);
@@ -212,20 +212,20 @@ mod tests {
             }
             assert!(seen.iter().all(|count| *count == 1), "{pieces:?}");
         }
-        assert_eq!(Pieces::grid(1, 8, 32).count(), 4);
-        assert_eq!(Pieces::grid(32, 3, 128).count(), 88);
-        assert_eq!(Pieces::grid(32, 1, 64).count(), 64);
-        assert_eq!(Pieces::grid(256, 1, 64).count(), 256);
-        assert_eq!(Pieces::segments(256, 4, (4, 4)).count(), 64);
-        assert_eq!(Pieces::segments(32, 64, (32, 16)).count(), 8);
-        assert_eq!(Pieces::by_values(256, 147_456).count(), 256);
-        assert_eq!(Pieces::single().count(), 1);
+        assert_eq!(PieceGrid::grid(1, 8, 32).count(), 4);
+        assert_eq!(PieceGrid::grid(32, 3, 128).count(), 88);
+        assert_eq!(PieceGrid::grid(32, 1, 64).count(), 64);
+        assert_eq!(PieceGrid::grid(256, 1, 64).count(), 256);
+        assert_eq!(PieceGrid::segments(256, 4, (4, 4)).count(), 64);
+        assert_eq!(PieceGrid::segments(32, 64, (32, 16)).count(), 8);
+        assert_eq!(PieceGrid::by_values(256, 147_456).count(), 256);
+        assert_eq!(PieceGrid::single().count(), 1);
     }
 
     #[test]
     fn bands_are_even() {
         let rows = |rows, unit, most| {
-            let pieces = Pieces::bands(Bands::new(rows, unit, most), (1, 1));
+            let pieces = PieceGrid::bands(Bands::new(rows, unit, most), (1, 1));
             (0..pieces.count()).map(|index| pieces.get(index).rows.unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(rows(14, 4, 4), vec![0..14; 1]);

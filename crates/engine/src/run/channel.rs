@@ -11,11 +11,12 @@ use plusx_model::graph::{ParamId, RunningVariance};
 
 use super::memory::Memory;
 use crate::params::{Held, Store};
-use crate::plan::step::{BufferId, GradTo, NormRef, Work};
+use crate::plan::refs::{BufferId, GradTo, NormRef};
+use crate::plan::work::ChannelWork;
 
-pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Held<'_>) {
+pub(super) fn run(work: &ChannelWork, memory: &mut Memory<'_>, store: &mut Held<'_>) {
     match work {
-        Work::Shifts { means, zeros } => {
+        ChannelWork::Shifts { means, zeros } => {
             for (mean, dst) in means {
                 memory.write(*dst).copy_from_slice(&store.running[store.layout.range(*mean)]);
             }
@@ -23,7 +24,7 @@ pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Held<'_>) {
                 memory.write(*zeros).fill(0.0);
             }
         }
-        Work::RunningAffines { norms } => {
+        ChannelWork::RunningAffines { norms } => {
             for (norm, dst) in norms {
                 let pitch = memory.pitch(*dst);
                 let (scale, shift) = memory.write(*dst).split_at_mut(pitch);
@@ -40,7 +41,7 @@ pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Held<'_>) {
                 });
             }
         }
-        Work::NormForward { norm, sums, totals, saved, affine, update_running } => {
+        ChannelWork::NormForward { norm, sums, totals, saved, affine, update_running } => {
             let totals = reduce(memory, sums.out, *totals);
             let store = store.own();
             let pitch = memory.pitch(sums.out);
@@ -64,7 +65,7 @@ pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Held<'_>) {
                 shift_out,
             });
         }
-        Work::NormBackward { norm, sums, totals, saved, coefficients, gamma, beta } => {
+        ChannelWork::NormBackward { norm, sums, totals, saved, coefficients, gamma, beta } => {
             let totals = reduce(memory, *sums, *totals);
             let pitch = memory.pitch(*sums);
             let (mean, istd) = memory.read(*saved).split_at(pitch);
@@ -92,13 +93,12 @@ pub(super) fn run(work: &Work, memory: &mut Memory<'_>, store: &mut Held<'_>) {
             put(store.own(), *gamma, dgamma);
             put(store.own(), *beta, dbeta);
         }
-        Work::BiasBackward { pitch, sums, totals, bias } => {
+        ChannelWork::BiasBackward { pitch, sums, totals, bias } => {
             let totals = reduce(memory, *sums, *totals);
             let mut fresh = vec![0.0; *pitch];
             bias_gradient(&totals[..*pitch], &mut fresh);
             put(store.own(), *bias, &fresh);
         }
-        _ => unreachable!("{work:?} is not a channel step"),
     }
 }
 
@@ -112,7 +112,11 @@ fn reduce<'a>(memory: &mut Memory<'a>, sums: BufferId, totals: BufferId) -> &'a 
 }
 
 /// The running statistics of a batch norm, to update.
-fn running<'a>(norm: &NormRef, layout: &crate::params::Layout, values: &'a mut [f32]) -> Option<Running<'a>> {
+fn running<'a>(
+    norm: &NormRef,
+    layout: &crate::params::ParamLayout,
+    values: &'a mut [f32],
+) -> Option<Running<'a>> {
     let [mean, var] = values.get_disjoint_mut([layout.range(norm.mean), layout.range(norm.var)]).ok()?;
     let unbiased = match norm.spec.running_variance {
         RunningVariance::Biased => false,

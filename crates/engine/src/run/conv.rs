@@ -7,13 +7,21 @@ use plusx_model::graph::ParamId;
 
 use super::memory::Memory;
 use crate::params::{Held, Store};
-use crate::plan::step::{FilterRef, Step, Work};
-use crate::pool::Pool;
+use crate::plan::refs::FilterRef;
+use crate::plan::step::PlanStep;
+use crate::plan::work::ConvWork;
+use crate::threads::Threads;
 
-pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), store: &mut Held<'_>) {
+pub(super) fn run(
+    work: &ConvWork,
+    step: &PlanStep,
+    memory: &mut Memory<'_>,
+    threads: &mut Threads,
+    store: &mut Held<'_>,
+) {
     let (pieces, entry, scratch) = (step.pieces, step.kernel.entry, step.scratch);
-    match &step.work {
-        Work::ConvForward { shape, src, keep, weight, filters, bias, finish, dst, sums } => {
+    match work {
+        ConvWork::Forward { shape, src, keep, weight, filters, bias, finish, dst, sums } => {
             let src = memory.source(src);
             let keep = keep.map(|keep| {
                 // only the pieces of the first blocks write it, all channels
@@ -30,7 +38,7 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
             };
             let run = if filters.winograd() { winograd::FORWARD } else { conv::FORWARD }[entry].run;
             let bias = bias.map(|bias| &store.weights[store.layout.range(bias)]);
-            pool.run(pieces.count(), scratch, &|index, scratch| {
+            threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
                 let first = piece.blocks.start == 0;
                 run(ForwardArgs {
@@ -49,17 +57,17 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                 });
             });
         }
-        Work::ConvBackwardWeights { shape, src, grad, weight, winograd, parts } => {
+        ConvWork::BackwardWeights { shape, src, grad, weight, winograd, parts } => {
             let run = if *winograd { winograd::BACKWARD_WEIGHTS } else { conv::BACKWARD_WEIGHTS }[entry].run;
             let src = memory.source(src);
             let grad = memory.grad(grad);
             let (block, len) = (conv::packed_block_len(shape), conv::packed_len(shape));
             let (dst, first) = match parts {
-                Some((buffer, first, _)) => (memory.write(*buffer), *first),
+                Some(parts) => (memory.write(parts.buffer), parts.first),
                 None => (gradient(store.own(), *weight), 0),
             };
             let dst = memory.cut(dst, len, [1, block * pieces.block_step()]);
-            pool.run(pieces.count(), scratch, &|index, scratch| {
+            threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
                 run(BackwardWeightsArgs {
                     shape,
@@ -72,23 +80,23 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                 });
             });
         }
-        Work::SumTree { parts, count, len, chunk, weight } => {
+        ConvWork::SumTree { parts, count, len, chunk, weight } => {
             let parts = memory.read(*parts);
             let dst = memory.chunks(gradient(store.own(), *weight), *chunk);
-            pool.run(pieces.count(), 0, &|index, _| {
+            threads.run(pieces.count(), 0, &|index, _| {
                 let range = index * chunk..((index + 1) * chunk).min(*len);
                 sum_tree(parts, *count, range, dst.take_slice(0, index));
             });
         }
-        Work::PackBackward { shape, weight, dst } => {
+        ConvWork::PackBackward { shape, weight, dst } => {
             let packed = &store.weights[store.layout.range(*weight)];
             let dst = memory.write(*dst);
             let dst = memory.chunks(dst, conv::backward_block_len(shape));
-            pool.run(pieces.count(), 0, &|index, _| {
+            threads.run(pieces.count(), 0, &|index, _| {
                 conv::pack_backward(shape, packed, index..index + 1, dst.take_slice(0, index));
             });
         }
-        Work::Transform { shape, weight, backward, dst } => {
+        ConvWork::Transform { shape, weight, backward, dst } => {
             let packed = &store.weights[store.layout.range(*weight)];
             let (table, len) = if *backward {
                 (winograd::TRANSFORM_BACKWARD, winograd::backward_filters_block_len(shape))
@@ -97,12 +105,12 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
             };
             let dst = memory.write(*dst);
             let dst = memory.chunks(dst, len);
-            pool.run(pieces.count(), scratch, &|index, scratch| {
+            threads.run(pieces.count(), scratch, &|index, scratch| {
                 let (blocks, dst) = (index..index + 1, dst.take_slice(0, index));
                 (table[entry].run)(TransformArgs { shape, packed, blocks, dst, scratch });
             });
         }
-        Work::ConvBackwardData { shape, grad, weight, filters, sink } => {
+        ConvWork::BackwardData { shape, grad, weight, filters, sink } => {
             let grad = memory.grad(grad);
             let weights = match filters {
                 FilterRef::Parameter => &store.weights[store.layout.range(*weight)],
@@ -111,7 +119,7 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
             let run =
                 if filters.winograd() { winograd::BACKWARD_DATA } else { conv::BACKWARD_DATA }[entry].run;
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
-            pool.run(pieces.count(), scratch, &|index, scratch| {
+            threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
                 run(BackwardDataArgs {
                     shape,
@@ -124,7 +132,6 @@ pub(super) fn run(step: &Step, (memory, pool): (&mut Memory<'_>, &mut Pool), sto
                 });
             });
         }
-        _ => unreachable!("{} is not a convolution step", step.label),
     }
 }
 

@@ -1,23 +1,22 @@
-//! Elementwise steps, poolings, subsamplings and statistics: pieces are images.
+//! Elementwise steps, subsamplings and statistics: pieces are images.
 
-use plusx_kernels::avg_pool;
 use plusx_kernels::elementwise::{self, EvaluateArgs, SinkArgs};
 use plusx_kernels::norm::{self, StatsArgs};
-use plusx_kernels::pool::{self, AvgBackwardArgs, AvgForwardArgs, MaxBackwardArgs, MaxForwardArgs};
 use plusx_kernels::subsample;
 
 use super::memory::{Memory, part};
 use crate::plan::IMAGES;
-use crate::plan::step::{Step, Work};
-use crate::pool::Pool;
+use crate::plan::step::PlanStep;
+use crate::plan::work::MapWork;
+use crate::threads::Threads;
 
-pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
+pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, threads: &mut Threads) {
     let (pieces, entry, batch) = (step.pieces, step.kernel.entry, memory.batch());
-    match &step.work {
-        Work::Load { dst, shape } => {
+    match work {
+        MapWork::Load { dst, shape } => {
             let images = memory.read(IMAGES);
             let dst = memory.tiles::<f32>(*dst, shape.pixels, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
+            threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 let dst = dst.take_slice(piece.row, piece.column);
                 let src = part(images, &piece.images, batch);
@@ -27,20 +26,20 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
                 }
             });
         }
-        Work::Stats { shape, src, sums } => {
+        MapWork::Stats { shape, src, sums } => {
             let data = memory.read(*src);
             let sums = memory.sums(sums, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
+            threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 let data = part(data, &piece.images, batch);
                 let sums = sums.part(&piece);
                 (norm::STATS[entry].run)(StatsArgs { shape, images: piece.images.len(), data, sums });
             });
         }
-        Work::Evaluate { shape, src, dst } => {
+        MapWork::Evaluate { shape, src, dst } => {
             let src = memory.source(src);
             let dst = memory.tiles(*dst, shape.pixels, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
+            threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (elementwise::EVALUATE[entry].run)(EvaluateArgs {
                     shape,
@@ -50,10 +49,10 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
                 });
             });
         }
-        Work::Sink { shape, g, sink } => {
+        MapWork::Sink { shape, g, sink } => {
             let g = g.map(|g| memory.read(g));
             let sink = memory.sink(sink, shape.pixels, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
+            threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (elementwise::SINK[entry].run)(SinkArgs {
                     shape,
@@ -63,94 +62,10 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
                 });
             });
         }
-        Work::AvgForward { shape, src, dst } => {
-            let src = memory.source(src);
-            let dst = memory.tiles(*dst, 1, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
-                let piece = pieces.get(index);
-                (pool::AVG_FORWARD[entry].run)(AvgForwardArgs {
-                    shape,
-                    images: piece.images.len(),
-                    src: src.part(&piece.images),
-                    dst: dst.take(piece.row, piece.column),
-                });
-            });
-        }
-        Work::AvgBackward { shape, g, sink } => {
-            let g = memory.read(*g);
-            let sink = memory.sink(sink, shape.pixels, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
-                let piece = pieces.get(index);
-                (pool::AVG_BACKWARD[entry].run)(AvgBackwardArgs {
-                    shape,
-                    images: piece.images.len(),
-                    g: part(g, &piece.images, batch),
-                    sink: sink.part(&piece),
-                });
-            });
-        }
-        Work::MaxForward { shape, src, dst, winner } => {
-            let src = memory.source(src);
-            let pixels = pieces.window_pixels([shape.oh, shape.ow]);
-            let dst = memory.tiles(*dst, pixels, &pieces);
-            let winner = winner.map(|winner| memory.tiles::<u8>(winner, pixels, &pieces));
-            pool.run(pieces.count(), 0, &|index, _| {
-                let piece = pieces.get(index);
-                (pool::MAX_FORWARD[entry].run)(MaxForwardArgs {
-                    shape,
-                    images: piece.images.len(),
-                    src: src.part(&piece.images),
-                    rows: piece.rows.clone().unwrap_or(0..shape.oh),
-                    dst: dst.take_rows(piece.windows.clone(), piece.column),
-                    winner: winner.as_ref().map(|winner| winner.take(piece.row, piece.column)),
-                });
-            });
-        }
-        Work::MaxBackward { shape, g, winner, sink } => {
-            let g = memory.read(*g);
-            let winner = memory.read_as::<u8>(*winner);
-            let sink = memory.sink(sink, shape.h * shape.w, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
-                let piece = pieces.get(index);
-                (pool::MAX_BACKWARD[entry].run)(MaxBackwardArgs {
-                    shape,
-                    images: piece.images.len(),
-                    g: part(g, &piece.images, batch),
-                    winner: part(winner, &piece.images, batch),
-                    sink: sink.part(&piece),
-                });
-            });
-        }
-        Work::AvgPoolForward { shape, src, dst } => {
+        MapWork::SubsampleForward { shape, src, dst } => {
             let src = memory.source(src);
             let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
-                let piece = pieces.get(index);
-                (avg_pool::FORWARD[entry].run)(avg_pool::ForwardArgs {
-                    shape,
-                    images: piece.images.len(),
-                    src: src.part(&piece.images),
-                    dst: dst.take(piece.row, piece.column),
-                });
-            });
-        }
-        Work::AvgPoolBackward { shape, g, sink } => {
-            let g = memory.read(*g);
-            let sink = memory.sink(sink, shape.h * shape.w, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
-                let piece = pieces.get(index);
-                (avg_pool::BACKWARD[entry].run)(avg_pool::BackwardArgs {
-                    shape,
-                    images: piece.images.len(),
-                    g: part(g, &piece.images, batch),
-                    sink: sink.part(&piece),
-                });
-            });
-        }
-        Work::SubsampleForward { shape, src, dst } => {
-            let src = memory.source(src);
-            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
+            threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (subsample::FORWARD[entry].run)(subsample::ForwardArgs {
                     shape,
@@ -160,10 +75,10 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
                 });
             });
         }
-        Work::SubsampleBackward { shape, g, sink } => {
+        MapWork::SubsampleBackward { shape, g, sink } => {
             let g = memory.read(*g);
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
-            pool.run(pieces.count(), 0, &|index, _| {
+            threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (subsample::BACKWARD[entry].run)(subsample::BackwardArgs {
                     shape,
@@ -173,6 +88,5 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
                 });
             });
         }
-        _ => unreachable!("{} is not a map step", step.label),
     }
 }

@@ -7,9 +7,9 @@ use plusx_kernels::LANES;
 use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, Sink, Source, Sums, Term};
 use plusx_kernels::view::RowsMut;
 
-use crate::arena::{Floats, Lender, Plain, Tiles};
-use crate::plan::pieces::{Piece, Pieces};
-use crate::plan::step::{
+use crate::arena::{DisjointWindows, Floats, Lender, Plain};
+use crate::plan::pieces::{GridPiece, PieceGrid};
+use crate::plan::refs::{
     BufferId, FinishRef, GateRef, GradRef, PairRef, SinkRef, SourceRef, SumsRef, TermRef,
 };
 use crate::plan::{Buffer, IMAGES, Plan};
@@ -96,13 +96,13 @@ impl<'a> Memory<'a> {
     pub(super) fn source(&mut self, src: &SourceRef) -> WholeSource<'a> {
         let main = self.term(src.main);
         let add = src.add.map(|add| self.term(add));
-        WholeSource { src: Source { main, add, relu: src.relu }, batch: self.batch() }
+        WholeSource { src: Source { main, add, activation: src.activation }, batch: self.batch() }
     }
 
     pub(super) fn finish(&mut self, finish: &FinishRef) -> WholeFinish<'a> {
         let affine = finish.affine.map(|pair| self.pair(pair));
         let add = finish.add.map(|add| self.term(add));
-        WholeFinish { finish: Finish { affine, add, relu: finish.relu }, batch: self.batch() }
+        WholeFinish { finish: Finish { affine, add, activation: finish.activation }, batch: self.batch() }
     }
 
     pub(super) fn grad(&mut self, grad: &GradRef) -> WholeGrad<'a> {
@@ -113,7 +113,7 @@ impl<'a> Memory<'a> {
         WholeGrad { grad: Grad { g: self.read(grad.g), norm }, batch: self.batch() }
     }
 
-    pub(super) fn sums(&mut self, sums: &SumsRef, pieces: &Pieces) -> WholeSums<'a> {
+    pub(super) fn sums(&mut self, sums: &SumsRef, pieces: &PieceGrid) -> WholeSums<'a> {
         let pitch = self.pitch(sums.out);
         let shift = &self.read(sums.shift)[..pitch];
         let tile = [2 * pieces.image_step(), columns(pieces, pitch)];
@@ -122,7 +122,12 @@ impl<'a> Memory<'a> {
     }
 
     /// Windows of a map with `pixels` rows for each image.
-    pub(super) fn tiles<T: Plain>(&mut self, id: BufferId, pixels: usize, pieces: &Pieces) -> Tiles<'a, T> {
+    pub(super) fn tiles<T: Plain>(
+        &mut self,
+        id: BufferId,
+        pixels: usize,
+        pieces: &PieceGrid,
+    ) -> DisjointWindows<'a, T> {
         let pitch = self.pitch(id);
         let tile = [pixels * pieces.image_step(), columns(pieces, pitch)];
         let data = self.write_as(id);
@@ -130,7 +135,12 @@ impl<'a> Memory<'a> {
     }
 
     /// Windows of `tile` rows and columns of rows of `pitch` values.
-    pub(super) fn cut<'b>(&mut self, data: &'b mut [f32], pitch: usize, tile: [usize; 2]) -> Tiles<'b, f32>
+    pub(super) fn cut<'b>(
+        &mut self,
+        data: &'b mut [f32],
+        pitch: usize,
+        tile: [usize; 2],
+    ) -> DisjointWindows<'b, f32>
     where
         'a: 'b,
     {
@@ -138,14 +148,14 @@ impl<'a> Memory<'a> {
     }
 
     /// Chunks of `len` values.
-    pub(super) fn chunks<'b>(&mut self, data: &'b mut [f32], len: usize) -> Tiles<'b, f32>
+    pub(super) fn chunks<'b>(&mut self, data: &'b mut [f32], len: usize) -> DisjointWindows<'b, f32>
     where
         'a: 'b,
     {
         self.lender.chunks(data, len)
     }
 
-    pub(super) fn sink(&mut self, sink: &SinkRef, pixels: usize, pieces: &Pieces) -> WholeSink<'a> {
+    pub(super) fn sink(&mut self, sink: &SinkRef, pixels: usize, pieces: &PieceGrid) -> WholeSink<'a> {
         let gate = match sink.gate {
             GateRef::Open => Gate::Open,
             GateRef::Stored(z) => Gate::Stored(self.read(z)),
@@ -158,7 +168,7 @@ impl<'a> Memory<'a> {
 }
 
 /// Columns of one piece's window: its blocks of channels, or everything if the step is not cut by blocks.
-fn columns(pieces: &Pieces, pitch: usize) -> usize {
+fn columns(pieces: &PieceGrid, pitch: usize) -> usize {
     if pieces.columns() > 1 { pieces.block_step() * LANES } else { pitch }
 }
 
@@ -178,7 +188,7 @@ pub(super) struct WholeSource<'a> {
 impl<'a> WholeSource<'a> {
     pub(super) fn part(&self, images: &Range<usize>) -> Source<'a> {
         let term = |term: Term<'a>| Term { data: part(term.data, images, self.batch), affine: term.affine };
-        Source { main: term(self.src.main), add: self.src.add.map(term), relu: self.src.relu }
+        Source { main: term(self.src.main), add: self.src.add.map(term), activation: self.src.activation }
     }
 }
 
@@ -214,11 +224,11 @@ impl<'a> WholeGrad<'a> {
 #[derive(Debug)]
 pub(super) struct WholeSums<'a> {
     shift: &'a [f32],
-    out: Tiles<'a, f64>,
+    out: DisjointWindows<'a, f64>,
 }
 
 impl<'a> WholeSums<'a> {
-    pub(super) fn part(&self, piece: &Piece) -> Sums<'a> {
+    pub(super) fn part(&self, piece: &GridPiece) -> Sums<'a> {
         Sums { shift: self.shift, out: self.out.take(piece.row, piece.column) }
     }
 }
@@ -226,7 +236,7 @@ impl<'a> WholeSums<'a> {
 /// A sink over the whole batch.
 #[derive(Debug)]
 pub(super) struct WholeSink<'a> {
-    dst: Tiles<'a, f32>,
+    dst: DisjointWindows<'a, f32>,
     accumulate: bool,
     gate: Gate<'a>,
     sums: Option<(&'a [f32], WholeSums<'a>)>,
@@ -234,7 +244,7 @@ pub(super) struct WholeSink<'a> {
 }
 
 impl<'a> WholeSink<'a> {
-    pub(super) fn part(&self, piece: &Piece) -> Sink<'a> {
+    pub(super) fn part(&self, piece: &GridPiece) -> Sink<'a> {
         let images = &piece.images;
         let gate = match self.gate {
             Gate::Open => Gate::Open,

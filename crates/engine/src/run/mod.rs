@@ -1,11 +1,12 @@
 //! Runs a plan: each step borrows its buffers from the arena, cuts them into the pieces' parts, and hands the pieces to
-//! the pool.
+//! the threads.
 
 mod channel;
 mod conv;
 mod learn;
 mod map;
 mod memory;
+mod pool;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,18 +16,19 @@ use plusx_model::executor::Sgd;
 
 use crate::arena::{Arena, Floats};
 use crate::params::Held;
-use crate::plan::step::{Step, Work};
+use crate::plan::step::PlanStep;
+use crate::plan::work::StepWork;
 use crate::plan::{IMAGES, Plan, Tap};
-use crate::pool::Pool;
 use crate::profile::Profile;
+use crate::threads::Threads;
 
 use self::memory::Memory;
 
 /// What a plan is run with, from call to call.
 #[derive(Debug)]
-pub(crate) struct Machine<'a> {
+pub(crate) struct RunResources<'a> {
     pub(crate) arena: &'a mut Arena,
-    pub(crate) pool: &'a mut Pool,
+    pub(crate) threads: &'a mut Threads,
     pub(crate) store: Held<'a>,
     /// What was made of the parameters before and lies outside the arena, by buffer; nothing if it is all in there.
     pub(crate) made: &'a [Option<Arc<Floats>>],
@@ -35,7 +37,7 @@ pub(crate) struct Machine<'a> {
 
 /// What belongs to one call.
 #[derive(Debug)]
-pub(crate) struct Batch<'a> {
+pub(crate) struct RunBatch<'a> {
     pub(crate) images: &'a [f32],
     /// Empty if there is no loss.
     pub(crate) labels: &'a [u32],
@@ -44,7 +46,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) update: Option<&'a Sgd>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> RunBatch<'a> {
     /// Images that nothing is learnt from.
     pub(crate) fn forward(images: &'a [f32]) -> Self {
         Self { images, labels: &[], losses: &mut [], predictions: &mut [], update: None }
@@ -52,49 +54,33 @@ impl<'a> Batch<'a> {
 }
 
 /// Runs the steps `steps` of `plan`.
-pub(crate) fn run(plan: &Plan, steps: Range<usize>, mut machine: Machine<'_>, batch: &mut Batch<'_>) {
+pub(crate) fn run(
+    plan: &Plan,
+    steps: Range<usize>,
+    mut resources: RunResources<'_>,
+    batch: &mut RunBatch<'_>,
+) {
     for step in &plan.steps[steps] {
-        let start = machine.profile.is_some().then(Instant::now);
-        run_step(plan, step, &mut machine, batch);
-        if let (Some(profile), Some(start)) = (&mut machine.profile, start) {
+        let start = resources.profile.is_some().then(Instant::now);
+        run_step(plan, step, &mut resources, batch);
+        if let (Some(profile), Some(start)) = (&mut resources.profile, start) {
             profile.add(plan, step, start.elapsed());
         }
     }
 }
 
-fn run_step(plan: &Plan, step: &Step, machine: &mut Machine<'_>, batch: &mut Batch<'_>) {
-    let mut memory = Memory::new(plan, machine.arena.lend(step.marks()), batch.images, machine.made);
-    let (memory, pool, store) = (&mut memory, &mut *machine.pool, &mut machine.store);
+fn run_step(plan: &Plan, step: &PlanStep, resources: &mut RunResources<'_>, batch: &mut RunBatch<'_>) {
+    let mut memory = Memory::new(plan, resources.arena.lend(step.marks()), batch.images, resources.made);
+    let (memory, threads, store) = (&mut memory, &mut *resources.threads, &mut resources.store);
     match &step.work {
-        Work::Load { .. }
-        | Work::Stats { .. }
-        | Work::Evaluate { .. }
-        | Work::Sink { .. }
-        | Work::MaxForward { .. }
-        | Work::MaxBackward { .. }
-        | Work::AvgPoolForward { .. }
-        | Work::AvgPoolBackward { .. }
-        | Work::SubsampleForward { .. }
-        | Work::SubsampleBackward { .. }
-        | Work::AvgForward { .. }
-        | Work::AvgBackward { .. } => map::run(step, memory, pool),
-        Work::Shifts { .. }
-        | Work::RunningAffines { .. }
-        | Work::NormForward { .. }
-        | Work::NormBackward { .. }
-        | Work::BiasBackward { .. } => channel::run(&step.work, memory, store),
-        Work::ConvForward { .. }
-        | Work::ConvBackwardWeights { .. }
-        | Work::PackBackward { .. }
-        | Work::Transform { .. }
-        | Work::ConvBackwardData { .. }
-        | Work::SumTree { .. } => conv::run(step, (memory, pool), store),
-        Work::Loss { classes, pitch, logits, gradient } => {
-            learn::loss([*classes, *pitch], (memory.read(*logits), memory.write(*gradient)), batch);
-        }
-        Work::Update => {
+        StepWork::Map(work) => map::run(work, step, memory, threads),
+        StepWork::Pool(work) => pool::run(work, step, memory, threads),
+        StepWork::Channel(work) => channel::run(work, memory, store),
+        StepWork::Conv(work) => conv::run(work, step, memory, threads, store),
+        StepWork::Loss(work) => learn::loss(work, memory, batch),
+        StepWork::Update => {
             if let Some(sgd) = batch.update {
-                learn::update(plan.kernels.level, sgd, pool, store.own());
+                learn::update(step.kernel.entry, sgd, threads, store.own());
             }
         }
     }

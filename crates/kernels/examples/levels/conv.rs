@@ -243,7 +243,7 @@ impl Case {
             let kept = &mut kept[self.x.part(&part)];
             // what a source of the output's size would do to it, done on the way out
             let out = self.y.source(form, &part);
-            let finish = Finish { affine: out.main.affine, add: out.add, relu: out.relu };
+            let finish = Finish { affine: out.main.affine, add: out.add, activation: out.activation };
             let sums_of = &mut sums[part.start * 2 * k..part.end * 2 * k];
             run(ForwardArgs {
                 shape,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use plusx_kernels::args::{Affine, Gate, Sink, Source, Sums, Term};
+use plusx_kernels::args::{Affine, FusedActivation, Gate, Sink, Source, Sums, Term};
 use plusx_kernels::pitch;
 use plusx_kernels::view::RowsMut;
 
@@ -125,7 +125,7 @@ impl Maps {
         Source {
             main: Term { data: &self.x[part.clone()], affine: affine(1, 0) },
             add: (form & 2 != 0).then(|| Term { data: &self.u[part], affine: affine(4, 1) }),
-            relu: form & 8 != 0,
+            activation: if form & 8 != 0 { FusedActivation::Relu } else { FusedActivation::None },
         }
     }
 

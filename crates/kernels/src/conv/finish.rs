@@ -1,7 +1,7 @@
 //! Outputs on their way out: bias, batch norm, residual join and ReLU while they are in registers.
 
 use crate::LANES;
-use crate::args::{Finish, Term};
+use crate::args::{Finish, FusedActivation, Term};
 use crate::simd::Isa;
 
 /// [`Finish`] and bias of the channels of a piece.
@@ -11,7 +11,7 @@ pub(crate) struct Finishing {
     affine: Option<[*const f32; 2]>,
     add: Option<*const f32>,
     add_affine: Option<[*const f32; 2]>,
-    relu: bool,
+    activation: FusedActivation,
 }
 
 impl Finishing {
@@ -24,7 +24,7 @@ impl Finishing {
             affine: finish.affine.map(|affine| [at(affine.scale), at(affine.shift)]),
             add: finish.add.map(|term| at(term.data)),
             add_affine: finish.add.as_ref().and_then(affine),
-            relu: finish.relu,
+            activation: finish.activation,
         }
     }
 
@@ -82,10 +82,13 @@ impl Finishing {
                 }
             }
         }
-        if self.relu {
-            for row in &mut acc {
-                for v in row {
-                    *v = isa.relu(*v);
+        match self.activation {
+            FusedActivation::None => {}
+            FusedActivation::Relu => {
+                for row in &mut acc {
+                    for v in row {
+                        *v = isa.relu(*v);
+                    }
                 }
             }
         }
@@ -133,9 +136,12 @@ impl Finishing {
                 }
             }
         }
-        if self.relu {
-            for v in &mut acc {
-                *v = isa.register_relu(*v);
+        match self.activation {
+            FusedActivation::None => {}
+            FusedActivation::Relu => {
+                for v in &mut acc {
+                    *v = isa.register_relu(*v);
+                }
             }
         }
         acc

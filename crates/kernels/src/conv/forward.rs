@@ -23,7 +23,7 @@ use super::micro::Walk;
 use super::positions::{Blocks, Method, Positions, Tiles};
 use super::units::{Part, Units};
 use super::{ForwardArgs, forward_scratch_len};
-use crate::args::{Source, Term};
+use crate::args::Source;
 use crate::lanes::{Chain, clear, run_end};
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
@@ -101,7 +101,7 @@ pub(super) fn kept<'a, I: Isa>(isa: I, args: &mut ForwardArgs<'a>) -> Source<'a>
     unsafe {
         load::evaluate(isa, &args.src, 0..values, args.shape.c_pitch, keep.as_mut_ptr());
         let data = std::slice::from_raw_parts(keep.as_mut_ptr(), values);
-        Source { main: Term { data, affine: None }, add: None, relu: false }
+        Source::plain(data)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::LANES;
-use crate::args::{Grad, Source};
+use crate::args::{FusedActivation, Grad, Source};
 use crate::lanes::{GradLanes, SourceLanes};
 use crate::simd::Isa;
 
@@ -188,7 +188,7 @@ pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &Source<'_>, window: &Window, dst
             let x = (window.first[1] + left as isize) as usize;
             let from = window.image + (y as usize * window.map[1] + x) * channels;
             let line = line.add(left * channels);
-            if src.main.affine.is_none() && src.add.is_none() && !src.relu {
+            if src.is_plain() {
                 line.copy_from_nonoverlapping(src.main.data.as_ptr().add(from), inside * channels);
             } else {
                 for i in 0..inside * channels {
@@ -210,8 +210,9 @@ fn scalar<I: Isa>(isa: I, src: &Source<'_>, index: usize, channel: usize) -> f32
         }
         v = if position == 0 { x } else { isa.add(v, x) };
     }
-    if src.relu {
-        v = isa.relu(v);
+    match src.activation {
+        FusedActivation::None => {}
+        FusedActivation::Relu => v = isa.relu(v),
     }
     isa.to_array(v)[0]
 }

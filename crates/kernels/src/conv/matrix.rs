@@ -117,7 +117,7 @@ pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>) {
         keep = args.keep.as_mut().map(|keep| keep.as_mut_ptr());
     }
     let src = if keep.is_some() { args.src } else { forward::kept(isa, args) };
-    let plain = src.main.affine.is_none() && src.add.is_none() && !src.relu;
+    let plain = src.is_plain();
     let stored = keep.map(<*mut f32>::cast_const).or(plain.then_some(src.main.data.as_ptr()));
     let scratch = args.scratch.as_mut_ptr();
     let part = Units::forward(&shape).part(args.blocks.start, args.blocks.end);

@@ -3,7 +3,7 @@
 
 use super::layout::{backward_block_len, filter_channels, packed_block_len, panel_offset};
 use super::{BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
-use crate::args::{Finish, Grad, SUM_RUN, Source};
+use crate::args::{Finish, FusedActivation, Grad, SUM_RUN, Source};
 use crate::elementwise;
 use crate::shape::ConvShape;
 use crate::{LANES, pitch};
@@ -52,7 +52,7 @@ pub(super) fn finish(finish: &Finish<'_>, value: f64, [pixel, channel]: [usize; 
     if let Some(add) = &finish.add {
         value += elementwise::term(add, pixel + channel, channel);
     }
-    if finish.relu && value < 0.0 { 0.0 } else { value }
+    if finish.activation == FusedActivation::Relu && value < 0.0 { 0.0 } else { value }
 }
 
 /// Gradient at output value `index` (pixel times pitch plus channel).

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::args::{Affine, Finish, Gate, GradNorm, Term};
+use crate::args::{Affine, Finish, FusedActivation, Gate, GradNorm, Term};
 use crate::{LANES, pitch};
 
 /// Pseudo-random values in [-1, 1): a linear congruential generator is random enough for sums.
@@ -91,7 +91,7 @@ impl Case {
         let part = images.start * map..images.end * map;
         let affine = Some(Affine { scale: &self.scale, shift: &self.shift });
         let add = Some(Term { data: &self.skip[part.clone()], affine: None });
-        Source { main: Term { data: &self.x[part], affine }, add, relu: true }
+        Source { main: Term { data: &self.x[part], affine }, add, activation: FusedActivation::Relu }
     }
 
     fn grad(&self, images: Range<usize>) -> Grad<'_> {

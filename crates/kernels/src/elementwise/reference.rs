@@ -1,7 +1,7 @@
 //! Reference loops in `f64`, shared by the reference entries of every operation that reads a source or fills a sink.
 
 use super::{EvaluateArgs, SinkArgs};
-use crate::args::{Gate, Sink, Source, Term};
+use crate::args::{FusedActivation, Gate, Sink, Source, Term};
 
 /// Value `index` (channel `lane`) of a source, in `f64`.
 pub(crate) fn evaluate(src: &Source<'_>, index: usize, lane: usize) -> f64 {
@@ -9,7 +9,7 @@ pub(crate) fn evaluate(src: &Source<'_>, index: usize, lane: usize) -> f64 {
     if let Some(add) = &src.add {
         value += term(add, index, lane);
     }
-    if src.relu && value < 0.0 { 0.0 } else { value }
+    if src.activation == FusedActivation::Relu && value < 0.0 { 0.0 } else { value }
 }
 
 /// Value `index` (channel `lane`) of a term, in `f64`.

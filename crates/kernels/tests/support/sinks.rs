@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use plusx_kernels::args::{Affine, Gate, SUM_RUN, Sink, Source, Sums, Term};
+use plusx_kernels::args::{Affine, FusedActivation, Gate, SUM_RUN, Sink, Source, Sums, Term};
 use plusx_kernels::pitch;
 use plusx_kernels::view::RowsMut;
 
@@ -39,7 +39,7 @@ pub(crate) struct Form {
     pub(crate) affine: bool,
     pub(crate) add: bool,
     pub add_affine: bool,
-    pub(crate) relu: bool,
+    pub(crate) activation: FusedActivation,
 }
 
 impl Form {
@@ -48,7 +48,7 @@ impl Form {
             affine: bits & 1 != 0,
             add: bits & 2 != 0,
             add_affine: bits & 4 != 0,
-            relu: bits & 8 != 0,
+            activation: if bits & 8 != 0 { FusedActivation::Relu } else { FusedActivation::None },
         })
     }
 }
@@ -71,7 +71,7 @@ impl SourceData {
         Source {
             main: Term { data: &self.main[range.clone()], affine: affine(form.affine, 0) },
             add: form.add.then(|| Term { data: &self.add[range], affine: affine(form.add_affine, 1) }),
-            relu: form.relu,
+            activation: form.activation,
         }
     }
 

@@ -17,18 +17,18 @@ use crate::arena::Floats;
 const SPIN: usize = 2000;
 
 /// What one piece is given: its index and this thread's scratch.
-type Work<'a> = &'a (dyn Fn(usize, &mut [f32]) + Sync);
+type PieceFn<'a> = &'a (dyn Fn(usize, &mut [f32]) + Sync);
 
 /// A region being worked on.
 #[derive(Clone, Copy)]
 struct Job {
-    /// The borrowed closure, its lifetime erased; see [`Pool::run`].
+    /// The borrowed closure, its lifetime erased; see [`Threads::run`].
     work: *const (dyn Fn(usize, &mut [f32]) + Sync),
     pieces: usize,
     scratch: usize,
 }
 
-// SAFETY: the closure is `Sync`, and `Pool::run` keeps it alive while any thread holds the job.
+// SAFETY: the closure is `Sync`, and `Threads::run` keeps it alive while any thread holds the job.
 unsafe impl Send for Job {}
 
 struct State {
@@ -63,20 +63,20 @@ impl Shared {
 }
 
 /// The threads of one engine.
-pub(crate) struct Pool {
+pub(crate) struct Threads {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
 }
 
-impl std::fmt::Debug for Pool {
+impl std::fmt::Debug for Threads {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").field("threads", &self.threads()).finish_non_exhaustive()
+        f.debug_struct("Threads").field("count", &self.count()).finish_non_exhaustive()
     }
 }
 
-impl Pool {
-    /// A pool of `threads` threads (at least one), the caller's among them; of fewer, if the system refuses more.
-    pub(crate) fn new(threads: usize) -> Self {
+impl Threads {
+    /// `count` threads (at least one), the caller's among them; fewer, if the system refuses more.
+    pub(crate) fn new(count: usize) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State { job: None, inside: 0, stop: false, panic: None }),
             wake: Condvar::new(),
@@ -84,28 +84,28 @@ impl Pool {
             generation: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
-            scratch: (0..threads.max(1)).map(|_| Mutex::new(Floats::empty())).collect(),
+            scratch: (0..count.max(1)).map(|_| Mutex::new(Floats::empty())).collect(),
         });
-        let mut pool = Self { shared, workers: Vec::new() };
-        for index in 1..threads.max(1) {
-            let shared = Arc::clone(&pool.shared);
+        let mut threads = Self { shared, workers: Vec::new() };
+        for index in 1..count.max(1) {
+            let shared = Arc::clone(&threads.shared);
             let builder = std::thread::Builder::new().name(format!("plusx-{index}"));
             match builder.spawn(move || work_until_stopped(&shared, index)) {
-                Ok(worker) => pool.workers.push(worker),
+                Ok(worker) => threads.workers.push(worker),
                 Err(_) => break,
             }
         }
-        pool
+        threads
     }
 
     /// How many threads work on a region.
-    pub(crate) fn threads(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.workers.len() + 1
     }
 
     /// Makes room for `len` values of scratch on every thread; whether the memory was there.
     pub(crate) fn reserve(&mut self, len: usize) -> bool {
-        self.shared.scratch[..self.threads()].iter().all(|scratch| {
+        self.shared.scratch[..self.count()].iter().all(|scratch| {
             let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
             if scratch.len() >= len {
                 return true;
@@ -120,8 +120,8 @@ impl Pool {
     /// own, holding anything.
     ///
     /// # Panics
-    /// With the panic of a piece, after all threads have stopped; if [`Pool::reserve`] was not asked for the scratch.
-    pub(crate) fn run(&mut self, pieces: usize, scratch: usize, work: Work<'_>) {
+    /// With the panic of a piece, after all threads have stopped; if [`Threads::reserve`] was not asked for the scratch.
+    pub(crate) fn run(&mut self, pieces: usize, scratch: usize, work: PieceFn<'_>) {
         if pieces <= 1 || self.workers.is_empty() {
             let mut own = self.shared.scratch[0].lock().unwrap_or_else(PoisonError::into_inner);
             (0..pieces).for_each(|piece| work(piece, &mut own[..scratch]));
@@ -155,7 +155,7 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
+impl Drop for Threads {
     fn drop(&mut self) {
         self.shared.lock().stop = true;
         self.shared.generation.fetch_add(1, Ordering::Release);
@@ -212,7 +212,7 @@ fn take_pieces(shared: &Shared, job: Job, index: usize) -> Result<(), Box<dyn An
         // nobody else takes this one; after a panic it holds anything, as always
         let mut own = shared.scratch[index].lock().unwrap_or_else(PoisonError::into_inner);
         let scratch = &mut own[..job.scratch];
-        // SAFETY: the job is held, so `Pool::run` is still waiting and the closure is alive.
+        // SAFETY: the job is held, so `Threads::run` is still waiting and the closure is alive.
         let work = unsafe { &*job.work };
         while !shared.broken.load(Ordering::Relaxed) {
             let piece = shared.next.fetch_add(1, Ordering::Relaxed);
@@ -236,13 +236,13 @@ mod tests {
 
     #[test]
     fn every_piece_runs_once() {
-        for threads in [1, 2, 3, 7] {
-            let mut pool = Pool::new(threads);
-            assert_eq!(pool.threads(), threads);
+        for count in [1, 2, 3, 7] {
+            let mut threads = Threads::new(count);
+            assert_eq!(threads.count(), count);
             for pieces in [0, 1, 2, 5, 100] {
                 let counts: Vec<AtomicU32> = (0..pieces).map(|_| AtomicU32::new(0)).collect();
-                assert!(pool.reserve(3));
-                pool.run(pieces, 3, &|piece, scratch| {
+                assert!(threads.reserve(3));
+                threads.run(pieces, 3, &|piece, scratch| {
                     assert_eq!(scratch.len(), 3);
                     counts[piece].fetch_add(1, Ordering::Relaxed);
                 });
@@ -252,16 +252,16 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
-        let mut pool = Pool::new(3);
+    fn a_panic_reaches_the_caller_and_the_threads_live_on() {
+        let mut threads = Threads::new(3);
         for broken in [0, 7, 31] {
             let result = catch_unwind(AssertUnwindSafe(|| {
-                pool.run(32, 0, &|piece, _| assert!(piece != broken, "piece {piece}"));
+                threads.run(32, 0, &|piece, _| assert!(piece != broken, "piece {piece}"));
             }));
             let message = *result.unwrap_err().downcast::<String>().unwrap();
             assert_eq!(message, format!("piece {broken}"));
             let sum = AtomicUsize::new(0);
-            pool.run(10, 0, &|piece, _| {
+            threads.run(10, 0, &|piece, _| {
                 sum.fetch_add(piece, Ordering::Relaxed);
             });
             assert_eq!(sum.into_inner(), 45);

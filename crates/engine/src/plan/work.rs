@@ -1,0 +1,170 @@
+//! What the steps of a plan do: plain data that names buffers, sizes and parameters.
+//!
+//! Work is grouped by how it is cut into pieces. Each group has a file under `run/` that calls the kernels.
+
+use plusx_kernels::shape::{ConvShape, MapShape, PoolShape, SubsampleShape};
+use plusx_model::graph::ParamId;
+
+use super::refs::{BufferId, FilterRef, FinishRef, GradRef, GradTo, NormRef, SinkRef, SourceRef, SumsRef};
+
+/// What a step does.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum StepWork {
+    /// Image by image, without windows.
+    Map(MapWork),
+    /// A pooling, image by image.
+    Pool(PoolWork),
+    /// A few values for each channel, in one piece.
+    Channel(ChannelWork),
+    /// A convolution or dense layer, by images and blocks of channels.
+    Conv(ConvWork),
+    /// Softmax cross-entropy and its gradient, in one piece.
+    Loss(LossWork),
+    /// Stochastic gradient descent, if this run is asked for it.
+    Update,
+}
+
+/// Work on maps, image by image.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum MapWork {
+    /// Copies the images to padded pixels.
+    Load { dst: BufferId, shape: MapShape },
+    /// Statistics of a stored map.
+    Stats { shape: MapShape, src: BufferId, sums: SumsRef },
+    /// Stores a view.
+    Evaluate { shape: MapShape, src: SourceRef, dst: BufferId },
+    /// Gates, adds and sums a gradient that no other kernel does on its way out.
+    Sink { shape: MapShape, g: Option<BufferId>, sink: SinkRef },
+    /// Subsampling.
+    SubsampleForward { shape: SubsampleShape, src: SourceRef, dst: BufferId },
+    /// Gradient of a subsampling.
+    SubsampleBackward { shape: SubsampleShape, g: BufferId, sink: SinkRef },
+}
+
+/// Poolings and their gradients.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum PoolWork {
+    /// Max pooling.
+    MaxPoolForward { shape: PoolShape, src: SourceRef, dst: BufferId, winner: Option<BufferId> },
+    /// Gradient of a max pooling.
+    MaxPoolBackward { shape: PoolShape, g: BufferId, winner: BufferId, sink: SinkRef },
+    /// Average pooling of windows.
+    AvgPoolForward { shape: PoolShape, src: SourceRef, dst: BufferId },
+    /// Gradient of an average pooling of windows.
+    AvgPoolBackward { shape: PoolShape, g: BufferId, sink: SinkRef },
+    /// Global average pooling.
+    GlobalAvgPoolForward { shape: MapShape, src: SourceRef, dst: BufferId },
+    /// Gradient of a global average pooling.
+    GlobalAvgPoolBackward { shape: MapShape, g: BufferId, sink: SinkRef },
+}
+
+/// Work on per-channel vectors.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum ChannelWork {
+    /// Copies running means into the shifts of the statistics, and clears a buffer of zeros.
+    Shifts { means: Vec<(ParamId, BufferId)>, zeros: Option<BufferId> },
+    /// Scale and shift of batch norms from running statistics.
+    RunningAffines { norms: Vec<(NormRef, BufferId)> },
+    /// Batch statistics to scale and shift; hook for a collective.
+    NormForward {
+        norm: NormRef,
+        sums: SumsRef,
+        totals: BufferId,
+        saved: BufferId,
+        affine: BufferId,
+        update_running: bool,
+    },
+    /// Gradients of gamma and beta, and the affine form of the gradient of the input; hook for a collective.
+    NormBackward {
+        norm: NormRef,
+        sums: BufferId,
+        totals: BufferId,
+        saved: BufferId,
+        coefficients: BufferId,
+        gamma: GradTo,
+        beta: GradTo,
+    },
+    /// Gradient of a bias from sums that a sink made.
+    BiasBackward { pitch: usize, sums: BufferId, totals: BufferId, bias: GradTo },
+}
+
+/// Work of a convolution or dense layer.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum ConvWork {
+    /// The layer itself.
+    Forward {
+        shape: ConvShape,
+        src: SourceRef,
+        /// Where the evaluated source is stored for later readers, if it is.
+        keep: Option<BufferId>,
+        weight: ParamId,
+        filters: FilterRef,
+        bias: Option<ParamId>,
+        finish: FinishRef,
+        dst: BufferId,
+        sums: Option<SumsRef>,
+    },
+    /// Gradient of a filter, one result per segment of images, or straight into the gradient if there is one.
+    BackwardWeights {
+        shape: ConvShape,
+        src: SourceRef,
+        grad: GradRef,
+        weight: ParamId,
+        /// Whether by a Winograd algorithm.
+        winograd: bool,
+        parts: Option<WeightParts>,
+    },
+    /// Adds the results of the segments, a piece `chunk` values of them; hook for a collective.
+    SumTree { parts: BufferId, count: usize, len: usize, chunk: usize, weight: ParamId },
+    /// Transposes a filter for the gradient of the input.
+    PackBackward { shape: ConvShape, weight: ParamId, dst: BufferId },
+    /// Makes the filters of a Winograd algorithm, for the forward pass or for the gradient of the input.
+    Transform { shape: ConvShape, weight: ParamId, backward: bool, dst: BufferId },
+    /// Gradient of a convolution's input.
+    BackwardData { shape: ConvShape, grad: GradRef, weight: ParamId, filters: FilterRef, sink: SinkRef },
+}
+
+/// Which results of a filter's segments a step makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct WeightParts {
+    /// The buffer of all results.
+    pub(crate) buffer: BufferId,
+    /// The first result of this step.
+    pub(crate) first: usize,
+    /// Results of all steps.
+    pub(crate) count: usize,
+}
+
+/// Softmax cross-entropy and its gradient.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LossWork {
+    pub(crate) classes: usize,
+    /// Distance between rows of logits.
+    pub(crate) pitch: usize,
+    pub(crate) logits: BufferId,
+    pub(crate) gradient: BufferId,
+}
+
+impl From<MapWork> for StepWork {
+    fn from(work: MapWork) -> Self {
+        Self::Map(work)
+    }
+}
+
+impl From<PoolWork> for StepWork {
+    fn from(work: PoolWork) -> Self {
+        Self::Pool(work)
+    }
+}
+
+impl From<ChannelWork> for StepWork {
+    fn from(work: ChannelWork) -> Self {
+        Self::Channel(work)
+    }
+}
+
+impl From<ConvWork> for StepWork {
+    fn from(work: ConvWork) -> Self {
+        Self::Conv(work)
+    }
+}
