@@ -6,7 +6,6 @@
 //! Feature maps are NHWC with the channel pitch rounded up to [`LANES`] and zeros in the tail ([`pitch`]).
 
 pub mod args;
-pub mod avg_pool;
 mod check;
 pub mod conv;
 pub mod elementwise;
@@ -14,7 +13,7 @@ mod lanes;
 pub mod level;
 pub mod loss;
 pub mod norm;
-pub mod pool;
+pub mod pooling;
 pub mod sgd;
 pub mod shape;
 pub mod simd;

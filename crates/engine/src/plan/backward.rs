@@ -10,8 +10,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
 use plusx_kernels::{LANES, conv};
-use plusx_kernels::{avg_pool, elementwise, pool, subsample};
+use plusx_kernels::{elementwise, subsample};
 use plusx_model::graph::ParamId;
 
 use super::build::{Builder, only, pick};
@@ -241,18 +242,19 @@ impl Backward<'_, '_> {
         let sink = self.sink(src);
         let level = self.build.kernels.level;
         let (kernel, work) = match (&self.build.lowered.units[index], self.build.winners[index]) {
-            (Unit::MaxPool { shape, .. }, Some(winner)) => {
-                (pick(pool::MAX_BACKWARD, level, shape), Work::MaxBackward { shape: *shape, g, winner, sink })
-            }
+            (Unit::MaxPool { shape, .. }, Some(winner)) => (
+                pick(max_pool2d::BACKWARD, level, shape),
+                Work::MaxBackward { shape: *shape, g, winner, sink },
+            ),
             (Unit::AvgPool { shape, .. }, _) => {
-                (pick(avg_pool::BACKWARD, level, shape), Work::AvgPoolBackward { shape: *shape, g, sink })
+                (pick(avg_pool2d::BACKWARD, level, shape), Work::AvgPoolBackward { shape: *shape, g, sink })
             }
             (Unit::Subsample { shape, .. }, _) => {
                 (pick(subsample::BACKWARD, level, shape), Work::SubsampleBackward { shape: *shape, g, sink })
             }
             _ => {
                 let shape = self.build.value(src).map_shape();
-                (pick(pool::AVG_BACKWARD, level, &shape), Work::AvgBackward { shape, g, sink })
+                (pick(global_avg_pool2d::BACKWARD, level, &shape), Work::AvgBackward { shape, g, sink })
             }
         };
         let label = format!("{} backward", self.build.value_label(dst));

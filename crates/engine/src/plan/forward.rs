@@ -1,7 +1,8 @@
 //! The forward half of a plan: one unit after the other, statistics made where the values are, views written by their
 //! first reader.
 
-use plusx_kernels::{avg_pool, elementwise, norm, pool, subsample};
+use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
+use plusx_kernels::{elementwise, norm, subsample};
 
 use super::build::{Builder, NormBuffers, only, pick};
 use super::convolution::Choice;
@@ -27,7 +28,7 @@ impl Builder<'_> {
                         self.buffer(name, Kind::U8, self.batch * value.len(), value.pitch)
                     });
                     self.winners[index] = winner;
-                    let kernel = pick(pool::MAX_FORWARD, self.kernels.level, shape);
+                    let kernel = pick(max_pool2d::FORWARD, self.kernels.level, shape);
                     let work = Work::MaxForward { shape: *shape, src: source, dst: out, winner };
                     let pieces = if self.mode.inference() && self.batch == 1 {
                         Pieces::bands(Bands::new(shape.oh, 1, shape.oh.div_ceil(MOST_BANDS)), (1, 1))
@@ -38,7 +39,7 @@ impl Builder<'_> {
                 }
                 Unit::AvgPool { src, dst, shape } => {
                     let (source, out) = (self.source(*src), self.store(*dst));
-                    let kernel = pick(avg_pool::FORWARD, self.kernels.level, shape);
+                    let kernel = pick(avg_pool2d::FORWARD, self.kernels.level, shape);
                     let work = Work::AvgPoolForward { shape: *shape, src: source, dst: out };
                     self.push_map([*src, *dst], kernel, work);
                 }
@@ -52,7 +53,7 @@ impl Builder<'_> {
                     let shape = self.value(*src).map_shape();
                     let source = self.source(*src);
                     let out = self.store(*dst);
-                    let kernel = pick(pool::AVG_FORWARD, self.kernels.level, &shape);
+                    let kernel = pick(global_avg_pool2d::FORWARD, self.kernels.level, &shape);
                     self.push_map([*src, *dst], kernel, Work::AvgForward { shape, src: source, dst: out });
                 }
                 Unit::Norm(norm) => self.norm_forward(*norm),

@@ -1,9 +1,12 @@
 //! Elementwise steps, poolings, subsamplings and statistics: pieces are images.
 
-use plusx_kernels::avg_pool;
 use plusx_kernels::elementwise::{self, EvaluateArgs, SinkArgs};
 use plusx_kernels::norm::{self, StatsArgs};
-use plusx_kernels::pool::{self, AvgBackwardArgs, AvgForwardArgs, MaxBackwardArgs, MaxForwardArgs};
+use plusx_kernels::pooling::avg_pool2d::{self, AvgPool2dBackwardArgs, AvgPool2dForwardArgs};
+use plusx_kernels::pooling::global_avg_pool2d::{
+    self, GlobalAvgPool2dBackwardArgs, GlobalAvgPool2dForwardArgs,
+};
+use plusx_kernels::pooling::max_pool2d::{self, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
 use plusx_kernels::subsample;
 
 use super::memory::{Memory, part};
@@ -68,7 +71,7 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
             let dst = memory.tiles(*dst, 1, &pieces);
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (pool::AVG_FORWARD[entry].run)(AvgForwardArgs {
+                (global_avg_pool2d::FORWARD[entry].run)(GlobalAvgPool2dForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -81,7 +84,7 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
             let sink = memory.sink(sink, shape.pixels, &pieces);
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (pool::AVG_BACKWARD[entry].run)(AvgBackwardArgs {
+                (global_avg_pool2d::BACKWARD[entry].run)(GlobalAvgPool2dBackwardArgs {
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),
@@ -96,7 +99,7 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
             let winner = winner.map(|winner| memory.tiles::<u8>(winner, pixels, &pieces));
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (pool::MAX_FORWARD[entry].run)(MaxForwardArgs {
+                (max_pool2d::FORWARD[entry].run)(MaxPool2dForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -112,7 +115,7 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (pool::MAX_BACKWARD[entry].run)(MaxBackwardArgs {
+                (max_pool2d::BACKWARD[entry].run)(MaxPool2dBackwardArgs {
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),
@@ -126,7 +129,7 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
             let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (avg_pool::FORWARD[entry].run)(avg_pool::ForwardArgs {
+                (avg_pool2d::FORWARD[entry].run)(AvgPool2dForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -139,7 +142,7 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (avg_pool::BACKWARD[entry].run)(avg_pool::BackwardArgs {
+                (avg_pool2d::BACKWARD[entry].run)(AvgPool2dBackwardArgs {
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),
