@@ -17,11 +17,11 @@
 
 use std::ops::Range;
 
-use crate::args::{Finish, Grad, Sink, Source, Sums};
+use crate::args::{Finish, Grad, MapSource, Sink, Sums};
+use crate::rows::RowsMut;
 use crate::shape::ConvShape;
 use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
-use crate::view::RowsMut;
-use crate::{Entry, Level};
+use crate::{KernelEntry, Level};
 
 mod backward_data;
 mod backward_weights;
@@ -40,9 +40,9 @@ mod tests;
 mod units;
 pub mod winograd;
 
-use backward_data::BackwardDataKernel;
-use backward_weights::BackwardWeightsKernel;
-use forward::ForwardKernel;
+use backward_data::DirectBackwardDataKernel;
+use backward_weights::DirectBackwardWeightsKernel;
+use forward::DirectForwardKernel;
 pub use geometry::{
     backward_data_images, backward_data_scratch_len, backward_weights_scratch_len, forward_images,
     forward_scratch_len, weight_blocks, weight_segment,
@@ -51,15 +51,15 @@ pub use layout::{
     backward_block_len, backward_len, pack, pack_backward, packed_block_len, packed_len, unpack,
 };
 
-/// Arguments of [`Forward`]: images `src`, channels `blocks` of the output.
+/// Arguments of [`ConvForward`]: images `src`, channels `blocks` of the output.
 #[derive(Debug)]
-pub struct ForwardArgs<'a> {
+pub struct ConvForwardArgs<'a> {
     /// The sizes.
     pub shape: &'a ConvShape,
     /// How many images the piece has.
     pub images: usize,
     /// What is convolved.
-    pub src: Source<'a>,
+    pub src: MapSource<'a>,
     /// If set, the evaluated source is stored here too (all channels; `images * h * w` rows).
     pub keep: Option<RowsMut<'a, f32>>,
     /// All packed filters, see [`packed_len`]; for [`winograd::FORWARD`] those that [`winograd::TRANSFORM`] made.
@@ -80,9 +80,9 @@ pub struct ForwardArgs<'a> {
     pub scratch: &'a mut [f32],
 }
 
-/// Arguments of [`BackwardData`]: gradient of `blocks` of the input channels.
+/// Arguments of [`ConvBackwardData`]: gradient of `blocks` of the input channels.
 #[derive(Debug)]
-pub struct BackwardDataArgs<'a> {
+pub struct ConvBackwardDataArgs<'a> {
     /// The sizes.
     pub shape: &'a ConvShape,
     /// How many images the piece has.
@@ -99,16 +99,16 @@ pub struct BackwardDataArgs<'a> {
     pub scratch: &'a mut [f32],
 }
 
-/// Arguments of [`BackwardWeights`]: gradient of the filters of `blocks` of the output channels, summed over the
+/// Arguments of [`ConvBackwardWeights`]: gradient of the filters of `blocks` of the output channels, summed over the
 /// images of the piece (at most one segment, see [`weight_segment`]).
 #[derive(Debug)]
-pub struct BackwardWeightsArgs<'a> {
+pub struct ConvBackwardWeightsArgs<'a> {
     /// The sizes.
     pub shape: &'a ConvShape,
     /// How many images the piece has.
     pub images: usize,
     /// What was convolved.
-    pub src: Source<'a>,
+    pub src: MapSource<'a>,
     /// Gradient at the output.
     pub grad: Grad<'a>,
     /// The piece's output channels, in blocks of [`crate::LANES`].
@@ -120,55 +120,55 @@ pub struct BackwardWeightsArgs<'a> {
 }
 
 /// Forward kernel.
-pub type Forward = fn(ForwardArgs<'_>);
+pub type ConvForward = fn(ConvForwardArgs<'_>);
 /// Backward-data kernel.
-pub type BackwardData = fn(BackwardDataArgs<'_>);
+pub type ConvBackwardData = fn(ConvBackwardDataArgs<'_>);
 /// Backward-weights kernel.
-pub type BackwardWeights = fn(BackwardWeightsArgs<'_>);
+pub type ConvBackwardWeights = fn(ConvBackwardWeightsArgs<'_>);
 
 fn fits_always(_: &ConvShape) -> bool {
     true
 }
 
 /// Forward kernels.
-pub static FORWARD: &[Entry<ConvShape, Forward>] = &[
-    Entry {
+pub static FORWARD: &[KernelEntry<ConvShape, ConvForward>] = &[
+    KernelEntry {
         name: "conv_forward/avx512",
         level: Level::Avx512,
         fits: geometry::fits,
-        run: |args| dispatch_avx512(ForwardKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(DirectForwardKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_forward/avx512",
         level: Level::Avx512,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_avx512(narrow::ForwardKernel(args)),
+        run: |args| dispatch_avx512(narrow::NarrowForwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_forward/avx2",
         level: Level::Avx2,
         fits: geometry::fits,
-        run: |args| dispatch_avx2(ForwardKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(DirectForwardKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_forward/avx2",
         level: Level::Avx2,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_avx2(narrow::ForwardKernel(args)),
+        run: |args| dispatch_avx2(narrow::NarrowForwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_forward/portable",
         level: Level::Portable,
         fits: geometry::fits,
-        run: |args| dispatch_portable(ForwardKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(DirectForwardKernel::<2, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_forward/portable",
         level: Level::Portable,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_portable(narrow::ForwardKernel(args)),
+        run: |args| dispatch_portable(narrow::NarrowForwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_forward/reference",
         level: Level::Portable,
         fits: fits_always,
@@ -177,44 +177,44 @@ pub static FORWARD: &[Entry<ConvShape, Forward>] = &[
 ];
 
 /// Kernels for the gradient of the input.
-pub static BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
-    Entry {
+pub static BACKWARD_DATA: &[KernelEntry<ConvShape, ConvBackwardData>] = &[
+    KernelEntry {
         name: "conv_backward_data/avx512",
         level: Level::Avx512,
         fits: geometry::fits_backward_data,
-        run: |args| dispatch_avx512(BackwardDataKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(DirectBackwardDataKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_data/avx512",
         level: Level::Avx512,
         fits: geometry::fits_narrow_backward_data,
-        run: |args| dispatch_avx512(narrow::BackwardDataKernel(args)),
+        run: |args| dispatch_avx512(narrow::NarrowBackwardDataKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_data/avx2",
         level: Level::Avx2,
         fits: geometry::fits_backward_data,
-        run: |args| dispatch_avx2(BackwardDataKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(DirectBackwardDataKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_data/avx2",
         level: Level::Avx2,
         fits: geometry::fits_narrow_backward_data,
-        run: |args| dispatch_avx2(narrow::BackwardDataKernel(args)),
+        run: |args| dispatch_avx2(narrow::NarrowBackwardDataKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_data/portable",
         level: Level::Portable,
         fits: geometry::fits_backward_data,
-        run: |args| dispatch_portable(BackwardDataKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(DirectBackwardDataKernel::<2, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_data/portable",
         level: Level::Portable,
         fits: geometry::fits_narrow_backward_data,
-        run: |args| dispatch_portable(narrow::BackwardDataKernel(args)),
+        run: |args| dispatch_portable(narrow::NarrowBackwardDataKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_data/reference",
         level: Level::Portable,
         fits: fits_always,
@@ -223,44 +223,44 @@ pub static BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
 ];
 
 /// Kernels for the gradient of the filter.
-pub static BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
-    Entry {
+pub static BACKWARD_WEIGHTS: &[KernelEntry<ConvShape, ConvBackwardWeights>] = &[
+    KernelEntry {
         name: "conv_backward_weights/avx512",
         level: Level::Avx512,
         fits: geometry::fits,
-        run: |args| dispatch_avx512(BackwardWeightsKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(DirectBackwardWeightsKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_weights/avx512",
         level: Level::Avx512,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_avx512(narrow::BackwardWeightsKernel(args)),
+        run: |args| dispatch_avx512(narrow::NarrowBackwardWeightsKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_weights/avx2",
         level: Level::Avx2,
         fits: geometry::fits,
-        run: |args| dispatch_avx2(BackwardWeightsKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(DirectBackwardWeightsKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_weights/avx2",
         level: Level::Avx2,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_avx2(narrow::BackwardWeightsKernel(args)),
+        run: |args| dispatch_avx2(narrow::NarrowBackwardWeightsKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_weights/portable",
         level: Level::Portable,
         fits: geometry::fits,
-        run: |args| dispatch_portable(BackwardWeightsKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(DirectBackwardWeightsKernel::<2, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_weights/portable",
         level: Level::Portable,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_portable(narrow::BackwardWeightsKernel(args)),
+        run: |args| dispatch_portable(narrow::NarrowBackwardWeightsKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_weights/reference",
         level: Level::Portable,
         fits: fits_always,

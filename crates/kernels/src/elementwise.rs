@@ -4,15 +4,15 @@
 //! **Forward** ([`EVALUATE`]): z = \[relu\](affine(x) \[+ affine(u)\]), affine(x) = x * scale + shift per channel.
 //! **Backward** ([`SINK`]): dz = \[z > 0\] (g + what `dst` held); S1 = sum dz; S2 = sum dz (y - shift).
 //! **Saved**: nothing of its own; the gate is z itself or the sign of the affine value recomputed from y.
-//! **Numerics**: every operation of [`Source`] rounds once; the affine is one fused multiply-add on levels that have it.
+//! **Numerics**: every operation of [`MapSource`] rounds once; the affine is one fused multiply-add on levels that have it.
 //! Sums follow [`Sums`](crate::args::Sums).
 //! **Kernels**: `avx512`, `avx2` (pitch a multiple of 16), `portable`, `reference`.
 
-use crate::args::{Sink, Source};
+use crate::args::{MapSource, Sink};
+use crate::rows::RowsMut;
 use crate::shape::MapShape;
 use crate::table::table;
-use crate::view::RowsMut;
-use crate::{Entry, check};
+use crate::{KernelEntry, check};
 
 mod reference;
 mod vector;
@@ -27,7 +27,7 @@ pub struct EvaluateArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// What is computed.
-    pub src: Source<'a>,
+    pub src: MapSource<'a>,
     /// `images * pixels` rows of all channels, tails included. If `shape.pitch` is `c` (the network input), the rows may
     /// also be `pitch(c)` wide: the tails become 0, and the result is a map like every other.
     pub dst: RowsMut<'a, f32>,
@@ -52,11 +52,11 @@ pub type Evaluate = fn(EvaluateArgs<'_>);
 pub type SinkOf = fn(SinkArgs<'_>);
 
 /// Stores an evaluated source.
-pub static EVALUATE: &[Entry<MapShape, Evaluate>] =
+pub static EVALUATE: &[KernelEntry<MapShape, Evaluate>] =
     table!("evaluate", MapShape::whole_vectors, vector::EvaluateKernel, reference::evaluate_map);
 
 /// Passes a gradient into a sink.
-pub static SINK: &[Entry<MapShape, SinkOf>] =
+pub static SINK: &[KernelEntry<MapShape, SinkOf>] =
     table!("sink", MapShape::whole_vectors, vector::SinkKernel, reference::sink_map);
 
 impl EvaluateArgs<'_> {

@@ -15,7 +15,7 @@
 use crate::args::Sums;
 use crate::shape::MapShape;
 use crate::table::table;
-use crate::{Entry, check};
+use crate::{KernelEntry, check};
 
 mod channel;
 mod stats;
@@ -43,7 +43,7 @@ pub struct StatsArgs<'a> {
 pub type Stats = fn(StatsArgs<'_>);
 
 /// Statistics of a stored map.
-pub static STATS: &[Entry<MapShape, Stats>] =
+pub static STATS: &[KernelEntry<MapShape, Stats>] =
     table!("stats", MapShape::whole_vectors, stats::StatsKernel, stats::reference);
 
 impl StatsArgs<'_> {

@@ -3,15 +3,15 @@
 
 mod support;
 
-use plusx_kernels::args::{Source, Term};
+use plusx_kernels::args::{MapSource, MapTerm};
 use plusx_kernels::pooling::avg_pool2d::{
     AvgPool2dBackwardArgs, AvgPool2dForward, AvgPool2dForwardArgs, BACKWARD, FORWARD,
 };
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::PoolShape;
-use plusx_kernels::view::RowsMut;
 use plusx_kernels::{Level, pitch, select};
-use support::sinks::{Form, GateForm, SinkData, SinkForm, SourceData};
-use support::{Bounds, Output, Random, U, check, differences, edges};
+use support::sinks::{GateForm, SinkData, SinkForm, SourceData, SourceForm};
+use support::{Bounds, KernelOutput, Random, U, check, differences, edges};
 
 /// Kernel, stride, padding: halving, overlapping, with gaps, lopsided, one of more taps than a chain may have.
 const WINDOWS: [[[usize; 2]; 3]; 6] = [
@@ -41,14 +41,14 @@ fn pools(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = PoolShape> {
     })
 }
 
-const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, relu: false },
-    Form { affine: true, add: false, add_affine: false, relu: true },
-    Form { affine: true, add: true, add_affine: true, relu: false },
+const FORMS: [SourceForm; 3] = [
+    SourceForm { affine: false, add: false, add_affine: false, relu: false },
+    SourceForm { affine: true, add: false, add_affine: false, relu: true },
+    SourceForm { affine: true, add: true, add_affine: true, relu: false },
 ];
 
 /// Means of `src`, from `run`.
-fn means(run: AvgPool2dForward, shape: &PoolShape, images: usize, src: Source<'_>) -> Vec<f32> {
+fn means(run: AvgPool2dForward, shape: &PoolShape, images: usize, src: MapSource<'_>) -> Vec<f32> {
     let pitch = pitch(shape.c);
     let mut map = vec![f32::NAN; images * shape.oh * shape.ow * pitch];
     run(AvgPool2dForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch) });
@@ -71,14 +71,14 @@ fn forward_is_the_reference() {
                     Bounds { map: vec![bound; images * shape.oh * shape.ow * pitch(c)], sums: Vec::new() };
                 check(FORWARD, &shape, images, Some(&bounds), |run, piece| {
                     let map = means(*run, &shape, piece.len(), data.piece(form, piece));
-                    Output { map, ..Output::default() }
+                    KernelOutput { map, ..KernelOutput::default() }
                 });
             }
             // the mean of ones is one in every window, and tails stay zero
             let ones: Vec<f32> = (0..images * shape.h * shape.w * pitch(c))
                 .map(|index| if index % pitch(c) < c { 1.0 } else { 0.0 })
                 .collect();
-            let src = Source { main: Term { data: &ones, affine: None }, add: None, relu: false };
+            let src = MapSource { main: MapTerm { data: &ones, affine: None }, add: None, relu: false };
             for run in [reference, select(FORWARD, Level::detect(), &shape).run] {
                 for (index, mean) in means(run, &shape, images, src).into_iter().enumerate() {
                     let want = if index % pitch(c) < c { 1.0 } else { 0.0 };
@@ -136,7 +136,7 @@ fn gradient_is_the_difference() {
         let forward = select(FORWARD, Level::detect(), &shape).run;
         let numeric = differences(&x, 0.25, |x| {
             let data: Vec<f32> = x.iter().map(|value| *value as f32).collect();
-            let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+            let src = MapSource { main: MapTerm { data: &data, affine: None }, add: None, relu: false };
             let map = means(forward, &shape, 1, src);
             map.iter().zip(&r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
         });

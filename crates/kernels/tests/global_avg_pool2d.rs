@@ -7,15 +7,15 @@ use plusx_kernels::pitch;
 use plusx_kernels::pooling::global_avg_pool2d::{
     BACKWARD, FORWARD, GlobalAvgPool2dBackwardArgs, GlobalAvgPool2dForwardArgs,
 };
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::MapShape;
-use plusx_kernels::view::RowsMut;
-use support::sinks::{Form, SinkData, SinkForm, SourceData};
-use support::{Bounds, Output, Random, U, check, edges};
+use support::sinks::{SinkData, SinkForm, SourceData, SourceForm};
+use support::{Bounds, KernelOutput, Random, U, check, edges};
 
-const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, relu: false },
-    Form { affine: true, add: false, add_affine: false, relu: true },
-    Form { affine: true, add: true, add_affine: true, relu: false },
+const FORMS: [SourceForm; 3] = [
+    SourceForm { affine: false, add: false, add_affine: false, relu: false },
+    SourceForm { affine: true, add: false, add_affine: false, relu: true },
+    SourceForm { affine: true, add: true, add_affine: true, relu: false },
 ];
 
 #[test]
@@ -36,7 +36,7 @@ fn means_and_gradients_are_the_reference() {
                 let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
                 let (images, src) = (piece.len(), data.piece(form, piece));
                 run(GlobalAvgPool2dForwardArgs { shape: &shape, images, src, dst });
-                Output { map, ..Output::default() }
+                KernelOutput { map, ..KernelOutput::default() }
             });
         }
         for form in SinkForm::all() {

@@ -3,13 +3,13 @@
 
 mod support;
 
-use plusx_kernels::args::{Source, Term};
+use plusx_kernels::args::{MapSource, MapTerm};
 use plusx_kernels::pooling::max_pool2d::{BACKWARD, FORWARD, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::PoolShape;
-use plusx_kernels::view::RowsMut;
 use plusx_kernels::{Level, pitch, select};
-use support::sinks::{Form, GateForm, SinkData, SinkForm, SourceData};
-use support::{Bounds, Output, Random, U, check, differences, edges};
+use support::sinks::{GateForm, SinkData, SinkForm, SourceData, SourceForm};
+use support::{Bounds, KernelOutput, Random, U, check, differences, edges};
 
 /// Kernel, stride, padding: ResNet's, halving, overlapping, tiling, one with gaps, lopsided ones.
 const WINDOWS: [[[usize; 2]; 3]; 7] = [
@@ -31,14 +31,14 @@ fn pools(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = PoolShape> {
     })
 }
 
-const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, relu: false },
-    Form { affine: true, add: false, add_affine: false, relu: true },
-    Form { affine: true, add: true, add_affine: true, relu: false },
+const FORMS: [SourceForm; 3] = [
+    SourceForm { affine: false, add: false, add_affine: false, relu: false },
+    SourceForm { affine: true, add: false, add_affine: false, relu: true },
+    SourceForm { affine: true, add: true, add_affine: true, relu: false },
 ];
 
 /// Values and winners of `src`, from the reference.
-fn winners(shape: &PoolShape, images: usize, src: Source<'_>) -> (Vec<f32>, Vec<u8>) {
+fn winners(shape: &PoolShape, images: usize, src: MapSource<'_>) -> (Vec<f32>, Vec<u8>) {
     let pitch = pitch(shape.c);
     let len = images * shape.oh * shape.ow * pitch;
     let (mut map, mut bytes) = (vec![0.0; len], vec![0; len]);
@@ -82,7 +82,7 @@ fn forward_is_the_reference() {
                             dst,
                             winner: train.then_some(winner),
                         });
-                        Output { map, bytes, ..Output::default() }
+                        KernelOutput { map, bytes, ..KernelOutput::default() }
                     });
                 }
             }
@@ -141,7 +141,7 @@ fn max_shows_nan_and_infinity() {
             (entry.run)(MaxPool2dForwardArgs {
                 shape: &shape,
                 images: 1,
-                src: Source { main: Term { data: &data, affine: None }, add: None, relu: false },
+                src: MapSource { main: MapTerm { data: &data, affine: None }, add: None, relu: false },
                 rows: 0..1,
                 dst: RowsMut::new(&mut map, 16, 0, 16),
                 winner: Some(RowsMut::new(&mut bytes, 16, 0, 16)),
@@ -211,11 +211,11 @@ fn gradient_is_the_difference() {
         let x: Vec<f64> = data.iter().map(|value| f64::from(*value)).collect();
         let numeric = differences(&x, 1e-2, |x| {
             let data: Vec<f32> = x.iter().map(|value| *value as f32).collect();
-            let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+            let src = MapSource { main: MapTerm { data: &data, affine: None }, add: None, relu: false };
             let (map, _) = winners(&shape, 1, src);
             map.iter().zip(&r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
         });
-        let src = Source { main: Term { data: &data, affine: None }, add: None, relu: false };
+        let src = MapSource { main: MapTerm { data: &data, affine: None }, add: None, relu: false };
         let (_, winner) = winners(&shape, 1, src);
         let sink = SinkData::new(&mut random, [3, pixels, 1], false);
         let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };

@@ -7,7 +7,7 @@ use plusx_kernels::pooling::global_avg_pool2d::{
     self, GlobalAvgPool2dBackwardArgs, GlobalAvgPool2dForwardArgs,
 };
 use plusx_kernels::pooling::max_pool2d::{self, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
-use plusx_kernels::subsample;
+use plusx_kernels::subsample::{self, SubsampleBackwardArgs, SubsampleForwardArgs};
 
 use super::memory::{Memory, part};
 use crate::plan::IMAGES;
@@ -155,7 +155,7 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
             let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (subsample::FORWARD[entry].run)(subsample::ForwardArgs {
+                (subsample::FORWARD[entry].run)(SubsampleForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -168,7 +168,7 @@ pub(super) fn run(step: &Step, memory: &mut Memory<'_>, pool: &mut Pool) {
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             pool.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (subsample::BACKWARD[entry].run)(subsample::BackwardArgs {
+                (subsample::BACKWARD[entry].run)(SubsampleBackwardArgs {
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),

@@ -8,24 +8,24 @@ use plusx_kernels::pooling::global_avg_pool2d::{
     self, GlobalAvgPool2dBackwardArgs, GlobalAvgPool2dForwardArgs,
 };
 use plusx_kernels::pooling::max_pool2d::{self, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::sgd::{SgdArgs, SgdStep, UPDATE};
 use plusx_kernels::shape::{MapShape, PoolShape, SubsampleShape};
-use plusx_kernels::subsample;
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::subsample::{self, SubsampleBackwardArgs, SubsampleForwardArgs};
 use plusx_kernels::{pitch, select};
 
-use crate::Report;
-use crate::data::{Hash, Maps, Random, cut};
+use crate::LevelReport;
+use crate::data::{Fnv, Random, RandomMaps, cut};
 
 /// Channels around one and several vectors, and maps that end inside, on and behind a 64-pixel run.
 const SIZES: [[usize; 3]; 5] = [[1, 1, 3], [16, 64, 1], [17, 81, 2], [64, 130, 2], [70, 6, 5]];
 
-pub(crate) fn all(report: &mut Report) {
+pub(crate) fn all(report: &mut LevelReport) {
     for [c, pixels, images] in SIZES {
         let mut random = Random((c * pixels * images) as u64);
         let shape = MapShape { c, pitch: pitch(c), pixels };
-        let maps = Maps::new(&mut random, [c, pixels, images]);
-        let g = Maps::new(&mut random, [c, pixels, images]);
+        let maps = RandomMaps::new(&mut random, [c, pixels, images]);
+        let g = RandomMaps::new(&mut random, [c, pixels, images]);
         let case = format!("c={c} pixels={pixels} n={images}");
         map_ops(report, &shape, &maps, &g, &case);
         map_ops(report, &shape, &maps.with_specials(c), &g.with_specials(c), &format!("{case} specials"));
@@ -46,13 +46,13 @@ pub(crate) fn all(report: &mut Report) {
 }
 
 /// Evaluate, sink, statistics, global average pooling.
-fn map_ops(report: &mut Report, shape: &MapShape, maps: &Maps, g: &Maps, case: &str) {
+fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &RandomMaps, case: &str) {
     let (pitch, size) = (shape.pitch, shape.pixels * shape.pitch);
     let images = maps.x.len() / size;
     for form in 0..16 {
         let case = format!("{case} form={form}");
         report.check(EVALUATE, shape, &case, |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
                 let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
                 run(EvaluateArgs { shape, images: part.len(), src: maps.source(form, part), dst: rows });
@@ -60,7 +60,7 @@ fn map_ops(report: &mut Report, shape: &MapShape, maps: &Maps, g: &Maps, case: &
             })
         });
         report.check(global_avg_pool2d::FORWARD, shape, &case, |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * pitch];
                 let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
                 run(GlobalAvgPool2dForwardArgs {
@@ -93,7 +93,7 @@ fn map_ops(report: &mut Report, shape: &MapShape, maps: &Maps, g: &Maps, case: &
         });
     }
     report.check(STATS, shape, case, |run, pieces| {
-        cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+        cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
             let mut sums = vec![f64::NAN; part.len() * 2 * pitch];
             let sums_of = Sums { shift: &g.x[..pitch], out: RowsMut::new(&mut sums, pitch, 0, pitch) };
             run(StatsArgs { shape, images: part.len(), data: &maps.x[maps.part(part)], sums: sums_of });
@@ -104,11 +104,11 @@ fn map_ops(report: &mut Report, shape: &MapShape, maps: &Maps, g: &Maps, case: &
 
 /// Runs `kernel` for every piece with a sink that already holds something; the hash of maps and sums.
 fn into_sink(
-    maps: &Maps,
+    maps: &RandomMaps,
     (form, images, pieces): (usize, usize, bool),
     kernel: impl Fn(&std::ops::Range<usize>, plusx_kernels::args::Sink<'_>),
-) -> Hash {
-    cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+) -> Fnv {
+    cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
         let mut dst = maps.u[maps.part(part)].to_vec();
         let mut sums = vec![0.0; part.len() * 2 * maps.pitch];
         kernel(part, maps.sink(form, part, 0..maps.pitch, (&mut dst, &mut sums)));
@@ -119,15 +119,15 @@ fn into_sink(
     })
 }
 
-fn max_pool2d(report: &mut Report, shape: &PoolShape) {
+fn max_pool2d(report: &mut LevelReport, shape: &PoolShape) {
     let (mut random, images, pitch) = (Random(shape.c as u64), 3, pitch(shape.c));
-    let plain = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
-    let special = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]).with_specials(shape.c);
+    let plain = RandomMaps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let special = RandomMaps::new(&mut random, [shape.c, shape.h * shape.w, images]).with_specials(shape.c);
     let (size, [kernel, _], [stride, _]) = (shape.oh * shape.ow * pitch, shape.kernel, shape.stride);
     let case = format!("c={} {}x{} kernel={kernel} stride={stride} n={images}", shape.c, shape.h, shape.w);
     for (maps, form, note) in [(&plain, 0, ""), (&plain, 15, " source"), (&special, 8, " specials")] {
         report.check(max_pool2d::FORWARD, shape, &format!("{case}{note}"), |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
                 let mut winner = vec![255; part.len() * size];
                 run(MaxPool2dForwardArgs {
@@ -166,14 +166,14 @@ fn max_pool2d(report: &mut Report, shape: &PoolShape) {
     }
 }
 
-fn avg_pool2d(report: &mut Report, shape: &PoolShape) {
+fn avg_pool2d(report: &mut LevelReport, shape: &PoolShape) {
     let (mut random, images, pitch) = (Random(shape.c as u64), 3, pitch(shape.c));
-    let maps = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let maps = RandomMaps::new(&mut random, [shape.c, shape.h * shape.w, images]);
     let (size, [kernel, _], [stride, _]) = (shape.oh * shape.ow * pitch, shape.kernel, shape.stride);
     let case = format!("c={} {}x{} kernel={kernel} stride={stride} n={images}", shape.c, shape.h, shape.w);
     for form in [0, 15] {
         report.check(avg_pool2d::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
                 let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
                 let src = maps.source(form, part);
@@ -193,18 +193,18 @@ fn avg_pool2d(report: &mut Report, shape: &PoolShape) {
     }
 }
 
-fn subsample(report: &mut Report, shape: &SubsampleShape) {
+fn subsample(report: &mut LevelReport, shape: &SubsampleShape) {
     let (mut random, images, k_pitch) = (Random(shape.c as u64), 3, shape.k_pitch());
-    let maps = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let maps = RandomMaps::new(&mut random, [shape.c, shape.h * shape.w, images]);
     let size = shape.oh * shape.ow * k_pitch;
     let case = format!("c={} {}x{} stride={} n={images}", shape.c, shape.h, shape.w, shape.stride[0]);
     for form in [0, 15] {
         report.check(subsample::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
                 let rows = RowsMut::new(&mut dst, k_pitch, 0, k_pitch);
                 let src = maps.source(form, part);
-                run(subsample::ForwardArgs { shape, images: part.len(), src, dst: rows });
+                run(SubsampleForwardArgs { shape, images: part.len(), src, dst: rows });
                 hash.singles(&dst)
             })
         });
@@ -214,13 +214,13 @@ fn subsample(report: &mut Report, shape: &SubsampleShape) {
         report.check(subsample::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
             into_sink(&maps, (form, images, pieces), |part, sink| {
                 let g = &g[part.start * size..part.end * size];
-                run(subsample::BackwardArgs { shape, images: part.len(), g, sink });
+                run(SubsampleBackwardArgs { shape, images: part.len(), g, sink });
             })
         });
     }
 }
 
-fn update(report: &mut Report) {
+fn update(report: &mut LevelReport) {
     for len in [1usize, 15, 16, 17, 100, 1000] {
         let mut random = Random(len as u64);
         let [w, g, v] = [random.values(len), random.values(len), random.values(len)];
@@ -234,7 +234,7 @@ fn update(report: &mut Report) {
                     let (w, v) = (&mut w[part.clone()], &mut v[part.clone()]);
                     run(SgdArgs { w, g: &g[part], v: (form & 3 != 0).then_some(v), step });
                 }
-                Hash::new().singles(&w).singles(&v)
+                Fnv::new().singles(&w).singles(&v)
             });
         }
     }

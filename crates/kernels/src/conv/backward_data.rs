@@ -12,12 +12,12 @@ use super::geometry::{
     image_major,
 };
 use super::layout::{backward_block_len, backward_len, filters_of_channel};
-use super::load::{self, Window};
+use super::load::{self, LoadWindow};
 use super::matrix;
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions, Tiles};
-use super::units::{Part, Units};
-use super::{BackwardDataArgs, backward_data_scratch_len};
+use super::micro::TapWalk;
+use super::positions::{BlockMethod, Blocks, Positions, RegisterTiles};
+use super::units::{PiecePart, Units};
+use super::{ConvBackwardDataArgs, backward_data_scratch_len};
 use crate::args::{Gate, Grad, Sink};
 use crate::lanes::{SinkLanes, clear, run_end};
 use crate::shape::ConvShape;
@@ -25,7 +25,9 @@ use crate::simd::{Isa, Kernel};
 use crate::{LANES, pitch};
 
 /// Backward-data with register tiles of `MR` positions by `NR` vectors.
-pub(crate) struct BackwardDataKernel<'a, const MR: usize, const NR: usize>(pub(crate) BackwardDataArgs<'a>);
+pub(crate) struct DirectBackwardDataKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) ConvBackwardDataArgs<'a>,
+);
 
 #[track_caller]
 pub(crate) fn check_gradient(grad: &Grad<'_>, shape: &ConvShape, images: usize) {
@@ -60,7 +62,7 @@ fn check_sink(sink: &Sink<'_>, shape: &ConvShape, images: usize, width: usize) {
     }
 }
 
-impl BackwardDataArgs<'_> {
+impl ConvBackwardDataArgs<'_> {
     #[track_caller]
     pub(crate) fn check(&self) {
         let shape = self.shape;
@@ -69,7 +71,7 @@ impl BackwardDataArgs<'_> {
         check_sink(&self.sink, shape, self.images, self.blocks.len() * LANES);
     }
 
-    /// As [`BackwardDataArgs::check`], for kernels with filters of [`super::pack_backward`].
+    /// As [`ConvBackwardDataArgs::check`], for kernels with filters of [`super::pack_backward`].
     #[track_caller]
     pub(super) fn check_direct(&self) {
         self.check();
@@ -80,7 +82,7 @@ impl BackwardDataArgs<'_> {
     }
 }
 
-impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for DirectBackwardDataKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
@@ -90,7 +92,7 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
         assert!(geometry::fits_backward_data(args.shape), "a shape of the reference");
         let shape = *args.shape;
         if matrix::fits_backward_data(&shape) {
-            return matrix::backward_data::<I, Tiles<MR, NR>>(isa, &mut args);
+            return matrix::backward_data::<I, RegisterTiles<MR, NR>>(isa, &mut args);
         }
         let (pixels, units) = (shape.h * shape.w, Units::backward(&shape));
         let by_images = image_major(pixels, false, args.images);
@@ -105,9 +107,9 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
                 if by_images {
-                    by_image::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
+                    by_image::<I, RegisterTiles<MR, NR>>(isa, &mut args, (first, images), &part);
                 } else {
-                    by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
+                    by_pixel::<I, RegisterTiles<MR, NR>>(isa, &mut args, (first, images), &part);
                 }
                 start = part.outputs.end;
             }
@@ -123,14 +125,14 @@ pub(super) fn looks_again(sink: &Sink<'_>) -> bool {
 
 /// Gates and sums what was stored of `images` images from `first` on. The arguments must have been checked.
 #[inline(always)]
-pub(super) fn finish<I: Isa>(isa: I, args: &mut BackwardDataArgs<'_>, (first, images): (usize, usize)) {
+pub(super) fn finish<I: Isa>(isa: I, args: &mut ConvBackwardDataArgs<'_>, (first, images): (usize, usize)) {
     let pixels = args.shape.h * args.shape.w;
     finish_pixels(isa, args, first * pixels, (first + images) * pixels);
 }
 
 /// Gates and sums what was stored of pixels `first..end` of all images: whole runs. The arguments must have been checked.
 #[inline(always)]
-pub(super) fn finish_pixels<I: Isa>(isa: I, args: &mut BackwardDataArgs<'_>, first: usize, end: usize) {
+pub(super) fn finish_pixels<I: Isa>(isa: I, args: &mut ConvBackwardDataArgs<'_>, first: usize, end: usize) {
     let sink = &mut args.sink;
     if !looks_again(sink) {
         return;
@@ -159,7 +161,7 @@ pub(super) fn finish_pixels<I: Isa>(isa: I, args: &mut BackwardDataArgs<'_>, fir
 
 /// Positions of one axis that share a set of taps.
 #[derive(Clone, Copy, Debug)]
-struct Class {
+struct ParityClass {
     /// First position, and how many (a stride apart).
     first: usize,
     count: usize,
@@ -172,12 +174,12 @@ struct Class {
 
 /// The class of the positions congruent to `remainder`.
 #[inline(always)]
-fn class(shape: &ConvShape, axis: usize, remainder: usize) -> Class {
+fn class(shape: &ConvShape, axis: usize, remainder: usize) -> ParityClass {
     let size = if axis == 0 { shape.h } else { shape.w };
     let stride = shape.stride[axis];
     let at = remainder + shape.padding[axis];
     let tap = at % stride;
-    Class {
+    ParityClass {
         first: remainder,
         count: (size - remainder).div_ceil(stride),
         tap,
@@ -188,11 +190,11 @@ fn class(shape: &ConvShape, axis: usize, remainder: usize) -> Class {
 
 /// Large maps: one image at a time, or a few smaller ones, class by class, over the gradient with its zero border.
 #[inline(always)]
-pub(super) fn by_pixel<I: Isa, M: Method>(
+pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
     isa: I,
-    args: &mut BackwardDataArgs<'_>,
+    args: &mut ConvBackwardDataArgs<'_>,
     (first, images): (usize, usize),
-    part: &Part,
+    part: &PiecePart,
 ) {
     let shape = *args.shape;
     let (top, left) = (backward_border(&shape, 0)[0], backward_border(&shape, 1)[0]);
@@ -202,7 +204,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
     let image_step = size[0] * size[1] * LANES;
     let block_step = images * image_step;
     for image in 0..images {
-        let window = Window {
+        let window = LoadWindow {
             image: (first + image) * shape.oh * shape.ow * shape.k_pitch(),
             pitch: shape.k_pitch(),
             map: [shape.oh, shape.ow],
@@ -248,11 +250,11 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
 
 /// Small maps: groups of images, one position at a time, only taps whose output exists.
 #[inline(always)]
-fn by_image<I: Isa, M: Method>(
+fn by_image<I: Isa, M: BlockMethod>(
     isa: I,
-    args: &mut BackwardDataArgs<'_>,
+    args: &mut ConvBackwardDataArgs<'_>,
     (first, images): (usize, usize),
-    part: &Part,
+    part: &PiecePart,
 ) {
     let shape = *args.shape;
     let map = shape.oh * shape.ow;
@@ -260,7 +262,7 @@ fn by_image<I: Isa, M: Method>(
     let scratch = args.scratch.as_mut_ptr();
     let block_step = images * map * LANES;
     for image in 0..images {
-        let window = Window {
+        let window = LoadWindow {
             image: (first + image) * map * shape.k_pitch(),
             pitch: shape.k_pitch(),
             map: [shape.oh, shape.ow],
@@ -300,7 +302,7 @@ fn by_image<I: Isa, M: Method>(
 
 /// The taps of one position whose output exists.
 #[inline(always)]
-fn inside(shape: &ConvShape, axis: usize, position: usize) -> Class {
+fn inside(shape: &ConvShape, axis: usize, position: usize) -> ParityClass {
     let output = if axis == 0 { shape.oh } else { shape.ow } as isize;
     // With a stride the dilation is 1 (see `fits_backward_data`).
     let step = shape.dilation[axis] as isize;
@@ -320,13 +322,13 @@ fn inside(shape: &ConvShape, axis: usize, position: usize) -> Class {
 #[inline(always)]
 fn walk(
     shape: &ConvShape,
-    classes: &[Class; 2],
+    classes: &[ParityClass; 2],
     a_start: isize,
     (columns, block_step): (usize, usize),
-) -> Walk {
+) -> TapWalk {
     let filters = filters_of_channel(shape);
     let blocks = filters.div_ceil(LANES);
-    Walk {
+    TapWalk {
         blocks,
         full: LANES,
         last: filters - (blocks - 1) * LANES,
@@ -347,9 +349,9 @@ fn walk(
 /// The part's filters and destination; they are applied to what is loaded into `scratch`, blocks `block_step` apart.
 #[inline(always)]
 pub(super) fn blocks<'a>(
-    args: &mut BackwardDataArgs<'a>,
+    args: &mut ConvBackwardDataArgs<'a>,
     (scratch, block_step): (*const f32, usize),
-    part: &Part,
+    part: &PiecePart,
 ) -> Blocks<'a> {
     let (block_len, range) = (backward_block_len(args.shape), part.outputs.clone());
     let dst = &mut args.sink.dst;

@@ -17,22 +17,22 @@
 use super::finish::Finishing;
 use super::geometry::{self, band_rows, forward_loaded, group_images, image_major, source_window, thin};
 use super::layout::{filter_channels, packed_block_len, packed_len};
-use super::load::{self, Window};
+use super::load::{self, LoadWindow};
 use super::matrix;
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions, Tiles};
-use super::units::{Part, Units};
-use super::{ForwardArgs, forward_scratch_len};
-use crate::args::{Source, Term};
-use crate::lanes::{Chain, clear, run_end};
+use super::micro::TapWalk;
+use super::positions::{BlockMethod, Blocks, Positions, RegisterTiles};
+use super::units::{PiecePart, Units};
+use super::{ConvForwardArgs, forward_scratch_len};
+use crate::args::{MapSource, MapTerm};
+use crate::lanes::{SumChain, clear, run_end};
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 use crate::{LANES, check};
 
 /// Forward with register tiles of `MR` positions by `NR` vectors.
-pub(crate) struct ForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ForwardArgs<'a>);
+pub(crate) struct DirectForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ConvForwardArgs<'a>);
 
-impl ForwardArgs<'_> {
+impl ConvForwardArgs<'_> {
     #[track_caller]
     pub(crate) fn check(&self) {
         self.check_maps();
@@ -40,7 +40,7 @@ impl ForwardArgs<'_> {
         assert!(self.scratch.len() >= forward_scratch_len(self.shape, self.images), "scratch");
     }
 
-    /// As [`ForwardArgs::check`], for kernels with filters and scratch of their own.
+    /// As [`ConvForwardArgs::check`], for kernels with filters and scratch of their own.
     #[track_caller]
     pub(crate) fn check_maps(&self) {
         let shape = self.shape;
@@ -65,7 +65,7 @@ impl ForwardArgs<'_> {
     }
 }
 
-impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for DirectForwardKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
@@ -75,16 +75,16 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
         if matrix::fits(&shape) {
-            return matrix::forward::<I, Tiles<MR, NR>>(isa, &mut args);
+            return matrix::forward::<I, RegisterTiles<MR, NR>>(isa, &mut args);
         }
         let src = kept(isa, &mut args);
         let (units, mut start) = (Units::forward(&shape), args.blocks.start);
         while start < args.blocks.end {
             let part = units.part(start, args.blocks.end);
             if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
-                by_image::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
+                by_image::<I, RegisterTiles<MR, NR>>(isa, &mut args, &src, &part);
             } else {
-                by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
+                by_pixel::<I, RegisterTiles<MR, NR>>(isa, &mut args, &src, &part);
             }
             start = part.outputs.end;
         }
@@ -94,27 +94,27 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
 
 /// The source to read: as it is, or, if it is to be kept, where it was just stored. The maps must have been checked.
 #[inline(always)]
-pub(super) fn kept<'a, I: Isa>(isa: I, args: &mut ForwardArgs<'a>) -> Source<'a> {
+pub(super) fn kept<'a, I: Isa>(isa: I, args: &mut ConvForwardArgs<'a>) -> MapSource<'a> {
     let Some(keep) = &mut args.keep else { return args.src };
     let values = keep.rows() * keep.pitch();
     // SAFETY: `check_maps` established that both hold `values` values; nothing writes `keep` while the source is read.
     unsafe {
         load::evaluate(isa, &args.src, 0..values, args.shape.c_pitch, keep.as_mut_ptr());
         let data = std::slice::from_raw_parts(keep.as_mut_ptr(), values);
-        Source { main: Term { data, affine: None }, add: None, relu: false }
+        MapSource { main: MapTerm { data, affine: None }, add: None, relu: false }
     }
 }
 
 /// Statistics of what was stored. The maps must have been checked.
 #[inline(always)]
-pub(super) fn sum<I: Isa>(isa: I, args: &mut ForwardArgs<'_>) {
+pub(super) fn sum<I: Isa>(isa: I, args: &mut ConvForwardArgs<'_>) {
     let pixels = args.images * args.shape.oh * args.shape.ow;
     sum_pixels(isa, args, 0, pixels);
 }
 
 /// Statistics of pixels `first..end` of all images: whole runs. The maps must have been checked.
 #[inline(always)]
-pub(super) fn sum_pixels<I: Isa>(isa: I, args: &mut ForwardArgs<'_>, first: usize, end: usize) {
+pub(super) fn sum_pixels<I: Isa>(isa: I, args: &mut ConvForwardArgs<'_>, first: usize, end: usize) {
     let pixels = args.shape.oh * args.shape.ow;
     let Some(sums) = &mut args.sums else { return };
     let (dst, pitch) = (args.dst.as_mut_ptr().cast_const(), args.dst.pitch());
@@ -130,7 +130,7 @@ pub(super) fn sum_pixels<I: Isa>(isa: I, args: &mut ForwardArgs<'_>, first: usiz
             unsafe {
                 let column = dst.add(index * LANES);
                 let shift = isa.load(sums.shift.as_ptr().add(block * LANES));
-                let mut chain = Chain::new(isa);
+                let mut chain = SumChain::new(isa);
                 for pixel in start..stop {
                     let v = isa.sub(isa.load(column.add(pixel * pitch)), shift);
                     chain.add(isa, v, v);
@@ -144,7 +144,12 @@ pub(super) fn sum_pixels<I: Isa>(isa: I, args: &mut ForwardArgs<'_>, first: usiz
 
 /// Large maps: one image at a time, rows in bands.
 #[inline(always)]
-pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
+pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
+    isa: I,
+    args: &mut ConvForwardArgs<'_>,
+    src: &MapSource<'_>,
+    part: &PiecePart,
+) {
     let shape = *args.shape;
     let (is_thin, band) = (thin(&shape), band_rows(&shape));
     // one pointer for those who write and those who read
@@ -154,7 +159,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
         for first in args.rows.clone().step_by(band) {
             let rows = band.min(args.rows.end - first);
             let size = source_window(&shape, rows);
-            let window = Window {
+            let window = LoadWindow {
                 image: image * shape.h * shape.w * shape.c_pitch,
                 pitch: shape.c_pitch,
                 map: [shape.h, shape.w],
@@ -198,7 +203,12 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
 
 /// Small maps: groups of images, one position at a time, only the taps inside the map.
 #[inline(always)]
-fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
+fn by_image<I: Isa, M: BlockMethod>(
+    isa: I,
+    args: &mut ConvForwardArgs<'_>,
+    src: &MapSource<'_>,
+    part: &PiecePart,
+) {
     let shape = *args.shape;
     let (map, pixels) = (shape.h * shape.w, shape.oh * shape.ow);
     let group = group_images(pixels, forward_loaded(&shape));
@@ -210,7 +220,7 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
         let block_step = images * map * LANES;
         blocks.unit_step = part.units.inputs * block_step;
         for image in 0..images {
-            let window = Window {
+            let window = LoadWindow {
                 image: (first + image) * map * shape.c_pitch,
                 pitch: shape.c_pitch,
                 map: [shape.h, shape.w],
@@ -247,7 +257,11 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
 
 /// The part's filters and destination; they are applied to what is loaded into `scratch`.
 #[inline(always)]
-pub(super) fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32, part: &Part) -> Blocks<'a> {
+pub(super) fn blocks<'a>(
+    args: &mut ConvForwardArgs<'a>,
+    scratch: *const f32,
+    part: &PiecePart,
+) -> Blocks<'a> {
     let (block_len, range) = (packed_block_len(args.shape), part.outputs.clone());
     let finish = Finishing::new(args.bias, &args.finish, range.start * LANES);
     // pixels are those of whole images
@@ -267,13 +281,13 @@ pub(super) fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32, part: 
 }
 
 /// All taps, over a window with its border.
-fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> Walk {
+fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> TapWalk {
     let [rows, columns] = shape.kernel;
     let channels = filter_channels(shape);
     if is_thin {
         // The taps of a row are contiguous in the source and in the panel: one run of `columns * channels` values.
         let run = columns * channels;
-        return Walk {
+        return TapWalk {
             blocks: 1,
             full: run,
             last: run,
@@ -287,7 +301,7 @@ fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> Walk {
         };
     }
     let blocks = channels.div_ceil(LANES);
-    Walk {
+    TapWalk {
         blocks,
         full: LANES,
         last: channels - (blocks - 1) * LANES,
@@ -307,7 +321,7 @@ fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> Walk {
 
 /// The taps of one output position that fall inside the map.
 #[inline(always)]
-fn window_walk(shape: &ConvShape, position: usize, block_step: usize) -> Walk {
+fn window_walk(shape: &ConvShape, position: usize, block_step: usize) -> TapWalk {
     let at = [position / shape.ow, position % shape.ow];
     let size = [shape.h, shape.w];
     let mut first = [0; 2];
@@ -325,7 +339,7 @@ fn window_walk(shape: &ConvShape, position: usize, block_step: usize) -> Walk {
     }
     let channels = filter_channels(shape);
     let blocks = channels.div_ceil(LANES);
-    Walk {
+    TapWalk {
         blocks,
         full: LANES,
         last: channels - (blocks - 1) * LANES,

@@ -14,11 +14,11 @@
 
 use super::geometry::{self, LEAST_PIXELS, LOAD_VALUES, TILE_ROWS, thin};
 use super::layout::{filter_channels, filters_of_channel};
-use super::load::{self, At, Computed};
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions};
+use super::load::{self, Computed, ComputedLanes};
+use super::micro::TapWalk;
+use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
-use super::{BackwardDataArgs, ForwardArgs, backward_data, forward};
+use super::{ConvBackwardDataArgs, ConvForwardArgs, backward_data, forward};
 use crate::args::SUM_RUN;
 use crate::shape::ConvShape;
 use crate::simd::Isa;
@@ -46,14 +46,14 @@ pub(super) fn scratch_len(channels: usize, pixels: usize) -> usize {
 
 /// Which pixels of the maps take part: every `stride`th row and column.
 #[derive(Clone, Copy)]
-struct Grid {
+struct PixelGrid {
     /// Rows and columns of the map.
     map: [usize; 2],
     /// See above.
     stride: [usize; 2],
 }
 
-impl Grid {
+impl PixelGrid {
     /// The pixel of all maps that is number `pixel` of those that take part, of which a map has `size`.
     #[inline(always)]
     fn at(&self, pixel: usize, size: [usize; 2]) -> usize {
@@ -76,10 +76,10 @@ impl Grid {
 }
 
 /// A product's pixels: rows and columns of them in an image, where they are read and written.
-struct Pixels {
+struct ProductPixels {
     size: [usize; 2],
-    read: Grid,
-    write: Grid,
+    read: PixelGrid,
+    write: PixelGrid,
     /// Channels that are read, and the distance between their pixels.
     channels: usize,
     pitch: usize,
@@ -87,7 +87,7 @@ struct Pixels {
     again: usize,
 }
 
-impl Pixels {
+impl ProductPixels {
     /// The end of the chunk that starts at pixel `first` of those before `last`.
     #[inline(always)]
     fn chunk_end(&self, first: usize, last: usize, stored: bool) -> usize {
@@ -100,13 +100,13 @@ impl Pixels {
 
 /// Forward. The arguments must have been checked.
 #[inline(always)]
-pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>) {
+pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs<'_>) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
-    let pixels = Pixels {
+    let pixels = ProductPixels {
         size,
-        read: Grid { map: [shape.h, shape.w], stride: shape.stride },
-        write: Grid { map: size, stride: [1; 2] },
+        read: PixelGrid { map: [shape.h, shape.w], stride: shape.stride },
+        write: PixelGrid { map: size, stride: [1; 2] },
         channels: filter_channels(&shape),
         pitch: shape.c_pitch,
         again: if args.sums.is_some() { args.blocks.len() * LANES } else { 0 },
@@ -147,13 +147,13 @@ fn whole_runs(end: usize, pixels: usize) -> usize {
 
 /// Gradient of the input, likewise.
 #[inline(always)]
-pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataArgs<'_>) {
+pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackwardDataArgs<'_>) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
-    let pixels = Pixels {
+    let pixels = ProductPixels {
         size,
-        read: Grid { map: size, stride: [1; 2] },
-        write: Grid { map: [shape.h, shape.w], stride: shape.stride },
+        read: PixelGrid { map: size, stride: [1; 2] },
+        write: PixelGrid { map: [shape.h, shape.w], stride: shape.stride },
         channels: filters_of_channel(&shape),
         pitch: shape.k_pitch(),
         again: if backward_data::looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
@@ -194,17 +194,17 @@ pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataAr
 /// # Safety
 /// The source must have the pixels that are read, the destination those that are written, scratch room for a chunk.
 #[inline(always)]
-unsafe fn product<I: Isa, C: Computed, M: Method>(
+unsafe fn product<I: Isa, C: Computed, M: BlockMethod>(
     isa: I,
     (src, stored): (&C, Option<*const f32>),
-    pixels: &Pixels,
+    pixels: &ProductPixels,
     (mut blocks, scratch): (Blocks<'_>, *mut f32),
     (first, end): (usize, usize),
 ) {
     let loaded = pitch(pixels.channels);
     let all = pixels.channels.div_ceil(LANES);
     let columns = pixels.size[1];
-    let walk = Walk {
+    let walk = TapWalk {
         blocks: all,
         full: LANES,
         last: pixels.channels - (all - 1) * LANES,
@@ -257,7 +257,7 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
 unsafe fn load<I: Isa, C: Computed>(
     isa: I,
     src: &C,
-    pixels: &Pixels,
+    pixels: &ProductPixels,
     (first, end): (usize, usize),
     dst: *mut f32,
 ) {

@@ -23,21 +23,21 @@
 
 use super::forward::{self, kept, sum};
 use super::geometry;
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions};
+use super::micro::TapWalk;
+use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
-use super::{BackwardDataArgs, ForwardArgs, backward_data};
+use super::{ConvBackwardDataArgs, ConvForwardArgs, backward_data};
 use crate::LANES;
 use crate::simd::{Isa, Kernel};
 
 mod weights;
 
-pub(super) use weights::BackwardWeightsKernel;
+pub(super) use weights::NarrowBackwardWeightsKernel;
 
 /// Forward.
-pub(crate) struct ForwardKernel<'a>(pub(crate) ForwardArgs<'a>);
+pub(crate) struct NarrowForwardKernel<'a>(pub(crate) ConvForwardArgs<'a>);
 
-impl Kernel for ForwardKernel<'_> {
+impl Kernel for NarrowForwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -57,9 +57,9 @@ impl Kernel for ForwardKernel<'_> {
 }
 
 /// Gradient of the input.
-pub(crate) struct BackwardDataKernel<'a>(pub(crate) BackwardDataArgs<'a>);
+pub(crate) struct NarrowBackwardDataKernel<'a>(pub(crate) ConvBackwardDataArgs<'a>);
 
-impl Kernel for BackwardDataKernel<'_> {
+impl Kernel for NarrowBackwardDataKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -118,14 +118,14 @@ fn register_of<I: Isa>(lane: usize, group: usize, j: usize) -> usize {
 /// See the head of this file. `STRIDED`: whether sources may be a stride apart; those of the gradient of the input are not.
 struct Permuted<const STRIDED: bool>;
 
-impl<const STRIDED: bool> Method for Permuted<STRIDED> {
+impl<const STRIDED: bool> BlockMethod for Permuted<STRIDED> {
     #[inline(always)]
     fn width(_: &Blocks<'_>, _: usize) -> usize {
         1
     }
 
     #[inline(always)]
-    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize) {
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &TapWalk, block: usize) {
         let taps = Taps::new(walk);
         let three = taps.count[1] == 3 && taps.src_step[1] == LANES && positions.columns >= TILE / 2;
         // SAFETY: promised by the caller.
@@ -141,7 +141,7 @@ impl<const STRIDED: bool> Method for Permuted<STRIDED> {
     }
 }
 
-/// A [`Walk`] over one block of a narrow group, in the order of source rows and columns.
+/// A [`TapWalk`] over one block of a narrow group, in the order of source rows and columns.
 #[derive(Clone, Copy, Debug)]
 struct Taps {
     /// Channels of a group.
@@ -158,7 +158,7 @@ struct Taps {
 
 impl Taps {
     #[inline(always)]
-    fn new(walk: &Walk) -> Self {
+    fn new(walk: &TapWalk) -> Self {
         let tap = walk.last * LANES;
         let columns = [walk.b_columns, 1];
         let mut taps = Self {
@@ -197,7 +197,7 @@ const SINGLE_TILE: usize = 4;
 /// least), else 0.
 ///
 /// # Safety
-/// As [`Method::run`].
+/// As [`BlockMethod::run`].
 #[inline(always)]
 unsafe fn rows<I: Isa, const S: usize>(
     isa: I,
@@ -212,7 +212,7 @@ unsafe fn rows<I: Isa, const S: usize>(
     for row in 0..positions.count / columns {
         for tile in 0..tiles {
             let [first, end] = [tile * columns / tiles, (tile + 1) * columns / tiles];
-            let at = Place { block, row, column: first };
+            let at = TileOrigin { block, row, column: first };
             // SAFETY: promised by the caller.
             unsafe {
                 if S == 0 {
@@ -238,7 +238,7 @@ unsafe fn rows<I: Isa, const S: usize>(
 
 /// Where a tile is.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct TileOrigin {
     block: usize,
     row: usize,
     column: usize,
@@ -247,14 +247,14 @@ struct Place {
 /// `M` neighbouring outputs.
 ///
 /// # Safety
-/// As [`Method::run`]; they exist.
+/// As [`BlockMethod::run`]; they exist.
 #[inline(always)]
 unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     isa: I,
     blocks: &Blocks<'_>,
     positions: &Positions,
     taps: &Taps,
-    at: Place,
+    at: TileOrigin,
 ) {
     let source = positions.a[0] + at.row * positions.a[2] + at.column * positions.a[3];
     let src = blocks.source(at.block).wrapping_add(source).wrapping_offset(taps.src_start);

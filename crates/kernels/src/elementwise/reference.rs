@@ -1,10 +1,10 @@
 //! Reference loops in `f64`, shared by the reference entries of every operation that reads a source or fills a sink.
 
 use super::{EvaluateArgs, SinkArgs};
-use crate::args::{Gate, Sink, Source, Term};
+use crate::args::{Gate, MapSource, MapTerm, Sink};
 
 /// Value `index` (channel `lane`) of a source, in `f64`.
-pub(crate) fn evaluate(src: &Source<'_>, index: usize, lane: usize) -> f64 {
+pub(crate) fn evaluate(src: &MapSource<'_>, index: usize, lane: usize) -> f64 {
     let mut value = term(&src.main, index, lane);
     if let Some(add) = &src.add {
         value += term(add, index, lane);
@@ -13,7 +13,7 @@ pub(crate) fn evaluate(src: &Source<'_>, index: usize, lane: usize) -> f64 {
 }
 
 /// Value `index` (channel `lane`) of a term, in `f64`.
-pub(crate) fn term(term: &Term<'_>, index: usize, lane: usize) -> f64 {
+pub(crate) fn term(term: &MapTerm<'_>, index: usize, lane: usize) -> f64 {
     let value = f64::from(term.data[index]);
     match &term.affine {
         Some(affine) => value * f64::from(affine.scale[lane]) + f64::from(affine.shift[lane]),

@@ -1,7 +1,7 @@
 //! The vector kernels: see [`crate::lanes`] for the walk.
 
 use super::{EvaluateArgs, SinkArgs};
-use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear};
 use crate::simd::{Isa, Kernel};
 
 pub(super) struct EvaluateKernel<'a>(pub(super) EvaluateArgs<'a>);
@@ -17,8 +17,8 @@ impl Kernel for EvaluateKernel<'_> {
         assert!(args.dst.width() == pitch, "whole rows");
         let (rows, dst_pitch) = (args.dst.rows(), args.dst.pitch());
         let dst = args.dst.as_mut_ptr();
-        let mut pieces = Pieces::new(rows, pitch);
-        while let Some(Piece { start, end, channel }) = pieces.next() {
+        let mut pieces = RunBlocks::new(rows, pitch);
+        while let Some(RunBlock { start, end, channel }) = pieces.next() {
             // SAFETY: `check` compared every slice with `rows` and `pitch`; `channel + 16 <= pitch`.
             unsafe {
                 let src = SourceLanes::new(isa, &args.src, channel);
@@ -46,8 +46,8 @@ impl Kernel for SinkKernel<'_> {
             if let Some((_, sums)) = &mut args.sink.sums {
                 clear(sums, image);
             }
-            let mut pieces = Pieces::new(pixels, pitch);
-            while let Some(Piece { start, end, channel }) = pieces.next() {
+            let mut pieces = RunBlocks::new(pixels, pitch);
+            while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
                     let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);

@@ -1,7 +1,7 @@
 //! Statistics of a stored map, in vectors and as reference loops.
 
 use super::StatsArgs;
-use crate::lanes::{Chain, Piece, Pieces, clear};
+use crate::lanes::{RunBlock, RunBlocks, SumChain, clear};
 use crate::simd::{Isa, Kernel};
 
 pub(super) struct StatsKernel<'a>(pub(super) StatsArgs<'a>);
@@ -16,9 +16,9 @@ impl Kernel for StatsKernel<'_> {
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         for image in 0..args.images {
             clear(&mut args.sums, image);
-            let mut pieces = Pieces::new(pixels, pitch);
-            while let Some(Piece { start, end, channel }) = pieces.next() {
-                let mut chain = Chain::new(isa);
+            let mut pieces = RunBlocks::new(pixels, pitch);
+            while let Some(RunBlock { start, end, channel }) = pieces.next() {
+                let mut chain = SumChain::new(isa);
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
                     let shift = isa.load(args.sums.shift.as_ptr().add(channel));

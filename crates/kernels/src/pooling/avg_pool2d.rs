@@ -10,14 +10,14 @@
 //! ([`SUM_RUN`]); `reference`. They are bound by memory and as simple as can be: networks have three of them.
 
 use super::windows::{self, Gather, Windows, inside};
-use crate::args::{SUM_RUN, Sink, Source};
+use crate::args::{MapSource, SUM_RUN, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::SourceLanes;
+use crate::rows::RowsMut;
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
-use crate::view::RowsMut;
-use crate::{Entry, LANES, check, pitch};
+use crate::{KernelEntry, LANES, check, pitch};
 
 /// Arguments of [`AvgPool2dForward`].
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct AvgPool2dForwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// What is pooled.
-    pub src: Source<'a>,
+    pub src: MapSource<'a>,
     /// `images * oh * ow` rows of all channels.
     pub dst: RowsMut<'a, f32>,
 }
@@ -51,11 +51,11 @@ pub type AvgPool2dForward = fn(AvgPool2dForwardArgs<'_>);
 pub type AvgPool2dBackward = fn(AvgPool2dBackwardArgs<'_>);
 
 /// Mean of each window.
-pub static FORWARD: &[Entry<PoolShape, AvgPool2dForward>] =
+pub static FORWARD: &[KernelEntry<PoolShape, AvgPool2dForward>] =
     table!("avg_pool2d_forward", short, AvgPool2dForwardKernel, forward_reference);
 
 /// Gradient of the pooled value.
-pub static BACKWARD: &[Entry<PoolShape, AvgPool2dBackward>] =
+pub static BACKWARD: &[KernelEntry<PoolShape, AvgPool2dBackward>] =
     table!("avg_pool2d_backward", short, AvgPool2dBackwardKernel, backward_reference);
 
 /// Whether a window is one chain of the sum rule.

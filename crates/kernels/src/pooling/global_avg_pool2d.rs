@@ -7,14 +7,14 @@
 //! **Numerics**: a chain rounds once per pixel. The `f64` sum and its quotient are rounded to `f32` once.
 //! **Kernels**: `avx512`, `avx2`, `portable` (pitch a multiple of 16), `reference`.
 
-use crate::args::{Sink, Source};
+use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
-use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear, run_end};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear, run_end};
+use crate::rows::RowsMut;
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
-use crate::view::RowsMut;
-use crate::{Entry, LANES, check};
+use crate::{KernelEntry, LANES, check};
 
 /// Arguments of [`GlobalAvgPool2dForward`].
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct GlobalAvgPool2dForwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// What is averaged.
-    pub src: Source<'a>,
+    pub src: MapSource<'a>,
     /// `images` rows of all channels.
     pub dst: RowsMut<'a, f32>,
 }
@@ -48,7 +48,7 @@ pub type GlobalAvgPool2dForward = fn(GlobalAvgPool2dForwardArgs<'_>);
 pub type GlobalAvgPool2dBackward = fn(GlobalAvgPool2dBackwardArgs<'_>);
 
 /// Mean of each map.
-pub static FORWARD: &[Entry<MapShape, GlobalAvgPool2dForward>] = table!(
+pub static FORWARD: &[KernelEntry<MapShape, GlobalAvgPool2dForward>] = table!(
     "global_avg_pool2d_forward",
     MapShape::whole_vectors,
     GlobalAvgPool2dForwardKernel,
@@ -56,7 +56,7 @@ pub static FORWARD: &[Entry<MapShape, GlobalAvgPool2dForward>] = table!(
 );
 
 /// Gradient of the averaged value.
-pub static BACKWARD: &[Entry<MapShape, GlobalAvgPool2dBackward>] = table!(
+pub static BACKWARD: &[KernelEntry<MapShape, GlobalAvgPool2dBackward>] = table!(
     "global_avg_pool2d_backward",
     MapShape::whole_vectors,
     GlobalAvgPool2dBackwardKernel,
@@ -142,8 +142,8 @@ impl Kernel for GlobalAvgPool2dBackwardKernel<'_> {
             if let Some((_, sums)) = &mut args.sink.sums {
                 clear(sums, image);
             }
-            let mut pieces = Pieces::new(pixels, pitch);
-            while let Some(Piece { start, end, channel }) = pieces.next() {
+            let mut pieces = RunBlocks::new(pixels, pitch);
+            while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 let mut share = [0.0f32; LANES];
                 for (share, g) in share.iter_mut().zip(&args.g[image * pitch + channel..]) {
                     *share = *g / pixels as f32;

@@ -27,14 +27,14 @@
 use std::ops::Range;
 
 use super::windows::{self, Gather, Windows, inside};
-use crate::args::{Sink, Source};
+use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::SourceLanes;
+use crate::rows::RowsMut;
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
-use crate::view::RowsMut;
-use crate::{Entry, LANES, check, pitch};
+use crate::{KernelEntry, LANES, check, pitch};
 
 /// Arguments of [`MaxPool2dForward`].
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct MaxPool2dForwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// What is pooled.
-    pub src: Source<'a>,
+    pub src: MapSource<'a>,
     /// Rows of the output to compute: all, or, of a single image, some.
     pub rows: Range<usize>,
     /// `images * rows * ow` rows of all channels.
@@ -74,11 +74,11 @@ pub type MaxPool2dForward = fn(MaxPool2dForwardArgs<'_>);
 pub type MaxPool2dBackward = fn(MaxPool2dBackwardArgs<'_>);
 
 /// Largest value of each window.
-pub static FORWARD: &[Entry<PoolShape, MaxPool2dForward>] =
+pub static FORWARD: &[KernelEntry<PoolShape, MaxPool2dForward>] =
     table!("max_pool2d_forward", |_| true, MaxPool2dForwardKernel, forward_reference);
 
 /// Gradient of the pooled value.
-pub static BACKWARD: &[Entry<PoolShape, MaxPool2dBackward>] =
+pub static BACKWARD: &[KernelEntry<PoolShape, MaxPool2dBackward>] =
     table!("max_pool2d_backward", |_| true, MaxPool2dBackwardKernel, backward_reference);
 
 /// Positions in a window that a winner's byte can name.
