@@ -5,7 +5,7 @@
 //! **Saved**: y (for the batch norm behind it) and whatever the source reads.
 //! **Numerics**: one `f32` chain per output over (channel block, tap, channel); chains of about 144 outputs, added in
 //! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load; statistics and gates, or batch
-//! norm, join and ReLU of the output ([`Finish`]), on the way out.
+//! norm, join and ReLU of the output ([`Finish`](crate::args::Finish)), on the way out.
 //! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), groups of whole blocks included; for groups of 1,
 //! 2, 4 and 8 channels the same levels of `grouped` (`narrow.rs`); `reference` (`f64` loops; the other groups, the gradient of
 //! the input of strides with dilation).
@@ -15,31 +15,35 @@
 
 #![allow(clippy::needless_range_loop, reason = "register tiles index several arrays by the same constants")]
 
-use std::ops::Range;
-
-use crate::args::{Finish, Grad, MapSource, Sink, Sums};
-use crate::rows::RowsMut;
 use crate::shape::ConvShape;
 use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
 use crate::{KernelEntry, Level};
 
+mod args;
 mod backward_data;
 mod backward_weights;
 mod finish;
 mod forward;
 mod geometry;
 mod layout;
+mod limits;
 mod load;
 mod matrix;
 mod micro;
 mod narrow;
+mod passes;
 mod positions;
 mod reference;
 #[cfg(test)]
 mod tests;
 mod units;
+mod windows;
 pub mod winograd;
 
+pub use args::{
+    ConvBackwardData, ConvBackwardDataArgs, ConvBackwardWeights, ConvBackwardWeightsArgs, ConvForward,
+    ConvForwardArgs,
+};
 use backward_data::DirectBackwardDataKernel;
 use backward_weights::DirectBackwardWeightsKernel;
 use forward::DirectForwardKernel;
@@ -50,81 +54,6 @@ pub use geometry::{
 pub use layout::{
     backward_block_len, backward_len, pack, pack_backward, packed_block_len, packed_len, unpack,
 };
-
-/// Arguments of [`ConvForward`]: images `src`, channels `blocks` of the output.
-#[derive(Debug)]
-pub struct ConvForwardArgs<'a> {
-    /// The sizes.
-    pub shape: &'a ConvShape,
-    /// How many images the piece has.
-    pub images: usize,
-    /// What is convolved.
-    pub src: MapSource<'a>,
-    /// If set, the evaluated source is stored here too (all channels; `images * h * w` rows).
-    pub keep: Option<RowsMut<'a, f32>>,
-    /// All packed filters, see [`packed_len`]; for [`winograd::FORWARD`] those that [`winograd::TRANSFORM`] made.
-    pub weights: &'a [f32],
-    /// Added to every output, `pitch(k)` long.
-    pub bias: Option<&'a [f32]>,
-    /// What happens to outputs before they are stored.
-    pub finish: Finish<'a>,
-    /// The piece's output rows: all, or, of a single image, some ([`winograd::FORWARD`]: whole [`winograd::rows`]).
-    pub rows: Range<usize>,
-    /// The piece's output channels, in blocks of [`crate::LANES`].
-    pub blocks: Range<usize>,
-    /// `images * rows.len() * ow` rows; columns are the piece's channels.
-    pub dst: RowsMut<'a, f32>,
-    /// Statistics of the output.
-    pub sums: Option<Sums<'a>>,
-    /// [`forward_scratch_len`] values ([`winograd::forward_scratch_len`]).
-    pub scratch: &'a mut [f32],
-}
-
-/// Arguments of [`ConvBackwardData`]: gradient of `blocks` of the input channels.
-#[derive(Debug)]
-pub struct ConvBackwardDataArgs<'a> {
-    /// The sizes.
-    pub shape: &'a ConvShape,
-    /// How many images the piece has.
-    pub images: usize,
-    /// Gradient at the output.
-    pub grad: Grad<'a>,
-    /// All filters, packed by [`pack_backward`]; for [`winograd::BACKWARD_DATA`] those that [`winograd::TRANSFORM_BACKWARD`] made.
-    pub weights: &'a [f32],
-    /// The piece's input channels, in blocks of [`crate::LANES`].
-    pub blocks: Range<usize>,
-    /// Where the gradient of the input goes.
-    pub sink: Sink<'a>,
-    /// [`backward_data_scratch_len`] values ([`winograd::backward_data_scratch_len`]).
-    pub scratch: &'a mut [f32],
-}
-
-/// Arguments of [`ConvBackwardWeights`]: gradient of the filters of `blocks` of the output channels, summed over the
-/// images of the piece (at most one segment, see [`weight_segment`]).
-#[derive(Debug)]
-pub struct ConvBackwardWeightsArgs<'a> {
-    /// The sizes.
-    pub shape: &'a ConvShape,
-    /// How many images the piece has.
-    pub images: usize,
-    /// What was convolved.
-    pub src: MapSource<'a>,
-    /// Gradient at the output.
-    pub grad: Grad<'a>,
-    /// The piece's output channels, in blocks of [`crate::LANES`].
-    pub blocks: Range<usize>,
-    /// Packed gradient of those blocks (`blocks.len() * packed_block_len(shape)` values); overwritten.
-    pub dst: &'a mut [f32],
-    /// [`backward_weights_scratch_len`] values ([`winograd::backward_weights_scratch_len`]).
-    pub scratch: &'a mut [f32],
-}
-
-/// Forward kernel.
-pub type ConvForward = fn(ConvForwardArgs<'_>);
-/// Backward-data kernel.
-pub type ConvBackwardData = fn(ConvBackwardDataArgs<'_>);
-/// Backward-weights kernel.
-pub type ConvBackwardWeights = fn(ConvBackwardWeightsArgs<'_>);
 
 fn fits_always(_: &ConvShape) -> bool {
     true

@@ -6,81 +6,24 @@
 //! (a 3x3 filter at stride 2: classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load, the ReLU gate
 //! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
 
-use super::finish::Finishing;
-use super::geometry::{
-    self, backward_border, backward_data_loaded, backward_data_together, backward_window, group_images,
-    image_major,
-};
-use super::layout::{backward_block_len, backward_len, filters_of_channel};
+use super::args::ConvBackwardDataArgs;
+use super::geometry::{self, backward_data_loaded, backward_data_together, group_images, image_major};
+use super::layout::filters_of_channel;
 use super::load::{self, LoadWindow};
 use super::matrix;
 use super::micro::TapWalk;
-use super::positions::{BlockMethod, Blocks, Positions, RegisterTiles};
+use super::passes::{backward_data_blocks, finish_images};
+use super::positions::{BlockMethod, Positions, RegisterTiles};
 use super::units::{PiecePart, Units};
-use super::{ConvBackwardDataArgs, backward_data_scratch_len};
-use crate::args::{Gate, Grad, Sink};
-use crate::lanes::{SinkLanes, clear, run_end};
+use super::windows::{backward_border, backward_window};
+use crate::LANES;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
-use crate::{LANES, pitch};
 
 /// Backward-data with register tiles of `MR` positions by `NR` vectors.
 pub(crate) struct DirectBackwardDataKernel<'a, const MR: usize, const NR: usize>(
     pub(crate) ConvBackwardDataArgs<'a>,
 );
-
-#[track_caller]
-pub(crate) fn check_gradient(grad: &Grad<'_>, shape: &ConvShape, images: usize) {
-    let (values, k) = (images * shape.oh * shape.ow * shape.k_pitch(), shape.k_pitch());
-    assert_eq!(grad.g.len(), values, "gradient of the output");
-    if let Some(norm) = &grad.norm {
-        assert_eq!(norm.y.len(), values, "stored output");
-        assert!(
-            [norm.a, norm.b, norm.c].iter().all(|slice| slice.len() == k),
-            "coefficients of the batch norm"
-        );
-    }
-}
-
-#[track_caller]
-fn check_sink(sink: &Sink<'_>, shape: &ConvShape, images: usize, width: usize) {
-    let (rows, pitch) = (images * shape.h * shape.w, shape.c_pitch);
-    assert!(sink.dst.rows() == rows && sink.dst.width() == width, "sink of {rows} rows");
-    match &sink.gate {
-        Gate::Open => {}
-        Gate::Stored(z) => assert_eq!(z.len(), rows * pitch, "gate"),
-        Gate::Affine { y, affine } => {
-            assert!(
-                y.len() == rows * pitch && affine.scale.len() == pitch && affine.shift.len() == pitch,
-                "gate"
-            );
-        }
-    }
-    if let Some((y, sums)) = &sink.sums {
-        assert!(y.len() == rows * pitch && sums.shift.len() == pitch, "sums");
-        assert!(sums.out.rows() == 2 * images && sums.out.width() == width, "sums");
-    }
-}
-
-impl ConvBackwardDataArgs<'_> {
-    #[track_caller]
-    pub(crate) fn check(&self) {
-        let shape = self.shape;
-        check_gradient(&self.grad, shape, self.images);
-        assert!(self.blocks.end * LANES <= pitch(shape.c), "input blocks {:?}", self.blocks);
-        check_sink(&self.sink, shape, self.images, self.blocks.len() * LANES);
-    }
-
-    /// As [`ConvBackwardDataArgs::check`], for kernels with filters of [`super::pack_backward`].
-    #[track_caller]
-    pub(super) fn check_direct(&self) {
-        self.check();
-        let shape = self.shape;
-        assert_eq!(self.weights.len(), backward_len(shape), "transposed filters");
-        assert!(self.scratch.len() >= backward_data_scratch_len(shape, self.images), "scratch");
-        assert_eq!(shape.c_pitch, pitch(shape.c), "the gradient of an unpadded map");
-    }
-}
 
 impl<const MR: usize, const NR: usize> Kernel for DirectBackwardDataKernel<'_, MR, NR> {
     type Output = ();
@@ -91,7 +34,7 @@ impl<const MR: usize, const NR: usize> Kernel for DirectBackwardDataKernel<'_, M
         args.check_direct();
         assert!(geometry::fits_backward_data(args.shape), "a shape of the reference");
         let shape = *args.shape;
-        if matrix::fits_backward_data(&shape) {
+        if geometry::fits_matrix_backward_data(&shape) {
             return matrix::backward_data::<I, RegisterTiles<MR, NR>>(isa, &mut args);
         }
         let (pixels, units) = (shape.h * shape.w, Units::backward(&shape));
@@ -113,49 +56,8 @@ impl<const MR: usize, const NR: usize> Kernel for DirectBackwardDataKernel<'_, M
                 }
                 start = part.outputs.end;
             }
-            finish(isa, &mut args, (first, images));
+            finish_images(isa, &mut args, (first, images));
         }
-    }
-}
-
-/// Whether there is anything to do for [`finish`].
-pub(super) fn looks_again(sink: &Sink<'_>) -> bool {
-    !matches!(sink.gate, Gate::Open) || sink.sums.is_some()
-}
-
-/// Gates and sums what was stored of `images` images from `first` on. The arguments must have been checked.
-#[inline(always)]
-pub(super) fn finish<I: Isa>(isa: I, args: &mut ConvBackwardDataArgs<'_>, (first, images): (usize, usize)) {
-    let pixels = args.shape.h * args.shape.w;
-    finish_pixels(isa, args, first * pixels, (first + images) * pixels);
-}
-
-/// Gates and sums what was stored of pixels `first..end` of all images: whole runs. The arguments must have been checked.
-#[inline(always)]
-pub(super) fn finish_pixels<I: Isa>(isa: I, args: &mut ConvBackwardDataArgs<'_>, first: usize, end: usize) {
-    let sink = &mut args.sink;
-    if !looks_again(sink) {
-        return;
-    }
-    let (pixels, pitch) = (args.shape.h * args.shape.w, args.shape.c_pitch);
-    let mut start = first;
-    while start < end {
-        let (image, pixel) = (start / pixels, start % pixels);
-        let stop = start + run_end(pixel, pixels) - pixel;
-        if let (0, Some((_, sums))) = (pixel, &mut sink.sums) {
-            clear(sums, image);
-        }
-        for (index, block) in args.blocks.clone().enumerate() {
-            // SAFETY: `check` established the sizes of the sink.
-            unsafe {
-                let mut lanes = SinkLanes::new(isa, sink, [block * LANES, index * LANES]);
-                for pixel in start..stop {
-                    lanes.put([pixel, pitch], None);
-                }
-                lanes.finish(sink, [image, index * LANES]);
-            }
-        }
-        start = stop;
     }
 }
 
@@ -218,7 +120,7 @@ pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
             load::blocked(isa, &args.grad, &window, inputs, (scratch.add(image * image_step), block_step));
         }
     }
-    let blocks = blocks(args, (scratch, block_step), part);
+    let blocks = backward_data_blocks(args, (scratch, block_step), part);
     let mut block = 0;
     while block < blocks.count() {
         for row in 0..shape.stride[0].min(shape.h) {
@@ -277,7 +179,7 @@ fn by_image<I: Isa, M: BlockMethod>(
             load::blocked(isa, &args.grad, &window, inputs, (scratch, block_step));
         }
     }
-    let blocks = blocks(args, (scratch, block_step), part);
+    let blocks = backward_data_blocks(args, (scratch, block_step), part);
     let mut block = 0;
     while block < blocks.count() {
         for position in 0..shape.h * shape.w {
@@ -343,27 +245,5 @@ fn walk(
         b_step: shape.stride,
         b_columns: shape.kernel[1],
         b_block: shape.kernel[0] * shape.kernel[1] * LANES * LANES,
-    }
-}
-
-/// The part's filters and destination; they are applied to what is loaded into `scratch`, blocks `block_step` apart.
-#[inline(always)]
-pub(super) fn blocks<'a>(
-    args: &mut ConvBackwardDataArgs<'a>,
-    (scratch, block_step): (*const f32, usize),
-    part: &PiecePart,
-) -> Blocks<'a> {
-    let (block_len, range) = (backward_block_len(args.shape), part.outputs.clone());
-    let dst = &mut args.sink.dst;
-    Blocks {
-        src: scratch,
-        panels: &args.weights[range.start * block_len..range.end * block_len],
-        block_len,
-        unit: [part.units.outputs, range.start % part.units.outputs],
-        unit_step: part.units.inputs * block_step,
-        finish: Finishing::default(),
-        dst: dst.as_mut_ptr().wrapping_add((range.start - args.blocks.start) * LANES),
-        pitch: dst.pitch(),
-        accumulate: args.sink.accumulate,
     }
 }

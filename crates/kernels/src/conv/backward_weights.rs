@@ -13,40 +13,20 @@
 //! by. Restarting the chain at a committed number of outputs bounds its error; a chain's result is then added to `dw`
 //! in chain order. Taps on the border skip the outputs they have no pixel for.
 
-use super::backward_data::check_gradient;
-use super::geometry::{self, sampled, source_window, thin, weight_band, weight_block, weight_source_len};
+use super::args::ConvBackwardWeightsArgs;
+use super::geometry::{self, sampled, weight_band, weight_block, weight_source_len};
 use super::layout::{filter_channels, packed_block_len};
 use super::load::{self, LoadWindow};
 use super::units::{PiecePart, Units};
-use super::{ConvBackwardWeightsArgs, backward_weights_scratch_len};
+use super::windows::{source_window, thin};
+use crate::LANES;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel, Outer};
-use crate::{LANES, check};
 
 /// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of output channels.
 pub(crate) struct DirectBackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
     pub(crate) ConvBackwardWeightsArgs<'a>,
 );
-
-impl ConvBackwardWeightsArgs<'_> {
-    #[track_caller]
-    pub(crate) fn check(&self) {
-        let shape = self.shape;
-        geometry::check(shape);
-        check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
-        check_gradient(&self.grad, shape, self.images);
-        assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
-        assert_eq!(self.dst.len(), self.blocks.len() * packed_block_len(shape), "gradient of the filters");
-    }
-
-    /// As [`ConvBackwardWeightsArgs::check`], for the kernels of this module and its neighbours.
-    #[track_caller]
-    pub(super) fn check_direct(&self) {
-        self.check();
-        let scratch = backward_weights_scratch_len(self.shape, self.blocks.len());
-        assert!(self.scratch.len() >= scratch, "scratch");
-    }
-}
 
 /// What is loaded for one chain group: `images` images, output rows `rows.0..rows.1`.
 struct LoadedRows<'a> {

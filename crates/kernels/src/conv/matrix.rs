@@ -12,37 +12,19 @@
 //! part, and nothing need be copied before it. The chains are those of every other direct kernel. What else there is to do
 //! with a pixel, before and after, is done while its chunk is in the second-level cache.
 
-use super::geometry::{self, LEAST_PIXELS, LOAD_VALUES, TILE_ROWS, thin};
+use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
+use super::geometry::matrix_chunk;
 use super::layout::{filter_channels, filters_of_channel};
 use super::load::{self, Computed, ComputedLanes};
 use super::micro::TapWalk;
+use super::passes::{
+    backward_data_blocks, finish_images, finish_pixels, forward_blocks, kept, looks_again, sum_pixels,
+};
 use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
-use super::{ConvBackwardDataArgs, ConvForwardArgs, backward_data, forward};
 use crate::args::SUM_RUN;
-use crate::shape::ConvShape;
 use crate::simd::Isa;
 use crate::{LANES, pitch};
-
-/// Whether the forward pass is such a product.
-pub(super) fn fits(shape: &ConvShape) -> bool {
-    shape.kernel == [1; 2] && shape.padding == [0; 2] && shape.groups == 1 && !thin(shape)
-}
-
-/// Whether the gradient of the input is one, too.
-pub(super) fn fits_backward_data(shape: &ConvShape) -> bool {
-    fits(shape) && geometry::fits_backward_data(shape)
-}
-
-/// Pixels of `channels` channels that are taken together: the filters come by once per chunk, the chunk once per 64 filters.
-fn chunk(channels: usize) -> usize {
-    (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
-}
-
-/// Values of scratch for a chunk, at most `pixels` pixels.
-pub(super) fn scratch_len(channels: usize, pixels: usize) -> usize {
-    chunk(channels).min(pixels) * pitch(channels)
-}
 
 /// Which pixels of the maps take part: every `stride`th row and column.
 #[derive(Clone, Copy)]
@@ -94,7 +76,7 @@ impl ProductPixels {
         let [rows, columns] = self.size;
         let follow = self.write.follow(rows) && (!stored || self.read.follow(rows));
         let stop = if follow { last } else { (first / (rows * columns) + 1) * rows * columns };
-        stop.min(last).min(first + chunk(self.channels.max(self.again)))
+        stop.min(last).min(first + matrix_chunk(self.channels.max(self.again)))
     }
 }
 
@@ -116,12 +98,12 @@ pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs
     if pixels.read.whole() {
         keep = args.keep.as_mut().map(|keep| keep.as_mut_ptr());
     }
-    let src = if keep.is_some() { args.src } else { forward::kept(isa, args) };
+    let src = if keep.is_some() { args.src } else { kept(isa, args) };
     let plain = src.main.affine.is_none() && src.add.is_none() && !src.relu;
     let stored = keep.map(<*mut f32>::cast_const).or(plain.then_some(src.main.data.as_ptr()));
     let scratch = args.scratch.as_mut_ptr();
     let part = Units::forward(&shape).part(args.blocks.start, args.blocks.end);
-    let blocks = forward::blocks(args, scratch, &part);
+    let blocks = forward_blocks(args, scratch, &part);
     // some rows of one image, or all of all images
     let last = (args.images * shape.oh + args.rows.end - shape.oh) * shape.ow;
     let (mut first, mut summed) = (args.rows.start * shape.ow, 0);
@@ -135,7 +117,7 @@ pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs
             product::<I, _, M>(isa, (&src, stored), &pixels, (blocks, scratch), (first, end));
         }
         let whole = whole_runs(end, shape.oh * shape.ow);
-        forward::sum_pixels(isa, args, summed, whole);
+        sum_pixels(isa, args, summed, whole);
         (first, summed) = (end, whole);
     }
 }
@@ -156,7 +138,7 @@ pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackw
         write: PixelGrid { map: [shape.h, shape.w], stride: shape.stride },
         channels: filters_of_channel(&shape),
         pitch: shape.k_pitch(),
-        again: if backward_data::looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
+        again: if looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
     };
     let part = Units::backward(&shape).part(args.blocks.start, args.blocks.end);
     if !pixels.write.whole() && !args.sink.accumulate {
@@ -170,7 +152,7 @@ pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackw
     let grad = args.grad;
     let stored = grad.norm.is_none().then_some(grad.g.as_ptr());
     let scratch = args.scratch.as_mut_ptr();
-    let blocks = backward_data::blocks(args, (scratch, 0), &part);
+    let blocks = backward_data_blocks(args, (scratch, 0), &part);
     let (mut first, mut finished, last) = (0, 0, args.images * size[0] * size[1]);
     while first < last {
         let end = pixels.chunk_end(first, last, stored.is_some());
@@ -178,14 +160,14 @@ pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackw
         unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, (blocks, scratch), (first, end)) };
         if pixels.write.whole() {
             let whole = whole_runs(end, size[0] * size[1]);
-            backward_data::finish_pixels(isa, args, finished, whole);
+            finish_pixels(isa, args, finished, whole);
             finished = whole;
         }
         first = end;
     }
     if !pixels.write.whole() {
         let images = args.images;
-        backward_data::finish(isa, args, (0, images));
+        finish_images(isa, args, (0, images));
     }
 }
 

@@ -21,15 +21,17 @@
 //! Registers: 8 accumulators, 3 panel vectors, a source and an order are 13 of AVX2's 16. Its two halves of a block are
 //! computed one after the other.
 
-use super::forward::{self, kept, sum};
-use super::geometry;
+use self::orders::{orders_of, register_of};
+use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
 use super::micro::TapWalk;
+use super::passes::{finish_images, kept, sum_stored};
 use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
-use super::{ConvBackwardDataArgs, ConvForwardArgs, backward_data};
+use super::{backward_data, forward, geometry};
 use crate::LANES;
 use crate::simd::{Isa, Kernel};
 
+mod orders;
 mod weights;
 
 pub(super) use weights::NarrowBackwardWeightsKernel;
@@ -52,7 +54,7 @@ impl Kernel for NarrowForwardKernel<'_> {
             forward::by_pixel::<I, Permuted<true>>(isa, &mut args, &src, &part);
             start = part.outputs.end;
         }
-        sum(isa, &mut args);
+        sum_stored(isa, &mut args);
     }
 }
 
@@ -75,44 +77,9 @@ impl Kernel for NarrowBackwardDataKernel<'_> {
                 backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, (image, 1), &part);
                 start = part.outputs.end;
             }
-            backward_data::finish(isa, &mut args, (image, 1));
+            finish_images(isa, &mut args, (image, 1));
         }
     }
-}
-
-/// `ORDERS[n][j]`: input j of each group, in groups of 2^n lanes. A register of fewer lanes than a group takes its order
-/// modulo its width, and [`register_of`] tells which part of the group to load.
-static ORDERS: [[[u32; LANES]; 8]; 4] = orders();
-
-const fn orders() -> [[[u32; LANES]; 8]; 4] {
-    let mut orders = [[[0; LANES]; 8]; 4];
-    let mut n = 0;
-    while n < 4 {
-        let group = 1 << n;
-        let mut j = 0;
-        while j < group {
-            let mut lane = 0;
-            while lane < LANES {
-                orders[n][j][lane] = (lane / group * group + j) as u32;
-                lane += 1;
-            }
-            j += 1;
-        }
-        n += 1;
-    }
-    orders
-}
-
-/// The orders for groups of `group` lanes.
-#[inline(always)]
-fn orders_of(group: usize) -> &'static [[u32; LANES]] {
-    &ORDERS[group.trailing_zeros() as usize][..group]
-}
-
-/// First lane of the register that holds input `j` of the groups that the register at `lane` is in.
-#[inline(always)]
-fn register_of<I: Isa>(lane: usize, group: usize, j: usize) -> usize {
-    if group <= I::WIDTH { lane } else { lane / group * group + j / I::WIDTH * I::WIDTH }
 }
 
 /// See the head of this file. `STRIDED`: whether sources may be a stride apart; those of the gradient of the input are not.

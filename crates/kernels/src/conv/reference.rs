@@ -1,8 +1,8 @@
 //! The last row of every table: plain loops over logical indices, sums in `f64`. Slow, complete (groups, dilation,
 //! any size), and the oracle of the tests.
 
+use super::args::{ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use super::layout::{backward_block_len, filter_channels, packed_block_len, panel_offset};
-use super::{ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use crate::args::{Finish, Grad, MapSource, SUM_RUN};
 use crate::elementwise;
 use crate::shape::ConvShape;

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::*;
-use crate::args::{Affine, Finish, Gate, GradNorm, MapTerm};
+use crate::args::{Affine, Finish, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
+use crate::rows::RowsMut;
 use crate::{LANES, pitch};
 
 /// Pseudo-random values in [-1, 1): a linear congruential generator is random enough for sums.

@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::geometry::{LOAD_VALUES, backward_window};
+use super::limits::LOAD_VALUES;
+use super::windows::backward_window;
 use crate::shape::ConvShape;
 use crate::{LANES, pitch};
 

@@ -17,7 +17,7 @@
 //! ```
 //! 1. The winner travels as an `f32` lane next to the value. Positions up to 255 are exact, and one select moves both.
 //!    Adding 2^23 leaves the position in the low bits for the one conversion at the end.
-//! 2. The windows of the 64 pixels of a run are found once, not once per block ([`windows::spread`]).
+//! 2. The windows of the 64 pixels of a run are found once, not once per block (`windows.rs`).
 //! 3. Whether a gradient passes is a bit mask, never a branch: winners are as good as random.
 //! 4. Backward gathers. No pass fills the gradient with zeros, and gate and sums need no second pass.
 //!

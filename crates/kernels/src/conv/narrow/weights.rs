@@ -15,14 +15,15 @@
 //!
 //! Registers: 12 accumulators and up to 3 sources; AVX2 multiplies with the source as it reads it.
 
-use super::{orders_of, register_of};
+use super::orders::{orders_of, register_of};
 use crate::LANES;
-use crate::conv::ConvBackwardWeightsArgs;
+use crate::conv::args::ConvBackwardWeightsArgs;
 use crate::conv::backward_weights::load_gradient;
-use crate::conv::geometry::{self, source_window, weight_band, weight_block, weight_source_len};
+use crate::conv::geometry::{self, weight_band, weight_block, weight_source_len};
 use crate::conv::layout::{filter_channels, packed_block_len};
 use crate::conv::load::{self, LoadWindow};
 use crate::conv::units::{PiecePart, Units};
+use crate::conv::windows::source_window;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 

@@ -21,7 +21,7 @@ use super::tiles::MapTiles;
 use super::tiling::{Algorithm, CHAIN};
 use super::transform::{self, Square, step};
 use crate::LANES;
-use crate::conv::ConvBackwardWeightsArgs;
+use crate::conv::args::ConvBackwardWeightsArgs;
 use crate::conv::geometry::weight_segment;
 use crate::conv::layout::panel_offset;
 use crate::shape::ConvShape;

@@ -28,9 +28,10 @@ use super::tiles::MapTiles;
 use super::tiling::{Algorithm, TileGroup};
 use super::transform::{self, Square, TileOutput};
 use crate::LANES;
+use crate::conv::args::{ConvBackwardDataArgs, ConvForwardArgs};
 use crate::conv::finish::Finishing;
 use crate::conv::load::Computed;
-use crate::conv::{ConvBackwardDataArgs, ConvForwardArgs, backward_data, forward};
+use crate::conv::passes::{finish_images, kept, sum_stored};
 use crate::simd::{Isa, Kernel};
 
 /// Forward with register tiles of `MR` tiles by `NR` vectors of filters.
@@ -48,7 +49,7 @@ impl<const MR: usize, const NR: usize> Kernel for WinogradForwardKernel<'_, MR, 
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check_maps();
-        let src = forward::kept(isa, &mut args);
+        let src = kept(isa, &mut args);
         let pass = PassSizes::forward(args.shape);
         let job = WinogradPass {
             pass,
@@ -64,7 +65,7 @@ impl<const MR: usize, const NR: usize> Kernel for WinogradForwardKernel<'_, MR, 
             accumulate: false,
         };
         job.run::<I, _, MR, NR>(isa, &src, args.scratch);
-        forward::sum(isa, &mut args);
+        sum_stored(isa, &mut args);
     }
 }
 
@@ -90,7 +91,7 @@ impl<const MR: usize, const NR: usize> Kernel for WinogradBackwardDataKernel<'_,
         };
         job.run::<I, _, MR, NR>(isa, &args.grad, args.scratch);
         let images = args.images;
-        backward_data::finish(isa, &mut args, (0, images));
+        finish_images(isa, &mut args, (0, images));
     }
 }
 

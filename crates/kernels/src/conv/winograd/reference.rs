@@ -7,7 +7,8 @@ use super::filters::TransformArgs;
 use super::sizes::PassSizes;
 use super::tiling::Algorithm;
 use crate::LANES;
-use crate::conv::{ConvBackwardDataArgs, ConvForwardArgs, reference};
+use crate::conv::args::{ConvBackwardDataArgs, ConvForwardArgs};
+use crate::conv::reference;
 
 /// A^T (M x N), B^T (N x N) and G (N x 3), row by row.
 struct Matrices {

@@ -4,7 +4,7 @@
 //! every byte. The rest is traversal.
 
 use crate::LANES;
-use crate::conv::geometry::thin;
+use crate::conv::windows::thin;
 use crate::shape::ConvShape;
 
 /// Tiles in a group at most. With 64 channels, 36 tiles are 332 KB of transformed source, which stays in a second-level
