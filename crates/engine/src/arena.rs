@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::rows::RowsMut;
 
 /// Every buffer starts on a cache line, which is also the widest vector.
 pub(crate) const ALIGN: usize = 64;

@@ -5,13 +5,13 @@ mod support;
 use plusx_kernels::loss::{LossArgs, pinned, softmax, softmax_cross_entropy};
 use support::{Random, differences};
 
-struct Result {
+struct LossOutput {
     loss: Vec<f32>,
     predictions: Vec<u32>,
     gradient: Vec<f32>,
 }
 
-fn run(classes: usize, pitch: usize, logits: &[f32], labels: &[u32]) -> Result {
+fn run(classes: usize, pitch: usize, logits: &[f32], labels: &[u32]) -> LossOutput {
     let images = labels.len();
     let (mut loss, mut predictions) = (vec![9.0; images], vec![9; images]);
     let mut gradient = vec![9.0; images * pitch];
@@ -25,7 +25,7 @@ fn run(classes: usize, pitch: usize, logits: &[f32], labels: &[u32]) -> Result {
         predictions: &mut predictions,
         gradient: &mut gradient,
     });
-    Result { loss, predictions, gradient }
+    LossOutput { loss, predictions, gradient }
 }
 
 /// Loss and gradient in `f64` with the standard library's functions.

@@ -88,7 +88,7 @@ impl PlanBuilder<'_> {
                 LoweredUnit::MaxPool { src, dst, shape } => {
                     // forward kept the winners if the gradient is wanted
                     if let Some(winner) = backward.build.winners[index] {
-                        let kernel = pick(pool::MAX_BACKWARD, level, shape);
+                        let kernel = pick(max_pool2d::BACKWARD, level, shape);
                         let shape = *shape;
                         backward.map([*src, *dst], kernel, |g, sink| PoolWork::MaxPoolBackward {
                             shape,
@@ -99,7 +99,7 @@ impl PlanBuilder<'_> {
                     }
                 }
                 LoweredUnit::AvgPool { src, dst, shape } => {
-                    let kernel = pick(avg_pool::BACKWARD, level, shape);
+                    let kernel = pick(avg_pool2d::BACKWARD, level, shape);
                     let shape = *shape;
                     backward.map([*src, *dst], kernel, |g, sink| PoolWork::AvgPoolBackward {
                         shape,
@@ -118,7 +118,7 @@ impl PlanBuilder<'_> {
                 }
                 LoweredUnit::GlobalAvgPool { src, dst } => {
                     let shape = lowered.value(*src).map_shape();
-                    let kernel = pick(pool::AVG_BACKWARD, level, &shape);
+                    let kernel = pick(global_avg_pool2d::BACKWARD, level, &shape);
                     backward.map([*src, *dst], kernel, |g, sink| PoolWork::GlobalAvgPoolBackward {
                         shape,
                         g,

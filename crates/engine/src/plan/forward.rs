@@ -29,7 +29,7 @@ impl PlanBuilder<'_> {
                         self.buffer(name, ElementType::U8, self.batch * value.len(), value.pitch)
                     });
                     self.winners[index] = winner;
-                    let kernel = pick(pool::MAX_FORWARD, self.kernels.level, shape);
+                    let kernel = pick(max_pool2d::FORWARD, self.kernels.level, shape);
                     let work = PoolWork::MaxPoolForward { shape: *shape, src: source, dst: out, winner };
                     let pieces = if self.mode.inference() && self.batch == 1 {
                         PieceGrid::bands(Bands::new(shape.oh, 1, shape.oh.div_ceil(MOST_BANDS)), (1, 1))
@@ -40,7 +40,7 @@ impl PlanBuilder<'_> {
                 }
                 LoweredUnit::AvgPool { src, dst, shape } => {
                     let (source, out) = (self.source(*src), self.store(*dst));
-                    let kernel = pick(avg_pool::FORWARD, self.kernels.level, shape);
+                    let kernel = pick(avg_pool2d::FORWARD, self.kernels.level, shape);
                     let work = PoolWork::AvgPoolForward { shape: *shape, src: source, dst: out };
                     self.push_map([*src, *dst], kernel, work);
                 }
@@ -54,7 +54,7 @@ impl PlanBuilder<'_> {
                     let shape = self.value(*src).map_shape();
                     let source = self.source(*src);
                     let out = self.store(*dst);
-                    let kernel = pick(pool::AVG_FORWARD, self.kernels.level, &shape);
+                    let kernel = pick(global_avg_pool2d::FORWARD, self.kernels.level, &shape);
                     self.push_map(
                         [*src, *dst],
                         kernel,

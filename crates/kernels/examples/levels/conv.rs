@@ -3,19 +3,19 @@
 use std::ops::Range;
 
 use plusx_kernels::args::{Finish, Grad, GradNorm, Sums};
-use plusx_kernels::conv::winograd::{self, TRANSFORM, TRANSFORM_BACKWARD, Transform, TransformArgs};
+use plusx_kernels::conv::winograd::{self, FilterTransform, TRANSFORM, TRANSFORM_BACKWARD, TransformArgs};
 use plusx_kernels::conv::{
-    BACKWARD_DATA, BACKWARD_WEIGHTS, BackwardData, BackwardDataArgs, BackwardWeights, BackwardWeightsArgs,
-    FORWARD, Forward, ForwardArgs, backward_block_len, backward_data_images, backward_data_scratch_len,
-    backward_len, backward_weights_scratch_len, forward_images, forward_scratch_len, pack, pack_backward,
-    packed_block_len, packed_len,
+    BACKWARD_DATA, BACKWARD_WEIGHTS, ConvBackwardData, ConvBackwardDataArgs, ConvBackwardWeights,
+    ConvBackwardWeightsArgs, ConvForward, ConvForwardArgs, FORWARD, backward_block_len, backward_data_images,
+    backward_data_scratch_len, backward_len, backward_weights_scratch_len, forward_images,
+    forward_scratch_len, pack, pack_backward, packed_block_len, packed_len,
 };
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::ConvShape;
-use plusx_kernels::view::RowsMut;
-use plusx_kernels::{Entry, LANES, Level, pitch, select};
+use plusx_kernels::{KernelEntry, LANES, Level, pitch, select};
 
-use crate::Report;
-use crate::data::{Hash, Maps, Random};
+use crate::LevelReport;
+use crate::data::{Fnv, Random, RandomMaps};
 
 #[expect(
     clippy::too_many_arguments,
@@ -86,9 +86,9 @@ fn shapes() -> Vec<(ConvShape, usize)> {
     ]
 }
 
-pub(crate) fn all(report: &mut Report) {
+pub(crate) fn all(report: &mut LevelReport) {
     for (shape, images) in shapes() {
-        let case = Case::new(shape, images);
+        let case = ConvCase::new(shape, images);
         // form 0: nothing but the convolution; form 15: everything around it
         for form in [0, 15] {
             let name = format!(
@@ -120,7 +120,7 @@ pub(crate) fn all(report: &mut Report) {
 }
 
 /// What the kernels of one method are given: direct, or a Winograd algorithm.
-struct Method {
+struct ConvFilters {
     forward: Vec<f32>,
     backward: Vec<f32>,
     /// Images of a piece, of forward and of backward data.
@@ -128,17 +128,17 @@ struct Method {
     scratch: usize,
 }
 
-struct Case {
+struct ConvCase {
     shape: ConvShape,
     images: usize,
-    x: Maps,
-    y: Maps,
+    x: RandomMaps,
+    y: RandomMaps,
     weights: Vec<f32>,
     transposed: Vec<f32>,
     coefficients: [Vec<f32>; 5],
 }
 
-impl Case {
+impl ConvCase {
     fn new(shape: ConvShape, images: usize) -> Self {
         let mut random = Random(shape.macs() as u64);
         let oihw = random.values(shape.k * shape.c / shape.groups * shape.kernel[0] * shape.kernel[1]);
@@ -150,8 +150,8 @@ impl Case {
         Self {
             shape,
             images,
-            x: Maps::at_pitch(&mut random, [shape.c, shape.h * shape.w, images], shape.c_pitch),
-            y: Maps::at_pitch(&mut random, [shape.k, shape.oh * shape.ow, images], k),
+            x: RandomMaps::at_pitch(&mut random, [shape.c, shape.h * shape.w, images], shape.c_pitch),
+            y: RandomMaps::at_pitch(&mut random, [shape.k, shape.oh * shape.ow, images], k),
             weights,
             transposed,
             coefficients: std::array::from_fn(|_| random.map(1, shape.k, k)),
@@ -159,9 +159,9 @@ impl Case {
     }
 
     /// What the direct kernels need.
-    fn direct(&self) -> Method {
+    fn direct(&self) -> ConvFilters {
         let shape = &self.shape;
-        Method {
+        ConvFilters {
             forward: self.weights.clone(),
             backward: self.transposed.clone(),
             images: [forward_images(shape), backward_data_images(shape)],
@@ -171,9 +171,9 @@ impl Case {
     }
 
     /// The Winograd tables; their filters are made at the level of the kernel that reads them.
-    fn winograd(&self, report: &mut Report, form: usize, name: &str) {
+    fn winograd(&self, report: &mut LevelReport, form: usize, name: &str) {
         let shape = &self.shape;
-        let transformed = |table: &[Entry<ConvShape, Transform>], level: Level| {
+        let transformed = |table: &[KernelEntry<ConvShape, FilterTransform>], level: Level| {
             let backward = table[0].name.starts_with("winograd_filters_backward");
             let len =
                 if backward { winograd::backward_filters_len(shape) } else { winograd::filters_len(shape) };
@@ -189,13 +189,13 @@ impl Case {
         };
         for table in [TRANSFORM, TRANSFORM_BACKWARD] {
             report.check_entries(table, shape, name, |entry, _| {
-                Hash::new().singles(&transformed(table, entry.level))
+                Fnv::new().singles(&transformed(table, entry.level))
             });
         }
         let [k, c] = [shape.k_pitch() / LANES, shape.c_pitch / LANES];
         let scratch =
             winograd::forward_scratch_len(shape, k).max(winograd::backward_data_scratch_len(shape, c));
-        let method = |level| Method {
+        let method = |level| ConvFilters {
             forward: transformed(TRANSFORM, level),
             backward: transformed(TRANSFORM_BACKWARD, level),
             images: [winograd::images(shape); 2],
@@ -232,7 +232,7 @@ impl Case {
             .collect()
     }
 
-    fn forward(&self, run: Forward, (form, pieces): (usize, bool), method: &Method) -> Hash {
+    fn forward(&self, run: ConvForward, (form, pieces): (usize, bool), method: &ConvFilters) -> Fnv {
         let (shape, k) = (&self.shape, self.shape.k_pitch());
         let mut values = vec![f32::NAN; self.y.x.len()];
         let mut kept = vec![0.0; self.x.x.len()];
@@ -245,7 +245,7 @@ impl Case {
             let out = self.y.source(form, &part);
             let finish = Finish { affine: out.main.affine, add: out.add, activation: out.activation };
             let sums_of = &mut sums[part.start * 2 * k..part.end * 2 * k];
-            run(ForwardArgs {
+            run(ConvForwardArgs {
                 shape,
                 images: part.len(),
                 src: self.x.source(form, &part),
@@ -263,10 +263,15 @@ impl Case {
                 scratch: &mut scratch,
             });
         }
-        Hash::new().singles(&values).singles(&kept).doubles(&sums)
+        Fnv::new().singles(&values).singles(&kept).doubles(&sums)
     }
 
-    fn backward_data(&self, run: BackwardData, (form, pieces): (usize, bool), method: &Method) -> Hash {
+    fn backward_data(
+        &self,
+        run: ConvBackwardData,
+        (form, pieces): (usize, bool),
+        method: &ConvFilters,
+    ) -> Fnv {
         let (shape, c) = (&self.shape, self.shape.c_pitch);
         let mut values = self.x.u.clone();
         let mut sums = vec![0.0; self.images * 2 * c];
@@ -277,7 +282,7 @@ impl Case {
             let columns = blocks.start * LANES..blocks.end * LANES;
             let own = &mut values[self.x.part(&part)];
             let sums_of = &mut sums[part.start * 2 * c..part.end * 2 * c];
-            run(BackwardDataArgs {
+            run(ConvBackwardDataArgs {
                 shape,
                 images: part.len(),
                 grad: self.grad(form, &part),
@@ -287,21 +292,21 @@ impl Case {
                 scratch: &mut scratch,
             });
         }
-        Hash::new().singles(&values).doubles(&sums)
+        Fnv::new().singles(&values).doubles(&sums)
     }
 
     fn backward_weights(
         &self,
-        run: BackwardWeights,
+        run: ConvBackwardWeights,
         (form, pieces): (usize, bool),
         scratch_len: fn(&ConvShape, usize) -> usize,
-    ) -> Hash {
+    ) -> Fnv {
         let (shape, len) = (&self.shape, packed_block_len(&self.shape));
         let mut values = vec![f32::NAN; packed_len(shape)];
         // a segment is summed as a whole: only the blocks are cut
         for (part, blocks) in self.pieces(pieces, self.images, shape.k_pitch() / LANES) {
             let mut scratch = vec![f32::NAN; scratch_len(shape, blocks.len())];
-            run(BackwardWeightsArgs {
+            run(ConvBackwardWeightsArgs {
                 shape,
                 images: part.len(),
                 src: self.x.source(form, &part),
@@ -311,6 +316,6 @@ impl Case {
                 scratch: &mut scratch,
             });
         }
-        Hash::new().singles(&values)
+        Fnv::new().singles(&values)
     }
 }

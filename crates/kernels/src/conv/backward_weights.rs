@@ -13,43 +13,23 @@
 //! by. Restarting the chain at a committed number of outputs bounds its error; a chain's result is then added to `dw`
 //! in chain order. Taps on the border skip the outputs they have no pixel for.
 
-use super::backward_data::check_gradient;
-use super::geometry::{self, sampled, source_window, thin, weight_band, weight_block, weight_source_len};
+use super::args::ConvBackwardWeightsArgs;
+use super::geometry::{self, sampled, weight_band, weight_block, weight_source_len};
 use super::layout::{filter_channels, packed_block_len};
-use super::load::{self, Window};
-use super::units::{Part, Units};
-use super::{BackwardWeightsArgs, backward_weights_scratch_len};
+use super::load::{self, LoadWindow};
+use super::units::{PiecePart, Units};
+use super::windows::{source_window, thin};
+use crate::LANES;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel, Outer};
-use crate::{LANES, check};
 
 /// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of output channels.
-pub(crate) struct BackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
-    pub(crate) BackwardWeightsArgs<'a>,
+pub(crate) struct DirectBackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) ConvBackwardWeightsArgs<'a>,
 );
 
-impl BackwardWeightsArgs<'_> {
-    #[track_caller]
-    pub(crate) fn check(&self) {
-        let shape = self.shape;
-        geometry::check(shape);
-        check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
-        check_gradient(&self.grad, shape, self.images);
-        assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
-        assert_eq!(self.dst.len(), self.blocks.len() * packed_block_len(shape), "gradient of the filters");
-    }
-
-    /// As [`BackwardWeightsArgs::check`], for the kernels of this module and its neighbours.
-    #[track_caller]
-    pub(super) fn check_direct(&self) {
-        self.check();
-        let scratch = backward_weights_scratch_len(self.shape, self.blocks.len());
-        assert!(self.scratch.len() >= scratch, "scratch");
-    }
-}
-
 /// What is loaded for one chain group: `images` images, output rows `rows.0..rows.1`.
-struct Loaded<'a> {
+struct LoadedRows<'a> {
     shape: &'a ConvShape,
     images: usize,
     rows: (usize, usize),
@@ -66,7 +46,7 @@ struct Loaded<'a> {
     dy_block: usize,
 }
 
-impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for DirectBackwardWeightsKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
@@ -93,8 +73,8 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, 
 #[inline(always)]
 fn gradient<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    args: &BackwardWeightsArgs<'_>,
-    part: &Part,
+    args: &ConvBackwardWeightsArgs<'_>,
+    part: &PiecePart,
     (dst, scratch): (&mut [f32], &mut [f32]),
 ) {
     let (shape, blocks) = (&sampled(args.shape).0, part.outputs.len());
@@ -111,7 +91,7 @@ fn gradient<I: Isa, const MR: usize, const NR: usize>(
                 let dy_block = images * (rows.1 - rows.0) * shape.ow * LANES;
                 load_gradient(isa, args, (first, images), (rows, part), dy.as_mut_ptr());
                 let source = load_source(isa, (args, shape), (first, images), (rows, part), x.as_mut_ptr());
-                Loaded { shape, images, rows, dy: dy.as_ptr(), dy_block, x: x.as_ptr(), ..source }
+                LoadedRows { shape, images, rows, dy: dy.as_ptr(), dy_block, x: x.as_ptr(), ..source }
             };
             let mut block = 0;
             while block < blocks {
@@ -137,16 +117,16 @@ fn gradient<I: Isa, const MR: usize, const NR: usize>(
 #[inline(always)]
 pub(super) unsafe fn load_gradient<I: Isa>(
     isa: I,
-    args: &BackwardWeightsArgs<'_>,
+    args: &ConvBackwardWeightsArgs<'_>,
     (first, images): (usize, usize),
-    (rows, part): ((usize, usize), &Part),
+    (rows, part): ((usize, usize), &PiecePart),
     dst: *mut f32,
 ) {
     let shape = args.shape;
     let height = rows.1 - rows.0;
     let per_image = height * shape.ow * LANES;
     for image in 0..images {
-        let window = Window {
+        let window = LoadWindow {
             image: (first + image) * shape.oh * shape.ow * shape.k_pitch(),
             pitch: shape.k_pitch(),
             map: [shape.oh, shape.ow],
@@ -170,11 +150,11 @@ pub(super) unsafe fn load_gradient<I: Isa>(
 #[inline(always)]
 unsafe fn load_source<'a, I: Isa>(
     isa: I,
-    (args, shape): (&BackwardWeightsArgs<'_>, &'a ConvShape),
+    (args, shape): (&ConvBackwardWeightsArgs<'_>, &'a ConvShape),
     (first, images): (usize, usize),
-    (rows, part): ((usize, usize), &Part),
+    (rows, part): ((usize, usize), &PiecePart),
     dst: *mut f32,
-) -> Loaded<'a> {
+) -> LoadedRows<'a> {
     let (map, step) = (args.shape, sampled(args.shape).1);
     let top = (rows.0 * shape.stride[0]) as isize - shape.padding[0] as isize;
     let height = source_window(shape, rows.1 - rows.0)[0] as isize;
@@ -184,7 +164,7 @@ unsafe fn load_source<'a, I: Isa>(
     let columns = if is_thin { source_window(shape, 1)[1] } else { shape.w };
     let per_image = rows * columns * if is_thin { shape.c } else { LANES };
     for image in 0..images {
-        let window = Window {
+        let window = LoadWindow {
             image: (first + image) * map.h * map.w * shape.c_pitch,
             pitch: shape.c_pitch,
             map: [map.h, map.w],
@@ -203,7 +183,7 @@ unsafe fn load_source<'a, I: Isa>(
             }
         }
     }
-    Loaded {
+    LoadedRows {
         shape,
         images,
         rows: (0, 0),
@@ -219,7 +199,7 @@ unsafe fn load_source<'a, I: Isa>(
 }
 
 /// One chain's tap: the outputs it covers and where their operands are.
-struct Chain {
+struct TapChain {
     /// Images, rows and columns.
     count: [usize; 3],
     /// First operands, and the steps per image, row and column.
@@ -229,7 +209,7 @@ struct Chain {
     dy_step: [usize; 3],
 }
 
-impl Chain {
+impl TapChain {
     /// Rows, and then images, that follow each other without a gap are one long row.
     #[inline(always)]
     fn joined(mut self) -> Self {
@@ -249,7 +229,7 @@ impl Chain {
 #[inline(always)]
 fn accumulate<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    loaded: &Loaded<'_>,
+    loaded: &LoadedRows<'_>,
     block: usize,
     dst: &mut [f32],
 ) {
@@ -297,11 +277,11 @@ fn accumulate<I: Isa, const MR: usize, const NR: usize>(
 /// Outputs `start..end` (rows) whose tap `(r, s)` lies inside the map; none if there are none.
 #[inline(always)]
 fn chain(
-    loaded: &Loaded<'_>,
+    loaded: &LoadedRows<'_>,
     (block, input): (usize, usize),
     (start, end): (usize, usize),
     (r, s): (usize, usize),
-) -> Option<Chain> {
+) -> Option<TapChain> {
     let shape = loaded.shape;
     let is_thin = thin(shape);
     let (row0, row1) = covered(shape, 0, r);
@@ -321,7 +301,7 @@ fn chain(
             loaded.dy.add(block * loaded.dy_block + ((row0 - loaded.rows.0) * shape.ow + column0) * LANES),
         )
     };
-    let chain = Chain {
+    let chain = TapChain {
         count: [loaded.images, row1 - row0, column1 - column0],
         x,
         x_step: [loaded.x_image, shape.stride[0] * loaded.x_columns * pixel, shape.stride[1] * pixel],
@@ -348,7 +328,7 @@ fn covered(shape: &ConvShape, axis: usize, tap: usize) -> (usize, usize) {
 #[inline(always)]
 unsafe fn chain_tile<I: Isa, const M: usize, const NR: usize>(
     isa: I,
-    chain: &Chain,
+    chain: &TapChain,
     row: usize,
     (dst, len): (&mut [f32], usize),
     dy_block: usize,

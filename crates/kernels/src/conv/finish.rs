@@ -1,7 +1,7 @@
 //! Outputs on their way out: bias, batch norm, residual join and ReLU while they are in registers.
 
 use crate::LANES;
-use crate::args::{Finish, FusedActivation, Term};
+use crate::args::{Finish, FusedActivation, MapTerm};
 use crate::simd::Isa;
 
 /// [`Finish`] and bias of the channels of a piece.
@@ -18,7 +18,7 @@ impl Finishing {
     /// Of the channels from `channel` on; per-channel slices and maps must be whole.
     pub(crate) fn new(bias: Option<&[f32]>, finish: &Finish<'_>, channel: usize) -> Self {
         let at = |slice: &[f32]| slice.as_ptr().wrapping_add(channel);
-        let affine = |term: &Term<'_>| term.affine.map(|affine| [at(affine.scale), at(affine.shift)]);
+        let affine = |term: &MapTerm<'_>| term.affine.map(|affine| [at(affine.scale), at(affine.shift)]);
         Self {
             bias: bias.map(at),
             affine: finish.affine.map(|affine| [at(affine.scale), at(affine.shift)]),

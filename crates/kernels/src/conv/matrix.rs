@@ -12,48 +12,30 @@
 //! part, and nothing need be copied before it. The chains are those of every other direct kernel. What else there is to do
 //! with a pixel, before and after, is done while its chunk is in the second-level cache.
 
-use super::geometry::{self, LEAST_PIXELS, LOAD_VALUES, TILE_ROWS, thin};
+use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
+use super::geometry::matrix_chunk;
 use super::layout::{filter_channels, filters_of_channel};
-use super::load::{self, At, Computed};
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions};
+use super::load::{self, Computed, ComputedLanes};
+use super::micro::TapWalk;
+use super::passes::{
+    backward_data_blocks, finish_images, finish_pixels, forward_blocks, kept, looks_again, sum_pixels,
+};
+use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
-use super::{BackwardDataArgs, ForwardArgs, backward_data, forward};
 use crate::args::SUM_RUN;
-use crate::shape::ConvShape;
 use crate::simd::Isa;
 use crate::{LANES, pitch};
 
-/// Whether the forward pass is such a product.
-pub(super) fn fits(shape: &ConvShape) -> bool {
-    shape.kernel == [1; 2] && shape.padding == [0; 2] && shape.groups == 1 && !thin(shape)
-}
-
-/// Whether the gradient of the input is one, too.
-pub(super) fn fits_backward_data(shape: &ConvShape) -> bool {
-    fits(shape) && geometry::fits_backward_data(shape)
-}
-
-/// Pixels of `channels` channels that are taken together: the filters come by once per chunk, the chunk once per 64 filters.
-fn chunk(channels: usize) -> usize {
-    (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
-}
-
-/// Values of scratch for a chunk, at most `pixels` pixels.
-pub(super) fn scratch_len(channels: usize, pixels: usize) -> usize {
-    chunk(channels).min(pixels) * pitch(channels)
-}
-
 /// Which pixels of the maps take part: every `stride`th row and column.
 #[derive(Clone, Copy)]
-struct Grid {
+struct PixelGrid {
     /// Rows and columns of the map.
     map: [usize; 2],
     /// See above.
     stride: [usize; 2],
 }
 
-impl Grid {
+impl PixelGrid {
     /// The pixel of all maps that is number `pixel` of those that take part, of which a map has `size`.
     #[inline(always)]
     fn at(&self, pixel: usize, size: [usize; 2]) -> usize {
@@ -76,10 +58,10 @@ impl Grid {
 }
 
 /// A product's pixels: rows and columns of them in an image, where they are read and written.
-struct Pixels {
+struct ProductPixels {
     size: [usize; 2],
-    read: Grid,
-    write: Grid,
+    read: PixelGrid,
+    write: PixelGrid,
     /// Channels that are read, and the distance between their pixels.
     channels: usize,
     pitch: usize,
@@ -87,26 +69,26 @@ struct Pixels {
     again: usize,
 }
 
-impl Pixels {
+impl ProductPixels {
     /// The end of the chunk that starts at pixel `first` of those before `last`.
     #[inline(always)]
     fn chunk_end(&self, first: usize, last: usize, stored: bool) -> usize {
         let [rows, columns] = self.size;
         let follow = self.write.follow(rows) && (!stored || self.read.follow(rows));
         let stop = if follow { last } else { (first / (rows * columns) + 1) * rows * columns };
-        stop.min(last).min(first + chunk(self.channels.max(self.again)))
+        stop.min(last).min(first + matrix_chunk(self.channels.max(self.again)))
     }
 }
 
 /// Forward. The arguments must have been checked.
 #[inline(always)]
-pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>) {
+pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs<'_>) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
-    let pixels = Pixels {
+    let pixels = ProductPixels {
         size,
-        read: Grid { map: [shape.h, shape.w], stride: shape.stride },
-        write: Grid { map: size, stride: [1; 2] },
+        read: PixelGrid { map: [shape.h, shape.w], stride: shape.stride },
+        write: PixelGrid { map: size, stride: [1; 2] },
         channels: filter_channels(&shape),
         pitch: shape.c_pitch,
         again: if args.sums.is_some() { args.blocks.len() * LANES } else { 0 },
@@ -116,12 +98,12 @@ pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>) {
     if pixels.read.whole() {
         keep = args.keep.as_mut().map(|keep| keep.as_mut_ptr());
     }
-    let src = if keep.is_some() { args.src } else { forward::kept(isa, args) };
+    let src = if keep.is_some() { args.src } else { kept(isa, args) };
     let plain = src.is_plain();
     let stored = keep.map(<*mut f32>::cast_const).or(plain.then_some(src.main.data.as_ptr()));
     let scratch = args.scratch.as_mut_ptr();
     let part = Units::forward(&shape).part(args.blocks.start, args.blocks.end);
-    let blocks = forward::blocks(args, scratch, &part);
+    let blocks = forward_blocks(args, scratch, &part);
     // some rows of one image, or all of all images
     let last = (args.images * shape.oh + args.rows.end - shape.oh) * shape.ow;
     let (mut first, mut summed) = (args.rows.start * shape.ow, 0);
@@ -135,7 +117,7 @@ pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>) {
             product::<I, _, M>(isa, (&src, stored), &pixels, (blocks, scratch), (first, end));
         }
         let whole = whole_runs(end, shape.oh * shape.ow);
-        forward::sum_pixels(isa, args, summed, whole);
+        sum_pixels(isa, args, summed, whole);
         (first, summed) = (end, whole);
     }
 }
@@ -147,16 +129,16 @@ fn whole_runs(end: usize, pixels: usize) -> usize {
 
 /// Gradient of the input, likewise.
 #[inline(always)]
-pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataArgs<'_>) {
+pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackwardDataArgs<'_>) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
-    let pixels = Pixels {
+    let pixels = ProductPixels {
         size,
-        read: Grid { map: size, stride: [1; 2] },
-        write: Grid { map: [shape.h, shape.w], stride: shape.stride },
+        read: PixelGrid { map: size, stride: [1; 2] },
+        write: PixelGrid { map: [shape.h, shape.w], stride: shape.stride },
         channels: filters_of_channel(&shape),
         pitch: shape.k_pitch(),
-        again: if backward_data::looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
+        again: if looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
     };
     let part = Units::backward(&shape).part(args.blocks.start, args.blocks.end);
     if !pixels.write.whole() && !args.sink.accumulate {
@@ -170,7 +152,7 @@ pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataAr
     let grad = args.grad;
     let stored = grad.norm.is_none().then_some(grad.g.as_ptr());
     let scratch = args.scratch.as_mut_ptr();
-    let blocks = backward_data::blocks(args, (scratch, 0), &part);
+    let blocks = backward_data_blocks(args, (scratch, 0), &part);
     let (mut first, mut finished, last) = (0, 0, args.images * size[0] * size[1]);
     while first < last {
         let end = pixels.chunk_end(first, last, stored.is_some());
@@ -178,14 +160,14 @@ pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataAr
         unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, (blocks, scratch), (first, end)) };
         if pixels.write.whole() {
             let whole = whole_runs(end, size[0] * size[1]);
-            backward_data::finish_pixels(isa, args, finished, whole);
+            finish_pixels(isa, args, finished, whole);
             finished = whole;
         }
         first = end;
     }
     if !pixels.write.whole() {
         let images = args.images;
-        backward_data::finish(isa, args, (0, images));
+        finish_images(isa, args, (0, images));
     }
 }
 
@@ -194,17 +176,17 @@ pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataAr
 /// # Safety
 /// The source must have the pixels that are read, the destination those that are written, scratch room for a chunk.
 #[inline(always)]
-unsafe fn product<I: Isa, C: Computed, M: Method>(
+unsafe fn product<I: Isa, C: Computed, M: BlockMethod>(
     isa: I,
     (src, stored): (&C, Option<*const f32>),
-    pixels: &Pixels,
+    pixels: &ProductPixels,
     (mut blocks, scratch): (Blocks<'_>, *mut f32),
     (first, end): (usize, usize),
 ) {
     let loaded = pitch(pixels.channels);
     let all = pixels.channels.div_ceil(LANES);
     let columns = pixels.size[1];
-    let walk = Walk {
+    let walk = TapWalk {
         blocks: all,
         full: LANES,
         last: pixels.channels - (all - 1) * LANES,
@@ -257,7 +239,7 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
 unsafe fn load<I: Isa, C: Computed>(
     isa: I,
     src: &C,
-    pixels: &Pixels,
+    pixels: &ProductPixels,
     (first, end): (usize, usize),
     dst: *mut f32,
 ) {

@@ -8,10 +8,10 @@
 //!             for m in 0..MR: acc[m][n] += broadcast(row[m][..]) * b[n]
 //! ```
 //! One chain of multiply-adds per output, always in this order: tile sizes and levels only choose which outputs are
-//! computed together, never the order inside one. Taps are described by strides ([`Walk`]), so that the forward pass,
+//! computed together, never the order inside one. Taps are described by strides ([`TapWalk`]), so that the forward pass,
 //! the parity classes of a strided backward pass and the cut-off windows at a border are all the same code.
 //!
-//! A long reduction goes in parts ([`Part`]): all tiles of a part before the next, so that its panels are read from the
+//! A long reduction goes in parts ([`ReductionPart`]): all tiles of a part before the next, so that its panels are read from the
 //! first-level cache by all tiles but the first, and the next part's are brought near meanwhile. What has been added up
 //! waits in the destination, with all its bits: the chain is the same. A run over many channels is not cut: it reads each
 //! panel line by line, which the processor notices, and the sums would have to wait too often.
@@ -26,7 +26,7 @@ use crate::simd::{Isa, Outer};
 
 /// How a reduction walks over the source (`a`) and the panel (`b`); offsets in values.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Walk {
+pub(crate) struct TapWalk {
     /// Blocks of reduced channels.
     pub(crate) blocks: usize,
     /// Channels (or contiguous values) in each block but the last.
@@ -49,7 +49,7 @@ pub(crate) struct Walk {
     pub(crate) b_block: usize,
 }
 
-impl Walk {
+impl TapWalk {
     /// First value of a contributing tap of a block of `len` channels in a panel.
     #[inline(always)]
     fn panel(&self, block: usize, tap: [usize; 2], len: usize) -> usize {
@@ -66,17 +66,17 @@ impl Walk {
 
 /// The lines of the panels that a walk reads, in the order in which it reads them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lines {
+pub(crate) struct PanelLines {
     block: usize,
     tap: [usize; 2],
     line: usize,
     left: usize,
 }
 
-impl Lines {
+impl PanelLines {
     /// Those of the blocks `start..end`.
     #[inline(always)]
-    pub(crate) fn new(walk: &Walk, start: usize, end: usize) -> Self {
+    pub(crate) fn new(walk: &TapWalk, start: usize, end: usize) -> Self {
         let left = (end - start) * walk.taps[0] * walk.taps[1] * LANES;
         Self { block: start, tap: [0; 2], line: 0, left }
     }
@@ -89,7 +89,7 @@ impl Lines {
 
     /// The next one's first value in a panel, if there is one.
     #[inline(always)]
-    fn next(&mut self, walk: &Walk) -> Option<usize> {
+    fn next(&mut self, walk: &TapWalk) -> Option<usize> {
         if self.left == 0 {
             return None;
         }
@@ -113,22 +113,22 @@ impl Lines {
 
 /// Part of a reduction, and what is brought near meanwhile.
 #[derive(Debug)]
-pub(crate) struct Part<'a> {
+pub(crate) struct ReductionPart<'a> {
     /// The first block of reduced channels and the one behind the last.
     pub(crate) blocks: [usize; 2],
     /// What the next part will read.
-    pub(crate) ahead: &'a mut Lines,
+    pub(crate) ahead: &'a mut PanelLines,
     /// Lines of each panel to ask for at every tap.
     pub(crate) lines: usize,
 }
 
-impl Part<'_> {
+impl ReductionPart<'_> {
     /// Asks for the lines of `taps` taps, of each of `NR` panels.
     #[inline(always)]
     fn bring<I: Isa, const NR: usize>(
         &mut self,
         isa: I,
-        walk: &Walk,
+        walk: &TapWalk,
         panels: (*const f32, usize),
         taps: usize,
     ) {
@@ -148,14 +148,14 @@ impl Part<'_> {
 /// What the next tile will write, and add: brought near while this one is computed, a few lines at a time, because all of
 /// them at once keep the processor from looking further.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outputs<const MR: usize> {
+pub(crate) struct NextOutputs<const MR: usize> {
     /// First vector of each position, of the destination and of the map that is added.
     pub(crate) first: [[*const f32; MR]; 2],
     /// How many of these maps there are.
     pub(crate) maps: usize,
 }
 
-impl<const MR: usize> Outputs<MR> {
+impl<const MR: usize> NextOutputs<MR> {
     /// Nothing to ask for.
     #[inline(always)]
     pub(crate) fn none() -> Self {
@@ -195,8 +195,8 @@ const MOST_STAGES: usize = 6;
 pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
     (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
-    walk: &Walk,
-    (part, outputs): (&mut Part<'_>, &Outputs<MR>),
+    walk: &TapWalk,
+    (part, outputs): (&mut ReductionPart<'_>, &NextOutputs<MR>),
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
     let [mut block, end] = part.blocks;
@@ -243,8 +243,8 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
 unsafe fn run<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
     (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
-    walk: &Walk,
-    (part, outputs): (&mut Part<'_>, &Outputs<MR>),
+    walk: &TapWalk,
+    (part, outputs): (&mut ReductionPart<'_>, &NextOutputs<MR>),
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
     let [first, end] = part.blocks;

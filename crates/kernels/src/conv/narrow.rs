@@ -21,23 +21,25 @@
 //! Registers: 8 accumulators, 3 panel vectors, a source and an order are 13 of AVX2's 16. Its two halves of a block are
 //! computed one after the other.
 
-use super::forward::{self, kept, sum};
-use super::geometry;
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions};
+use self::orders::{orders_of, register_of};
+use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
+use super::micro::TapWalk;
+use super::passes::{finish_images, kept, sum_stored};
+use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
-use super::{BackwardDataArgs, ForwardArgs, backward_data};
+use super::{backward_data, forward, geometry};
 use crate::LANES;
 use crate::simd::{Isa, Kernel};
 
+mod orders;
 mod weights;
 
-pub(super) use weights::BackwardWeightsKernel;
+pub(super) use weights::NarrowBackwardWeightsKernel;
 
 /// Forward.
-pub(crate) struct ForwardKernel<'a>(pub(crate) ForwardArgs<'a>);
+pub(crate) struct NarrowForwardKernel<'a>(pub(crate) ConvForwardArgs<'a>);
 
-impl Kernel for ForwardKernel<'_> {
+impl Kernel for NarrowForwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -52,14 +54,14 @@ impl Kernel for ForwardKernel<'_> {
             forward::by_pixel::<I, Permuted<true>>(isa, &mut args, &src, &part);
             start = part.outputs.end;
         }
-        sum(isa, &mut args);
+        sum_stored(isa, &mut args);
     }
 }
 
 /// Gradient of the input.
-pub(crate) struct BackwardDataKernel<'a>(pub(crate) BackwardDataArgs<'a>);
+pub(crate) struct NarrowBackwardDataKernel<'a>(pub(crate) ConvBackwardDataArgs<'a>);
 
-impl Kernel for BackwardDataKernel<'_> {
+impl Kernel for NarrowBackwardDataKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -75,57 +77,22 @@ impl Kernel for BackwardDataKernel<'_> {
                 backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, (image, 1), &part);
                 start = part.outputs.end;
             }
-            backward_data::finish(isa, &mut args, (image, 1));
+            finish_images(isa, &mut args, (image, 1));
         }
     }
-}
-
-/// `ORDERS[n][j]`: input j of each group, in groups of 2^n lanes. A register of fewer lanes than a group takes its order
-/// modulo its width, and [`register_of`] tells which part of the group to load.
-static ORDERS: [[[u32; LANES]; 8]; 4] = orders();
-
-const fn orders() -> [[[u32; LANES]; 8]; 4] {
-    let mut orders = [[[0; LANES]; 8]; 4];
-    let mut n = 0;
-    while n < 4 {
-        let group = 1 << n;
-        let mut j = 0;
-        while j < group {
-            let mut lane = 0;
-            while lane < LANES {
-                orders[n][j][lane] = (lane / group * group + j) as u32;
-                lane += 1;
-            }
-            j += 1;
-        }
-        n += 1;
-    }
-    orders
-}
-
-/// The orders for groups of `group` lanes.
-#[inline(always)]
-fn orders_of(group: usize) -> &'static [[u32; LANES]] {
-    &ORDERS[group.trailing_zeros() as usize][..group]
-}
-
-/// First lane of the register that holds input `j` of the groups that the register at `lane` is in.
-#[inline(always)]
-fn register_of<I: Isa>(lane: usize, group: usize, j: usize) -> usize {
-    if group <= I::WIDTH { lane } else { lane / group * group + j / I::WIDTH * I::WIDTH }
 }
 
 /// See the head of this file. `STRIDED`: whether sources may be a stride apart; those of the gradient of the input are not.
 struct Permuted<const STRIDED: bool>;
 
-impl<const STRIDED: bool> Method for Permuted<STRIDED> {
+impl<const STRIDED: bool> BlockMethod for Permuted<STRIDED> {
     #[inline(always)]
     fn width(_: &Blocks<'_>, _: usize) -> usize {
         1
     }
 
     #[inline(always)]
-    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize) {
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &TapWalk, block: usize) {
         let taps = Taps::new(walk);
         let three = taps.count[1] == 3 && taps.src_step[1] == LANES && positions.columns >= TILE / 2;
         // SAFETY: promised by the caller.
@@ -141,7 +108,7 @@ impl<const STRIDED: bool> Method for Permuted<STRIDED> {
     }
 }
 
-/// A [`Walk`] over one block of a narrow group, in the order of source rows and columns.
+/// A [`TapWalk`] over one block of a narrow group, in the order of source rows and columns.
 #[derive(Clone, Copy, Debug)]
 struct Taps {
     /// Channels of a group.
@@ -158,7 +125,7 @@ struct Taps {
 
 impl Taps {
     #[inline(always)]
-    fn new(walk: &Walk) -> Self {
+    fn new(walk: &TapWalk) -> Self {
         let tap = walk.last * LANES;
         let columns = [walk.b_columns, 1];
         let mut taps = Self {
@@ -197,7 +164,7 @@ const SINGLE_TILE: usize = 4;
 /// least), else 0.
 ///
 /// # Safety
-/// As [`Method::run`].
+/// As [`BlockMethod::run`].
 #[inline(always)]
 unsafe fn rows<I: Isa, const S: usize>(
     isa: I,
@@ -212,7 +179,7 @@ unsafe fn rows<I: Isa, const S: usize>(
     for row in 0..positions.count / columns {
         for tile in 0..tiles {
             let [first, end] = [tile * columns / tiles, (tile + 1) * columns / tiles];
-            let at = Place { block, row, column: first };
+            let at = TileOrigin { block, row, column: first };
             // SAFETY: promised by the caller.
             unsafe {
                 if S == 0 {
@@ -238,7 +205,7 @@ unsafe fn rows<I: Isa, const S: usize>(
 
 /// Where a tile is.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct TileOrigin {
     block: usize,
     row: usize,
     column: usize,
@@ -247,14 +214,14 @@ struct Place {
 /// `M` neighbouring outputs.
 ///
 /// # Safety
-/// As [`Method::run`]; they exist.
+/// As [`BlockMethod::run`]; they exist.
 #[inline(always)]
 unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     isa: I,
     blocks: &Blocks<'_>,
     positions: &Positions,
     taps: &Taps,
-    at: Place,
+    at: TileOrigin,
 ) {
     let source = positions.a[0] + at.row * positions.a[2] + at.column * positions.a[3];
     let src = blocks.source(at.block).wrapping_add(source).wrapping_offset(taps.src_start);

@@ -1,7 +1,7 @@
 //! A set of output positions that share one tap window, computed tile by tile.
 
 use super::finish::Finishing;
-use super::micro::{Lines, Outputs, Part, Walk, tile};
+use super::micro::{NextOutputs, PanelLines, ReductionPart, TapWalk, tile};
 use crate::LANES;
 use crate::simd::Isa;
 
@@ -27,24 +27,24 @@ impl Positions {
 
     /// Where number `q` is.
     #[inline(always)]
-    fn place(&self, q: usize) -> Place {
+    fn place(&self, q: usize) -> Cursor {
         let (line, column) = ((self.before + q) / self.columns, (self.before + q) % self.columns);
         if self.rows == Self::ENDLESS {
-            return Place { image: 0, row: line, column };
+            return Cursor { image: 0, row: line, column };
         }
-        Place { image: line / self.rows, row: line % self.rows, column }
+        Cursor { image: line / self.rows, row: line % self.rows, column }
     }
 }
 
 /// A position.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Cursor {
     image: usize,
     row: usize,
     column: usize,
 }
 
-impl Place {
+impl Cursor {
     /// The one behind it.
     #[inline(always)]
     fn step(&mut self, positions: &Positions) {
@@ -109,19 +109,19 @@ impl Blocks<'_> {
     }
 
     /// # Safety
-    /// As [`Method::run`]; `NR` blocks from `block` on exist and read the same source.
+    /// As [`BlockMethod::run`]; `NR` blocks from `block` on exist and read the same source.
     #[inline(always)]
     unsafe fn group<I: Isa, const MR: usize, const NR: usize>(
         &self,
         isa: I,
         positions: &Positions,
-        walk: &Walk,
+        walk: &TapWalk,
         block: usize,
     ) {
         let panels = &self.panels[block * self.block_len..(block + NR) * self.block_len];
         // SAFETY: promised by the caller.
         unsafe {
-            let target = Target {
+            let target = TileTarget {
                 ptr: self.dst,
                 pitch: self.pitch,
                 channel: block * LANES,
@@ -135,29 +135,29 @@ impl Blocks<'_> {
 }
 
 /// How blocks are computed from their loaded source.
-pub(crate) trait Method {
+pub(crate) trait BlockMethod {
     /// How many blocks are taken together from `block` on.
     fn width(blocks: &Blocks<'_>, block: usize) -> usize;
 
-    /// The blocks that [`Method::width`] gives, over all positions.
+    /// The blocks that [`BlockMethod::width`] gives, over all positions.
     ///
     /// # Safety
     /// Every offset that the positions and the walk produce must be readable from the source and the panels, and every
     /// destination pixel writable.
-    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize);
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &TapWalk, block: usize);
 }
 
 /// By register tiles of `MR` positions by `NR` blocks while as many read the same source, else by one.
-pub(crate) struct Tiles<const MR: usize, const NR: usize>;
+pub(crate) struct RegisterTiles<const MR: usize, const NR: usize>;
 
-impl<const MR: usize, const NR: usize> Method for Tiles<MR, NR> {
+impl<const MR: usize, const NR: usize> BlockMethod for RegisterTiles<MR, NR> {
     #[inline(always)]
     fn width(blocks: &Blocks<'_>, block: usize) -> usize {
         if blocks.alike(block) >= NR { NR } else { 1 }
     }
 
     #[inline(always)]
-    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize) {
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &TapWalk, block: usize) {
         // SAFETY: promised by the caller.
         unsafe {
             if Self::width(blocks, block) == NR {
@@ -171,7 +171,7 @@ impl<const MR: usize, const NR: usize> Method for Tiles<MR, NR> {
 
 /// Where tiles are written.
 #[derive(Clone, Copy, Debug)]
-struct Target<'a> {
+struct TileTarget<'a> {
     /// Pixel 0, first channel of the piece.
     ptr: *mut f32,
     /// Distance between pixels.
@@ -184,7 +184,7 @@ struct Target<'a> {
     accumulate: bool,
 }
 
-impl Target<'_> {
+impl TileTarget<'_> {
     /// Block `n` of the tiles' channels of the pixel that starts at value `pixel`.
     #[inline(always)]
     fn at(&self, pixel: usize, n: usize) -> *mut f32 {
@@ -210,9 +210,9 @@ const FEW_TILES: usize = 3;
 unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
     positions: &Positions,
-    walk: &Walk,
+    walk: &TapWalk,
     from: (*const f32, (*const f32, usize)),
-    target: &Target<'_>,
+    target: &TileTarget<'_>,
 ) {
     let count = positions.count.div_ceil(MR);
     // sums cannot wait where there is something to add to
@@ -226,14 +226,14 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
     while first < walk.blocks {
         let end = walk.blocks.min(first + step);
         // the next part's lines, as many for each tile and then for each tap of it
-        let mut ahead = Lines::new(walk, end, walk.blocks.min(end + step));
+        let mut ahead = PanelLines::new(walk, end, walk.blocks.min(end + step));
         let taps = ((end - first) * walk.taps[0] * walk.taps[1]).max(1);
         let lines = ahead.left().div_ceil(count).div_ceil(taps);
         let mut q = 0;
         while q < positions.count {
             let rows = MR.min(positions.count - q);
-            let part = Part { blocks: [first, end], ahead: &mut ahead, lines };
-            let stage = Stage { q, starts: first == 0, ends: end == walk.blocks, part };
+            let part = ReductionPart { blocks: [first, end], ahead: &mut ahead, lines };
+            let stage = TileStage { q, starts: first == 0, ends: end == walk.blocks, part };
             // SAFETY: promised by the caller.
             unsafe {
                 match rows {
@@ -252,10 +252,10 @@ unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
 }
 
 /// One tile of one part of a reduction.
-struct Stage<'a> {
+struct TileStage<'a> {
     /// The tile's first position.
     q: usize,
-    part: Part<'a>,
+    part: ReductionPart<'a>,
     /// Whether nothing has been added up before, and whether nothing will be afterwards.
     starts: bool,
     ends: bool,
@@ -266,10 +266,10 @@ struct Stage<'a> {
 #[inline(always)]
 unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     isa: I,
-    (positions, walk): (&Positions, &Walk),
+    (positions, walk): (&Positions, &TapWalk),
     from: (*const f32, (*const f32, usize)),
-    target: &Target<'_>,
-    mut stage: Stage<'_>,
+    target: &TileTarget<'_>,
+    mut stage: TileStage<'_>,
 ) {
     let (a, panels) = from;
     let mut rows = [a; M];
@@ -284,7 +284,7 @@ unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
     // the way to the next tile, exact where it does not begin another row in between
     let next = place.offset(positions.a) as isize - here as isize;
     let mut acc = [[isa.zero(); NR]; M];
-    let mut outputs = Outputs::none();
+    let mut outputs = NextOutputs::none();
     if stage.ends && walk.joined() {
         outputs.maps = if target.finish.added().is_some() { 2 } else { 1 };
         for m in 0..M {

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::*;
-use crate::args::{Affine, Finish, FusedActivation, Gate, GradNorm, Term};
+use crate::args::{FusedActivation, Affine, Finish, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
+use crate::rows::RowsMut;
 use crate::{LANES, pitch};
 
 /// Pseudo-random values in [-1, 1): a linear congruential generator is random enough for sums.
@@ -43,7 +44,7 @@ struct Case {
     held: Vec<f32>,
 }
 
-fn is_winograd<Run>(entry: &Entry<ConvShape, Run>) -> bool {
+fn is_winograd<Run>(entry: &KernelEntry<ConvShape, Run>) -> bool {
     entry.name.starts_with("winograd")
 }
 
@@ -86,12 +87,12 @@ impl Case {
         }
     }
 
-    fn source(&self, images: Range<usize>) -> Source<'_> {
+    fn source(&self, images: Range<usize>) -> MapSource<'_> {
         let map = self.shape.h * self.shape.w * self.shape.c_pitch;
         let part = images.start * map..images.end * map;
         let affine = Some(Affine { scale: &self.scale, shift: &self.shift });
-        let add = Some(Term { data: &self.skip[part.clone()], affine: None });
-        Source { main: Term { data: &self.x[part], affine }, add, activation: FusedActivation::Relu }
+        let add = Some(MapTerm { data: &self.skip[part.clone()], affine: None });
+        MapSource { main: MapTerm { data: &self.x[part], affine }, add, activation: FusedActivation::Relu }
     }
 
     fn grad(&self, images: Range<usize>) -> Grad<'_> {
@@ -104,7 +105,7 @@ impl Case {
     /// The filters and the scratch (of a direct kernel: `scratch`) of an entry of a pass over `blocks` blocks.
     fn prepared<Run>(
         &self,
-        entry: &Entry<ConvShape, Run>,
+        entry: &KernelEntry<ConvShape, Run>,
         (backward, blocks): (bool, usize),
         scratch: usize,
     ) -> (Vec<f32>, Vec<f32>) {
@@ -120,7 +121,7 @@ impl Case {
             (winograd::TRANSFORM, winograd::filters_len(shape), winograd::forward_scratch_len(shape, blocks))
         };
         let mut filters = vec![f32::NAN; len];
-        let level = |made: &&Entry<ConvShape, winograd::Transform>| {
+        let level = |made: &&KernelEntry<ConvShape, winograd::FilterTransform>| {
             made.level == entry.level
                 && made.name.ends_with("/reference") == entry.name.ends_with("/reference")
         };
@@ -135,7 +136,7 @@ impl Case {
     }
 
     /// Forward in pieces of `images` images and `blocks` blocks.
-    fn forward(&self, entry: &Entry<ConvShape, Forward>, images: usize, blocks: usize) -> Produced {
+    fn forward(&self, entry: &KernelEntry<ConvShape, ConvForward>, images: usize, blocks: usize) -> Produced {
         let (shape, run) = (&self.shape, entry.run);
         let (weights, mut scratch) =
             self.prepared(entry, (false, blocks), forward_scratch_len(shape, images));
@@ -150,7 +151,7 @@ impl Case {
                 let range = block..(k / LANES).min(block + blocks);
                 let (start, width) = (block * LANES, range.len() * LANES);
                 let keep = &mut keep[part.start * kept..part.end * kept];
-                run(ForwardArgs {
+                run(ConvForwardArgs {
                     shape,
                     images: part.len(),
                     src: self.source(part.clone()),
@@ -174,7 +175,7 @@ impl Case {
 
     fn backward_data(
         &self,
-        entry: &Entry<ConvShape, BackwardData>,
+        entry: &KernelEntry<ConvShape, ConvBackwardData>,
         images: usize,
         blocks: usize,
     ) -> Produced {
@@ -191,7 +192,7 @@ impl Case {
                 let range = block..(c / LANES).min(block + blocks);
                 let (start, width) = (block * LANES, range.len() * LANES);
                 let affine = Affine { scale: &self.scale, shift: &self.shift };
-                run(BackwardDataArgs {
+                run(ConvBackwardDataArgs {
                     shape,
                     images: part.len(),
                     grad: self.grad(part.clone()),
@@ -221,7 +222,11 @@ impl Case {
         Produced { values, keep: Vec::new(), sums }
     }
 
-    fn backward_weights(&self, entry: &Entry<ConvShape, BackwardWeights>, blocks: usize) -> Produced {
+    fn backward_weights(
+        &self,
+        entry: &KernelEntry<ConvShape, ConvBackwardWeights>,
+        blocks: usize,
+    ) -> Produced {
         let (shape, run) = (&self.shape, entry.run);
         let len = packed_block_len(shape);
         let mut values = vec![f32::NAN; packed_len(shape)];
@@ -234,7 +239,7 @@ impl Case {
         let all = shape.k_pitch() / LANES;
         for block in (0..all).step_by(blocks) {
             let range = block..all.min(block + blocks);
-            run(BackwardWeightsArgs {
+            run(ConvBackwardWeightsArgs {
                 shape,
                 images: self.images,
                 src: self.source(0..self.images),
@@ -400,10 +405,10 @@ fn exact_sums(case: &Case, (got, forward): (&Produced, bool), level: Level, what
 /// Runs every supported entry of both tables that fits, and the reference; checks values, splits and equality inside a
 /// profile.
 fn check<Run: Copy>(
-    [table, winograd]: [&[Entry<ConvShape, Run>]; 2],
+    [table, winograd]: [&[KernelEntry<ConvShape, Run>]; 2],
     shape: &ConvShape,
     splits: &[[usize; 2]],
-    run: impl Fn(&Entry<ConvShape, Run>, [usize; 2]) -> Produced,
+    run: impl Fn(&KernelEntry<ConvShape, Run>, [usize; 2]) -> Produced,
     (sums, terms): (impl Fn(&Produced, Level, &str), usize),
 ) {
     let want = run(table.last().expect("a reference"), splits[0]);
@@ -412,10 +417,10 @@ fn check<Run: Copy>(
 }
 
 fn check_entries<Run: Copy>(
-    entries: &[Entry<ConvShape, Run>],
+    entries: &[KernelEntry<ConvShape, Run>],
     shape: &ConvShape,
     splits: &[[usize; 2]],
-    run: impl Fn(&Entry<ConvShape, Run>, [usize; 2]) -> Produced,
+    run: impl Fn(&KernelEntry<ConvShape, Run>, [usize; 2]) -> Produced,
     (want, sums, terms): (&Produced, impl Fn(&Produced, Level, &str), usize),
 ) {
     let mut of_profile: Vec<(&str, Produced)> = Vec::new();

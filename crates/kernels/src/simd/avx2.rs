@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm256_permutevar8x32_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
-use super::{Isa, Kernel};
+use super::isa::{Isa, Kernel};
 use crate::{LANES, Level};
 
 /// Token of AVX2+FMA.

@@ -1,6 +1,6 @@
 //! Sixteen lanes as an array: plain loops that LLVM turns into whatever vectors the target has.
 
-use super::Isa;
+use super::isa::Isa;
 use crate::LANES;
 
 /// Token of the portable level: always there.

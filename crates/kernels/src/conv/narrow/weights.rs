@@ -15,21 +15,22 @@
 //!
 //! Registers: 12 accumulators and up to 3 sources; AVX2 multiplies with the source as it reads it.
 
-use super::{orders_of, register_of};
+use super::orders::{orders_of, register_of};
 use crate::LANES;
-use crate::conv::BackwardWeightsArgs;
+use crate::conv::args::ConvBackwardWeightsArgs;
 use crate::conv::backward_weights::load_gradient;
-use crate::conv::geometry::{self, source_window, weight_band, weight_block, weight_source_len};
+use crate::conv::geometry::{self, weight_band, weight_block, weight_source_len};
 use crate::conv::layout::{filter_channels, packed_block_len};
-use crate::conv::load::{self, Window};
-use crate::conv::units::{Part, Units};
+use crate::conv::load::{self, LoadWindow};
+use crate::conv::units::{PiecePart, Units};
+use crate::conv::windows::source_window;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 
 /// Gradient of the filters.
-pub(crate) struct BackwardWeightsKernel<'a>(pub(crate) BackwardWeightsArgs<'a>);
+pub(crate) struct NarrowBackwardWeightsKernel<'a>(pub(crate) ConvBackwardWeightsArgs<'a>);
 
-impl Kernel for BackwardWeightsKernel<'_> {
+impl Kernel for NarrowBackwardWeightsKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -58,8 +59,8 @@ impl Kernel for BackwardWeightsKernel<'_> {
 #[inline(always)]
 fn gradient<I: Isa>(
     isa: I,
-    args: &BackwardWeightsArgs<'_>,
-    part: &Part,
+    args: &ConvBackwardWeightsArgs<'_>,
+    part: &PiecePart,
     (dst, scratch): (&mut [f32], &mut [f32]),
 ) {
     let (shape, len) = (args.shape, packed_block_len(args.shape));
@@ -71,7 +72,7 @@ fn gradient<I: Isa>(
             let rows = (row, shape.oh.min(row + band));
             let size = source_window(shape, rows.1 - rows.0);
             let loaded =
-                Loaded { shape, images, rows: rows.1 - rows.0, size, x: x.as_ptr(), dy: dy.as_ptr() };
+                LoadedBlocks { shape, images, rows: rows.1 - rows.0, size, x: x.as_ptr(), dy: dy.as_ptr() };
             // SAFETY: the caller established the sizes of maps and scratch.
             unsafe {
                 load_gradient(isa, args, (first, images), (rows, part), dy.as_mut_ptr());
@@ -93,15 +94,15 @@ fn gradient<I: Isa>(
 #[inline(always)]
 unsafe fn load_source<I: Isa>(
     isa: I,
-    args: &BackwardWeightsArgs<'_>,
+    args: &ConvBackwardWeightsArgs<'_>,
     (first, row): (usize, usize),
-    (loaded, part): (&Loaded<'_>, &Part),
+    (loaded, part): (&LoadedBlocks<'_>, &PiecePart),
     dst: *mut f32,
 ) {
     let shape = args.shape;
     let map = loaded.size[0] * loaded.size[1] * LANES;
     for image in 0..loaded.images {
-        let window = Window {
+        let window = LoadWindow {
             image: (first + image) * shape.h * shape.w * shape.c_pitch,
             pitch: shape.c_pitch,
             map: [shape.h, shape.w],
@@ -121,7 +122,7 @@ unsafe fn load_source<I: Isa>(
 }
 
 /// Source and gradient of some output rows of some images.
-struct Loaded<'a> {
+struct LoadedBlocks<'a> {
     shape: &'a ConvShape,
     images: usize,
     /// Output rows.
@@ -132,7 +133,7 @@ struct Loaded<'a> {
     dy: *const f32,
 }
 
-impl Loaded<'_> {
+impl LoadedBlocks<'_> {
     /// Adds one chain, output rows `rows.0..rows.1` of all images, to the panel of a block.
     #[inline(always)]
     fn chain<I: Isa>(&self, isa: I, block: usize, rows: (usize, usize), panel: &mut [f32]) {
@@ -143,7 +144,7 @@ impl Loaded<'_> {
             while s < tap_columns {
                 let width = (tap_columns - s).min(3);
                 for first in (0..group).step_by(4) {
-                    let at = Place { block, rows, tap: [r, s], first };
+                    let at = WeightTile { block, rows, tap: [r, s], first };
                     match group {
                         1 => self.columns::<I, 1>(isa, at, width, panel),
                         2 => self.columns::<I, 2>(isa, at, width, panel),
@@ -157,7 +158,7 @@ impl Loaded<'_> {
 
     /// `width` tap columns by `J` filters.
     #[inline(always)]
-    fn columns<I: Isa, const J: usize>(&self, isa: I, at: Place, width: usize, panel: &mut [f32]) {
+    fn columns<I: Isa, const J: usize>(&self, isa: I, at: WeightTile, width: usize, panel: &mut [f32]) {
         let mut lane = 0;
         while lane < LANES {
             match width {
@@ -174,7 +175,7 @@ impl Loaded<'_> {
     fn tile<I: Isa, const T: usize, const J: usize>(
         &self,
         isa: I,
-        at: Place,
+        at: WeightTile,
         lane: usize,
         panel: &mut [f32],
     ) {
@@ -224,7 +225,7 @@ impl Loaded<'_> {
 
 /// What a tile computes: output rows, first tap and first filter of the groups.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct WeightTile {
     block: usize,
     rows: (usize, usize),
     tap: [usize; 2],

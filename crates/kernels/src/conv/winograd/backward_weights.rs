@@ -15,21 +15,21 @@
 //! 3. Where there are several chunks, the first keeps D of all groups for the others, if that is not more than [`KEPT`]: one
 //!    gradient's transform, with batch norm's gradient on load, instead of eight with 512 channels.
 
-use super::points::{F33, F43, FilterGradient, Points};
-use super::sizes::Pass;
-use super::tiles::Tiles;
+use super::points::{F33, F43, FilterGradient, WinogradPoints};
+use super::sizes::PassSizes;
+use super::tiles::MapTiles;
 use super::tiling::{Algorithm, CHAIN};
 use super::transform::{self, Square, step};
 use crate::LANES;
-use crate::conv::BackwardWeightsArgs;
+use crate::conv::args::ConvBackwardWeightsArgs;
 use crate::conv::geometry::weight_segment;
 use crate::conv::layout::panel_offset;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel, Outer};
 
 /// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of filters.
-pub(crate) struct BackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
-    pub(crate) BackwardWeightsArgs<'a>,
+pub(crate) struct WinogradBackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) ConvBackwardWeightsArgs<'a>,
 );
 
 /// Values of D that are kept for the next chunk of channels at most: 0.75 MB.
@@ -37,8 +37,8 @@ const KEPT: usize = 192 * 1024;
 
 /// How the scratch of a piece is divided.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sizes {
-    pass: Pass,
+pub(super) struct GradientSizes {
+    pass: PassSizes,
     blocks: usize,
     /// Distance between points of V, of D (all blocks), and of dU (one block of filters).
     v_step: usize,
@@ -48,10 +48,10 @@ pub(super) struct Sizes {
     kept: usize,
 }
 
-impl Sizes {
+impl GradientSizes {
     pub(super) fn new(shape: &ConvShape, blocks: usize) -> Self {
-        let pass = Pass::forward(shape);
-        let pass = Pass { tiling: pass.tiling.of_chains(weight_segment(shape)), ..pass };
+        let pass = PassSizes::forward(shape);
+        let pass = PassSizes { tiling: pass.tiling.of_chains(weight_segment(shape)), ..pass };
         let (tiles, chunk) = (pass.tiling.group_tiles(), CHAIN.min(pass.channel_blocks() * LANES));
         let d_step = step(tiles * blocks * LANES);
         let mut sizes =
@@ -69,7 +69,7 @@ impl Sizes {
 
     /// Of a chunk of channels, or of the piece's filters.
     fn window_len(&self) -> usize {
-        Tiles::window_len(&self.pass.tiling, self.blocks.max(CHAIN / LANES))
+        MapTiles::window_len(&self.pass.tiling, self.blocks.max(CHAIN / LANES))
     }
 
     pub(super) fn scratch_len(&self) -> usize {
@@ -78,14 +78,14 @@ impl Sizes {
     }
 }
 
-impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for WinogradBackwardWeightsKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let sizes = Sizes::new(args.shape, args.blocks.len());
+        let sizes = GradientSizes::new(args.shape, args.blocks.len());
         assert!(args.scratch.len() >= sizes.scratch_len(), "scratch");
         match sizes.pass.algorithm {
             Algorithm::F43 => run::<I, F43, MR, NR, 6, 4>(isa, &sizes, &mut args),
@@ -96,7 +96,7 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, 
 
 /// Places in the scratch.
 #[derive(Clone, Copy)]
-struct Scratch {
+struct GradientScratch {
     window: *mut f32,
     v: *mut f32,
     d: *mut f32,
@@ -105,10 +105,10 @@ struct Scratch {
 }
 
 #[inline(always)]
-fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize, const M: usize>(
+fn run<I: Isa, P: WinogradPoints<N, M>, const MR: usize, const NR: usize, const N: usize, const M: usize>(
     isa: I,
-    sizes: &Sizes,
-    args: &mut BackwardWeightsArgs<'_>,
+    sizes: &GradientSizes,
+    args: &mut ConvBackwardWeightsArgs<'_>,
 ) {
     let (pass, points) = (&sizes.pass, N * N);
     let window = args.scratch.as_mut_ptr();
@@ -116,7 +116,7 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
     let scratch = unsafe {
         let v = window.add(sizes.window_len());
         let d = v.add(points * sizes.v_step);
-        Scratch { window, v, d, u: d.add(sizes.kept.max(1) * points * sizes.d_step) }
+        GradientScratch { window, v, d, u: d.add(sizes.kept.max(1) * points * sizes.d_step) }
     };
     let all = pass.channel_blocks();
     // a piece of more than a segment is no plan's, but has a result
@@ -126,14 +126,14 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
         let mut index = 0;
         while let Some(group) = pass.tiling.group(index, args.images, (0, pass.tiling.tiles[0])) {
             let tiles = pass.tiling.count(&group);
-            let x = Tiles { map: pass.map, pitch: pass.pitch, tiling: &pass.tiling };
-            let dy = Tiles { pitch: args.shape.k_pitch(), ..x };
+            let x = MapTiles { map: pass.map, pitch: pass.pitch, tiling: &pass.tiling };
+            let dy = MapTiles { pitch: args.shape.k_pitch(), ..x };
             // SAFETY: the maps were checked, the scratch has room for a group, and for D of as many as are kept.
             unsafe {
                 let to = (scratch.window, (scratch.v, sizes.v_step));
                 x.input::<I, _, P, N, M>(isa, &args.src, (&group, (first, count)), to);
                 let place = if keeps { index * points * sizes.d_step } else { 0 };
-                let scratch = Scratch { d: scratch.d.add(place), ..scratch };
+                let scratch = GradientScratch { d: scratch.d.add(place), ..scratch };
                 if first == 0 || !keeps {
                     let to = (scratch.window, (scratch.d, sizes.d_step));
                     let filters = (args.blocks.start, args.blocks.len());
@@ -156,8 +156,8 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
 #[inline(always)]
 unsafe fn accumulate<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    sizes: &Sizes,
-    scratch: &Scratch,
+    sizes: &GradientSizes,
+    scratch: &GradientScratch,
     (point, count, tiles, add): (usize, usize, usize, bool),
 ) {
     let u_block = sizes.points() * sizes.u_step;
@@ -167,7 +167,7 @@ unsafe fn accumulate<I: Isa, const MR: usize, const NR: usize>(
         for channels in 0..count {
             // SAFETY: promised by the caller.
             unsafe {
-                let chain = Chain {
+                let chain = PointChain {
                     v: scratch.v.add(point * sizes.v_step + channels * tiles * LANES),
                     d: scratch.d.add(point * sizes.d_step + block * tiles * LANES),
                     d_block: tiles * LANES,
@@ -188,7 +188,7 @@ unsafe fn accumulate<I: Isa, const MR: usize, const NR: usize>(
 }
 
 /// Sixteen channels and some blocks of filters of one point.
-struct Chain {
+struct PointChain {
     v: *const f32,
     d: *const f32,
     /// Distance between blocks of filters of D.
@@ -201,7 +201,7 @@ struct Chain {
     add: bool,
 }
 
-impl Chain {
+impl PointChain {
     /// # Safety
     /// The matrices must have `tiles` rows, `NR` blocks of filters must exist.
     #[inline(always)]
@@ -226,7 +226,7 @@ impl Chain {
     }
 
     /// # Safety
-    /// As [`Chain::run`]; `MR` channels from `row` on exist.
+    /// As [`PointChain::run`]; `MR` channels from `row` on exist.
     #[inline(always)]
     unsafe fn rows<I: Isa, const MR: usize, const NR: usize>(&self, isa: I, row: usize) {
         let mut acc = [[isa.zero(); NR]; MR];
@@ -264,11 +264,11 @@ impl Chain {
 
 /// The packed gradient of a chunk of channels, from dU.
 #[inline(always)]
-fn finish<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+fn finish<I: Isa, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
     isa: I,
-    sizes: &Sizes,
-    args: &mut BackwardWeightsArgs<'_>,
-    (scratch, first, count): (&Scratch, usize, usize),
+    sizes: &GradientSizes,
+    args: &mut ConvBackwardWeightsArgs<'_>,
+    (scratch, first, count): (&GradientScratch, usize, usize),
 ) {
     let c = args.shape.c;
     let len = args.dst.len() / sizes.blocks;

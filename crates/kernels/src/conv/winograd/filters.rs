@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::points::{F33, F43, Filter, Points};
-use super::sizes::Pass;
+use super::points::{F33, F43, Filter, WinogradPoints};
+use super::sizes::PassSizes;
 use super::tiling::Algorithm;
 use super::transform::{self, Square};
 use crate::LANES;
@@ -11,7 +11,7 @@ use crate::conv::layout::{backward_block_len, pack_backward, packed_block_len, p
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 
-/// Arguments of a [`super::Transform`].
+/// Arguments of a [`super::FilterTransform`].
 #[derive(Debug)]
 pub struct TransformArgs<'a> {
     /// The sizes of the convolution.
@@ -38,7 +38,7 @@ impl Kernel for TransformKernel<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let args = self.0;
-        let pass = Pass::forward(args.shape);
+        let pass = PassSizes::forward(args.shape);
         let (from, to) = (packed_block_len(args.shape), pass.filters_block_len());
         assert_eq!(args.dst.len(), args.blocks.len() * to, "transformed filters");
         for (dst, block) in args.dst.chunks_exact_mut(to).zip(args.blocks) {
@@ -53,7 +53,7 @@ impl Kernel for TransformBackwardKernel<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let args = self.0;
-        let pass = Pass::backward(args.shape);
+        let pass = PassSizes::backward(args.shape);
         let (from, to) = (backward_block_len(args.shape), pass.filters_block_len());
         assert_eq!(args.dst.len(), args.blocks.len() * to, "transformed filters");
         let transposed = &mut args.scratch[..from];
@@ -66,7 +66,7 @@ impl Kernel for TransformBackwardKernel<'_> {
 
 /// One block of filters, from a panel of [`panel_offset`]'s layout.
 #[inline(always)]
-fn panel<I: Isa>(isa: I, pass: &Pass, from: (&[f32], bool), dst: &mut [f32]) {
+fn panel<I: Isa>(isa: I, pass: &PassSizes, from: (&[f32], bool), dst: &mut [f32]) {
     match pass.algorithm {
         Algorithm::F43 => channels::<I, F43, 6, 4>(isa, pass, from, dst),
         Algorithm::F33 => channels::<I, F33, 5, 3>(isa, pass, from, dst),
@@ -74,9 +74,9 @@ fn panel<I: Isa>(isa: I, pass: &Pass, from: (&[f32], bool), dst: &mut [f32]) {
 }
 
 #[inline(always)]
-fn channels<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+fn channels<I: Isa, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
     isa: I,
-    pass: &Pass,
+    pass: &PassSizes,
     (panel, turned): (&[f32], bool),
     dst: &mut [f32],
 ) {

@@ -22,33 +22,36 @@
 use std::ops::Range;
 
 use super::gemm::Product;
-use super::points::{F33, F43, Output, Points};
-use super::sizes::Pass;
-use super::tiles::Tiles;
-use super::tiling::{Algorithm, Group};
-use super::transform::{self, Out, Square};
+use super::points::{F33, F43, Output, WinogradPoints};
+use super::sizes::PassSizes;
+use super::tiles::MapTiles;
+use super::tiling::{Algorithm, TileGroup};
+use super::transform::{self, Square, TileOutput};
 use crate::LANES;
+use crate::conv::args::{ConvBackwardDataArgs, ConvForwardArgs};
 use crate::conv::finish::Finishing;
 use crate::conv::load::Computed;
-use crate::conv::{BackwardDataArgs, ForwardArgs, backward_data, forward};
+use crate::conv::passes::{finish_images, kept, sum_stored};
 use crate::simd::{Isa, Kernel};
 
 /// Forward with register tiles of `MR` tiles by `NR` vectors of filters.
-pub(crate) struct ForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ForwardArgs<'a>);
+pub(crate) struct WinogradForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ConvForwardArgs<'a>);
 
 /// Gradient of the input, likewise.
-pub(crate) struct BackwardDataKernel<'a, const MR: usize, const NR: usize>(pub(crate) BackwardDataArgs<'a>);
+pub(crate) struct WinogradBackwardDataKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) ConvBackwardDataArgs<'a>,
+);
 
-impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for WinogradForwardKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check_maps();
-        let src = forward::kept(isa, &mut args);
-        let pass = Pass::forward(args.shape);
-        let job = Job {
+        let src = kept(isa, &mut args);
+        let pass = PassSizes::forward(args.shape);
+        let job = WinogradPass {
             pass,
             images: args.images,
             first_block: args.blocks.start,
@@ -62,19 +65,19 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
             accumulate: false,
         };
         job.run::<I, _, MR, NR>(isa, &src, args.scratch);
-        forward::sum(isa, &mut args);
+        sum_stored(isa, &mut args);
     }
 }
 
-impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for WinogradBackwardDataKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let pass = Pass::backward(args.shape);
-        let job = Job {
+        let pass = PassSizes::backward(args.shape);
+        let job = WinogradPass {
             pass,
             images: args.images,
             first_block: args.blocks.start,
@@ -88,20 +91,20 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
         };
         job.run::<I, _, MR, NR>(isa, &args.grad, args.scratch);
         let images = args.images;
-        backward_data::finish(isa, &mut args, (0, images));
+        finish_images(isa, &mut args, (0, images));
     }
 }
 
 /// The rows of tiles that output rows `rows` are.
-fn tile_rows(pass: &Pass, rows: &Range<usize>) -> (usize, usize) {
+fn tile_rows(pass: &PassSizes, rows: &Range<usize>) -> (usize, usize) {
     let m = pass.tiling.m;
     assert!(rows.start.is_multiple_of(m) && (rows.end.is_multiple_of(m) || rows.end == pass.map[0]), "rows");
     (rows.start / m, rows.end.div_ceil(m))
 }
 
 /// One piece of work. Maps and destination must have been checked.
-struct Job<'a> {
-    pass: Pass,
+struct WinogradPass<'a> {
+    pass: PassSizes,
     images: usize,
     /// Blocks of filters.
     first_block: usize,
@@ -117,7 +120,7 @@ struct Job<'a> {
     accumulate: bool,
 }
 
-impl Job<'_> {
+impl WinogradPass<'_> {
     #[inline(always)]
     fn run<I: Isa, C: Computed, const MR: usize, const NR: usize>(
         self,
@@ -137,7 +140,7 @@ impl Job<'_> {
     fn groups<
         I: Isa,
         C: Computed,
-        P: Points<N, M>,
+        P: WinogradPoints<N, M>,
         const MR: usize,
         const NR: usize,
         const N: usize,
@@ -189,14 +192,14 @@ impl Job<'_> {
     /// # Safety
     /// The maps must hold the group, `window` and `v` have room for it.
     #[inline(always)]
-    unsafe fn load<I: Isa, C: Computed, P: Points<N, M>, const N: usize, const M: usize>(
+    unsafe fn load<I: Isa, C: Computed, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
         &self,
         isa: I,
         src: &C,
-        (group, (first, count)): (&Group, (usize, usize)),
+        (group, (first, count)): (&TileGroup, (usize, usize)),
         (window, v): (*mut f32, &Transformed),
     ) {
-        let tiles = Tiles { map: self.pass.map, pitch: self.pass.pitch, tiling: &self.pass.tiling };
+        let tiles = MapTiles { map: self.pass.map, pitch: self.pass.pitch, tiling: &self.pass.tiling };
         // SAFETY: promised by the caller.
         unsafe {
             let to = (window, (v.data, v.step));
@@ -244,7 +247,7 @@ impl Job<'_> {
     /// The product of `NR` blocks from `block + now.1` on at point `now.0`; `next` is the one after it.
     ///
     /// # Safety
-    /// As [`Job::multiply`].
+    /// As [`WinogradPass::multiply`].
     #[inline(always)]
     unsafe fn product<I: Isa, const MR: usize, const NR: usize>(
         &self,
@@ -278,8 +281,8 @@ impl Job<'_> {
         }
     }
 
-    /// Where [`Job::store`] will write.
-    fn outputs(&self, group: &Group, (block, set): (usize, usize)) -> Ahead {
+    /// Where [`WinogradPass::store`] will write.
+    fn outputs(&self, group: &TileGroup, (block, set): (usize, usize)) -> Ahead {
         let [height, width] = self.pass.map;
         let m = self.pass.tiling.m;
         let row = |row: usize| height.min(row * m);
@@ -296,11 +299,11 @@ impl Job<'_> {
     /// # Safety
     /// `m` must hold the set's products, the destination the group's maps.
     #[inline(always)]
-    unsafe fn store<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+    unsafe fn store<I: Isa, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
         &self,
         isa: I,
         m: &Transformed,
-        group: &Group,
+        group: &TileGroup,
         (block, set): (usize, usize),
     ) {
         let [height, width] = self.pass.map;
@@ -313,7 +316,7 @@ impl Job<'_> {
                     for n in block..block + set {
                         // SAFETY: promised by the caller.
                         unsafe {
-                            let out = Out {
+                            let out = TileOutput {
                                 dst: self.dst,
                                 at: [pixel * self.pitch, n * LANES],
                                 step: [width * self.pitch, self.pitch],

@@ -53,7 +53,7 @@ impl<const NR: usize> Product<NR> {
             while tile < self.tiles {
                 let rows = MR.min(self.tiles - tile);
                 let part =
-                    Part { blocks: (block, end), tile, next: coming, lines: (tile / MR * lines, lines) };
+                    TileChain { blocks: (block, end), tile, next: coming, lines: (tile / MR * lines, lines) };
                 // SAFETY: promised by the caller.
                 unsafe {
                     match rows {
@@ -74,7 +74,7 @@ impl<const NR: usize> Product<NR> {
     /// # Safety
     /// As [`Product::run`]; `MR` tiles from the part's on exist.
     #[inline(always)]
-    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, part: &Part) {
+    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, part: &TileChain) {
         let (first, end) = part.blocks;
         let add = self.add || first > 0;
         let mut acc = [[isa.zero(); NR]; MR];
@@ -117,7 +117,7 @@ impl<const NR: usize> Product<NR> {
 
     /// Asks for lines of block `block` of the next filters.
     #[inline(always)]
-    fn bring<I: Isa>(&self, isa: I, part: &Part, block: usize) {
+    fn bring<I: Isa>(&self, isa: I, part: &TileChain, block: usize) {
         let (first, count) = part.lines;
         let mut line = first;
         while line < LANES.min(first + count) {
@@ -132,7 +132,7 @@ impl<const NR: usize> Product<NR> {
 }
 
 /// Some tiles' part of a chain.
-struct Part {
+struct TileChain {
     /// Blocks of channels, from and to.
     blocks: (usize, usize),
     tile: usize,

@@ -21,7 +21,7 @@ use std::marker::PhantomData;
 use crate::simd::Isa;
 
 /// The transforms of an algorithm with `M` outputs and `N` inputs along one axis, in registers.
-pub(crate) trait Points<const N: usize, const M: usize> {
+pub(crate) trait WinogradPoints<const N: usize, const M: usize> {
     /// B^T d.
     fn input<I: Isa>(isa: I, d: [I::R; N]) -> [I::R; N];
     /// A^T m.
@@ -35,7 +35,7 @@ pub(crate) trait Points<const N: usize, const M: usize> {
 }
 
 /// One transform along one axis.
-pub(crate) trait Transform<const IN: usize, const OUT: usize> {
+pub(crate) trait AxisTransform<const IN: usize, const OUT: usize> {
     /// Of the values of one axis.
     fn apply<I: Isa>(isa: I, values: [I::R; IN]) -> [I::R; OUT];
 }
@@ -45,7 +45,9 @@ macro_rules! transform {
         #[doc = concat!("Multiplies by ", $matrix, ".")]
         pub(crate) struct $name<P, const N: usize, const M: usize>(PhantomData<P>);
 
-        impl<P: Points<N, M>, const N: usize, const M: usize> Transform<$input, $output> for $name<P, N, M> {
+        impl<P: WinogradPoints<N, M>, const N: usize, const M: usize> AxisTransform<$input, $output>
+            for $name<P, N, M>
+        {
             #[inline(always)]
             fn apply<I: Isa>(isa: I, values: [I::R; $input]) -> [I::R; $output] {
                 P::$method(isa, values)
@@ -81,7 +83,7 @@ fn both<I: Isa>(isa: I, (x, a): (f32, I::R), (y, b): (f32, I::R)) -> I::R {
 /// F(4,3) at 0, +-2/3, +-3/2 and infinity: 36 products for 16 outputs, a quarter of the direct 144.
 pub(crate) struct F43;
 
-impl Points<6, 4> for F43 {
+impl WinogradPoints<6, 4> for F43 {
     #[inline(always)]
     fn input<I: Isa>(isa: I, [d0, d1, d2, d3, d4, d5]: [I::R; 6]) -> [I::R; 6] {
         let u = pair(isa, plus(isa, d4, -9.0 / 4.0, d2), plus(isa, d3, -9.0 / 4.0, d1), 2.0 / 3.0);
@@ -132,7 +134,7 @@ impl Points<6, 4> for F43 {
 /// F(3,3) at +-3/8, +-5/4 and infinity: 25 products for 9 outputs, of the direct 81.
 pub(crate) struct F33;
 
-impl Points<5, 3> for F33 {
+impl WinogradPoints<5, 3> for F33 {
     #[inline(always)]
     fn input<I: Isa>(isa: I, [d0, d1, d2, d3, d4]: [I::R; 5]) -> [I::R; 5] {
         let u = pair(isa, plus(isa, d3, -25.0 / 16.0, d1), plus(isa, d2, -25.0 / 16.0, d0), 3.0 / 8.0);

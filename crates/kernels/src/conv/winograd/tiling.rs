@@ -4,7 +4,7 @@
 //! every byte. The rest is traversal.
 
 use crate::LANES;
-use crate::conv::geometry::thin;
+use crate::conv::windows::thin;
 use crate::shape::ConvShape;
 
 /// Tiles in a group at most. With 64 channels, 36 tiles are 332 KB of transformed source, which stays in a second-level
@@ -75,7 +75,7 @@ pub(crate) struct Tiling {
 
 /// Some tiles: those of rows `rows.0..rows.1` of `images` maps from `first` on, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Group {
+pub(crate) struct TileGroup {
     pub(crate) first: usize,
     pub(crate) images: usize,
     pub(crate) rows: (usize, usize),
@@ -113,7 +113,12 @@ impl Tiling {
 
     /// Group number `index` of rows `start..end` of tiles of `images` maps.
     #[inline(always)]
-    pub(crate) fn group(&self, index: usize, images: usize, (start, end): (usize, usize)) -> Option<Group> {
+    pub(crate) fn group(
+        &self,
+        index: usize,
+        images: usize,
+        (start, end): (usize, usize),
+    ) -> Option<TileGroup> {
         let bands = (end - start).div_ceil(self.rows);
         let first = index / bands * self.images;
         if first >= images {
@@ -121,11 +126,11 @@ impl Tiling {
         }
         let row = start + index % bands * self.rows;
         let rows = (row, end.min(row + self.rows));
-        Some(Group { first, images: self.images.min(images - first), rows })
+        Some(TileGroup { first, images: self.images.min(images - first), rows })
     }
 
     /// Tiles of `group`.
-    pub(crate) fn count(&self, group: &Group) -> usize {
+    pub(crate) fn count(&self, group: &TileGroup) -> usize {
         group.images * (group.rows.1 - group.rows.0) * self.tiles[1]
     }
 }
@@ -140,7 +145,7 @@ mod tests {
             for algorithm in [Algorithm::F43, Algorithm::F33] {
                 let tiling = Tiling::new(algorithm, size);
                 for images in [1, 2, 37, 64] {
-                    let groups: Vec<Group> =
+                    let groups: Vec<TileGroup> =
                         (0..).map_while(|index| tiling.group(index, images, (0, tiling.tiles[0]))).collect();
                     let all: usize = groups.iter().map(|group| tiling.count(group)).sum();
                     assert_eq!(all, images * tiling.tiles[0] * tiling.tiles[1], "{tiling:?}");
