@@ -8,7 +8,7 @@
 use std::ops::{Deref, DerefMut, Range};
 use std::time::Instant;
 
-use plusx_kernels::args::{Finish, Gate, Grad, MapSource, MapTerm, Sink};
+use plusx_kernels::args::{Finish, Gate, Grad, MapSource, Sink};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use plusx_kernels::rows::RowsMut;

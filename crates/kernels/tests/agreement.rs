@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Finish, Gate, Grad, MapSource, MapTerm, Sink, Sums};
+use plusx_kernels::args::{Finish, Gate, Grad, MapSource, Sink, Sums};
 use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvForwardArgs};
 use plusx_kernels::elementwise::{SINK, SinkArgs};
 use plusx_kernels::norm::{STATS, StatsArgs};

@@ -41,8 +41,11 @@ fn evaluate_pads_the_network_input() {
     let data: Vec<f32> = (0..2 * 4 * 3).map(|value| value as f32 - 12.0).collect();
     let run = plusx_kernels::select(EVALUATE, plusx_kernels::Level::detect(), &shape).run;
     let mut map = vec![f32::NAN; 2 * 4 * 16];
-    let src =
-        MapSource { main: MapTerm { data: &data, affine: None }, add: None, activation: FusedActivation::Relu };
+    let src = MapSource {
+        main: MapTerm { data: &data, affine: None },
+        add: None,
+        activation: FusedActivation::Relu,
+    };
     run(EvaluateArgs { shape: &shape, images: 2, src, dst: RowsMut::new(&mut map, 16, 0, 16) });
     for (row, pixel) in map.chunks(16).zip(data.chunks(3)) {
         for (lane, value) in row.iter().enumerate() {
@@ -58,8 +61,11 @@ fn relu_shows_nan() {
     data[3] = f32::NAN;
     for entry in EVALUATE.iter().filter(|entry| entry.level.supported()) {
         let mut map = [1.0f32; 16];
-        let src =
-            MapSource { main: MapTerm { data: &data, affine: None }, add: None, activation: FusedActivation::Relu };
+        let src = MapSource {
+            main: MapTerm { data: &data, affine: None },
+            add: None,
+            activation: FusedActivation::Relu,
+        };
         (entry.run)(EvaluateArgs { shape: &shape, images: 1, src, dst: RowsMut::new(&mut map, 16, 0, 16) });
         assert!(map[3].is_nan() && map[2] == 0.0, "{}", entry.name);
     }

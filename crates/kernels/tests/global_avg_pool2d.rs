@@ -2,6 +2,7 @@
 
 mod support;
 
+use plusx_kernels::args::FusedActivation;
 use plusx_kernels::args::SUM_RUN;
 use plusx_kernels::pitch;
 use plusx_kernels::pooling::global_avg_pool2d::{
@@ -13,9 +14,9 @@ use support::sinks::{SinkData, SinkForm, SourceData, SourceForm};
 use support::{Bounds, KernelOutput, Random, U, check, edges};
 
 const FORMS: [SourceForm; 3] = [
-    SourceForm { affine: false, add: false, add_affine: false, relu: false },
-    SourceForm { affine: true, add: false, add_affine: false, relu: true },
-    SourceForm { affine: true, add: true, add_affine: true, relu: false },
+    SourceForm { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    SourceForm { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    SourceForm { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
 #[test]

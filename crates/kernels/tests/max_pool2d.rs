@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{MapSource, MapTerm};
+use plusx_kernels::args::{FusedActivation, MapSource};
 use plusx_kernels::pooling::max_pool2d::{BACKWARD, FORWARD, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
 use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::PoolShape;
@@ -32,9 +32,9 @@ fn pools(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = PoolShape> {
 }
 
 const FORMS: [SourceForm; 3] = [
-    SourceForm { affine: false, add: false, add_affine: false, relu: false },
-    SourceForm { affine: true, add: false, add_affine: false, relu: true },
-    SourceForm { affine: true, add: true, add_affine: true, relu: false },
+    SourceForm { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    SourceForm { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    SourceForm { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
 /// Values and winners of `src`, from the reference.

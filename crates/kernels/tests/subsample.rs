@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{MapSource, MapTerm};
+use plusx_kernels::args::{FusedActivation, MapSource};
 use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::SubsampleShape;
 use plusx_kernels::subsample::{BACKWARD, FORWARD, SubsampleBackwardArgs, SubsampleForwardArgs};
@@ -23,9 +23,9 @@ fn shapes(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = SubsampleShape> 
 }
 
 const FORMS: [SourceForm; 3] = [
-    SourceForm { affine: false, add: false, add_affine: false, relu: false },
-    SourceForm { affine: true, add: false, add_affine: false, relu: true },
-    SourceForm { affine: true, add: true, add_affine: true, relu: false },
+    SourceForm { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    SourceForm { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    SourceForm { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
 fn forward(

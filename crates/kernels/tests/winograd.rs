@@ -3,7 +3,7 @@
 
 mod support;
 
-use plusx_kernels::args::{Finish, Gate, Grad, MapSource, MapTerm, Sink};
+use plusx_kernels::args::{Finish, Gate, Grad, MapSource, Sink};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use plusx_kernels::rows::RowsMut;

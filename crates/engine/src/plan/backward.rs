@@ -10,8 +10,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
 use plusx_kernels::{LANES, conv};
-use plusx_kernels::{avg_pool, elementwise, pool, sgd, subsample};
+use plusx_kernels::{elementwise, sgd, subsample};
 use plusx_model::graph::ParamId;
 
 use super::build::{PlanBuilder, only, pick};

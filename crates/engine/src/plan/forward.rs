@@ -1,7 +1,8 @@
 //! The forward half of a plan: one unit after the other, statistics made where the values are, views written by their
 //! first reader.
 
-use plusx_kernels::{avg_pool, elementwise, norm, pool, subsample};
+use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
+use plusx_kernels::{elementwise, norm, subsample};
 
 use super::build::{NormBuffers, PlanBuilder, only, pick};
 use super::convolution::ConvChoice;

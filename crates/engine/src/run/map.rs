@@ -2,7 +2,7 @@
 
 use plusx_kernels::elementwise::{self, EvaluateArgs, SinkArgs};
 use plusx_kernels::norm::{self, StatsArgs};
-use plusx_kernels::subsample;
+use plusx_kernels::subsample::{self, SubsampleBackwardArgs, SubsampleForwardArgs};
 
 use super::memory::{Memory, part};
 use crate::plan::IMAGES;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use plusx_kernels::LANES;
-use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, Sink, MapSource, Sums, MapTerm};
+use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
 use plusx_kernels::rows::RowsMut;
 
 use crate::arena::{DisjointWindows, Floats, Lender, Plain};
@@ -187,7 +187,8 @@ pub(super) struct WholeSource<'a> {
 
 impl<'a> WholeSource<'a> {
     pub(super) fn part(&self, images: &Range<usize>) -> MapSource<'a> {
-        let term = |term: MapTerm<'a>| MapTerm { data: part(term.data, images, self.batch), affine: term.affine };
+        let term =
+            |term: MapTerm<'a>| MapTerm { data: part(term.data, images, self.batch), affine: term.affine };
         MapSource { main: term(self.src.main), add: self.src.add.map(term), activation: self.src.activation }
     }
 }

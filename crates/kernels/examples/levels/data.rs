@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use plusx_kernels::args::{FusedActivation, Affine, Gate, MapSource, MapTerm, Sink, Sums};
+use plusx_kernels::args::{Affine, FusedActivation, Gate, MapSource, MapTerm, Sink, Sums};
 use plusx_kernels::pitch;
 use plusx_kernels::rows::RowsMut;
 

@@ -11,7 +11,7 @@ use super::load;
 use super::positions::Blocks;
 use super::units::PiecePart;
 use crate::LANES;
-use crate::args::{Gate, MapSource, MapTerm, Sink};
+use crate::args::{Gate, MapSource, Sink};
 use crate::lanes::{SinkLanes, SumChain, clear, run_end};
 use crate::simd::Isa;
 

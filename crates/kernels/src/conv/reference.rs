@@ -3,7 +3,7 @@
 
 use super::args::{ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use super::layout::{backward_block_len, filter_channels, packed_block_len, panel_offset};
-use crate::args::{FusedActivation, Finish, Grad, MapSource, SUM_RUN};
+use crate::args::{Finish, FusedActivation, Grad, MapSource, SUM_RUN};
 use crate::elementwise;
 use crate::shape::ConvShape;
 use crate::{LANES, pitch};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::args::{FusedActivation, Affine, Finish, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
+use crate::args::{Affine, Finish, FusedActivation, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
 use crate::rows::RowsMut;
 use crate::{LANES, pitch};
 

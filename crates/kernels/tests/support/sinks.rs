@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use plusx_kernels::args::{FusedActivation, Affine, Gate, MapSource, MapTerm, SUM_RUN, Sink, Sums};
+use plusx_kernels::args::{Affine, FusedActivation, Gate, MapSource, MapTerm, SUM_RUN, Sink, Sums};
 use plusx_kernels::pitch;
 use plusx_kernels::rows::RowsMut;
 
