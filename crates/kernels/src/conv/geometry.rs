@@ -113,13 +113,21 @@ pub fn backward_data_images(shape: &ConvShape) -> usize {
     backward_data_together(shape)
 }
 
-/// The convolution that is left when only those pixels are loaded that are read, and how far apart they are in the map: a
-/// strided 1x1 convolution reads one of 4 (9, ..) and is then one without stride.
-pub(crate) fn sampled(shape: &ConvShape) -> (ConvShape, [usize; 2]) {
+/// The convolution that is left when only the pixels that are read are loaded.
+pub(crate) struct Sampled {
+    /// Its sizes.
+    pub(crate) shape: ConvShape,
+    /// How far apart its pixels are in the map, in rows and columns.
+    pub(crate) step: [usize; 2],
+}
+
+/// A strided 1x1 convolution reads one pixel of 4 (9, ..). Without the others it is one without stride.
+pub(crate) fn sampled(shape: &ConvShape) -> Sampled {
     if fits_matrix(shape) {
-        return (ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape }, shape.stride);
+        let sampled = ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape };
+        return Sampled { shape: sampled, step: shape.stride };
     }
-    (*shape, [1; 2])
+    Sampled { shape: *shape, step: [1; 2] }
 }
 
 /// Output rows of one band: as many as keep the loaded source within twice [`LOAD_VALUES`], at least one. In bands of two
@@ -239,7 +247,7 @@ fn weight_load(shape: &ConvShape, blocks: usize, rows: usize) -> usize {
 /// Values of scratch that [`super::BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels,
 /// or of fewer: fewer blocks leave room for longer bands, whose source may take more than the blocks save.
 pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
-    let shape = &sampled(shape).0;
+    let shape = &sampled(shape).shape;
     let load = |blocks| weight_load(shape, blocks, weight_band(shape, blocks));
     weight_block(shape).images * (1..=blocks).map(load).max().unwrap_or(0)
 }

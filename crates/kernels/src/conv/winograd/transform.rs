@@ -5,7 +5,7 @@
 
 use super::points::AxisTransform;
 use crate::LANES;
-use crate::conv::finish::Finishing;
+use crate::conv::finish::{Finishing, OutputPixels};
 use crate::simd::Isa;
 
 /// Distance between the matrices of two points: what they hold, and one cache line, so that the N x N stores of one tile
@@ -136,7 +136,8 @@ pub(super) unsafe fn output<I: Isa, T: AxisTransform<IN, OUT>, const IN: usize, 
                 }
                 // SAFETY: promised by the caller.
                 unsafe {
-                    let line = out.finish.line(isa, line, (pixels, columns), channel);
+                    let line =
+                        out.finish.line(isa, line, OutputPixels { starts: pixels, count: columns }, channel);
                     let mut j = 0;
                     while j < OUT {
                         if j < columns {
