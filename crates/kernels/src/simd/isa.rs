@@ -6,7 +6,7 @@ use crate::LANES;
 /// Operations on vectors of [`LANES`] lanes. Holding a token proves that the instructions exist.
 ///
 /// Vectors are only ever created from a token, so the methods are safe; loads and stores take raw pointers.
-pub trait Isa: Copy {
+pub(crate) trait Isa: Copy {
     /// Sixteen lanes.
     type V: Copy;
 
@@ -152,7 +152,7 @@ pub trait Isa: Copy {
 }
 
 /// A computation written once for all levels.
-pub trait Kernel {
+pub(crate) trait Kernel {
     /// What it returns.
     type Output;
 
