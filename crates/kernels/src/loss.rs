@@ -4,8 +4,8 @@
 //! R, so ln(sum e) = ln(1 + R): both terms are at least 0 and nothing cancels, even when the loss is tiny.
 //! **Backward**: of the *sum* of the losses: dz_j = e_j / sum e for j other than t; dz_t = -(sum of the others) / sum e.
 //! **Saved**: nothing; the gradient is made with the loss.
-//! **Numerics**: `f64` with the exponential and logarithm of [`pinned`], rounded to `f32` once: within one unit in the
-//! last place of the exact value, and the same bytes on every machine and level.
+//! **Numerics**: `f64` with the exponential and logarithm of [`pinned`], rounded to `f32` once. Results are within one unit in
+//! the last place of the exact value. They are the same bytes on every machine and level.
 //! **Kernels**: one plain loop; classes times images is a few thousand values in a step of billions of operations.
 
 pub mod pinned;
@@ -74,22 +74,6 @@ fn softmax_gradient(logits: &[f32], label: usize, [top, total]: [f64; 2], gradie
     // a lone class has no others: 0, not -0
     gradient[label] = (0.0 - others / total) as f32;
     gradient[logits.len()..].fill(0.0);
-}
-
-/// Probabilities of one image: softmax of `logits`, with the arithmetic of [`softmax_cross_entropy`].
-///
-/// # Panics
-/// If the two slices differ in length or are empty.
-pub fn softmax(logits: &[f32], probabilities: &mut [f32]) {
-    assert!(!logits.is_empty() && logits.len() == probabilities.len(), "one probability a class");
-    let top = f64::from(logits[argmax(logits)]);
-    let mut total = 0.0;
-    for logit in logits {
-        total += pinned::exp(f64::from(*logit) - top);
-    }
-    for (probability, logit) in probabilities.iter_mut().zip(logits) {
-        *probability = (pinned::exp(f64::from(*logit) - top) / total) as f32;
-    }
 }
 
 /// First largest value; NaN never wins unless it comes first, where the loss shows it anyway.

@@ -15,7 +15,7 @@ use plusx_kernels::shape::ConvShape;
 use plusx_kernels::{KernelEntry, LANES, Level, pitch, select};
 
 use crate::LevelReport;
-use crate::data::{Fnv, Random, RandomMaps};
+use crate::data::{Fnv, Random, RandomMaps, SinkMemory, Variant};
 
 #[expect(
     clippy::too_many_arguments,
@@ -104,13 +104,15 @@ pub(crate) fn all(report: &mut LevelReport) {
                 shape.c_pitch
             );
             let direct = case.direct();
-            report.check(FORWARD, &shape, &name, |run, pieces| case.forward(*run, (form, pieces), &direct));
+            report.check(FORWARD, &shape, &name, |run, pieces| {
+                case.forward(*run, Variant { form, in_pieces: pieces }, &direct)
+            });
             report.check(BACKWARD_DATA, &shape, &name, |run, pieces| {
-                case.backward_data(*run, (form, pieces), &direct)
+                case.backward_data(*run, Variant { form, in_pieces: pieces }, &direct)
             });
             let scratch = backward_weights_scratch_len;
             report.check(BACKWARD_WEIGHTS, &shape, &name, |run, pieces| {
-                case.backward_weights(*run, (form, pieces), scratch)
+                case.backward_weights(*run, Variant { form, in_pieces: pieces }, scratch)
             });
             if winograd::fits(&shape) {
                 case.winograd(report, form, &name);
@@ -202,13 +204,17 @@ impl ConvCase {
             scratch,
         };
         report.check_entries(winograd::FORWARD, shape, name, |entry, pieces| {
-            self.forward(entry.run, (form, pieces), &method(entry.level))
+            self.forward(entry.run, Variant { form, in_pieces: pieces }, &method(entry.level))
         });
         report.check_entries(winograd::BACKWARD_DATA, shape, name, |entry, pieces| {
-            self.backward_data(entry.run, (form, pieces), &method(entry.level))
+            self.backward_data(entry.run, Variant { form, in_pieces: pieces }, &method(entry.level))
         });
         report.check(winograd::BACKWARD_WEIGHTS, shape, name, |run, pieces| {
-            self.backward_weights(*run, (form, pieces), winograd::backward_weights_scratch_len)
+            self.backward_weights(
+                *run,
+                Variant { form, in_pieces: pieces },
+                winograd::backward_weights_scratch_len,
+            )
         });
     }
 
@@ -220,8 +226,8 @@ impl ConvCase {
     }
 
     /// Pieces of the batch and of `all` blocks: everything at once, or a thread's share at a time, three blocks wide.
-    fn pieces(&self, pieces: bool, images: usize, all: usize) -> Vec<(Range<usize>, Range<usize>)> {
-        let (images, width) = if pieces { (images, 3) } else { (self.images, all) };
+    fn pieces(&self, in_pieces: bool, images: usize, all: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let (images, width) = if in_pieces { (images, 3) } else { (self.images, all) };
         let cut = |len: usize, step: usize| {
             (0..len).step_by(step).map(move |start| start..len.min(start + step)).collect::<Vec<_>>()
         };
@@ -232,13 +238,14 @@ impl ConvCase {
             .collect()
     }
 
-    fn forward(&self, run: ConvForward, (form, pieces): (usize, bool), method: &ConvFilters) -> Fnv {
+    fn forward(&self, run: ConvForward, variant: Variant, method: &ConvFilters) -> Fnv {
+        let Variant { form, in_pieces } = variant;
         let (shape, k) = (&self.shape, self.shape.k_pitch());
         let mut values = vec![f32::NAN; self.y.x.len()];
         let mut kept = vec![0.0; self.x.x.len()];
         let mut sums = vec![0.0; self.images * 2 * k];
         let mut scratch = vec![f32::NAN; method.scratch];
-        for (part, blocks) in self.pieces(pieces, method.images[0], k / LANES) {
+        for (part, blocks) in self.pieces(in_pieces, method.images[0], k / LANES) {
             let (start, width) = (blocks.start * LANES, blocks.len() * LANES);
             let kept = &mut kept[self.x.part(&part)];
             // what a source of the output's size would do to it, done on the way out
@@ -266,19 +273,15 @@ impl ConvCase {
         Fnv::new().singles(&values).singles(&kept).doubles(&sums)
     }
 
-    fn backward_data(
-        &self,
-        run: ConvBackwardData,
-        (form, pieces): (usize, bool),
-        method: &ConvFilters,
-    ) -> Fnv {
+    fn backward_data(&self, run: ConvBackwardData, variant: Variant, method: &ConvFilters) -> Fnv {
+        let Variant { form, in_pieces } = variant;
         let (shape, c) = (&self.shape, self.shape.c_pitch);
         let mut values = self.x.u.clone();
         let mut sums = vec![0.0; self.images * 2 * c];
         let mut scratch = vec![f32::NAN; method.scratch];
         // accumulate, sums, affine gate
         let sink = if form == 0 { 0 } else { 11 };
-        for (part, blocks) in self.pieces(pieces, method.images[1], c / LANES) {
+        for (part, blocks) in self.pieces(in_pieces, method.images[1], c / LANES) {
             let columns = blocks.start * LANES..blocks.end * LANES;
             let own = &mut values[self.x.part(&part)];
             let sums_of = &mut sums[part.start * 2 * c..part.end * 2 * c];
@@ -288,7 +291,7 @@ impl ConvCase {
                 grad: self.grad(form, &part),
                 weights: &method.backward,
                 blocks,
-                sink: self.x.sink(sink, &part, columns, (own, sums_of)),
+                sink: self.x.sink(sink, &part, columns, SinkMemory { dst: own, sums: sums_of }),
                 scratch: &mut scratch,
             });
         }
@@ -298,13 +301,14 @@ impl ConvCase {
     fn backward_weights(
         &self,
         run: ConvBackwardWeights,
-        (form, pieces): (usize, bool),
+        variant: Variant,
         scratch_len: fn(&ConvShape, usize) -> usize,
     ) -> Fnv {
+        let Variant { form, in_pieces } = variant;
         let (shape, len) = (&self.shape, packed_block_len(&self.shape));
         let mut values = vec![f32::NAN; packed_len(shape)];
         // a segment is summed as a whole: only the blocks are cut
-        for (part, blocks) in self.pieces(pieces, self.images, shape.k_pitch() / LANES) {
+        for (part, blocks) in self.pieces(in_pieces, self.images, shape.k_pitch() / LANES) {
             let mut scratch = vec![f32::NAN; scratch_len(shape, blocks.len())];
             run(ConvBackwardWeightsArgs {
                 shape,

@@ -73,6 +73,12 @@ impl Random {
     }
 }
 
+/// What a sink writes to.
+pub(crate) struct SinkMemory<'a> {
+    pub(crate) dst: &'a mut [f32],
+    pub(crate) sums: &'a mut [f64],
+}
+
 /// Two maps of `images` times `pixels` pixels with two sets of per-channel numbers: enough for any source or sink.
 pub(crate) struct RandomMaps {
     pub(crate) pixels: usize,
@@ -129,15 +135,16 @@ impl RandomMaps {
         }
     }
 
-    /// A sink for columns `columns` of `dst` and `sums`, which hold the images `images`; bits of `form`: accumulate,
-    /// sums, stored gate, affine gate.
+    /// A sink for the columns `columns` of memory that holds the images `images`. Bits of `form`: accumulate, sums, stored
+    /// gate, affine gate.
     pub(crate) fn sink<'a>(
         &'a self,
         form: usize,
         images: &Range<usize>,
         columns: Range<usize>,
-        (dst, sums): (&'a mut [f32], &'a mut [f64]),
+        own: SinkMemory<'a>,
     ) -> Sink<'a> {
+        let SinkMemory { dst, sums } = own;
         let (part, pitch) = (self.part(images), self.pitch);
         let (y, width) = (&self.x[part.clone()], columns.len());
         Sink {
@@ -156,7 +163,16 @@ impl RandomMaps {
     }
 }
 
+/// How a case is run.
+#[derive(Clone, Copy)]
+pub(crate) struct Variant {
+    /// What there is around a kernel, in bits: see [`RandomMaps::source`] and [`RandomMaps::sink`].
+    pub(crate) form: usize,
+    /// Whether the batch is cut.
+    pub(crate) in_pieces: bool,
+}
+
 /// The batch cut into pieces: whole, or the first image and the rest.
-pub(crate) fn cut(images: usize, pieces: bool) -> Vec<Range<usize>> {
-    if pieces && images > 1 { vec![0..1, 1..images] } else { vec![0..images; 1] }
+pub(crate) fn cut(images: usize, in_pieces: bool) -> Vec<Range<usize>> {
+    if in_pieces && images > 1 { vec![0..1, 1..images] } else { vec![0..images; 1] }
 }

@@ -15,7 +15,7 @@ use plusx_kernels::subsample::{self, SubsampleBackwardArgs, SubsampleForwardArgs
 use plusx_kernels::{pitch, select};
 
 use crate::LevelReport;
-use crate::data::{Fnv, Random, RandomMaps, cut};
+use crate::data::{Fnv, Random, RandomMaps, SinkMemory, Variant, cut};
 
 /// Channels around one and several vectors, and maps that end inside, on and behind a 64-pixel run.
 const SIZES: [[usize; 3]; 5] = [[1, 1, 3], [16, 64, 1], [17, 81, 2], [64, 130, 2], [70, 6, 5]];
@@ -79,14 +79,14 @@ fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &Ra
             let case = format!("{case} g={contribution}");
             let form = if contribution { form } else { form | 1 };
             report.check(SINK, shape, &case, |run, pieces| {
-                into_sink(maps, (form, images, pieces), |part, sink| {
+                into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                     let g = contribution.then(|| &g.x[maps.part(part)]);
                     run(SinkArgs { shape, images: part.len(), g, sink });
                 })
             });
         }
         report.check(global_avg_pool2d::BACKWARD, shape, &case, |run, pieces| {
-            into_sink(maps, (form, images, pieces), |part, sink| {
+            into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g.x[part.start * pitch..part.end * pitch];
                 run(GlobalAvgPool2dBackwardArgs { shape, images: part.len(), g, sink });
             })
@@ -105,13 +105,17 @@ fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &Ra
 /// Runs `kernel` for every piece with a sink that already holds something; the hash of maps and sums.
 fn into_sink(
     maps: &RandomMaps,
-    (form, images, pieces): (usize, usize, bool),
+    images: usize,
+    variant: Variant,
     kernel: impl Fn(&std::ops::Range<usize>, plusx_kernels::args::Sink<'_>),
 ) -> Fnv {
-    cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
+    cut(images, variant.in_pieces).iter().fold(Fnv::new(), |hash, part| {
         let mut dst = maps.u[maps.part(part)].to_vec();
         let mut sums = vec![0.0; part.len() * 2 * maps.pitch];
-        kernel(part, maps.sink(form, part, 0..maps.pitch, (&mut dst, &mut sums)));
+        kernel(
+            part,
+            maps.sink(variant.form, part, 0..maps.pitch, SinkMemory { dst: &mut dst, sums: &mut sums }),
+        );
         part.clone().fold(hash, |hash, image| {
             let (image, size, row) = (image - part.start, maps.pixels * maps.pitch, 2 * maps.pitch);
             hash.singles(&dst[image * size..][..size]).doubles(&sums[image * row..][..row])
@@ -157,7 +161,7 @@ fn max_pool2d(report: &mut LevelReport, shape: &PoolShape) {
     let g = random.map(images * shape.oh * shape.ow, shape.c, pitch);
     for form in 0..12 {
         report.check(max_pool2d::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            into_sink(&plain, (form, images, pieces), |part, sink| {
+            into_sink(&plain, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let own = part.start * size..part.end * size;
                 let (g, winner) = (&g[own.clone()], &winner[own]);
                 run(MaxPool2dBackwardArgs { shape, images: part.len(), g, winner, sink });
@@ -185,7 +189,7 @@ fn avg_pool2d(report: &mut LevelReport, shape: &PoolShape) {
     let g = random.map(images * shape.oh * shape.ow, shape.c, pitch);
     for form in 0..12 {
         report.check(avg_pool2d::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            into_sink(&maps, (form, images, pieces), |part, sink| {
+            into_sink(&maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g[part.start * size..part.end * size];
                 run(AvgPool2dBackwardArgs { shape, images: part.len(), g, sink });
             })
@@ -212,7 +216,7 @@ fn subsample(report: &mut LevelReport, shape: &SubsampleShape) {
     let g = random.map(images * shape.oh * shape.ow, shape.before + shape.c + shape.after, k_pitch);
     for form in 0..12 {
         report.check(subsample::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            into_sink(&maps, (form, images, pieces), |part, sink| {
+            into_sink(&maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g[part.start * size..part.end * size];
                 run(SubsampleBackwardArgs { shape, images: part.len(), g, sink });
             })

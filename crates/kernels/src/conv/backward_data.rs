@@ -1,15 +1,17 @@
 //! Gradient of the input: dx\[i\]\[c\] = sum over taps r and channels k of dy\[(i + padding - r dilation) / stride\]\[k\] w\[k\]\[c\]\[r\],
 //! where the division leaves no remainder (Dumoulin & Visin 2016, "A guide to convolution arithmetic", section 4).
 //!
-//! The same register tile as forward, on filters transposed by [`super::pack_backward`]. A stride splits the input
-//! into parity classes, each with its own subset of taps, so that no multiplication by an inserted zero is ever done
-//! (a 3x3 filter at stride 2: classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load, the ReLU gate
-//! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
+//! The register tile is that of the forward pass, on filters transposed by [`super::pack_backward`]. A stride splits the
+//! input into parity classes, each with its own subset of taps. So no inserted zero is ever multiplied (a 3x3 filter at
+//! stride 2 has classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load. The ReLU gate and the sums for
+//! the batch norm behind it follow when the block of channels is complete and still in cache.
+
+use std::ops::Range;
 
 use super::args::ConvBackwardDataArgs;
 use super::geometry::{self, backward_data_loaded, backward_data_together, group_images, image_major};
 use super::layout::filters_of_channel;
-use super::load::{self, LoadWindow};
+use super::load::{self, Blocked, LoadWindow};
 use super::matrix;
 use super::micro::TapWalk;
 use super::passes::{backward_data_blocks, finish_images};
@@ -45,18 +47,18 @@ impl<const MR: usize, const NR: usize> Kernel for DirectBackwardDataKernel<'_, M
             backward_data_together(&shape)
         };
         for first in (0..args.images).step_by(group) {
-            let images = group.min(args.images - first);
+            let images = first..args.images.min(first + group);
             let mut start = args.blocks.start;
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
                 if by_images {
-                    by_image::<I, RegisterTiles<MR, NR>>(isa, &mut args, (first, images), &part);
+                    by_image::<I, RegisterTiles<MR, NR>>(isa, &mut args, &images, &part);
                 } else {
-                    by_pixel::<I, RegisterTiles<MR, NR>>(isa, &mut args, (first, images), &part);
+                    by_pixel::<I, RegisterTiles<MR, NR>>(isa, &mut args, &images, &part);
                 }
                 start = part.outputs.end;
             }
-            finish_images(isa, &mut args, (first, images));
+            finish_images(isa, &mut args, &images);
         }
     }
 }
@@ -95,10 +97,11 @@ fn class(shape: &ConvShape, axis: usize, remainder: usize) -> ParityClass {
 pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
     isa: I,
     args: &mut ConvBackwardDataArgs<'_>,
-    (first, images): (usize, usize),
+    images: &Range<usize>,
     part: &PiecePart,
 ) {
     let shape = *args.shape;
+    let (first, images) = (images.start, images.len());
     let (top, left) = (backward_border(&shape, 0)[0], backward_border(&shape, 1)[0]);
     let size = backward_window(&shape);
     // one pointer for those who write and those who read
@@ -116,11 +119,11 @@ pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
         };
         // SAFETY: `check` established that the gradient and scratch hold the windows.
         unsafe {
-            let inputs = (part.inputs.start, part.inputs.end);
-            load::blocked(isa, &args.grad, &window, inputs, (scratch.add(image * image_step), block_step));
+            let dst = Blocked { data: scratch.add(image * image_step), block_step };
+            load::blocked(isa, &args.grad, &window, &part.inputs, dst);
         }
     }
-    let blocks = backward_data_blocks(args, (scratch, block_step), part);
+    let blocks = backward_data_blocks(args, Blocked { data: scratch, block_step }, part);
     let mut block = 0;
     while block < blocks.count() {
         for row in 0..shape.stride[0].min(shape.h) {
@@ -128,7 +131,7 @@ pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
                 let classes = [class(&shape, 0, row), class(&shape, 1, column)];
                 let [rows, columns] = classes;
                 let positions = Positions {
-                    before: 0,
+                    first_column: 0,
                     count: images * rows.count * columns.count,
                     columns: columns.count,
                     rows: rows.count,
@@ -141,7 +144,7 @@ pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
                     ],
                 };
                 let start = (rows.output + top as isize) * size[1] as isize + columns.output + left as isize;
-                let walk = walk(&shape, &classes, start * LANES as isize, (size[1], block_step));
+                let walk = walk(&shape, &classes, start * LANES as isize, size[1], block_step);
                 // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
                 unsafe { M::run(isa, &blocks, &positions, &walk, block) };
             }
@@ -155,10 +158,11 @@ pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
 fn by_image<I: Isa, M: BlockMethod>(
     isa: I,
     args: &mut ConvBackwardDataArgs<'_>,
-    (first, images): (usize, usize),
+    images: &Range<usize>,
     part: &PiecePart,
 ) {
     let shape = *args.shape;
+    let (first, images) = (images.start, images.len());
     let map = shape.oh * shape.ow;
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
@@ -174,21 +178,20 @@ fn by_image<I: Isa, M: BlockMethod>(
         };
         // SAFETY: `check` established that the gradient and scratch hold the group.
         unsafe {
-            let scratch = scratch.add(image * map * LANES);
-            let inputs = (part.inputs.start, part.inputs.end);
-            load::blocked(isa, &args.grad, &window, inputs, (scratch, block_step));
+            let dst = Blocked { data: scratch.add(image * map * LANES), block_step };
+            load::blocked(isa, &args.grad, &window, &part.inputs, dst);
         }
     }
-    let blocks = backward_data_blocks(args, (scratch, block_step), part);
+    let blocks = backward_data_blocks(args, Blocked { data: scratch, block_step }, part);
     let mut block = 0;
     while block < blocks.count() {
         for position in 0..shape.h * shape.w {
             let at = [position / shape.w, position % shape.w];
             let classes = [inside(&shape, 0, at[0]), inside(&shape, 1, at[1])];
             let start = classes[0].output * shape.ow as isize + classes[1].output;
-            let walk = walk(&shape, &classes, start * LANES as isize, (shape.ow, block_step));
+            let walk = walk(&shape, &classes, start * LANES as isize, shape.ow, block_step);
             let positions = Positions {
-                before: 0,
+                first_column: 0,
                 count: images,
                 columns: 1,
                 rows: Positions::ENDLESS,
@@ -226,7 +229,8 @@ fn walk(
     shape: &ConvShape,
     classes: &[ParityClass; 2],
     a_start: isize,
-    (columns, block_step): (usize, usize),
+    columns: usize,
+    block_step: usize,
 ) -> TapWalk {
     let filters = filters_of_channel(shape);
     let blocks = filters.div_ceil(LANES);

@@ -14,6 +14,15 @@ pub(crate) struct Finishing {
     activation: FusedActivation,
 }
 
+/// The first `count` of `M` pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutputPixels<const M: usize> {
+    /// Where they start: their indices times the pitch.
+    pub(crate) starts: [usize; M],
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
 impl Finishing {
     /// Of the channels from `channel` on; per-channel slices and maps must be whole.
     pub(crate) fn new(bias: Option<&[f32]>, finish: &Finish<'_>, channel: usize) -> Self {
@@ -95,7 +104,7 @@ impl Finishing {
         acc
     }
 
-    /// As [`Finishing::tile`], of as many channels as a register has and the first `count` of `M` pixels.
+    /// As [`Finishing::tile`], of as many channels as a register has.
     ///
     /// # Safety
     /// As [`Finishing::tile`].
@@ -104,9 +113,10 @@ impl Finishing {
         &self,
         isa: I,
         mut acc: [I::R; M],
-        (pixels, count): ([usize; M], usize),
+        pixels: OutputPixels<M>,
         channel: usize,
     ) -> [I::R; M] {
+        let OutputPixels { starts, count } = pixels;
         // SAFETY: promised by the caller.
         unsafe {
             if let Some(bias) = self.bias {
@@ -125,7 +135,7 @@ impl Finishing {
             if let Some(add) = self.add {
                 for m in 0..M {
                     if m < count {
-                        let mut other = isa.register_load(add.add(pixels[m] + channel));
+                        let mut other = isa.register_load(add.add(starts[m] + channel));
                         if let Some([scale, shift]) = self.add_affine {
                             let scale = isa.register_load(scale.add(channel));
                             let shift = isa.register_load(shift.add(channel));

@@ -1,4 +1,4 @@
-//! The forward kernel: load (batch norm, ReLU and join applied on the way), multiply, sum.
+//! The direct forward kernel: load (batch norm, ReLU and join applied on the way), multiply, sum.
 //!
 //! ```text
 //! if keep: store the evaluated source first, then read that
@@ -10,14 +10,12 @@
 //!                                                               for tiles of MR images: register tile
 //! per run of pixels and block: statistics of what was stored
 //! ```
-//! The weights are streamed once per band or group; a panel stays in L1 or L2 while the positions go by.
-//! Statistics are a second look at what was stored, and their order is then the plain one of [`crate::args::Sums`], whatever
-//! the tiles did.
+//! The weights are streamed once per band or group. A panel stays in L1 or L2 while the positions go by.
 
 use super::args::ConvForwardArgs;
 use super::geometry::{self, band_rows, forward_loaded, group_images, image_major};
 use super::layout::filter_channels;
-use super::load::{self, LoadWindow};
+use super::load::{self, Blocked, LoadWindow};
 use super::matrix;
 use super::micro::TapWalk;
 use super::passes::{forward_blocks, kept, sum_stored};
@@ -93,15 +91,15 @@ pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
                 if is_thin {
                     load::thin(isa, src, &window, scratch);
                 } else {
-                    let inputs = (part.inputs.start, part.inputs.end);
-                    load::blocked(isa, src, &window, inputs, (scratch, block_step));
+                    let dst = Blocked { data: scratch, block_step };
+                    load::blocked(isa, src, &window, &part.inputs, dst);
                 }
             }
             blocks.unit_step = part.units.inputs * block_step;
             let pixel = if is_thin { shape.c } else { LANES };
             let walk = whole_walk(&shape, size, is_thin);
             let positions = Positions {
-                before: 0,
+                first_column: 0,
                 count: rows * shape.ow,
                 columns: shape.ow,
                 rows: Positions::ENDLESS,
@@ -147,9 +145,8 @@ fn by_image<I: Isa, M: BlockMethod>(
             };
             // SAFETY: `check` established that source and scratch hold the group.
             unsafe {
-                let scratch = scratch.add(image * map * LANES);
-                let inputs = (part.inputs.start, part.inputs.end);
-                load::blocked(isa, src, &window, inputs, (scratch, block_step));
+                let dst = Blocked { data: scratch.add(image * map * LANES), block_step };
+                load::blocked(isa, src, &window, &part.inputs, dst);
             }
         }
         let mut block = 0;
@@ -157,7 +154,7 @@ fn by_image<I: Isa, M: BlockMethod>(
             for position in 0..pixels {
                 let walk = window_walk(&shape, position, block_step);
                 let positions = Positions {
-                    before: 0,
+                    first_column: 0,
                     count: images,
                     columns: 1,
                     rows: Positions::ENDLESS,

@@ -1,6 +1,7 @@
 //! Committed rules on a convolution's shape: which positions are computed together, how much is loaded at once.
 //!
-//! None of them depends on the machine. Only [`weight_block`] changes the order of a sum; the others change traversal.
+//! None of them depends on the machine. [`weight_block`] and [`weight_segment`] fix the order of sums: changing them changes
+//! every byte. All others change traversal only.
 
 use super::layout::packed_block_len;
 use super::limits::{
@@ -50,7 +51,8 @@ pub(super) fn fits_matrix_backward_data(shape: &ConvShape) -> bool {
     fits_matrix(shape) && fits_backward_data(shape)
 }
 
-/// Pixels of `channels` channels that a matrix product takes together. The filters come by once per chunk, the chunk once per 64 filters.
+/// Pixels of `channels` channels that a matrix product takes together. The filters come by once per chunk, the chunk once
+/// per 64 filters.
 pub(super) fn matrix_chunk(channels: usize) -> usize {
     (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
 }
@@ -113,13 +115,21 @@ pub fn backward_data_images(shape: &ConvShape) -> usize {
     backward_data_together(shape)
 }
 
-/// The convolution that is left when only those pixels are loaded that are read, and how far apart they are in the map: a
-/// strided 1x1 convolution reads one of 4 (9, ..) and is then one without stride.
-pub(crate) fn sampled(shape: &ConvShape) -> (ConvShape, [usize; 2]) {
+/// The convolution that is left when only the pixels that are read are loaded.
+pub(crate) struct Sampled {
+    /// Its sizes.
+    pub(crate) shape: ConvShape,
+    /// How far apart its pixels are in the map, in rows and columns.
+    pub(crate) step: [usize; 2],
+}
+
+/// A strided 1x1 convolution reads one pixel of 4 (9, ..). Without the others it is one without stride.
+pub(crate) fn sampled(shape: &ConvShape) -> Sampled {
     if fits_matrix(shape) {
-        return (ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape }, shape.stride);
+        let sampled = ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape };
+        return Sampled { shape: sampled, step: shape.stride };
     }
-    (*shape, [1; 2])
+    Sampled { shape: *shape, step: [1; 2] }
 }
 
 /// Output rows of one band: as many as keep the loaded source within twice [`LOAD_VALUES`], at least one. In bands of two
@@ -191,7 +201,7 @@ pub fn weight_segment(shape: &ConvShape) -> usize {
 }
 
 /// Blocks of filters in a piece of their gradient at most: all of them read what is loaded of the source, but the gradient
-/// itself shall stay in the second-level cache.
+/// itself has to stay in the second-level cache.
 pub fn weight_blocks(shape: &ConvShape) -> usize {
     let most = match (fits_matrix(shape), shape.groups) {
         (true, _) => 16,
@@ -239,7 +249,7 @@ fn weight_load(shape: &ConvShape, blocks: usize, rows: usize) -> usize {
 /// Values of scratch that [`super::BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels,
 /// or of fewer: fewer blocks leave room for longer bands, whose source may take more than the blocks save.
 pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
-    let shape = &sampled(shape).0;
+    let shape = &sampled(shape).shape;
     let load = |blocks| weight_load(shape, blocks, weight_band(shape, blocks));
     weight_block(shape).images * (1..=blocks).map(load).max().unwrap_or(0)
 }

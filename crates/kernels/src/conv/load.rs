@@ -1,5 +1,5 @@
 //! Filling scratch: a map is evaluated once per piece, channel-blocked (`[c / 16][row][column][16]`) and with its zero
-//! border, so that the register tile reads neighbouring positions from neighbouring cache lines and never tests a border.
+//! border. The register tile then reads neighbouring positions from neighbouring cache lines and never tests a border.
 
 use std::ops::Range;
 
@@ -104,16 +104,25 @@ pub(crate) struct LoadWindow {
 impl LoadWindow {
     /// Columns of the rectangle left of the map, and inside it.
     #[inline(always)]
-    fn columns(&self) -> (usize, usize) {
+    fn columns(&self) -> [usize; 2] {
         let left = (-self.first[1]).clamp(0, self.size[1] as isize) as usize;
         let reach = (self.map[1] as isize - self.first[1]).max(0) as usize;
         let end =
             (reach.div_ceil(self.step[1]) as isize).clamp(left as isize, self.size[1] as isize) as usize;
-        (left, end - left)
+        [left, end - left]
     }
 }
 
-/// Loads channel blocks `blocks.0..blocks.1` of a window to `dst`, blocks `block_step` values apart.
+/// Where blocks of channels lie in scratch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocked {
+    /// The first value.
+    pub(crate) data: *mut f32,
+    /// From one block to the next.
+    pub(crate) block_step: usize,
+}
+
+/// Loads channel blocks `blocks` of a window to `dst`.
 ///
 /// # Safety
 /// The map must hold the window's image with whole vectors of those blocks; `dst` must have room.
@@ -122,12 +131,12 @@ pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
     isa: I,
     values: &C,
     window: &LoadWindow,
-    blocks: (usize, usize),
-    dst: (*mut f32, usize),
+    blocks: &Range<usize>,
+    dst: Blocked,
 ) {
-    let (dst, block_step) = dst;
+    let Blocked { data: dst, block_step } = dst;
     let [rows, columns] = window.size;
-    let (left, inside) = window.columns();
+    let [left, inside] = window.columns();
     let pitch = window.step[1] * window.pitch;
     // SAFETY: promised by the caller.
     unsafe {
@@ -135,16 +144,16 @@ pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
             let y = window.first[0] + (row * window.step[0]) as isize;
             let line = dst.add(row * columns * LANES);
             if inside == 0 || y < 0 || y >= window.map[0] as isize {
-                for block in 0..blocks.1 - blocks.0 {
+                for block in 0..blocks.end - blocks.start {
                     zero(isa, line.add(block * block_step), columns);
                 }
                 continue;
             }
             let x = (window.first[1] + left as isize) as usize;
             let pixel = window.image + (y as usize * window.map[1] + x) * window.pitch;
-            for block in 0..blocks.1 - blocks.0 {
+            for block in 0..blocks.end - blocks.start {
                 let line = line.add(block * block_step);
-                let channel = (blocks.0 + block) * LANES;
+                let channel = (blocks.start + block) * LANES;
                 zero(isa, line, left);
                 let lanes = values.lanes(isa, channel);
                 for column in 0..inside {
@@ -175,7 +184,7 @@ unsafe fn zero<I: Isa>(isa: I, dst: *mut f32, pixels: usize) {
 pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &MapSource<'_>, window: &LoadWindow, dst: *mut f32) {
     let [rows, columns] = window.size;
     let channels = window.pitch;
-    let (left, inside) = window.columns();
+    let [left, inside] = window.columns();
     // SAFETY: promised by the caller.
     unsafe {
         for row in 0..rows {

@@ -8,14 +8,16 @@
 //!         for parts of the channels: for tiles of MR pixels: register tile, the next tile's pixels brought near meanwhile
 //!     for runs of pixels that are complete: sums; for a gradient its gate, too
 //! ```
-//! Pixels of a map lie one after the other and so do their channels: a tile's reduction is one run over all channels of a
-//! part, and nothing need be copied before it. The chains are those of every other direct kernel. What else there is to do
-//! with a pixel, before and after, is done while its chunk is in the second-level cache.
+//! Pixels of a map lie one after the other, and so do their channels. A tile's reduction is therefore one run over all
+//! channels of a part, and nothing is copied before it. The chains are those of every other direct kernel. Everything
+//! else that is done with a pixel, before and after, is done while its chunk is in the second-level cache.
+
+use std::ops::Range;
 
 use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
 use super::geometry::matrix_chunk;
 use super::layout::{filter_channels, filters_of_channel};
-use super::load::{self, Computed, ComputedLanes};
+use super::load::{self, Blocked, Computed, ComputedLanes};
 use super::micro::TapWalk;
 use super::passes::{
     backward_data_blocks, finish_images, finish_pixels, forward_blocks, kept, looks_again, sum_pixels,
@@ -65,8 +67,8 @@ struct ProductPixels {
     /// Channels that are read, and the distance between their pixels.
     channels: usize,
     pitch: usize,
-    /// Channels of the pixels that are looked at again when they are complete.
-    again: usize,
+    /// Channels of the complete pixels that statistics, gate or sums read once more.
+    reread: usize,
 }
 
 impl ProductPixels {
@@ -76,7 +78,7 @@ impl ProductPixels {
         let [rows, columns] = self.size;
         let follow = self.write.follow(rows) && (!stored || self.read.follow(rows));
         let stop = if follow { last } else { (first / (rows * columns) + 1) * rows * columns };
-        stop.min(last).min(first + matrix_chunk(self.channels.max(self.again)))
+        stop.min(last).min(first + matrix_chunk(self.channels.max(self.reread)))
     }
 }
 
@@ -91,7 +93,7 @@ pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs
         write: PixelGrid { map: size, stride: [1; 2] },
         channels: filter_channels(&shape),
         pitch: shape.c_pitch,
-        again: if args.sums.is_some() { args.blocks.len() * LANES } else { 0 },
+        reread: if args.sums.is_some() { args.blocks.len() * LANES } else { 0 },
     };
     // what is kept is stored chunk by chunk, unless the chunks pass over some of it
     let mut keep = None;
@@ -114,7 +116,8 @@ pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs
             if let Some(keep) = keep {
                 load::evaluate(isa, &src, first * pixels.pitch..end * pixels.pitch, pixels.pitch, keep);
             }
-            product::<I, _, M>(isa, (&src, stored), &pixels, (blocks, scratch), (first, end));
+            let source = ProductSource { values: &src, stored, scratch };
+            product::<I, _, M>(isa, &source, &pixels, blocks, first..end);
         }
         let whole = whole_runs(end, shape.oh * shape.ow);
         sum_pixels(isa, args, summed, whole);
@@ -127,7 +130,7 @@ fn whole_runs(end: usize, pixels: usize) -> usize {
     end - end % pixels % SUM_RUN
 }
 
-/// Gradient of the input, likewise.
+/// Gradient of the input. The arguments must have been checked.
 #[inline(always)]
 pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackwardDataArgs<'_>) {
     let shape = *args.shape;
@@ -138,7 +141,7 @@ pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackw
         write: PixelGrid { map: [shape.h, shape.w], stride: shape.stride },
         channels: filters_of_channel(&shape),
         pitch: shape.k_pitch(),
-        again: if looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
+        reread: if looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
     };
     let part = Units::backward(&shape).part(args.blocks.start, args.blocks.end);
     if !pixels.write.whole() && !args.sink.accumulate {
@@ -152,12 +155,15 @@ pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackw
     let grad = args.grad;
     let stored = grad.norm.is_none().then_some(grad.g.as_ptr());
     let scratch = args.scratch.as_mut_ptr();
-    let blocks = backward_data_blocks(args, (scratch, 0), &part);
+    let blocks = backward_data_blocks(args, Blocked { data: scratch, block_step: 0 }, &part);
     let (mut first, mut finished, last) = (0, 0, args.images * size[0] * size[1]);
     while first < last {
         let end = pixels.chunk_end(first, last, stored.is_some());
         // SAFETY: `check` established the sizes of maps, filters and scratch.
-        unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, (blocks, scratch), (first, end)) };
+        unsafe {
+            let source = ProductSource { values: &grad, stored, scratch };
+            product::<I, _, M>(isa, &source, &pixels, blocks, first..end);
+        }
         if pixels.write.whole() {
             let whole = whole_runs(end, size[0] * size[1]);
             finish_pixels(isa, args, finished, whole);
@@ -166,23 +172,34 @@ pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackw
         first = end;
     }
     if !pixels.write.whole() {
-        let images = args.images;
-        finish_images(isa, args, (0, images));
+        let images = 0..args.images;
+        finish_images(isa, args, &images);
     }
 }
 
-/// The pixels of a chunk; `stored`: where their source is, if it need not be computed.
+/// Where a product's pixels come from.
+struct ProductSource<'a, C> {
+    /// What is computed where it is read.
+    values: &'a C,
+    /// The map, if it need not be computed.
+    stored: Option<*const f32>,
+    /// Room for a chunk that is computed.
+    scratch: *mut f32,
+}
+
+/// The pixels of a chunk.
 ///
 /// # Safety
 /// The source must have the pixels that are read, the destination those that are written, scratch room for a chunk.
 #[inline(always)]
 unsafe fn product<I: Isa, C: Computed, M: BlockMethod>(
     isa: I,
-    (src, stored): (&C, Option<*const f32>),
+    source: &ProductSource<'_, C>,
     pixels: &ProductPixels,
-    (mut blocks, scratch): (Blocks<'_>, *mut f32),
-    (first, end): (usize, usize),
+    mut blocks: Blocks<'_>,
+    chunk: Range<usize>,
 ) {
+    let (first, end) = (chunk.start, chunk.end);
     let loaded = pitch(pixels.channels);
     let all = pixels.channels.div_ceil(LANES);
     let columns = pixels.size[1];
@@ -200,28 +217,28 @@ unsafe fn product<I: Isa, C: Computed, M: BlockMethod>(
     };
     // SAFETY: promised by the caller.
     unsafe {
-        let before = first % columns;
-        let (from, line, step) = match stored {
+        let first_column = first % columns;
+        let (from, line, step) = match source.stored {
             Some(data) => {
                 let [down, right] = pixels.read.stride;
-                let start = pixels.read.at(first - before, pixels.size) * pixels.pitch;
+                let start = pixels.read.at(first - first_column, pixels.size) * pixels.pitch;
                 (data.wrapping_add(start), down * pixels.read.map[1] * pixels.pitch, right * pixels.pitch)
             }
             None => {
-                load(isa, src, pixels, (first, end), scratch);
-                (scratch.wrapping_sub(before * loaded).cast_const(), columns * loaded, loaded)
+                load(isa, source.values, pixels, chunk, source.scratch);
+                (source.scratch.wrapping_sub(first_column * loaded).cast_const(), columns * loaded, loaded)
             }
         };
         blocks.src = from;
         let [_, width] = pixels.write.map;
         let [down, right] = pixels.write.stride;
         let positions = Positions {
-            before,
+            first_column,
             count: end - first,
             columns,
             rows: Positions::ENDLESS,
             a: [0, 0, line, step],
-            d: [pixels.write.at(first - before, pixels.size), 0, down * width, right],
+            d: [pixels.write.at(first - first_column, pixels.size), 0, down * width, right],
         };
         let mut block = 0;
         while block < blocks.count() {
@@ -231,7 +248,7 @@ unsafe fn product<I: Isa, C: Computed, M: BlockMethod>(
     }
 }
 
-/// Computes the source of pixels `first..end`, `[pixel][channel]`.
+/// Computes the source of a chunk, `[pixel][channel]`.
 ///
 /// # Safety
 /// As [`product`].
@@ -240,9 +257,10 @@ unsafe fn load<I: Isa, C: Computed>(
     isa: I,
     src: &C,
     pixels: &ProductPixels,
-    (first, end): (usize, usize),
+    chunk: Range<usize>,
     dst: *mut f32,
 ) {
+    let (first, end) = (chunk.start, chunk.end);
     let (width, columns) = (pitch(pixels.channels), pixels.size[1]);
     let step = pixels.read.stride[1] * pixels.pitch;
     // in the order of memory, for whose sake scales and shifts are read again for every pixel

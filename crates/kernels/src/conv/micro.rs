@@ -7,19 +7,19 @@
 //!             for n in 0..NR: b[n] = panel[n][..]    # 16 lanes, the panels are read front to back
 //!             for m in 0..MR: acc[m][n] += broadcast(row[m][..]) * b[n]
 //! ```
-//! One chain of multiply-adds per output, always in this order: tile sizes and levels only choose which outputs are
-//! computed together, never the order inside one. Taps are described by strides ([`TapWalk`]), so that the forward pass,
-//! the parity classes of a strided backward pass and the cut-off windows at a border are all the same code.
+//! Each output is one chain of multiply-adds, always in this order. Tile sizes and levels only choose which outputs are
+//! computed together. Taps are described by strides ([`TapWalk`]). So the forward pass, the parity classes of a strided
+//! backward pass and the cut-off windows at a border are all the same code.
 //!
-//! A long reduction goes in parts ([`ReductionPart`]): all tiles of a part before the next, so that its panels are read from the
-//! first-level cache by all tiles but the first, and the next part's are brought near meanwhile. What has been added up
-//! waits in the destination, with all its bits: the chain is the same. A run over many channels is not cut: it reads each
-//! panel line by line, which the processor notices, and the sums would have to wait too often.
+//! A long reduction goes in parts ([`ReductionPart`]). All tiles of a part come before the next part, so that all tiles but
+//! the first read its panels from the first-level cache. The panels of the next part are brought near meanwhile. What has
+//! been added up waits in the destination with all its bits, so the chain is the same. A run over many channels is not
+//! cut: it reads each panel line by line, which the processor notices, and its sums would have to wait too often.
 //!
-//! The loop over the channels is [`Isa::outer`], which is also that of Winograd products and of the gradients of filters.
+//! The loop over the channels is [`Isa::outer`]. Winograd products and the gradients of filters use it, too.
 //!
-//! Registers: AVX-512 6x4 needs 24 accumulators + 4 + 1 of 32; AVX2 6x1 needs 12 + 2 + 1 of 16. Every broadcast feeds
-//! `NR` (AVX2: two half-) multiply-adds and every panel load `MR`, so neither level is bound by its two load ports.
+//! Registers: AVX-512 6x4 needs 24 accumulators + 4 + 1 of 32; AVX2 6x1 needs 12 + 2 + 1 of 16. Every broadcast feeds `NR`
+//! multiply-adds (on AVX2 two half ones), every panel load `MR`. So neither level is bound by its two load ports.
 
 use crate::LANES;
 use crate::simd::{Isa, Outer};
@@ -62,6 +62,34 @@ impl TapWalk {
     pub(crate) fn joined(&self) -> bool {
         self.taps == [1; 2] && self.a_step[0] == LANES as isize && self.b_block == LANES * LANES
     }
+}
+
+/// Panels that are read side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panels {
+    /// First value of the first.
+    pub(crate) first: *const f32,
+    /// From one panel to the next.
+    pub(crate) step: usize,
+}
+
+impl Panels {
+    /// Value `at` of panel `n`.
+    #[inline(always)]
+    fn at(&self, n: usize, at: usize) -> *const f32 {
+        self.first.wrapping_add(n * self.step + at)
+    }
+}
+
+/// What one tile multiplies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TileOperands<const MR: usize> {
+    /// The source of each position.
+    pub(crate) rows: [*const f32; MR],
+    /// From a row to that of the next tile, which is brought near if it may be far away.
+    pub(crate) next: isize,
+    /// The first vector's panel, and those of the others.
+    pub(crate) panels: Panels,
 }
 
 /// The lines of the panels that a walk reads, in the order in which it reads them.
@@ -125,19 +153,13 @@ pub(crate) struct ReductionPart<'a> {
 impl ReductionPart<'_> {
     /// Asks for the lines of `taps` taps, of each of `NR` panels.
     #[inline(always)]
-    fn bring<I: Isa, const NR: usize>(
-        &mut self,
-        isa: I,
-        walk: &TapWalk,
-        panels: (*const f32, usize),
-        taps: usize,
-    ) {
+    fn bring<I: Isa, const NR: usize>(&mut self, isa: I, walk: &TapWalk, panels: Panels, taps: usize) {
         let mut line = 0;
         while line < self.lines * taps {
             let Some(at) = self.ahead.next(walk) else { return };
             let mut n = 0;
             while n < NR {
-                isa.prefetch(panels.0.wrapping_add(n * panels.1 + at));
+                isa.prefetch(panels.at(n, at));
                 n += 1;
             }
             line += 1;
@@ -164,7 +186,7 @@ impl<const MR: usize> NextOutputs<MR> {
 
     /// Asks for `NR` vectors of every position that falls to stage `stage` of `stages`.
     #[inline(always)]
-    fn bring<I: Isa, const NR: usize>(&self, isa: I, (stage, stages): (usize, usize)) {
+    fn bring<I: Isa, const NR: usize>(&self, isa: I, stage: usize, stages: usize) {
         let mut map = 0;
         while map < self.maps {
             let mut m = stage * MR / stages;
@@ -185,25 +207,34 @@ impl<const MR: usize> NextOutputs<MR> {
 /// Stages of a run at most, between which outputs are asked for: one for each row of the widest tile.
 const MOST_STAGES: usize = 6;
 
-/// Adds part of the reduction of one tile to `acc`. `rows[m]` points at position `m`'s source, `panels` are the first
-/// vector's panel and the distance to the next one's, `next` the way from a row to that of the next tile, which is brought
-/// near if it may be far away; so are its outputs, if the reduction is one run.
+/// How one tile walks: which part of the reduction, and what is brought near for the tile after it.
+pub(crate) struct TileStep<'s, 'p, const MR: usize> {
+    /// The whole reduction.
+    pub(crate) walk: &'s TapWalk,
+    /// The part of it.
+    pub(crate) part: &'s mut ReductionPart<'p>,
+    /// What the next tile writes; asked for if the reduction is one run.
+    pub(crate) outputs: &'s NextOutputs<MR>,
+}
+
+/// Adds part of the reduction of one tile to `acc`.
 ///
 /// # Safety
 /// Every offset that `walk` produces must be readable from every row and panel pointer.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
-    walk: &TapWalk,
-    (part, outputs): (&mut ReductionPart<'_>, &NextOutputs<MR>),
+    operands: TileOperands<MR>,
+    step: TileStep<'_, '_, MR>,
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
-    let [mut block, end] = part.blocks;
-    if walk.joined() {
+    if step.walk.joined() {
         // SAFETY: promised by the caller.
-        return unsafe { run(isa, (rows, next, panels), walk, (part, outputs), acc) };
+        return unsafe { run(isa, operands, step, acc) };
     }
+    let TileOperands { rows, panels, .. } = operands;
+    let TileStep { walk, part, .. } = step;
+    let [mut block, end] = part.blocks;
     while block < end {
         let len = if block + 1 == walk.blocks { walk.last } else { walk.full };
         let mut row = 0;
@@ -219,8 +250,8 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
                 let outer = Outer {
                     rows: offset(rows, a),
                     row_step: 1,
-                    panel: panels.0.wrapping_add(b),
-                    panel_step: panels.1,
+                    panel: panels.at(0, b),
+                    panel_step: panels.step,
                     next: 0,
                     count: len,
                 };
@@ -242,25 +273,26 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
 #[inline(always)]
 unsafe fn run<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
-    walk: &TapWalk,
-    (part, outputs): (&mut ReductionPart<'_>, &NextOutputs<MR>),
+    operands: TileOperands<MR>,
+    step: TileStep<'_, '_, MR>,
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
+    let TileOperands { rows, next, panels } = operands;
+    let TileStep { walk, part, outputs } = step;
     let [first, end] = part.blocks;
     part.bring::<I, NR>(isa, walk, panels, end - first);
     let stages = if outputs.maps == 0 { 1 } else { MOST_STAGES.min(end - first) };
     let (mut block, mut stage) = (first, 0);
     while stage < stages {
-        outputs.bring::<I, NR>(isa, (stage, stages));
+        outputs.bring::<I, NR>(isa, stage, stages);
         stage += 1;
         let stop = first + stage * (end - first) / stages;
         let len = if stop == walk.blocks { walk.last } else { walk.full };
         let outer = Outer {
             rows: offset(rows, walk.a_start + (block * LANES) as isize),
             row_step: 1,
-            panel: panels.0.wrapping_add(block * LANES * LANES),
-            panel_step: panels.1,
+            panel: panels.at(0, block * LANES * LANES),
+            panel_step: panels.step,
             next,
             count: (stop - block - 1) * LANES + len,
         };

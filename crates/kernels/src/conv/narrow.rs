@@ -1,8 +1,8 @@
 //! Groups of 1, 2, 4 or 8 channels, several in a block of sixteen (ResNeXt, Xie et al. 2017, has groups of 4 and 8).
 //!
-//! An output lane needs the few inputs of its own group, which are lanes of the same block. So for each of them, number j,
-//! the lanes of the source are permuted until every lane holds input j of its group, and then all groups of the block
-//! are computed by one multiply-add:
+//! An output lane needs the few inputs of its own group, which are lanes of the same block. For each of these inputs,
+//! number j, the lanes of the source are permuted until every lane holds input j of its group. One multiply-add then
+//! computes all groups of the block:
 //!
 //! ```text
 //! for tiles of 4 to 8 outputs of a row:
@@ -13,16 +13,18 @@
 //!             for tap columns s that meet an output o: acc[o] += p * w[s]
 //! ```
 //! A permuted column serves up to three outputs, so that a multiply-add costs half a permutation (two thirds at stride 2).
-//! Kernels of other widths, with other strides or with dilation, permute for every one, in tiles of up to 4. The panels of `layout.rs` already are what is needed: `[tap][input
-//! of the group][16 filters]`. The gradient of the input is the same walk over transposed panels.
+//! Kernels of other widths, with other strides or with dilation permute for every multiply-add, in tiles of up to 4. The
+//! panels of `layout.rs` have the layout that this needs: `[tap][input of the group][16 filters]`. The gradient of the
+//! input is the same walk over transposed panels.
 //!
 //! **Numerics**: one chain per output over (tap row, input, tap column), in the order of source columns.
 //!
-//! Registers: 8 accumulators, 3 panel vectors, a source and an order are 13 of AVX2's 16. Its two halves of a block are
-//! computed one after the other.
+//! Registers: 8 accumulators, 3 panel vectors, a source and an order are 13 of AVX2's 16. AVX2 computes the two halves of a
+//! block one after the other.
 
 use self::orders::{orders_of, register_of};
 use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
+use super::finish::OutputPixels;
 use super::micro::TapWalk;
 use super::passes::{finish_images, kept, sum_stored};
 use super::positions::{BlockMethod, Blocks, Positions};
@@ -74,10 +76,10 @@ impl Kernel for NarrowBackwardDataKernel<'_> {
             let mut start = args.blocks.start;
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
-                backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, (image, 1), &part);
+                backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, &(image..image + 1), &part);
                 start = part.outputs.end;
             }
-            finish_images(isa, &mut args, (image, 1));
+            finish_images(isa, &mut args, &(image..image + 1));
         }
     }
 }
@@ -224,7 +226,8 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     at: TileOrigin,
 ) {
     let source = positions.a[0] + at.row * positions.a[2] + at.column * positions.a[3];
-    let src = blocks.source(at.block).wrapping_add(source).wrapping_offset(taps.src_start);
+    let first = blocks.source(at.block).wrapping_add(source).wrapping_offset(taps.src_start);
+    let src = SourceRow { first, step: positions.a[3] };
     // without taps (a strided gradient has such positions) the first may lie behind the panel: nothing is read then
     let panel = blocks.panels.as_ptr().wrapping_add(at.block * blocks.block_len + taps.panel_start);
     let pixel = positions.d[0] + at.row * positions.d[2] + at.column * positions.d[3];
@@ -232,13 +235,13 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     while lane < LANES {
         // SAFETY: promised by the caller.
         unsafe {
-            let acc = tile::<I, S, M>(isa, (src, positions.a[3]), panel, taps, lane);
+            let acc = tile::<I, S, M>(isa, src, panel, taps, lane);
             let channel = at.block * LANES + lane;
             let mut pixels = [pixel * blocks.pitch; M];
             for m in 0..M {
                 pixels[m] += m * positions.d[3] * blocks.pitch;
             }
-            let acc = blocks.finish.line(isa, acc, (pixels, M), channel);
+            let acc = blocks.finish.line(isa, acc, OutputPixels { starts: pixels, count: M }, channel);
             for m in 0..M {
                 let to = blocks.dst.wrapping_add(pixels[m] + channel);
                 let mut value = acc[m];
@@ -252,14 +255,44 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     }
 }
 
-/// Accumulates a tile: `M` outputs whose sources are `step` apart, the register at `lane` of the block.
+/// The sources of neighbouring outputs.
+#[derive(Clone, Copy, Debug)]
+struct SourceRow {
+    /// That of the first output.
+    first: *const f32,
+    /// From one to the next.
+    step: usize,
+}
+
+/// The tap columns of one tap row and input.
+#[derive(Clone, Copy, Debug)]
+struct TapPanel {
+    /// The first.
+    first: *const f32,
+    /// From one to the next.
+    step: isize,
+}
+
+impl TapPanel {
+    /// The register of tap column `column`.
+    ///
+    /// # Safety
+    /// It must be readable.
+    #[inline(always)]
+    unsafe fn load<I: Isa>(&self, isa: I, column: usize) -> I::R {
+        // SAFETY: promised by the caller.
+        unsafe { isa.register_load(self.first.offset(column as isize * self.step)) }
+    }
+}
+
+/// Accumulates a tile: `M` outputs, the register at `lane` of the block.
 ///
 /// # Safety
 /// Every offset that the taps produce must be readable from `src` and `panel`.
 #[inline(always)]
 unsafe fn tile<I: Isa, const S: usize, const M: usize>(
     isa: I,
-    (src, step): (*const f32, usize),
+    src: SourceRow,
     panel: *const f32,
     taps: &Taps,
     lane: usize,
@@ -269,19 +302,24 @@ unsafe fn tile<I: Isa, const S: usize, const M: usize>(
     for row in 0..taps.count[0] {
         for (j, order) in orders.iter().enumerate() {
             let order = isa.register_order(order);
-            let src = src.wrapping_add(row * taps.src_step[0] + register_of::<I>(lane, taps.group, j));
-            let panel =
-                panel.wrapping_offset(row as isize * taps.panel_step[0]).wrapping_add(j * LANES + lane);
+            let first =
+                src.first.wrapping_add(row * taps.src_step[0] + register_of::<I>(lane, taps.group, j));
+            let panel = TapPanel {
+                first: panel
+                    .wrapping_offset(row as isize * taps.panel_step[0])
+                    .wrapping_add(j * LANES + lane),
+                step: taps.panel_step[1],
+            };
             // SAFETY: promised by the caller.
             unsafe {
                 if S > 0 {
-                    three::<I, S, M>(isa, &mut acc, (src, order), (panel, taps.panel_step[1]));
+                    three::<I, S, M>(isa, &mut acc, first, order, panel);
                     continue;
                 }
                 for column in 0..taps.count[1] {
-                    let w = isa.register_load(panel.offset(column as isize * taps.panel_step[1]));
+                    let w = panel.load(isa, column);
                     for m in 0..M {
-                        let x = isa.register_load(src.add(m * step + column * taps.src_step[1]));
+                        let x = isa.register_load(first.add(m * src.step + column * taps.src_step[1]));
                         acc[m] = isa.register_mul_add(isa.register_permute(x, order), w, acc[m]);
                     }
                 }
@@ -294,19 +332,20 @@ unsafe fn tile<I: Isa, const S: usize, const M: usize>(
 /// Three neighbouring tap columns of one tap row and input, for `M` outputs `S` columns apart, one or two.
 ///
 /// # Safety
-/// The source columns and the taps, `tap_step` apart, must be readable.
+/// The source columns and the taps must be readable.
 #[inline(always)]
 unsafe fn three<I: Isa, const S: usize, const M: usize>(
     isa: I,
     acc: &mut [I::R; M],
-    (src, order): (*const f32, I::Order),
-    (panel, tap_step): (*const f32, isize),
+    src: *const f32,
+    order: I::Order,
+    panel: TapPanel,
 ) {
     // SAFETY: promised by the caller.
     unsafe {
         let mut w = [isa.register_splat(0.0); 3];
         for s in 0..3 {
-            w[s] = isa.register_load(panel.offset(s as isize * tap_step));
+            w[s] = panel.load(isa, s);
         }
         // written out for each stride: a loop with a test for both is not unrolled, and its accumulators would be in memory
         if S == 1 {

@@ -4,10 +4,12 @@
 //! Statistics, gate and sums are taken from what was stored. Their order is then the plain one of [`crate::args::Sums`],
 //! whatever the tiles did.
 
+use std::ops::Range;
+
 use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
 use super::finish::Finishing;
 use super::layout::{backward_block_len, packed_block_len};
-use super::load;
+use super::load::{self, Blocked};
 use super::positions::Blocks;
 use super::units::PiecePart;
 use crate::LANES;
@@ -70,15 +72,11 @@ pub(super) fn looks_again(sink: &Sink<'_>) -> bool {
     !matches!(sink.gate, Gate::Open) || sink.sums.is_some()
 }
 
-/// Gates and sums what was stored of `images` images from `first` on. The arguments must have been checked.
+/// Gates and sums what was stored of some images. The arguments must have been checked.
 #[inline(always)]
-pub(super) fn finish_images<I: Isa>(
-    isa: I,
-    args: &mut ConvBackwardDataArgs<'_>,
-    (first, images): (usize, usize),
-) {
+pub(super) fn finish_images<I: Isa>(isa: I, args: &mut ConvBackwardDataArgs<'_>, images: &Range<usize>) {
     let pixels = args.shape.h * args.shape.w;
-    finish_pixels(isa, args, first * pixels, (first + images) * pixels);
+    finish_pixels(isa, args, images.start * pixels, images.end * pixels);
 }
 
 /// Gates and sums what was stored of pixels `first..end` of all images: whole runs. The arguments must have been checked.
@@ -126,7 +124,8 @@ pub(super) fn forward_blocks<'a>(
         src: scratch,
         panels: &args.weights[range.start * block_len..range.end * block_len],
         block_len,
-        unit: [part.units.outputs, range.start % part.units.outputs],
+        unit_blocks: part.units.outputs,
+        blocks_in_front: range.start % part.units.outputs,
         unit_step: 0,
         finish,
         dst: args.dst.as_mut_ptr().wrapping_add(column).wrapping_sub(before),
@@ -135,21 +134,22 @@ pub(super) fn forward_blocks<'a>(
     }
 }
 
-/// The part's filters and destination; they are applied to what is loaded into `scratch`, blocks `block_step` apart.
+/// The part's filters and destination; they are applied to what is loaded.
 #[inline(always)]
 pub(super) fn backward_data_blocks<'a>(
     args: &mut ConvBackwardDataArgs<'a>,
-    (scratch, block_step): (*const f32, usize),
+    loaded: Blocked,
     part: &PiecePart,
 ) -> Blocks<'a> {
     let (block_len, range) = (backward_block_len(args.shape), part.outputs.clone());
     let dst = &mut args.sink.dst;
     Blocks {
-        src: scratch,
+        src: loaded.data,
         panels: &args.weights[range.start * block_len..range.end * block_len],
         block_len,
-        unit: [part.units.outputs, range.start % part.units.outputs],
-        unit_step: part.units.inputs * block_step,
+        unit_blocks: part.units.outputs,
+        blocks_in_front: range.start % part.units.outputs,
+        unit_step: part.units.inputs * loaded.block_step,
         finish: Finishing::default(),
         dst: dst.as_mut_ptr().wrapping_add((range.start - args.blocks.start) * LANES),
         pitch: dst.pitch(),

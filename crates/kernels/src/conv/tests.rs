@@ -44,6 +44,13 @@ struct Case {
     held: Vec<f32>,
 }
 
+/// A pass that stores a map and sums of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Forward,
+    BackwardData,
+}
+
 fn is_winograd<Run>(entry: &KernelEntry<ConvShape, Run>) -> bool {
     entry.name.starts_with("winograd")
 }
@@ -106,15 +113,16 @@ impl Case {
     fn prepared<Run>(
         &self,
         entry: &KernelEntry<ConvShape, Run>,
-        (backward, blocks): (bool, usize),
+        pass: Pass,
+        blocks: usize,
         scratch: usize,
     ) -> (Vec<f32>, Vec<f32>) {
         let shape = &self.shape;
         if !is_winograd(entry) {
-            let filters = if backward { &self.transposed } else { &self.weights };
+            let filters = if pass == Pass::BackwardData { &self.transposed } else { &self.weights };
             return (filters.clone(), vec![f32::NAN; scratch]);
         }
-        let (table, len, scratch) = if backward {
+        let (table, len, scratch) = if pass == Pass::BackwardData {
             let scratch = winograd::backward_data_scratch_len(shape, blocks);
             (winograd::TRANSFORM_BACKWARD, winograd::backward_filters_len(shape), scratch)
         } else {
@@ -128,7 +136,7 @@ impl Case {
         (table.iter().find(level).unwrap().run)(winograd::TransformArgs {
             shape,
             packed: &self.weights,
-            blocks: 0..if backward { shape.c } else { shape.k }.div_ceil(LANES),
+            blocks: 0..if pass == Pass::BackwardData { shape.c } else { shape.k }.div_ceil(LANES),
             dst: &mut filters,
             scratch: &mut vec![f32::NAN; backward_block_len(shape)],
         });
@@ -139,7 +147,7 @@ impl Case {
     fn forward(&self, entry: &KernelEntry<ConvShape, ConvForward>, images: usize, blocks: usize) -> Produced {
         let (shape, run) = (&self.shape, entry.run);
         let (weights, mut scratch) =
-            self.prepared(entry, (false, blocks), forward_scratch_len(shape, images));
+            self.prepared(entry, Pass::Forward, blocks, forward_scratch_len(shape, images));
         let (map, k) = (shape.oh * shape.ow, shape.k_pitch());
         let mut values = vec![f32::NAN; self.images * map * k];
         let mut keep = vec![f32::NAN; self.x.len()];
@@ -181,7 +189,7 @@ impl Case {
     ) -> Produced {
         let (shape, run) = (&self.shape, entry.run);
         let (weights, mut scratch) =
-            self.prepared(entry, (true, blocks), backward_data_scratch_len(shape, images));
+            self.prepared(entry, Pass::BackwardData, blocks, backward_data_scratch_len(shape, images));
         let (map, c) = (shape.h * shape.w, shape.c_pitch);
         let mut values = self.held.clone();
         let mut sums = vec![f64::NAN; self.images * 2 * c];
@@ -370,10 +378,10 @@ fn close(got: &[f32], want: &[f32], terms: usize, what: &str) {
 }
 
 /// The sums of what a kernel stored, by the rule of [`Sums`] and the arithmetic of its level: the same bytes.
-fn exact_sums(case: &Case, (got, forward): (&Produced, bool), level: Level, what: &str) {
-    let (pixels, pitch, shift) = match forward {
-        true => (case.shape.oh * case.shape.ow, case.shape.k_pitch(), &case.y_shift),
-        false => (case.shape.h * case.shape.w, case.shape.c_pitch, &case.shift),
+fn exact_sums(case: &Case, got: &Produced, pass: Pass, level: Level, what: &str) {
+    let (pixels, pitch, shift) = match pass {
+        Pass::Forward => (case.shape.oh * case.shape.ow, case.shape.k_pitch(), &case.y_shift),
+        Pass::BackwardData => (case.shape.h * case.shape.w, case.shape.c_pitch, &case.shift),
     };
     let fused = level.profile() == Level::Avx2.profile();
     for (image, channel) in (0..case.images).flat_map(|image| (0..pitch).map(move |channel| (image, channel)))
@@ -383,9 +391,9 @@ fn exact_sums(case: &Case, (got, forward): (&Produced, bool), level: Level, what
             let mut chain = [0.0f32; 2];
             for pixel in start..pixels.min(start + crate::args::SUM_RUN) {
                 let at = (image * pixels + pixel) * pitch + channel;
-                let (v, reference) = match forward {
-                    true => (got.values[at] - shift[channel], got.values[at] - shift[channel]),
-                    false => (got.values[at], case.skip[at] - shift[channel]),
+                let (v, reference) = match pass {
+                    Pass::Forward => (got.values[at] - shift[channel], got.values[at] - shift[channel]),
+                    Pass::BackwardData => (got.values[at], case.skip[at] - shift[channel]),
                 };
                 let second = if fused { v.mul_add(reference, chain[1]) } else { v * reference + chain[1] };
                 chain = [chain[0] + v, second];
@@ -448,7 +456,7 @@ fn forward_agrees_with_the_reference() {
     for shape in shapes() {
         for images in batches(&shape, [1, 2, 5, 13]) {
             let case = Case::new(shape, images);
-            let sums = |got: &_, level, what: &_| exact_sums(&case, (got, true), level, what);
+            let sums = |got: &_, level, what: &_| exact_sums(&case, got, Pass::Forward, level, what);
             let terms = shape.c / shape.groups * shape.kernel[0] * shape.kernel[1] + 1;
             let all = shape.k_pitch() / LANES;
             let splits = [[images, all], [1, 1], [2, 3]];
@@ -468,7 +476,7 @@ fn backward_data_agrees_with_the_reference() {
     for shape in shapes().into_iter().filter(|shape| shape.c_pitch == pitch(shape.c)) {
         for images in batches(&shape, [1, 2, 5, 13]) {
             let case = Case::new(shape, images);
-            let sums = |got: &_, level, what: &_| exact_sums(&case, (got, false), level, what);
+            let sums = |got: &_, level, what: &_| exact_sums(&case, got, Pass::BackwardData, level, what);
             let terms = shape.k / shape.groups * shape.kernel[0] * shape.kernel[1] + 1;
             let all = shape.c_pitch / LANES;
             let splits = [[images, all], [1, 1], [2, 3]];

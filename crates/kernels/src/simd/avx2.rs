@@ -12,7 +12,7 @@ use crate::{LANES, Level};
 
 /// Token of AVX2+FMA.
 #[derive(Clone, Copy, Debug)]
-pub struct Avx2(());
+pub(crate) struct Avx2(());
 
 /// Lanes 0-7 and 8-15.
 type Pair = (__m256, __m256);

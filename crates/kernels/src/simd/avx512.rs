@@ -15,7 +15,7 @@ use crate::{LANES, Level};
 
 /// Token of AVX-512 (F, VL, BW, DQ).
 #[derive(Clone, Copy, Debug)]
-pub struct Avx512(());
+pub(crate) struct Avx512(());
 
 /// Enters AVX-512.
 pub(super) fn dispatch<K: Kernel>(kernel: K) -> K::Output {

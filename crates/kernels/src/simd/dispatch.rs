@@ -9,7 +9,7 @@ use super::portable::Portable;
 use crate::Level;
 
 /// Runs `kernel` at the portable level.
-pub fn dispatch_portable<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn dispatch_portable<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Portable)
 }
 
@@ -18,7 +18,7 @@ pub fn dispatch_portable<K: Kernel>(kernel: K) -> K::Output {
 /// # Panics
 /// If this machine lacks the instructions (tables are only read through [`crate::select`] with a supported level).
 #[cfg(target_arch = "x86_64")]
-pub fn dispatch_avx2<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn dispatch_avx2<K: Kernel>(kernel: K) -> K::Output {
     avx2::dispatch(kernel)
 }
 
@@ -27,19 +27,19 @@ pub fn dispatch_avx2<K: Kernel>(kernel: K) -> K::Output {
 /// # Panics
 /// If this machine lacks the instructions (tables are only read through [`crate::select`] with a supported level).
 #[cfg(target_arch = "x86_64")]
-pub fn dispatch_avx512<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn dispatch_avx512<K: Kernel>(kernel: K) -> K::Output {
     avx512::dispatch(kernel)
 }
 
 /// AVX2 exists on x86-64 only; elsewhere its table rows are never selected and run the portable code.
 #[cfg(not(target_arch = "x86_64"))]
-pub fn dispatch_avx2<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn dispatch_avx2<K: Kernel>(kernel: K) -> K::Output {
     dispatch_portable(kernel)
 }
 
 /// AVX-512 exists on x86-64 only; elsewhere its table rows are never selected and run the portable code.
 #[cfg(not(target_arch = "x86_64"))]
-pub fn dispatch_avx512<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn dispatch_avx512<K: Kernel>(kernel: K) -> K::Output {
     dispatch_portable(kernel)
 }
 
@@ -47,7 +47,7 @@ pub fn dispatch_avx512<K: Kernel>(kernel: K) -> K::Output {
 ///
 /// # Panics
 /// If this machine lacks the instructions.
-pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
+pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
         Level::Portable => dispatch_portable(kernel),
         Level::Avx2 => dispatch_avx2(kernel),

@@ -6,7 +6,7 @@ use crate::LANES;
 /// Operations on vectors of [`LANES`] lanes. Holding a token proves that the instructions exist.
 ///
 /// Vectors are only ever created from a token, so the methods are safe; loads and stores take raw pointers.
-pub trait Isa: Copy {
+pub(crate) trait Isa: Copy {
     /// Sixteen lanes.
     type V: Copy;
 
@@ -49,8 +49,8 @@ pub trait Isa: Copy {
     /// `bytes` must be valid for reading sixteen bytes.
     unsafe fn keep_where(self, v: Self::V, bytes: *const u8, byte: u8) -> Self::V;
 
-    /// One register: `WIDTH` of the sixteen lanes. Code that holds dozens of values at a time (a Winograd transform has
-    /// 36) works on these, or it would hold twice as many registers as there are.
+    /// One register: `WIDTH` of the sixteen lanes. Code that holds dozens of values at a time works on these. A Winograd
+    /// transform has 36, which on AVX2 would be 72 registers as sixteen lanes.
     type R: Copy;
 
     /// Lanes of a register; divides [`LANES`].
@@ -152,7 +152,7 @@ pub trait Isa: Copy {
 }
 
 /// A computation written once for all levels.
-pub trait Kernel {
+pub(crate) trait Kernel {
     /// What it returns.
     type Output;
 

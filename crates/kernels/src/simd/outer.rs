@@ -9,17 +9,17 @@
 
 /// What is multiplied; steps are counted in values.
 #[derive(Clone, Copy, Debug)]
-pub struct Outer<const MR: usize> {
+pub(crate) struct Outer<const MR: usize> {
     /// First value of each row.
-    pub rows: [*const f32; MR],
+    pub(crate) rows: [*const f32; MR],
     /// From one value of a row to the next.
-    pub row_step: isize,
+    pub(crate) row_step: isize,
     /// The first of the vectors, which follow each other.
-    pub panel: *const f32,
+    pub(crate) panel: *const f32,
     /// From one panel to the next.
-    pub panel_step: usize,
+    pub(crate) panel_step: usize,
     /// From a row to the one that is read after it: its values are brought near meanwhile.
-    pub next: isize,
+    pub(crate) next: isize,
     /// How many values of each row, and vectors of each panel.
-    pub count: usize,
+    pub(crate) count: usize,
 }

@@ -9,19 +9,21 @@
 //!         turned[tap][j] += acc
 //! turn every group round
 //! ```
-//! Lanes are input channels here, so that it is the gradient that is permuted, which no tap moves: one permutation serves
-//! three multiply-adds. In the end lane c of row j, the gradient of filter j of c's group, changes places with lane j of
-//! row c (both counted in the group): the layout of the filters. Chains are those of the direct kernel.
+//! Lanes are input channels here, so the gradient is what is permuted. No tap moves it, and one permutation serves three
+//! multiply-adds. Lane c of row j is then the gradient of filter j of c's group. In the end it changes places with lane j of
+//! row c (both counted in the group), which gives the layout of the filters. Chains are those of the direct kernel.
 //!
 //! Registers: 12 accumulators and up to 3 sources; AVX2 multiplies with the source as it reads it.
+
+use std::ops::Range;
 
 use super::orders::{orders_of, register_of};
 use crate::LANES;
 use crate::conv::args::ConvBackwardWeightsArgs;
-use crate::conv::backward_weights::load_gradient;
+use crate::conv::backward_weights::{ChainGroup, load_gradient};
 use crate::conv::geometry::{self, weight_band, weight_block, weight_source_len};
 use crate::conv::layout::{filter_channels, packed_block_len};
-use crate::conv::load::{self, LoadWindow};
+use crate::conv::load::{self, Blocked, LoadWindow};
 use crate::conv::units::{PiecePart, Units};
 use crate::conv::windows::source_window;
 use crate::shape::ConvShape;
@@ -46,7 +48,7 @@ impl Kernel for NarrowBackwardWeightsKernel<'_> {
         while start < args.blocks.end {
             let part = units.part(start, args.blocks.end);
             let dst = &mut dst[(start - args.blocks.start) * len..][..part.outputs.len() * len];
-            gradient(isa, &args, &part, (&mut *dst, &mut *scratch));
+            gradient(isa, &args, &part, &mut *dst, &mut *scratch);
             for panel in dst.chunks_exact_mut(len) {
                 turn(&shape, panel);
             }
@@ -61,33 +63,35 @@ fn gradient<I: Isa>(
     isa: I,
     args: &ConvBackwardWeightsArgs<'_>,
     part: &PiecePart,
-    (dst, scratch): (&mut [f32], &mut [f32]),
+    dst: &mut [f32],
+    scratch: &mut [f32],
 ) {
     let (shape, len) = (args.shape, packed_block_len(args.shape));
     let (chain, band) = (weight_block(shape), weight_band(shape, part.outputs.len()));
     let (x, dy) = scratch.split_at_mut(chain.images * weight_source_len(shape, band));
     for first in (0..args.images).step_by(chain.images) {
-        let images = chain.images.min(args.images - first);
+        let images = first..args.images.min(first + chain.images);
         for row in (0..shape.oh).step_by(band) {
-            let rows = (row, shape.oh.min(row + band));
-            let size = source_window(shape, rows.1 - rows.0);
-            let loaded =
-                LoadedBlocks { shape, images, rows: rows.1 - rows.0, size, x: x.as_ptr(), dy: dy.as_ptr() };
+            let group = ChainGroup { images: images.clone(), rows: row..shape.oh.min(row + band), part };
+            let rows = group.rows.len();
+            let size = source_window(shape, rows);
+            let images = images.len();
+            let loaded = LoadedBlocks { shape, images, rows, size, x: x.as_ptr(), dy: dy.as_ptr() };
             // SAFETY: the caller established the sizes of maps and scratch.
             unsafe {
-                load_gradient(isa, args, (first, images), (rows, part), dy.as_mut_ptr());
-                load_source(isa, args, (first, rows.0), (&loaded, part), x.as_mut_ptr());
+                load_gradient(isa, args, &group, dy.as_mut_ptr());
+                load_source(isa, args, &group, size, x.as_mut_ptr());
             }
             for (block, panel) in dst.chunks_exact_mut(len).enumerate() {
                 for start in (0..loaded.rows).step_by(chain.rows) {
-                    loaded.chain(isa, block, (start, loaded.rows.min(start + chain.rows)), panel);
+                    loaded.chain(isa, block, start..loaded.rows.min(start + chain.rows), panel);
                 }
             }
         }
     }
 }
 
-/// The source under the loaded rows, the first being `row`, with its border: `[block][image][row][column][16]`.
+/// The source under a group's rows, `size` with its border: `[block][image][row][column][16]`.
 ///
 /// # Safety
 /// The maps and `dst` must have the sizes that the scratch rule says.
@@ -95,28 +99,28 @@ fn gradient<I: Isa>(
 unsafe fn load_source<I: Isa>(
     isa: I,
     args: &ConvBackwardWeightsArgs<'_>,
-    (first, row): (usize, usize),
-    (loaded, part): (&LoadedBlocks<'_>, &PiecePart),
+    group: &ChainGroup<'_>,
+    size: [usize; 2],
     dst: *mut f32,
 ) {
-    let shape = args.shape;
-    let map = loaded.size[0] * loaded.size[1] * LANES;
-    for image in 0..loaded.images {
+    let (shape, images) = (args.shape, group.images.len());
+    let map = size[0] * size[1] * LANES;
+    for image in 0..images {
         let window = LoadWindow {
-            image: (first + image) * shape.h * shape.w * shape.c_pitch,
+            image: (group.images.start + image) * shape.h * shape.w * shape.c_pitch,
             pitch: shape.c_pitch,
             map: [shape.h, shape.w],
             first: [
-                (row * shape.stride[0]) as isize - shape.padding[0] as isize,
+                (group.rows.start * shape.stride[0]) as isize - shape.padding[0] as isize,
                 -(shape.padding[1] as isize),
             ],
-            size: loaded.size,
+            size,
             step: [1; 2],
         };
         // SAFETY: promised by the caller.
         unsafe {
-            let dst = (dst.add(image * map), loaded.images * map);
-            load::blocked(isa, &args.src, &window, (part.inputs.start, part.inputs.end), dst);
+            let dst = Blocked { data: dst.add(image * map), block_step: images * map };
+            load::blocked(isa, &args.src, &window, &group.part.inputs, dst);
         }
     }
 }
@@ -134,9 +138,9 @@ struct LoadedBlocks<'a> {
 }
 
 impl LoadedBlocks<'_> {
-    /// Adds one chain, output rows `rows.0..rows.1` of all images, to the panel of a block.
+    /// Adds one chain, some output rows of all images, to the panel of a block.
     #[inline(always)]
-    fn chain<I: Isa>(&self, isa: I, block: usize, rows: (usize, usize), panel: &mut [f32]) {
+    fn chain<I: Isa>(&self, isa: I, block: usize, rows: Range<usize>, panel: &mut [f32]) {
         let (shape, group) = (self.shape, filter_channels(self.shape));
         let [tap_rows, tap_columns] = shape.kernel;
         for r in 0..tap_rows {
@@ -144,7 +148,8 @@ impl LoadedBlocks<'_> {
             while s < tap_columns {
                 let width = (tap_columns - s).min(3);
                 for first in (0..group).step_by(4) {
-                    let at = WeightTile { block, rows, tap: [r, s], first };
+                    let at =
+                        WeightTile { block, first_row: rows.start, end_row: rows.end, tap: [r, s], first };
                     match group {
                         1 => self.columns::<I, 1>(isa, at, width, panel),
                         2 => self.columns::<I, 2>(isa, at, width, panel),
@@ -187,7 +192,7 @@ impl LoadedBlocks<'_> {
         let map = [self.size[0] * row_step, self.rows * shape.ow * LANES];
         let mut acc = [[isa.register_splat(0.0); J]; T];
         for image in 0..self.images {
-            for row in at.rows.0..at.rows.1 {
+            for row in at.first_row..at.end_row {
                 let y = row * shape.stride[0] + at.tap[0] * shape.dilation[0];
                 let x = (at.block * self.images + image) * map[0] + y * row_step + at.tap[1] * tap + lane;
                 let dy = (at.block * self.images + image) * map[1] + row * shape.ow * LANES + from;
@@ -223,12 +228,16 @@ impl LoadedBlocks<'_> {
     }
 }
 
-/// What a tile computes: output rows, first tap and first filter of the groups.
+/// What a tile computes.
 #[derive(Clone, Copy, Debug)]
 struct WeightTile {
     block: usize,
-    rows: (usize, usize),
+    /// Output rows.
+    first_row: usize,
+    end_row: usize,
+    /// The first tap.
     tap: [usize; 2],
+    /// The first filter of every group.
     first: usize,
 }
 

@@ -9,15 +9,17 @@
 //!             dU += acc
 //!     dg = G^T dU G
 //! ```
-//! 1. dU of a chunk is N x N x 64 values for each filter: 0.6 MB for four blocks at F(4,3), which is read and written once
-//!    per group; V and D of a group are 0.3 MB each.
-//! 2. G^T is applied once per piece (a segment of images), so what is added over segments has nine taps, not 36 points.
-//! 3. Where there are several chunks, the first keeps D of all groups for the others, if that is not more than [`KEPT`]: one
-//!    gradient's transform, with batch norm's gradient on load, instead of eight with 512 channels.
+//! 1. dU of a chunk is N x N x 64 values for each filter: 0.6 MB for four blocks at F(4,3). It is read and written once per
+//!    group. V and D of a group are 0.3 MB each.
+//! 2. G^T is applied once per piece (a segment of images). What is added over segments has nine taps, not 36 points.
+//! 3. Where there are several chunks, the first keeps D of all groups for the others, unless that is more than [`KEPT`]. With
+//!    512 channels the gradient, with batch norm on load, is then transformed once instead of eight times.
+
+use std::ops::Range;
 
 use super::points::{F33, F43, FilterGradient, WinogradPoints};
 use super::sizes::PassSizes;
-use super::tiles::MapTiles;
+use super::tiles::{GroupBlocks, MapTiles, TileScratch};
 use super::tiling::{Algorithm, CHAIN};
 use super::transform::{self, Square, step};
 use crate::LANES;
@@ -124,32 +126,46 @@ fn run<I: Isa, P: WinogradPoints<N, M>, const MR: usize, const NR: usize, const 
     for first in (0..all).step_by(CHAIN / LANES) {
         let count = (CHAIN / LANES).min(all - first);
         let mut index = 0;
-        while let Some(group) = pass.tiling.group(index, args.images, (0, pass.tiling.tiles[0])) {
+        while let Some(group) = pass.tiling.group(index, args.images, &(0..pass.tiling.tiles[0])) {
             let tiles = pass.tiling.count(&group);
             let x = MapTiles { map: pass.map, pitch: pass.pitch, tiling: &pass.tiling };
             let dy = MapTiles { pitch: args.shape.k_pitch(), ..x };
             // SAFETY: the maps were checked, the scratch has room for a group, and for D of as many as are kept.
             unsafe {
-                let to = (scratch.window, (scratch.v, sizes.v_step));
-                x.input::<I, _, P, N, M>(isa, &args.src, (&group, (first, count)), to);
-                let place = if keeps { index * points * sizes.d_step } else { 0 };
-                let scratch = GradientScratch { d: scratch.d.add(place), ..scratch };
+                let window = scratch.window;
+                let to = TileScratch { window, matrices: scratch.v, step: sizes.v_step };
+                let read = GroupBlocks { group: &group, blocks: first..first + count };
+                x.input::<I, _, P, N, M>(isa, &args.src, &read, to);
+                let own = if keeps { index * points * sizes.d_step } else { 0 };
+                let scratch = GradientScratch { d: scratch.d.add(own), ..scratch };
                 if first == 0 || !keeps {
-                    let to = (scratch.window, (scratch.d, sizes.d_step));
-                    let filters = (args.blocks.start, args.blocks.len());
-                    dy.gradient::<I, _, P, N, M>(isa, &args.grad, (&group, filters), to);
+                    let to = TileScratch { window, matrices: scratch.d, step: sizes.d_step };
+                    let read = GroupBlocks { group: &group, blocks: args.blocks.clone() };
+                    dy.gradient::<I, _, P, N, M>(isa, &args.grad, &read, to);
                 }
                 for point in 0..points {
-                    accumulate::<I, MR, NR>(isa, sizes, &scratch, (point, count, tiles, index > 0));
+                    let step = PointStep { point, blocks: count, tiles, add: index > 0 };
+                    accumulate::<I, MR, NR>(isa, sizes, &scratch, step);
                 }
             }
             index += 1;
         }
-        finish::<I, P, N, M>(isa, sizes, args, (&scratch, first, count));
+        finish::<I, P, N, M>(isa, sizes, args, &scratch, first..first + count);
     }
 }
 
-/// One point of one group: `count` blocks of channels, `tiles` tiles.
+/// One point of one group.
+struct PointStep {
+    point: usize,
+    /// Blocks of channels.
+    blocks: usize,
+    /// Tiles of the group.
+    tiles: usize,
+    /// Whether to add to what earlier groups made.
+    add: bool,
+}
+
+/// Adds the products of one point of one group.
 ///
 /// # Safety
 /// The scratch must hold the group.
@@ -158,13 +174,14 @@ unsafe fn accumulate<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
     sizes: &GradientSizes,
     scratch: &GradientScratch,
-    (point, count, tiles, add): (usize, usize, usize, bool),
+    step: PointStep,
 ) {
+    let PointStep { point, blocks, tiles, add } = step;
     let u_block = sizes.points() * sizes.u_step;
     let mut block = 0;
     while block < sizes.blocks {
         let width = if sizes.blocks - block >= NR { NR } else { 1 };
-        for channels in 0..count {
+        for channels in 0..blocks {
             // SAFETY: promised by the caller.
             unsafe {
                 let chain = PointChain {
@@ -262,24 +279,25 @@ impl PointChain {
     }
 }
 
-/// The packed gradient of a chunk of channels, from dU.
+/// The packed gradient of some blocks of channels, from dU.
 #[inline(always)]
 fn finish<I: Isa, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
     isa: I,
     sizes: &GradientSizes,
     args: &mut ConvBackwardWeightsArgs<'_>,
-    (scratch, first, count): (&GradientScratch, usize, usize),
+    scratch: &GradientScratch,
+    blocks: Range<usize>,
 ) {
     let c = args.shape.c;
     let len = args.dst.len() / sizes.blocks;
     for (block, panel) in args.dst.chunks_exact_mut(len).enumerate() {
-        for channel in first * LANES..c.min((first + count) * LANES) {
+        for channel in blocks.start * LANES..c.min(blocks.end * LANES) {
             let to = panel_offset(9, c, 0, channel);
             let tap = panel_offset(9, c, 1, channel) - to;
             assert!(to + 8 * tap + LANES <= panel.len(), "nine taps of a channel");
             // SAFETY: dU holds every channel of the chunk; the taps were just found to be inside the panel.
             unsafe {
-                let at = block * N * N * sizes.u_step + (channel - first * LANES) * LANES;
+                let at = block * N * N * sizes.u_step + (channel - blocks.start * LANES) * LANES;
                 let from = Square::points::<N>(scratch.u.add(at).cast_const(), sizes.u_step);
                 let to = Square::points::<3>(panel.as_mut_ptr().add(to), tap);
                 transform::square::<I, FilterGradient<P, N, M>, N, 3>(isa, from, to);

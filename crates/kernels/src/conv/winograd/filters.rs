@@ -1,4 +1,4 @@
-//! U = G g G^T of all filters, `[block of 16 filters][point][channel][16]`, once per step; and the way back for gradients.
+//! U = G g G^T of all filters, `[block of 16 filters][point][channel][16]`, once per step.
 
 use std::ops::Range;
 
@@ -42,7 +42,8 @@ impl Kernel for TransformKernel<'_> {
         let (from, to) = (packed_block_len(args.shape), pass.filters_block_len());
         assert_eq!(args.dst.len(), args.blocks.len() * to, "transformed filters");
         for (dst, block) in args.dst.chunks_exact_mut(to).zip(args.blocks) {
-            panel(isa, &pass, (&args.packed[block * from..][..from], false), dst);
+            let filters = PackedFilters { panel: &args.packed[block * from..][..from], turned: false };
+            panel(isa, &pass, filters, dst);
         }
     }
 }
@@ -59,14 +60,22 @@ impl Kernel for TransformBackwardKernel<'_> {
         let transposed = &mut args.scratch[..from];
         for (dst, block) in args.dst.chunks_exact_mut(to).zip(args.blocks) {
             pack_backward(args.shape, args.packed, block..block + 1, transposed);
-            panel(isa, &pass, (transposed, true), dst);
+            panel(isa, &pass, PackedFilters { panel: transposed, turned: true }, dst);
         }
     }
 }
 
-/// One block of filters, from a panel of [`panel_offset`]'s layout.
+/// One block of filters.
+#[derive(Clone, Copy)]
+struct PackedFilters<'a> {
+    panel: &'a [f32],
+    /// Whether the taps are turned by half a turn.
+    turned: bool,
+}
+
+/// Transforms one block of filters, from a panel of [`panel_offset`]'s layout.
 #[inline(always)]
-fn panel<I: Isa>(isa: I, pass: &PassSizes, from: (&[f32], bool), dst: &mut [f32]) {
+fn panel<I: Isa>(isa: I, pass: &PassSizes, from: PackedFilters<'_>, dst: &mut [f32]) {
     match pass.algorithm {
         Algorithm::F43 => channels::<I, F43, 6, 4>(isa, pass, from, dst),
         Algorithm::F33 => channels::<I, F33, 5, 3>(isa, pass, from, dst),
@@ -77,9 +86,10 @@ fn panel<I: Isa>(isa: I, pass: &PassSizes, from: (&[f32], bool), dst: &mut [f32]
 fn channels<I: Isa, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
     isa: I,
     pass: &PassSizes,
-    (panel, turned): (&[f32], bool),
+    from: PackedFilters<'_>,
     dst: &mut [f32],
 ) {
+    let PackedFilters { panel, turned } = from;
     let (channels, step) = (pass.channels[0], pass.channel_blocks() * LANES * LANES);
     assert!(panel.len() == 9 * channels * LANES && dst.len() == N * N * step, "a block of filters");
     let dst = dst.as_mut_ptr();

@@ -8,11 +8,11 @@
 //! dg = G^T [(A dy) o (B^T d)]         gradient of the filter, the same B^T d, summed over tiles before G^T
 //! ```
 //! `G`, `B^T`, `A^T` evaluate the three polynomials at N - 1 points and at infinity, and interpolate the product. The
-//! points decide how much rounding errors grow: {0, +-2/3, +-3/2} instead of the textbook's {0, +-1, +-2} more than halves
-//! the error of F(4,3), {+-3/8, +-5/4} instead of {0, +-1, 2} that of F(3,3).
+//! points decide how much rounding errors grow. For F(4,3), {0, +-2/3, +-3/2} more than halves the error of the textbook's
+//! {0, +-1, +-2}. For F(3,3), {+-3/8, +-5/4} does so with {0, +-1, 2}.
 //!
-//! All points but 0 and infinity come in pairs +-p, so each pair of rows is e +- p t of an even and an odd half: half
-//! the operations.
+//! All points but 0 and infinity come in pairs +-p. Each pair of rows is then e +- p t of an even and an odd half, which
+//! takes half the operations.
 
 #![allow(clippy::excessive_precision, reason = "each constant is the exact fraction to f64's precision")]
 
@@ -76,7 +76,7 @@ fn plus<I: Isa>(isa: I, a: I::R, x: f32, b: I::R) -> I::R {
 
 /// `x a + y b`.
 #[inline(always)]
-fn both<I: Isa>(isa: I, (x, a): (f32, I::R), (y, b): (f32, I::R)) -> I::R {
+fn both<I: Isa>(isa: I, x: f32, a: I::R, y: f32, b: I::R) -> I::R {
     plus(isa, isa.register_mul(isa.register_splat(x), a), y, b)
 }
 
@@ -99,8 +99,8 @@ impl WinogradPoints<6, 4> for F43 {
         let (vs, vd) = (isa.register_add(m3, m4), isa.register_sub(m3, m4));
         [
             isa.register_add(isa.register_add(m0, us), vs),
-            both(isa, (2.0 / 3.0, ud), (3.0 / 2.0, vd)),
-            both(isa, (4.0 / 9.0, us), (9.0 / 4.0, vs)),
+            both(isa, 2.0 / 3.0, ud, 3.0 / 2.0, vd),
+            both(isa, 4.0 / 9.0, us, 9.0 / 4.0, vs),
             plus(isa, plus(isa, m5, 8.0 / 27.0, ud), 27.0 / 8.0, vd),
         ]
     }
@@ -114,8 +114,8 @@ impl WinogradPoints<6, 4> for F43 {
 
     #[inline(always)]
     fn filter<I: Isa>(isa: I, [g0, g1, g2]: [I::R; 3]) -> [I::R; 6] {
-        let u = pair(isa, both(isa, (-81.0 / 130.0, g0), (-18.0 / 65.0, g2)), g1, -27.0 / 65.0);
-        let v = pair(isa, both(isa, (8.0 / 65.0, g0), (18.0 / 65.0, g2)), g1, 12.0 / 65.0);
+        let u = pair(isa, both(isa, -81.0 / 130.0, g0, -18.0 / 65.0, g2), g1, -27.0 / 65.0);
+        let v = pair(isa, both(isa, 8.0 / 65.0, g0, 18.0 / 65.0, g2), g1, 12.0 / 65.0);
         [g0, u[0], u[1], v[0], v[1], g2]
     }
 
@@ -125,7 +125,7 @@ impl WinogradPoints<6, 4> for F43 {
         let (vs, vd) = (isa.register_add(u3, u4), isa.register_sub(u3, u4));
         [
             plus(isa, plus(isa, u0, -81.0 / 130.0, us), 8.0 / 65.0, vs),
-            both(isa, (-27.0 / 65.0, ud), (12.0 / 65.0, vd)),
+            both(isa, -27.0 / 65.0, ud, 12.0 / 65.0, vd),
             plus(isa, plus(isa, u5, -18.0 / 65.0, us), 18.0 / 65.0, vs),
         ]
     }
@@ -149,7 +149,7 @@ impl WinogradPoints<5, 3> for F33 {
         let (vs, vd) = (isa.register_add(m2, m3), isa.register_sub(m2, m3));
         [
             isa.register_add(us, vs),
-            both(isa, (3.0 / 8.0, ud), (5.0 / 4.0, vd)),
+            both(isa, 3.0 / 8.0, ud, 5.0 / 4.0, vd),
             plus(isa, plus(isa, m4, 9.0 / 64.0, us), 25.0 / 16.0, vs),
         ]
     }
@@ -164,9 +164,9 @@ impl WinogradPoints<5, 3> for F33 {
     #[inline(always)]
     fn filter<I: Isa>(isa: I, [g0, g1, g2]: [I::R; 3]) -> [I::R; 5] {
         // here the even half carries g1, the odd one g0 and g2
-        let odd = both(isa, (-256.0 / 273.0, g0), (-12.0 / 91.0, g2));
+        let odd = both(isa, -256.0 / 273.0, g0, -12.0 / 91.0, g2);
         let u = pair(isa, isa.register_mul(isa.register_splat(-32.0 / 91.0), g1), odd, 1.0);
-        let odd = both(isa, (128.0 / 455.0, g0), (40.0 / 91.0, g2));
+        let odd = both(isa, 128.0 / 455.0, g0, 40.0 / 91.0, g2);
         let v = pair(isa, isa.register_mul(isa.register_splat(32.0 / 91.0), g1), odd, 1.0);
         [u[0], u[1], v[0], v[1], g2]
     }
@@ -176,8 +176,8 @@ impl WinogradPoints<5, 3> for F33 {
         let (us, ud) = (isa.register_add(u0, u1), isa.register_sub(u0, u1));
         let (vs, vd) = (isa.register_add(u2, u3), isa.register_sub(u2, u3));
         [
-            both(isa, (-256.0 / 273.0, ud), (128.0 / 455.0, vd)),
-            both(isa, (-32.0 / 91.0, us), (32.0 / 91.0, vs)),
+            both(isa, -256.0 / 273.0, ud, 128.0 / 455.0, vd),
+            both(isa, -32.0 / 91.0, us, 32.0 / 91.0, vs),
             plus(isa, plus(isa, u4, -12.0 / 91.0, ud), 40.0 / 91.0, vd),
         ]
     }

@@ -132,11 +132,11 @@ pub(super) fn forward(mut args: ConvForwardArgs<'_>) {
     args.check_maps();
     reference::keep(&mut args);
     let (pass, first, src) = (PassSizes::forward(args.shape), args.blocks.start, args.src);
-    let job =
-        ReferencePass { pass: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
+    let work =
+        ReferencePass { sizes: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
     let (bias, finish, before) = (args.bias, args.finish, args.rows.start * args.shape.ow);
     let (pitch, pixels) = (args.shape.k_pitch(), args.dst.rows());
-    job.run(
+    work.run(
         |pixel, channel| reference::source(&src, pixel * pass.pitch + channel, channel),
         |pixel, column, value| {
             if (before..before + pixels).contains(&pixel) {
@@ -154,9 +154,9 @@ pub(super) fn forward(mut args: ConvForwardArgs<'_>) {
 pub(super) fn backward_data(mut args: ConvBackwardDataArgs<'_>) {
     args.check();
     let (pass, grad) = (PassSizes::backward(args.shape), args.grad);
-    let job =
-        ReferencePass { pass: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
-    job.run(
+    let work =
+        ReferencePass { sizes: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
+    work.run(
         |pixel, channel| reference::gradient(&grad, pixel * pass.pitch + channel, channel),
         |pixel, column, value| {
             let dst = &mut args.sink.dst.row(pixel)[column];
@@ -168,7 +168,7 @@ pub(super) fn backward_data(mut args: ConvBackwardDataArgs<'_>) {
 
 /// One piece of work.
 struct ReferencePass<'a> {
-    pass: &'a PassSizes,
+    sizes: &'a PassSizes,
     images: usize,
     u: &'a [f32],
     blocks: Range<usize>,
@@ -177,15 +177,15 @@ struct ReferencePass<'a> {
 impl ReferencePass<'_> {
     /// Reads value (pixel, channel) of the maps, writes value (pixel, column of the piece).
     fn run(&self, read: impl Fn(usize, usize) -> f64, mut write: impl FnMut(usize, usize, f64)) {
-        let PassSizes { algorithm, tiling, map: [height, width], .. } = *self.pass;
+        let PassSizes { algorithm, tiling, map: [height, width], .. } = *self.sizes;
         let (m, n, matrices) = (algorithm.m(), algorithm.n(), Matrices::of(algorithm));
-        let channels = self.pass.channel_blocks() * LANES;
+        let channels = self.sizes.channel_blocks() * LANES;
         let tiles = tiling.tiles[0] * tiling.tiles[1];
         for (image, tile) in (0..self.images).flat_map(|image| (0..tiles).map(move |tile| (image, tile))) {
             let [top, left] = [tile / tiling.tiles[1] * m, tile % tiling.tiles[1] * m];
             for (index, block) in self.blocks.clone().enumerate() {
                 let mut products = [[0.0; 36]; LANES];
-                for channel in 0..self.pass.channels[0] {
+                for channel in 0..self.sizes.channels[0] {
                     let v = both_sides(matrices.bt, n, |i, j| {
                         // the border is one pixel wide
                         let inside = (1..=height).contains(&(top + i)) && (1..=width).contains(&(left + j));

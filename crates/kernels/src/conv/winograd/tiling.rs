@@ -1,7 +1,9 @@
 //! How a map is cut into tiles, and tiles into groups that are computed together.
 //!
-//! Which algorithm a shape gets, and which tiles make one chain of a filter's gradient, are committed rules: they are in
-//! every byte. The rest is traversal.
+//! Two rules here are committed, because every byte depends on them: which algorithm a shape gets, and which tiles make one
+//! chain of a filter's gradient. The rest is traversal.
+
+use std::ops::Range;
 
 use crate::LANES;
 use crate::conv::windows::thin;
@@ -73,12 +75,13 @@ pub(crate) struct Tiling {
     pub(crate) rows: usize,
 }
 
-/// Some tiles: those of rows `rows.0..rows.1` of `images` maps from `first` on, in this order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Some tiles: those of some rows of some maps, in this order.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct TileGroup {
-    pub(crate) first: usize,
-    pub(crate) images: usize,
-    pub(crate) rows: (usize, usize),
+    /// The maps.
+    pub(crate) images: Range<usize>,
+    /// Rows of tiles.
+    pub(crate) rows: Range<usize>,
 }
 
 impl Tiling {
@@ -111,27 +114,24 @@ impl Tiling {
         images.div_ceil(self.images) * self.tiles[0].div_ceil(self.rows)
     }
 
-    /// Group number `index` of rows `start..end` of tiles of `images` maps.
+    /// Group number `index` of rows `rows` of tiles of `images` maps.
     #[inline(always)]
-    pub(crate) fn group(
-        &self,
-        index: usize,
-        images: usize,
-        (start, end): (usize, usize),
-    ) -> Option<TileGroup> {
-        let bands = (end - start).div_ceil(self.rows);
+    pub(crate) fn group(&self, index: usize, images: usize, rows: &Range<usize>) -> Option<TileGroup> {
+        let bands = (rows.end - rows.start).div_ceil(self.rows);
         let first = index / bands * self.images;
         if first >= images {
             return None;
         }
-        let row = start + index % bands * self.rows;
-        let rows = (row, end.min(row + self.rows));
-        Some(TileGroup { first, images: self.images.min(images - first), rows })
+        let row = rows.start + index % bands * self.rows;
+        Some(TileGroup {
+            images: first..images.min(first + self.images),
+            rows: row..rows.end.min(row + self.rows),
+        })
     }
 
     /// Tiles of `group`.
     pub(crate) fn count(&self, group: &TileGroup) -> usize {
-        group.images * (group.rows.1 - group.rows.0) * self.tiles[1]
+        group.images.len() * group.rows.len() * self.tiles[1]
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
                 let tiling = Tiling::new(algorithm, size);
                 for images in [1, 2, 37, 64] {
                     let groups: Vec<TileGroup> =
-                        (0..).map_while(|index| tiling.group(index, images, (0, tiling.tiles[0]))).collect();
+                        (0..).map_while(|index| tiling.group(index, images, &(0..tiling.tiles[0]))).collect();
                     let all: usize = groups.iter().map(|group| tiling.count(group)).sum();
                     assert_eq!(all, images * tiling.tiles[0] * tiling.tiles[1], "{tiling:?}");
                     assert_eq!(groups.len(), tiling.groups(images), "{tiling:?}");
