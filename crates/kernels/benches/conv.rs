@@ -8,13 +8,13 @@
 use std::ops::{Deref, DerefMut, Range};
 use std::time::Instant;
 
-use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source};
+use plusx_kernels::args::{Finish, Gate, Grad, MapSource, Sink};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
-use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
+use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::ConvShape;
 use plusx_kernels::simd::peak_gflops;
-use plusx_kernels::view::RowsMut;
-use plusx_kernels::{Entry, LANES, Level, pitch};
+use plusx_kernels::{KernelEntry, LANES, Level, pitch};
 
 /// Images of a run: a whole number of the groups that kernels take together, and few enough to be quick.
 const IMAGES: usize = 36;
@@ -91,7 +91,7 @@ fn main() {
 
 /// Measures the entries of a table that this machine supports and the filter names.
 fn each<Run: Copy>(
-    table: &[Entry<ConvShape, Run>],
+    table: &[KernelEntry<ConvShape, Run>],
     bench: &mut Bench<'_>,
     mut pass: impl FnMut(&mut Bench<'_>, Run),
 ) {
@@ -183,7 +183,7 @@ impl<'a> Bench<'a> {
         bench
     }
 
-    fn transform(&mut self, run: winograd::Transform) {
+    fn transform(&mut self, run: winograd::FilterTransform) {
         let blocks = 0..self.shape.k.div_ceil(LANES);
         run(TransformArgs {
             shape: &self.shape,
@@ -194,7 +194,7 @@ impl<'a> Bench<'a> {
         });
     }
 
-    fn transform_backward(&mut self, run: winograd::Transform) {
+    fn transform_backward(&mut self, run: winograd::FilterTransform) {
         run(TransformArgs {
             shape: &self.shape,
             packed: &self.packed,
@@ -220,13 +220,13 @@ impl<'a> Bench<'a> {
         println!("{},{kernel},{IMAGES},{ms:.3},{figures}", self.layer);
     }
 
-    fn forward(&mut self, run: conv::Forward) {
+    fn forward(&mut self, run: conv::ConvForward) {
         let (shape, pitch) = (&self.shape, self.shape.k_pitch());
         let (source_len, output_len) = (shape.h * shape.w * shape.c_pitch, shape.oh * shape.ow * pitch);
         for first in (0..IMAGES).step_by(self.piece[0]) {
             let images = self.piece[0].min(IMAGES - first);
             let output = &mut self.y[first * output_len..(first + images) * output_len];
-            run(ForwardArgs {
+            run(ConvForwardArgs {
                 shape,
                 images,
                 src: plain(&self.x[first * source_len..(first + images) * source_len]),
@@ -243,14 +243,14 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn backward_data(&mut self, run: conv::BackwardData) {
+    fn backward_data(&mut self, run: conv::ConvBackwardData) {
         let (shape, pitch) = (&self.shape, self.shape.c_pitch);
         let (source_len, output_len) =
             (shape.h * shape.w * pitch, shape.oh * shape.ow * self.shape.k_pitch());
         for first in (0..IMAGES).step_by(self.piece[1]) {
             let images = self.piece[1].min(IMAGES - first);
             let dx = &mut self.dx[first * source_len..(first + images) * source_len];
-            run(BackwardDataArgs {
+            run(ConvBackwardDataArgs {
                 shape,
                 images,
                 grad: Grad { g: &self.y[first * output_len..(first + images) * output_len], norm: None },
@@ -267,13 +267,13 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn backward_weights(&mut self, run: conv::BackwardWeights) {
+    fn backward_weights(&mut self, run: conv::ConvBackwardWeights) {
         let shape = &self.shape;
         let all = shape.k.div_ceil(LANES);
         for first in (0..all).step_by(WEIGHT_BLOCKS) {
             let blocks = first..all.min(first + WEIGHT_BLOCKS);
             let len = conv::packed_block_len(shape);
-            run(BackwardWeightsArgs {
+            run(ConvBackwardWeightsArgs {
                 shape,
                 images: IMAGES,
                 src: plain(&self.x),
@@ -286,8 +286,8 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn plain(data: &[f32]) -> Source<'_> {
-    Source::plain(data)
+fn plain(data: &[f32]) -> MapSource<'_> {
+    MapSource::plain(data)
 }
 
 /// Numbers between -0.5 and 0.5, far from denormals.

@@ -4,11 +4,11 @@
 //! All slices start at the first image of the piece and are full maps, `[images][rows][columns][pitch]`, unless a
 //! field says otherwise. Per-channel slices are whole (all channels, `pitch` long), not the piece's range.
 
-use crate::view::RowsMut;
+use crate::rows::RowsMut;
 
 /// One stored map, perhaps seen through a batch norm: `data * scale + shift` (one fused multiply-add on FMA levels).
 #[derive(Clone, Copy, Debug)]
-pub struct Term<'a> {
+pub struct MapTerm<'a> {
     /// The stored map.
     pub data: &'a [f32],
     /// Per-channel scale and shift, `pitch(c)` long; the tails are 0.
@@ -37,19 +37,19 @@ pub enum FusedActivation {
 /// A value computed where it is consumed: `[relu](main [+ add])`.
 /// Order of operations: `t = main.affine(main.data)`; `t = t + add.affine(add.data)`; `t = max(t, 0)`.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub struct MapSource<'a> {
     /// The first term.
-    pub main: Term<'a>,
+    pub main: MapTerm<'a>,
     /// The second term of a residual join.
-    pub add: Option<Term<'a>>,
+    pub add: Option<MapTerm<'a>>,
     /// Is applied last.
     pub activation: FusedActivation,
 }
 
-impl<'a> Source<'a> {
+impl<'a> MapSource<'a> {
     /// The stored map `data` as it is.
     pub const fn plain(data: &'a [f32]) -> Self {
-        Self { main: Term { data, affine: None }, add: None, activation: FusedActivation::None }
+        Self { main: MapTerm { data, affine: None }, add: None, activation: FusedActivation::None }
     }
 
     /// Whether it is a stored map as it is, so that its bytes can be copied.
@@ -58,14 +58,14 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What happens to a value `v` of a convolution on its way out: `[relu](affine(v) [+ add])`, the operations of a [`Source`]
+/// What happens to a value `v` of a convolution on its way out: `[relu](affine(v) [+ add])`, the operations of a [`MapSource`]
 /// whose main term it is, rounded in the same way.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Finish<'a> {
     /// A batch norm whose statistics are known before.
     pub affine: Option<Affine<'a>>,
     /// The second term of a residual join: a map as large as the output.
-    pub add: Option<Term<'a>>,
+    pub add: Option<MapTerm<'a>>,
     /// Is applied last.
     pub activation: FusedActivation,
 }
@@ -100,7 +100,7 @@ pub enum Gate<'a> {
     Open,
     /// Passes where the stored value is above 0.
     Stored(&'a [f32]),
-    /// Passes where `y * scale + shift > 0` (computed as in [`Source`]).
+    /// Passes where `y * scale + shift > 0` (computed as in [`MapSource`]).
     Affine {
         /// The stored map.
         y: &'a [f32],

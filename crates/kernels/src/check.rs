@@ -1,10 +1,10 @@
 //! Size checks that kernels make up front, so that their loops may rely on them.
 
-use crate::args::{Affine, Finish, Gate, Sink, Source, Sums, Term};
+use crate::args::{Affine, Finish, Gate, MapSource, MapTerm, Sink, Sums};
 
 /// A source over `rows` pixels.
 #[track_caller]
-pub(crate) fn source(src: &Source<'_>, rows: usize, pitch: usize) {
+pub(crate) fn source(src: &MapSource<'_>, rows: usize, pitch: usize) {
     term(&src.main, rows, pitch);
     if let Some(add) = &src.add {
         term(add, rows, pitch);
@@ -12,7 +12,7 @@ pub(crate) fn source(src: &Source<'_>, rows: usize, pitch: usize) {
 }
 
 #[track_caller]
-fn term(term: &Term<'_>, rows: usize, pitch: usize) {
+fn term(term: &MapTerm<'_>, rows: usize, pitch: usize) {
     map(term.data, rows, pitch);
     if let Some(term) = &term.affine {
         affine(term, pitch);

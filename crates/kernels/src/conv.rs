@@ -5,7 +5,7 @@
 //! **Saved**: y (for the batch norm behind it) and whatever the source reads.
 //! **Numerics**: one `f32` chain per output over (channel block, tap, channel); chains of about 144 outputs, added in
 //! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load; statistics and gates, or batch
-//! norm, join and ReLU of the output ([`Finish`]), on the way out.
+//! norm, join and ReLU of the output ([`Finish`](crate::args::Finish)), on the way out.
 //! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), groups of whole blocks included; for groups of 1,
 //! 2, 4 and 8 channels the same levels of `grouped` (`narrow.rs`); `reference` (`f64` loops; the other groups, the gradient of
 //! the input of strides with dilation).
@@ -15,34 +15,38 @@
 
 #![allow(clippy::needless_range_loop, reason = "register tiles index several arrays by the same constants")]
 
-use std::ops::Range;
-
-use crate::args::{Finish, Grad, Sink, Source, Sums};
 use crate::shape::ConvShape;
 use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
-use crate::view::RowsMut;
-use crate::{Entry, Level};
+use crate::{KernelEntry, Level};
 
+mod args;
 mod backward_data;
 mod backward_weights;
 mod finish;
 mod forward;
 mod geometry;
 mod layout;
+mod limits;
 mod load;
 mod matrix;
 mod micro;
 mod narrow;
+mod passes;
 mod positions;
 mod reference;
 #[cfg(test)]
 mod tests;
 mod units;
+mod windows;
 pub mod winograd;
 
-use backward_data::BackwardDataKernel;
-use backward_weights::BackwardWeightsKernel;
-use forward::ForwardKernel;
+pub use args::{
+    ConvBackwardData, ConvBackwardDataArgs, ConvBackwardWeights, ConvBackwardWeightsArgs, ConvForward,
+    ConvForwardArgs,
+};
+use backward_data::DirectBackwardDataKernel;
+use backward_weights::DirectBackwardWeightsKernel;
+use forward::DirectForwardKernel;
 pub use geometry::{
     backward_data_images, backward_data_scratch_len, backward_weights_scratch_len, forward_images,
     forward_scratch_len, weight_blocks, weight_segment,
@@ -51,124 +55,49 @@ pub use layout::{
     backward_block_len, backward_len, pack, pack_backward, packed_block_len, packed_len, unpack,
 };
 
-/// Arguments of [`Forward`]: images `src`, channels `blocks` of the output.
-#[derive(Debug)]
-pub struct ForwardArgs<'a> {
-    /// The sizes.
-    pub shape: &'a ConvShape,
-    /// How many images the piece has.
-    pub images: usize,
-    /// What is convolved.
-    pub src: Source<'a>,
-    /// If set, the evaluated source is stored here too (all channels; `images * h * w` rows).
-    pub keep: Option<RowsMut<'a, f32>>,
-    /// All packed filters, see [`packed_len`]; for [`winograd::FORWARD`] those that [`winograd::TRANSFORM`] made.
-    pub weights: &'a [f32],
-    /// Added to every output, `pitch(k)` long.
-    pub bias: Option<&'a [f32]>,
-    /// What happens to outputs before they are stored.
-    pub finish: Finish<'a>,
-    /// The piece's output rows: all, or, of a single image, some ([`winograd::FORWARD`]: whole [`winograd::rows`]).
-    pub rows: Range<usize>,
-    /// The piece's output channels, in blocks of [`crate::LANES`].
-    pub blocks: Range<usize>,
-    /// `images * rows.len() * ow` rows; columns are the piece's channels.
-    pub dst: RowsMut<'a, f32>,
-    /// Statistics of the output.
-    pub sums: Option<Sums<'a>>,
-    /// [`forward_scratch_len`] values ([`winograd::forward_scratch_len`]).
-    pub scratch: &'a mut [f32],
-}
-
-/// Arguments of [`BackwardData`]: gradient of `blocks` of the input channels.
-#[derive(Debug)]
-pub struct BackwardDataArgs<'a> {
-    /// The sizes.
-    pub shape: &'a ConvShape,
-    /// How many images the piece has.
-    pub images: usize,
-    /// Gradient at the output.
-    pub grad: Grad<'a>,
-    /// All filters, packed by [`pack_backward`]; for [`winograd::BACKWARD_DATA`] those that [`winograd::TRANSFORM_BACKWARD`] made.
-    pub weights: &'a [f32],
-    /// The piece's input channels, in blocks of [`crate::LANES`].
-    pub blocks: Range<usize>,
-    /// Where the gradient of the input goes.
-    pub sink: Sink<'a>,
-    /// [`backward_data_scratch_len`] values ([`winograd::backward_data_scratch_len`]).
-    pub scratch: &'a mut [f32],
-}
-
-/// Arguments of [`BackwardWeights`]: gradient of the filters of `blocks` of the output channels, summed over the
-/// images of the piece (at most one segment, see [`weight_segment`]).
-#[derive(Debug)]
-pub struct BackwardWeightsArgs<'a> {
-    /// The sizes.
-    pub shape: &'a ConvShape,
-    /// How many images the piece has.
-    pub images: usize,
-    /// What was convolved.
-    pub src: Source<'a>,
-    /// Gradient at the output.
-    pub grad: Grad<'a>,
-    /// The piece's output channels, in blocks of [`crate::LANES`].
-    pub blocks: Range<usize>,
-    /// Packed gradient of those blocks (`blocks.len() * packed_block_len(shape)` values); overwritten.
-    pub dst: &'a mut [f32],
-    /// [`backward_weights_scratch_len`] values ([`winograd::backward_weights_scratch_len`]).
-    pub scratch: &'a mut [f32],
-}
-
-/// Forward kernel.
-pub type Forward = fn(ForwardArgs<'_>);
-/// Backward-data kernel.
-pub type BackwardData = fn(BackwardDataArgs<'_>);
-/// Backward-weights kernel.
-pub type BackwardWeights = fn(BackwardWeightsArgs<'_>);
-
 fn fits_always(_: &ConvShape) -> bool {
     true
 }
 
 /// Forward kernels.
-pub static FORWARD: &[Entry<ConvShape, Forward>] = &[
-    Entry {
+pub static FORWARD: &[KernelEntry<ConvShape, ConvForward>] = &[
+    KernelEntry {
         name: "conv_forward/avx512",
         level: Level::Avx512,
         fits: geometry::fits,
-        run: |args| dispatch_avx512(ForwardKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(DirectForwardKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_forward/avx512",
         level: Level::Avx512,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_avx512(narrow::ForwardKernel(args)),
+        run: |args| dispatch_avx512(narrow::NarrowForwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_forward/avx2",
         level: Level::Avx2,
         fits: geometry::fits,
-        run: |args| dispatch_avx2(ForwardKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(DirectForwardKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_forward/avx2",
         level: Level::Avx2,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_avx2(narrow::ForwardKernel(args)),
+        run: |args| dispatch_avx2(narrow::NarrowForwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_forward/portable",
         level: Level::Portable,
         fits: geometry::fits,
-        run: |args| dispatch_portable(ForwardKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(DirectForwardKernel::<2, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_forward/portable",
         level: Level::Portable,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_portable(narrow::ForwardKernel(args)),
+        run: |args| dispatch_portable(narrow::NarrowForwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_forward/reference",
         level: Level::Portable,
         fits: fits_always,
@@ -177,44 +106,44 @@ pub static FORWARD: &[Entry<ConvShape, Forward>] = &[
 ];
 
 /// Kernels for the gradient of the input.
-pub static BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
-    Entry {
+pub static BACKWARD_DATA: &[KernelEntry<ConvShape, ConvBackwardData>] = &[
+    KernelEntry {
         name: "conv_backward_data/avx512",
         level: Level::Avx512,
         fits: geometry::fits_backward_data,
-        run: |args| dispatch_avx512(BackwardDataKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(DirectBackwardDataKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_data/avx512",
         level: Level::Avx512,
         fits: geometry::fits_narrow_backward_data,
-        run: |args| dispatch_avx512(narrow::BackwardDataKernel(args)),
+        run: |args| dispatch_avx512(narrow::NarrowBackwardDataKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_data/avx2",
         level: Level::Avx2,
         fits: geometry::fits_backward_data,
-        run: |args| dispatch_avx2(BackwardDataKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(DirectBackwardDataKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_data/avx2",
         level: Level::Avx2,
         fits: geometry::fits_narrow_backward_data,
-        run: |args| dispatch_avx2(narrow::BackwardDataKernel(args)),
+        run: |args| dispatch_avx2(narrow::NarrowBackwardDataKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_data/portable",
         level: Level::Portable,
         fits: geometry::fits_backward_data,
-        run: |args| dispatch_portable(BackwardDataKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(DirectBackwardDataKernel::<2, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_data/portable",
         level: Level::Portable,
         fits: geometry::fits_narrow_backward_data,
-        run: |args| dispatch_portable(narrow::BackwardDataKernel(args)),
+        run: |args| dispatch_portable(narrow::NarrowBackwardDataKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_data/reference",
         level: Level::Portable,
         fits: fits_always,
@@ -223,44 +152,44 @@ pub static BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
 ];
 
 /// Kernels for the gradient of the filter.
-pub static BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
-    Entry {
+pub static BACKWARD_WEIGHTS: &[KernelEntry<ConvShape, ConvBackwardWeights>] = &[
+    KernelEntry {
         name: "conv_backward_weights/avx512",
         level: Level::Avx512,
         fits: geometry::fits,
-        run: |args| dispatch_avx512(BackwardWeightsKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(DirectBackwardWeightsKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_weights/avx512",
         level: Level::Avx512,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_avx512(narrow::BackwardWeightsKernel(args)),
+        run: |args| dispatch_avx512(narrow::NarrowBackwardWeightsKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_weights/avx2",
         level: Level::Avx2,
         fits: geometry::fits,
-        run: |args| dispatch_avx2(BackwardWeightsKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(DirectBackwardWeightsKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_weights/avx2",
         level: Level::Avx2,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_avx2(narrow::BackwardWeightsKernel(args)),
+        run: |args| dispatch_avx2(narrow::NarrowBackwardWeightsKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_weights/portable",
         level: Level::Portable,
         fits: geometry::fits,
-        run: |args| dispatch_portable(BackwardWeightsKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(DirectBackwardWeightsKernel::<2, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "grouped_backward_weights/portable",
         level: Level::Portable,
         fits: geometry::fits_narrow,
-        run: |args| dispatch_portable(narrow::BackwardWeightsKernel(args)),
+        run: |args| dispatch_portable(narrow::NarrowBackwardWeightsKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "conv_backward_weights/reference",
         level: Level::Portable,
         fits: fits_always,

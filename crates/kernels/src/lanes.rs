@@ -9,10 +9,10 @@
 //! block by block from cache, and it is exactly one `f32` chain of the sum rule, so a chain never leaves its registers.
 
 use crate::LANES;
-use crate::args::{FusedActivation, Gate, Grad, SUM_RUN, Sink, Source, Sums, Term};
+use crate::args::{FusedActivation, Gate, Grad, MapSource, MapTerm, SUM_RUN, Sink, Sums};
 use crate::simd::Isa;
 
-/// Sixteen channels of a [`Source`].
+/// Sixteen channels of a [`MapSource`].
 #[derive(Clone, Copy)]
 pub(crate) struct SourceLanes<I: Isa> {
     isa: I,
@@ -33,7 +33,7 @@ impl<I: Isa> SourceLanes<I> {
     /// # Safety
     /// Every per-channel slice must have `channel + 16` values.
     #[inline(always)]
-    pub(crate) unsafe fn new(isa: I, src: &Source<'_>, channel: usize) -> Self {
+    pub(crate) unsafe fn new(isa: I, src: &MapSource<'_>, channel: usize) -> Self {
         // SAFETY: promised by the caller.
         let (main, add) = unsafe {
             #[expect(clippy::manual_map, reason = "a closure would not inherit the target features")]
@@ -70,7 +70,7 @@ impl<I: Isa> TermLanes<I> {
     /// # Safety
     /// As [`SourceLanes::new`].
     #[inline(always)]
-    unsafe fn new(isa: I, term: &Term<'_>, channel: usize) -> Self {
+    unsafe fn new(isa: I, term: &MapTerm<'_>, channel: usize) -> Self {
         #[expect(clippy::manual_map, reason = "a closure would not inherit the target features")]
         let affine = match &term.affine {
             // SAFETY: promised by the caller.
@@ -157,12 +157,12 @@ impl<I: Isa> GradLanes<I> {
 }
 
 /// One `f32` chain of the sum rule of [`Sums`] for sixteen channels: at most [`SUM_RUN`] pixels.
-pub(crate) struct Chain<I: Isa> {
+pub(crate) struct SumChain<I: Isa> {
     first: I::V,
     second: I::V,
 }
 
-impl<I: Isa> Chain<I> {
+impl<I: Isa> SumChain<I> {
     /// Nothing summed yet.
     #[inline(always)]
     pub(crate) fn new(isa: I) -> Self {
@@ -213,7 +213,7 @@ enum GateLanes<I: Isa> {
 struct SinkSums<I: Isa> {
     y: *const f32,
     shift: I::V,
-    chain: Chain<I>,
+    chain: SumChain<I>,
 }
 
 impl<I: Isa> SinkLanes<I> {
@@ -241,7 +241,7 @@ impl<I: Isa> SinkLanes<I> {
                 Some(SinkSums {
                     y: y.as_ptr().wrapping_add(channel),
                     shift: isa.load(sums.shift.as_ptr().add(channel)),
-                    chain: Chain::new(isa),
+                    chain: SumChain::new(isa),
                 })
             },
             None => None,
@@ -301,7 +301,7 @@ pub(crate) fn run_end(start: usize, pixels: usize) -> usize {
 }
 
 /// The two outer loops of a kernel's walk over one map: runs of pixels, and in each the blocks of channels.
-pub(crate) struct Pieces {
+pub(crate) struct RunBlocks {
     pixels: usize,
     pitch: usize,
     start: usize,
@@ -309,7 +309,7 @@ pub(crate) struct Pieces {
 }
 
 /// One block of channels of one run of pixels.
-pub(crate) struct Piece {
+pub(crate) struct RunBlock {
     /// First pixel of the run.
     pub(crate) start: usize,
     /// Behind its last.
@@ -318,7 +318,7 @@ pub(crate) struct Piece {
     pub(crate) channel: usize,
 }
 
-impl Pieces {
+impl RunBlocks {
     /// Over `pixels` pixels of `pitch` channels.
     #[inline(always)]
     pub(crate) fn new(pixels: usize, pitch: usize) -> Self {
@@ -328,7 +328,7 @@ impl Pieces {
 
     /// The next piece. No `Iterator`: its adapters would be closures, which do not inherit the target features.
     #[inline(always)]
-    pub(crate) fn next(&mut self) -> Option<Piece> {
+    pub(crate) fn next(&mut self) -> Option<RunBlock> {
         if self.channel == self.pitch {
             self.channel = 0;
             self.start = run_end(self.start, self.pixels);
@@ -336,7 +336,8 @@ impl Pieces {
         if self.start == self.pixels || self.pitch == 0 {
             return None;
         }
-        let piece = Piece { start: self.start, end: run_end(self.start, self.pixels), channel: self.channel };
+        let piece =
+            RunBlock { start: self.start, end: run_end(self.start, self.pixels), channel: self.channel };
         self.channel += LANES;
         Some(piece)
     }

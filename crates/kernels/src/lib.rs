@@ -1,12 +1,11 @@
 //! What one core does: `f32` slices in, `f32` slices out. No threads, no allocation, no input or output, no environment.
 //!
-//! Every operation is a table of [`Entry`]s, best first, ending in `reference` (plain loops, `f64` sums). A planner
+//! Every operation is a table of [`KernelEntry`]s, best first, ending in `reference` (plain loops, `f64` sums). A planner
 //! takes the first entry that [`select`] finds; tests run every entry the machine supports against `reference`.
 //!
 //! Feature maps are NHWC with the channel pitch rounded up to [`LANES`] and zeros in the tail ([`pitch`]).
 
 pub mod args;
-pub mod avg_pool;
 mod check;
 pub mod conv;
 pub mod elementwise;
@@ -14,14 +13,14 @@ mod lanes;
 pub mod level;
 pub mod loss;
 pub mod norm;
-pub mod pool;
+pub mod pooling;
+pub mod rows;
 pub mod sgd;
 pub mod shape;
 pub mod simd;
 pub mod subsample;
 pub mod sum;
 mod table;
-pub mod view;
 
 pub use level::Level;
 
@@ -35,7 +34,7 @@ pub const fn pitch(channels: usize) -> usize {
 
 /// One kernel: a row of an operation's table.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<Shape: 'static, Run> {
+pub struct KernelEntry<Shape: 'static, Run> {
     /// Shown in plans and profiles: `conv_forward/avx2`.
     pub name: &'static str,
     /// The instructions it needs.
@@ -49,10 +48,10 @@ pub struct Entry<Shape: 'static, Run> {
 /// The first entry of `table` whose level is at most `level` and that fits `shape`; the last entry (the reference)
 /// always does.
 pub fn select<'t, Shape, Run>(
-    table: &'t [Entry<Shape, Run>],
+    table: &'t [KernelEntry<Shape, Run>],
     level: Level,
     shape: &Shape,
-) -> &'t Entry<Shape, Run> {
+) -> &'t KernelEntry<Shape, Run> {
     table
         .iter()
         .find(|entry| entry.level <= level && (entry.fits)(shape))

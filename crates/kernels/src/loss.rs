@@ -76,22 +76,6 @@ fn softmax_gradient(logits: &[f32], label: usize, [top, total]: [f64; 2], gradie
     gradient[logits.len()..].fill(0.0);
 }
 
-/// Probabilities of one image: softmax of `logits`, with the arithmetic of [`softmax_cross_entropy`].
-///
-/// # Panics
-/// If the two slices differ in length or are empty.
-pub fn softmax(logits: &[f32], probabilities: &mut [f32]) {
-    assert!(!logits.is_empty() && logits.len() == probabilities.len(), "one probability a class");
-    let top = f64::from(logits[argmax(logits)]);
-    let mut total = 0.0;
-    for logit in logits {
-        total += pinned::exp(f64::from(*logit) - top);
-    }
-    for (probability, logit) in probabilities.iter_mut().zip(logits) {
-        *probability = (pinned::exp(f64::from(*logit) - top) / total) as f32;
-    }
-}
-
 /// First largest value; NaN never wins unless it comes first, where the loss shows it anyway.
 fn argmax(values: &[f32]) -> usize {
     let mut best = 0;

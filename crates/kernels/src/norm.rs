@@ -12,11 +12,6 @@
 //! **Kernels**: statistics `avx512`, `avx2` (pitch a multiple of 16), `portable`, `reference`; the per-channel parts are plain
 //! `f64` loops, equal on every level.
 
-use crate::args::Sums;
-use crate::shape::MapShape;
-use crate::table::table;
-use crate::{Entry, check};
-
 mod channel;
 mod stats;
 
@@ -25,31 +20,4 @@ pub use channel::{
     FinalizeArgs, FinalizeBackwardArgs, InferenceAffineArgs, Running, finalize, finalize_backward,
     inference_affine,
 };
-
-/// Arguments of [`Stats`].
-#[derive(Debug)]
-pub struct StatsArgs<'a> {
-    /// The sizes.
-    pub shape: &'a MapShape,
-    /// How many images the piece has.
-    pub images: usize,
-    /// The batch norm's input.
-    pub data: &'a [f32],
-    /// Per-image sums of all channels: of v = value - shift, and of v^2.
-    pub sums: Sums<'a>,
-}
-
-/// Statistics of a stored map (a convolution makes those of its output itself).
-pub type Stats = fn(StatsArgs<'_>);
-
-/// Statistics of a stored map.
-pub static STATS: &[Entry<MapShape, Stats>] =
-    table!("stats", MapShape::whole_vectors, stats::StatsKernel, stats::reference);
-
-impl StatsArgs<'_> {
-    #[track_caller]
-    fn check(&self) {
-        check::map(self.data, self.images * self.shape.pixels, self.shape.pitch);
-        check::sums(&self.sums, self.images, self.shape.pitch);
-    }
-}
+pub use stats::{STATS, Stats, StatsArgs};

@@ -8,7 +8,7 @@
 
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
-use crate::{Entry, LANES};
+use crate::{KernelEntry, LANES};
 
 /// Arguments of [`Update`]: one run of parameters.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub struct SgdStep {
 pub type Update = fn(SgdArgs<'_>);
 
 /// One update of a run of parameters.
-pub static UPDATE: &[Entry<usize, Update>] = table!("sgd", |_| true, UpdateKernel, reference);
+pub static UPDATE: &[KernelEntry<usize, Update>] = table!("sgd", |_| true, UpdateKernel, reference);
 
 impl SgdArgs<'_> {
     #[track_caller]

@@ -8,31 +8,31 @@
 //! **Kernels**: `avx512`, `avx2`, `portable`, `reference`. `before` need not be whole vectors, so lanes go through memory on
 //! their way; networks have two of these, on their smallest maps.
 
-use crate::args::{Sink, Source};
+use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
-use crate::lanes::{Piece, Pieces, SinkLanes, SourceLanes, clear};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear};
+use crate::rows::RowsMut;
 use crate::shape::SubsampleShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
-use crate::view::RowsMut;
-use crate::{Entry, LANES, check, pitch};
+use crate::{KernelEntry, LANES, check, pitch};
 
-/// Arguments of [`Forward`].
+/// Arguments of [`SubsampleForward`].
 #[derive(Debug)]
-pub struct ForwardArgs<'a> {
+pub struct SubsampleForwardArgs<'a> {
     /// The sizes.
     pub shape: &'a SubsampleShape,
     /// How many images the piece has.
     pub images: usize,
     /// What is subsampled.
-    pub src: Source<'a>,
+    pub src: MapSource<'a>,
     /// `images * oh * ow` rows of all output channels.
     pub dst: RowsMut<'a, f32>,
 }
 
-/// Arguments of [`Backward`].
+/// Arguments of [`SubsampleBackward`].
 #[derive(Debug)]
-pub struct BackwardArgs<'a> {
+pub struct SubsampleBackwardArgs<'a> {
     /// The sizes.
     pub shape: &'a SubsampleShape,
     /// How many images the piece has.
@@ -44,17 +44,17 @@ pub struct BackwardArgs<'a> {
 }
 
 /// Every s-th pixel.
-pub type Forward = fn(ForwardArgs<'_>);
+pub type SubsampleForward = fn(SubsampleForwardArgs<'_>);
 /// Gradient of the input.
-pub type Backward = fn(BackwardArgs<'_>);
+pub type SubsampleBackward = fn(SubsampleBackwardArgs<'_>);
 
 /// Every s-th pixel.
-pub static FORWARD: &[Entry<SubsampleShape, Forward>] =
-    table!("subsample_forward", |_| true, ForwardKernel, forward_reference);
+pub static FORWARD: &[KernelEntry<SubsampleShape, SubsampleForward>] =
+    table!("subsample_forward", |_| true, SubsampleForwardKernel, forward_reference);
 
 /// Gradient of the input.
-pub static BACKWARD: &[Entry<SubsampleShape, Backward>] =
-    table!("subsample_backward", |_| true, BackwardKernel, backward_reference);
+pub static BACKWARD: &[KernelEntry<SubsampleShape, SubsampleBackward>] =
+    table!("subsample_backward", |_| true, SubsampleBackwardKernel, backward_reference);
 
 #[track_caller]
 fn check_sizes(shape: &SubsampleShape) {
@@ -64,7 +64,7 @@ fn check_sizes(shape: &SubsampleShape) {
     assert!(fits, "output sizes of {shape:?}");
 }
 
-impl ForwardArgs<'_> {
+impl SubsampleForwardArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let (shape, k_pitch) = (self.shape, self.shape.k_pitch());
@@ -78,7 +78,7 @@ impl ForwardArgs<'_> {
     }
 }
 
-impl BackwardArgs<'_> {
+impl SubsampleBackwardArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let shape = self.shape;
@@ -105,9 +105,9 @@ fn output_pixel(shape: &SubsampleShape, image: usize, at: usize) -> Option<usize
     Some((image * shape.oh + y / shape.stride[0]) * shape.ow + x / shape.stride[1])
 }
 
-struct ForwardKernel<'a>(ForwardArgs<'a>);
+struct SubsampleForwardKernel<'a>(SubsampleForwardArgs<'a>);
 
-impl Kernel for ForwardKernel<'_> {
+impl Kernel for SubsampleForwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -133,9 +133,9 @@ impl Kernel for ForwardKernel<'_> {
     }
 }
 
-struct BackwardKernel<'a>(BackwardArgs<'a>);
+struct SubsampleBackwardKernel<'a>(SubsampleBackwardArgs<'a>);
 
-impl Kernel for BackwardKernel<'_> {
+impl Kernel for SubsampleBackwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -148,8 +148,8 @@ impl Kernel for BackwardKernel<'_> {
             if let Some((_, sums)) = &mut args.sink.sums {
                 clear(sums, image);
             }
-            let mut pieces = Pieces::new(pixels, pitch);
-            while let Some(Piece { start, end, channel }) = pieces.next() {
+            let mut pieces = RunBlocks::new(pixels, pitch);
+            while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 let count = LANES.min(shape.c - channel);
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
@@ -170,7 +170,7 @@ impl Kernel for BackwardKernel<'_> {
     }
 }
 
-fn forward_reference(mut args: ForwardArgs<'_>) {
+fn forward_reference(mut args: SubsampleForwardArgs<'_>) {
     args.check();
     let (shape, pitch, outputs) = (*args.shape, pitch(args.shape.c), args.shape.oh * args.shape.ow);
     for output in 0..args.images * outputs {
@@ -184,7 +184,7 @@ fn forward_reference(mut args: ForwardArgs<'_>) {
     }
 }
 
-fn backward_reference(mut args: BackwardArgs<'_>) {
+fn backward_reference(mut args: SubsampleBackwardArgs<'_>) {
     args.check();
     let (shape, pixels) = (*args.shape, args.shape.h * args.shape.w);
     let mut writer = SinkWriter::new(&mut args.sink, pixels);

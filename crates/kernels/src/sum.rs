@@ -7,7 +7,7 @@
 
 use std::ops::{AddAssign, Range};
 
-use crate::view::RowsMut;
+use crate::rows::RowsMut;
 
 /// Images in one segment: the sums of a segment are taken in image order.
 pub const SEGMENT: usize = 64;
@@ -30,7 +30,7 @@ pub fn sum_tree(parts: &[f32], count: usize, range: Range<usize>, dst: &mut [f32
     assert!(range.end <= len && dst.len() == range.len(), "{range:?} of {len} into {}", dst.len());
     let mut waiting = [[0.0; CHUNK]; LEVELS];
     for (chunk, dst) in dst.chunks_mut(CHUNK).enumerate() {
-        let columns = Parts { values: parts, len, start: range.start + chunk * CHUNK, width: dst.len() };
+        let columns = SumParts { values: parts, len, start: range.start + chunk * CHUNK, width: dst.len() };
         tree(&columns, 0..count, dst, &mut waiting);
     }
 }
@@ -54,7 +54,7 @@ pub fn reduce_sums(
     for row in 0..2 {
         for (chunk, dst) in out.row(row).chunks_mut(CHUNK).enumerate() {
             let start = row * pitch + lanes.start + chunk * CHUNK;
-            let images = Parts { values: partials, len: 2 * pitch, start, width: dst.len() };
+            let images = SumParts { values: partials, len: 2 * pitch, start, width: dst.len() };
             let segments = images.count().div_ceil(SEGMENT);
             tree(&Segments(images), 0..segments, dst, &mut waiting);
         }
@@ -76,14 +76,14 @@ trait Leaves<T> {
 }
 
 /// Columns `start..start + width` of parts of `len` values.
-struct Parts<'a, T> {
+struct SumParts<'a, T> {
     values: &'a [T],
     len: usize,
     start: usize,
     width: usize,
 }
 
-impl<T> Parts<'_, T> {
+impl<T> SumParts<'_, T> {
     fn count(&self) -> usize {
         self.values.len() / self.len
     }
@@ -93,14 +93,14 @@ impl<T> Parts<'_, T> {
     }
 }
 
-impl Leaves<f32> for Parts<'_, f32> {
+impl Leaves<f32> for SumParts<'_, f32> {
     fn put(&self, index: usize, dst: &mut [f32]) {
         dst.copy_from_slice(self.row(index));
     }
 }
 
 /// Images, summed in order inside their segments.
-struct Segments<'a>(Parts<'a, f64>);
+struct Segments<'a>(SumParts<'a, f64>);
 
 impl Leaves<f64> for Segments<'_> {
     fn put(&self, index: usize, dst: &mut [f64]) {

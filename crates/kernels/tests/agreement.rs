@@ -3,12 +3,12 @@
 
 mod support;
 
-use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source, Sums};
-use plusx_kernels::conv::{self, BackwardDataArgs, ForwardArgs};
+use plusx_kernels::args::{Finish, Gate, Grad, MapSource, Sink, Sums};
+use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvForwardArgs};
 use plusx_kernels::elementwise::{SINK, SinkArgs};
 use plusx_kernels::norm::{STATS, StatsArgs};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::{ConvShape, MapShape};
-use plusx_kernels::view::RowsMut;
 use plusx_kernels::{LANES, Level, select};
 use support::sinks::{SinkData, SinkForm};
 use support::{Random, conv_shape};
@@ -46,10 +46,10 @@ fn statistics_fused_or_not() {
         let shift = random.map(1, shape.k, false);
         let mut map = vec![f32::NAN; images * pixels * k];
         let mut sums = vec![f64::NAN; images * 2 * k];
-        (select(conv::FORWARD, level, &shape).run)(ForwardArgs {
+        (select(conv::FORWARD, level, &shape).run)(ConvForwardArgs {
             shape: &shape,
             images,
-            src: Source::plain(&data),
+            src: MapSource::plain(&data),
             keep: None,
             weights: &weights,
             bias: None,
@@ -82,7 +82,7 @@ fn gates_and_sums_fused_or_not() {
         conv::pack_backward(&shape, &packed, 0..c / LANES, &mut weights);
         let data = SinkData::new(&mut random, [shape.c, pixels, images], false);
         let convolve = |sink: Sink<'_>| {
-            (select(conv::BACKWARD_DATA, level, &shape).run)(BackwardDataArgs {
+            (select(conv::BACKWARD_DATA, level, &shape).run)(ConvBackwardDataArgs {
                 shape: &shape,
                 images,
                 grad: Grad { g: &g, norm: None },

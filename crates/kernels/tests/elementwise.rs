@@ -3,14 +3,14 @@
 
 mod support;
 
-use plusx_kernels::args::{FusedActivation, SUM_RUN, Source, Sums, Term};
+use plusx_kernels::args::{FusedActivation, MapSource, MapTerm, SUM_RUN, Sums};
 use plusx_kernels::elementwise::{EVALUATE, EvaluateArgs, SINK, SinkArgs};
 use plusx_kernels::norm::{STATS, StatsArgs};
 use plusx_kernels::pitch;
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::MapShape;
-use plusx_kernels::view::RowsMut;
-use support::sinks::{Form, SinkData, SinkForm, SourceData};
-use support::{Bounds, Output, Random, U, check, edges};
+use support::sinks::{SinkData, SinkForm, SourceData, SourceForm};
+use support::{Bounds, KernelOutput, Random, U, check, edges};
 
 fn map_shape(c: usize, [h, w]: [usize; 2]) -> MapShape {
     MapShape { c, pitch: pitch(c), pixels: h * w }
@@ -21,7 +21,7 @@ fn evaluate_is_the_reference() {
     let mut random = Random(1);
     for (c, map, images) in edges() {
         let shape = map_shape(c, map);
-        for (form, exact) in Form::all().flat_map(|form| [(form, true), (form, false)]) {
+        for (form, exact) in SourceForm::all().flat_map(|form| [(form, true), (form, false)]) {
             let data = SourceData::new(&mut random, [c, shape.pixels, images], exact);
             let bounds = Bounds { map: data.bounds(form), sums: Vec::new() };
             check(EVALUATE, &shape, images, (!exact).then_some(&bounds), |run, piece| {
@@ -29,7 +29,7 @@ fn evaluate_is_the_reference() {
                 let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
                 let (images, src) = (piece.len(), data.piece(form, piece));
                 run(EvaluateArgs { shape: &shape, images, src, dst });
-                Output { map, ..Output::default() }
+                KernelOutput { map, ..KernelOutput::default() }
             });
         }
     }
@@ -41,8 +41,11 @@ fn evaluate_pads_the_network_input() {
     let data: Vec<f32> = (0..2 * 4 * 3).map(|value| value as f32 - 12.0).collect();
     let run = plusx_kernels::select(EVALUATE, plusx_kernels::Level::detect(), &shape).run;
     let mut map = vec![f32::NAN; 2 * 4 * 16];
-    let src =
-        Source { main: Term { data: &data, affine: None }, add: None, activation: FusedActivation::Relu };
+    let src = MapSource {
+        main: MapTerm { data: &data, affine: None },
+        add: None,
+        activation: FusedActivation::Relu,
+    };
     run(EvaluateArgs { shape: &shape, images: 2, src, dst: RowsMut::new(&mut map, 16, 0, 16) });
     for (row, pixel) in map.chunks(16).zip(data.chunks(3)) {
         for (lane, value) in row.iter().enumerate() {
@@ -58,8 +61,11 @@ fn relu_shows_nan() {
     data[3] = f32::NAN;
     for entry in EVALUATE.iter().filter(|entry| entry.level.supported()) {
         let mut map = [1.0f32; 16];
-        let src =
-            Source { main: Term { data: &data, affine: None }, add: None, activation: FusedActivation::Relu };
+        let src = MapSource {
+            main: MapTerm { data: &data, affine: None },
+            add: None,
+            activation: FusedActivation::Relu,
+        };
         (entry.run)(EvaluateArgs { shape: &shape, images: 1, src, dst: RowsMut::new(&mut map, 16, 0, 16) });
         assert!(map[3].is_nan() && map[2] == 0.0, "{}", entry.name);
     }
@@ -117,7 +123,7 @@ fn stats_are_the_reference() {
                     data,
                     sums: Sums { shift: &shift, out },
                 });
-                Output { sums, ..Output::default() }
+                KernelOutput { sums, ..KernelOutput::default() }
             });
         }
     }

@@ -3,13 +3,13 @@
 
 mod support;
 
-use plusx_kernels::args::{Affine, Finish, FusedActivation, Source, Term};
+use plusx_kernels::args::{Affine, Finish, FusedActivation, MapSource, MapTerm};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
-use plusx_kernels::conv::{self, Forward, ForwardArgs};
+use plusx_kernels::conv::{self, ConvForward, ConvForwardArgs};
 use plusx_kernels::elementwise::{EVALUATE, EvaluateArgs};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::{ConvShape, MapShape};
-use plusx_kernels::view::RowsMut;
-use plusx_kernels::{Entry, LANES, Level, pitch, select};
+use plusx_kernels::{KernelEntry, LANES, Level, pitch, select};
 use support::{Random, U, conv_shape};
 
 const IMAGES: usize = 2;
@@ -90,7 +90,7 @@ impl Case {
 
     /// All that can happen, or less.
     fn finish(&self, form: usize) -> Finish<'_> {
-        let other = |affine| Some(Term { data: &self.other, affine });
+        let other = |affine| Some(MapTerm { data: &self.other, affine });
         match form {
             0 => Finish { affine: Some(self.affine(0)), add: None, activation: FusedActivation::Relu },
             1 => Finish { affine: Some(self.affine(0)), add: other(None), activation: FusedActivation::Relu },
@@ -104,7 +104,7 @@ impl Case {
     }
 
     /// Every image, in bands of `band` rows if there are several.
-    fn run(&self, run: Forward, finish: Finish<'_>, band: usize) -> Vec<f32> {
+    fn run(&self, run: ConvForward, finish: Finish<'_>, band: usize) -> Vec<f32> {
         let (shape, k) = (&self.shape, self.shape.k_pitch());
         let [source, map] = [shape.h * shape.w * shape.c_pitch, shape.oh * shape.ow * k];
         let mut dst = vec![f32::NAN; IMAGES * map];
@@ -115,8 +115,8 @@ impl Case {
                 let at = first * map + start * shape.ow * k;
                 let len = if step == 1 { rows.len() * shape.ow * k } else { dst.len() };
                 let data = &self.other[first * map..][..step * map];
-                let add = finish.add.map(|term| Term { data, ..term });
-                run(ForwardArgs {
+                let add = finish.add.map(|term| MapTerm { data, ..term });
+                run(ConvForwardArgs {
                     shape,
                     images: step,
                     src: plain(&self.x[first * source..(first + step) * source]),
@@ -139,8 +139,8 @@ impl Case {
     fn read(&self, level: Level, plain: &[f32], finish: Finish<'_>) -> Vec<f32> {
         let shape =
             MapShape { c: self.shape.k, pitch: self.shape.k_pitch(), pixels: self.shape.oh * self.shape.ow };
-        let main = Term { data: plain, affine: finish.affine };
-        let src = Source { main, add: finish.add, activation: finish.activation };
+        let main = MapTerm { data: plain, affine: finish.affine };
+        let src = MapSource { main, add: finish.add, activation: finish.activation };
         let mut map = vec![f32::NAN; plain.len()];
         let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
         (select(EVALUATE, level, &shape).run)(EvaluateArgs { shape: &shape, images: IMAGES, src, dst });
@@ -158,7 +158,7 @@ impl Case {
         f64::from(term(plain[index], finish.affine) + other)
     }
 
-    fn check(&self, entry: &Entry<ConvShape, Forward>) {
+    fn check(&self, entry: &KernelEntry<ConvShape, ConvForward>) {
         let whole = self.shape.oh;
         let plain = self.run(entry.run, Finish::default(), whole);
         for form in 0..4 {
@@ -180,8 +180,8 @@ impl Case {
     }
 }
 
-fn plain(data: &[f32]) -> Source<'_> {
-    Source::plain(data)
+fn plain(data: &[f32]) -> MapSource<'_> {
+    MapSource::plain(data)
 }
 
 #[test]

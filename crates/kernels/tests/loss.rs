@@ -2,16 +2,16 @@
 
 mod support;
 
-use plusx_kernels::loss::{LossArgs, pinned, softmax, softmax_cross_entropy};
+use plusx_kernels::loss::{LossArgs, pinned, softmax_cross_entropy};
 use support::{Random, differences};
 
-struct Result {
+struct LossOutput {
     loss: Vec<f32>,
     predictions: Vec<u32>,
     gradient: Vec<f32>,
 }
 
-fn run(classes: usize, pitch: usize, logits: &[f32], labels: &[u32]) -> Result {
+fn run(classes: usize, pitch: usize, logits: &[f32], labels: &[u32]) -> LossOutput {
     let images = labels.len();
     let (mut loss, mut predictions) = (vec![9.0; images], vec![9; images]);
     let mut gradient = vec![9.0; images * pitch];
@@ -25,7 +25,7 @@ fn run(classes: usize, pitch: usize, logits: &[f32], labels: &[u32]) -> Result {
         predictions: &mut predictions,
         gradient: &mut gradient,
     });
-    Result { loss, predictions, gradient }
+    LossOutput { loss, predictions, gradient }
 }
 
 /// Loss and gradient in `f64` with the standard library's functions.
@@ -76,14 +76,6 @@ fn loss_and_gradient_are_within_a_unit_in_the_last_place() {
                 );
                 let best = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 assert_eq!(Some(got.predictions[image] as usize), z.iter().position(|z| *z == best));
-                let mut probabilities = vec![0.0; classes];
-                softmax(&logits[image * pitch..][..classes], &mut probabilities);
-                for (class, (got, want)) in probabilities.iter().zip(&gradient).enumerate() {
-                    let want = if class == labels[image] as usize { 1.0 + want } else { *want };
-                    // 1 + gradient loses what is below a few 1e-16
-                    let allowed = 0.501 * f64::from(f32::EPSILON) * want + 2e-15;
-                    assert!((f64::from(*got) - want).abs() <= allowed, "probability {got} instead of {want}");
-                }
             }
         }
     }

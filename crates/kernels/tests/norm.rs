@@ -8,8 +8,8 @@ use plusx_kernels::norm::{
     FinalizeArgs, FinalizeBackwardArgs, InferenceAffineArgs, Running, STATS, StatsArgs, finalize,
     finalize_backward, inference_affine, reduce_sums,
 };
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::MapShape;
-use plusx_kernels::view::RowsMut;
 use plusx_kernels::{Level, pitch, select};
 use support::{Random, U, differences};
 
@@ -27,7 +27,7 @@ struct Normed {
     running_var: Vec<f32>,
 }
 
-struct Batch<'a> {
+struct BatchData<'a> {
     c: usize,
     pixels: usize,
     images: usize,
@@ -37,7 +37,7 @@ struct Batch<'a> {
     unbiased: bool,
 }
 
-impl Batch<'_> {
+impl BatchData<'_> {
     fn run(&self, running: [&[f32]; 2]) -> Normed {
         let pitch = pitch(self.c);
         let shape = MapShape { c: self.c, pitch, pixels: self.pixels };
@@ -111,7 +111,7 @@ fn statistics_are_those_of_two_passes() {
             let (gamma, beta) = (&gamma[..c], &beta[..c]);
             // a running mean as far off as it is when it has seen a few batches
             let running = [vec![offset * 0.999; c], vec![1.0; c]];
-            let batch = Batch { c, pixels, images, data: &data, gamma, beta, unbiased };
+            let batch = BatchData { c, pixels, images, data: &data, gamma, beta, unbiased };
             let normed = batch.run([&running[0], &running[1]]);
             for lane in 0..c {
                 let values = channel(&data, pitch, lane);
@@ -161,7 +161,7 @@ fn a_constant_channel_has_variance_zero() {
     let data = vec![0.1f32; 16 * 100];
     let ones = [1.0f32; 16];
     let batch =
-        Batch { c: 16, pixels: 50, images: 2, data: &data, gamma: &ones, beta: &ones, unbiased: false };
+        BatchData { c: 16, pixels: 50, images: 2, data: &data, gamma: &ones, beta: &ones, unbiased: false };
     let normed = batch.run([&[-0.7; 16], &[1.0; 16]]);
     let istd = 1.0 / f64::from(EPSILON).sqrt();
     for lane in 0..16 {
@@ -183,7 +183,7 @@ fn gradients_are_the_differences() {
         }
         let (gamma, beta) = (random.map(1, c, false), random.map(1, c, false));
         let (gamma, beta) = (&gamma[..c], &beta[..c]);
-        let batch = Batch { c, pixels, images, data: &data, gamma, beta, unbiased: false };
+        let batch = BatchData { c, pixels, images, data: &data, gamma, beta, unbiased: false };
         let normed = batch.run([&vec![offset * 0.9; c], &vec![1.0; c]]);
         let dy = random.map(images * pixels, c, false);
         let mut sums = vec![0.0; 2 * pitch];

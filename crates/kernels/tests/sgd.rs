@@ -3,7 +3,7 @@
 mod support;
 
 use plusx_kernels::sgd::{SgdArgs, SgdStep, UPDATE};
-use support::{Bounds, Output, Random, U, check};
+use support::{Bounds, KernelOutput, Random, U, check};
 
 fn steps() -> Vec<SgdStep> {
     let mut steps = Vec::new();
@@ -41,7 +41,7 @@ fn update_is_the_reference() {
                 let mut velocity = v[piece.clone()].to_vec();
                 let v = (step.momentum != 0.0).then_some(&mut velocity[..]);
                 run(SgdArgs { w: &mut map, g: &g[piece], v, step });
-                Output { map, sums: velocity.into_iter().map(f64::from).collect(), bytes: Vec::new() }
+                KernelOutput { map, sums: velocity.into_iter().map(f64::from).collect(), bytes: Vec::new() }
             });
         }
     }

@@ -3,13 +3,13 @@
 
 mod support;
 
-use plusx_kernels::args::{FusedActivation, Source};
+use plusx_kernels::args::{FusedActivation, MapSource};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::SubsampleShape;
-use plusx_kernels::subsample::{BACKWARD, BackwardArgs, FORWARD, ForwardArgs};
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::subsample::{BACKWARD, FORWARD, SubsampleBackwardArgs, SubsampleForwardArgs};
 use plusx_kernels::{Level, pitch, select};
-use support::sinks::{Form, GateForm, SinkData, SinkForm, SourceData};
-use support::{Bounds, Output, Random, check, edges};
+use support::sinks::{GateForm, SinkData, SinkForm, SourceData, SourceForm};
+use support::{Bounds, KernelOutput, Random, check, edges};
 
 /// Strides, channels before and after: ResNet's with half a vector and a whole one, lopsided ones, nothing at all.
 const CASES: [([usize; 2], [usize; 2]); 5] =
@@ -22,16 +22,21 @@ fn shapes(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = SubsampleShape> 
     })
 }
 
-const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
-    Form { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
-    Form { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
+const FORMS: [SourceForm; 3] = [
+    SourceForm { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    SourceForm { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    SourceForm { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
-fn forward(run: fn(ForwardArgs<'_>), shape: &SubsampleShape, images: usize, src: Source<'_>) -> Vec<f32> {
+fn forward(
+    run: fn(SubsampleForwardArgs<'_>),
+    shape: &SubsampleShape,
+    images: usize,
+    src: MapSource<'_>,
+) -> Vec<f32> {
     let pitch = shape.k_pitch();
     let mut map = vec![f32::NAN; images * shape.oh * shape.ow * pitch];
-    run(ForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch) });
+    run(SubsampleForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch) });
     map
 }
 
@@ -47,7 +52,7 @@ fn forward_is_the_reference() {
                 let bounds = Bounds { map: vec![largest; len], sums: Vec::new() };
                 check(FORWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                     let map = forward(*run, &shape, piece.len(), data.piece(form, piece));
-                    Output { map, ..Output::default() }
+                    KernelOutput { map, ..KernelOutput::default() }
                 });
             }
         }
@@ -64,7 +69,7 @@ fn every_value_is_where_it_belongs() {
         data[(y * 4 + x) * 32 + c] = value(y, x, c);
     }
     for entry in FORWARD.iter().filter(|entry| entry.level.supported()) {
-        let src = Source::plain(&data);
+        let src = MapSource::plain(&data);
         let map = forward(entry.run, &shape, 1, src);
         for (index, found) in map.into_iter().enumerate() {
             let (pixel, channel) = (index / 48, index % 48);
@@ -84,13 +89,14 @@ fn gradient_is_the_transpose() {
             let (pixels, outputs) = (shape.h * shape.w, shape.oh * shape.ow);
             let x = random.map(images * pixels, c, true);
             let r = random.map(images * outputs, shape.before + c + shape.after, true);
-            let src = Source::plain(&x);
+            let src = MapSource::plain(&x);
             let y = forward(select(FORWARD, Level::detect(), &shape).run, &shape, images, src);
             let sink = SinkData::new(&mut random, [c, pixels, images], true);
             let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
             let run = select(BACKWARD, Level::detect(), &shape).run;
-            let dx =
-                sink.fill(form, 0..images, |sink| run(BackwardArgs { shape: &shape, images, g: &r, sink }));
+            let dx = sink.fill(form, 0..images, |sink| {
+                run(SubsampleBackwardArgs { shape: &shape, images, g: &r, sink })
+            });
             let dot = |a: &[f32], b: &[f32]| -> f64 {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
             };
@@ -115,7 +121,9 @@ fn backward_is_the_reference() {
                 check(BACKWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                     let g = &g[piece.start * outputs * k_pitch..piece.end * outputs * k_pitch];
                     let images = piece.len();
-                    data.fill(form, piece, |sink| run(BackwardArgs { shape: &shape, images, g, sink }))
+                    data.fill(form, piece, |sink| {
+                        run(SubsampleBackwardArgs { shape: &shape, images, g, sink })
+                    })
                 });
             }
         }

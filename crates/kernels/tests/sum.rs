@@ -2,8 +2,8 @@
 
 mod support;
 
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::sum::{SEGMENT, bias_gradient, reduce_sums, sum_tree};
-use plusx_kernels::view::RowsMut;
 use support::Random;
 
 /// The tree by its recursive definition: the left part is the largest power of two below the count.

@@ -3,11 +3,11 @@
 
 mod support;
 
-use plusx_kernels::args::{Finish, Gate, Grad, Sink, Source};
+use plusx_kernels::args::{Finish, Gate, Grad, MapSource, Sink};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
-use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
+use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::ConvShape;
-use plusx_kernels::view::RowsMut;
 use plusx_kernels::{LANES, Level, select};
 use support::{Random, conv_shape};
 
@@ -43,7 +43,7 @@ fn compare(what: &str, got: &[f32], direct: &[f32], want: &[f64]) {
 }
 
 /// One layer on random values.
-struct Layer {
+struct ConvLayer {
     shape: ConvShape,
     images: usize,
     x: Vec<f32>,
@@ -52,7 +52,7 @@ struct Layer {
     packed: Vec<f32>,
 }
 
-impl Layer {
+impl ConvLayer {
     fn new(shape: ConvShape, images: usize, rectified: bool) -> Self {
         let mut random = Random(shape.c as u64 * 31 + shape.k as u64 + u64::from(rectified));
         let map = |random: &mut Random, channels: usize| -> Vec<f32> {
@@ -83,7 +83,7 @@ impl Layer {
         products
     }
 
-    /// The three results as single chains in `T`, in the order of [`Layer::products`] and channels.
+    /// The three results as single chains in `T`, in the order of [`ConvLayer::products`] and channels.
     fn chains<T: Copy + From<f32>>(&self, mul_add: fn(T, T, T) -> T) -> [Vec<T>; 3] {
         let ConvShape { c, k, .. } = self.shape;
         let zero = T::from(0.0);
@@ -123,8 +123,8 @@ impl Layer {
         dst
     }
 
-    fn source(&self) -> Source<'_> {
-        Source::plain(&self.x)
+    fn source(&self) -> MapSource<'_> {
+        MapSource::plain(&self.x)
     }
 
     fn winograd(&self, level: Level) -> [Vec<f32>; 3] {
@@ -132,7 +132,7 @@ impl Layer {
         let [c, k] = [shape.c / LANES, shape.k / LANES];
         let grad = Grad { g: &self.dy, norm: None };
         let (mut y, mut dx) = (vec![0.0; self.dy.len()], vec![0.0; self.x.len()]);
-        (select(winograd::FORWARD, level, shape).run)(ForwardArgs {
+        (select(winograd::FORWARD, level, shape).run)(ConvForwardArgs {
             shape,
             images,
             src: self.source(),
@@ -146,7 +146,7 @@ impl Layer {
             sums: None,
             scratch: &mut vec![0.0; winograd::forward_scratch_len(shape, k)],
         });
-        (select(winograd::BACKWARD_DATA, level, shape).run)(BackwardDataArgs {
+        (select(winograd::BACKWARD_DATA, level, shape).run)(ConvBackwardDataArgs {
             shape,
             images,
             grad,
@@ -161,7 +161,7 @@ impl Layer {
             scratch: &mut vec![0.0; winograd::backward_data_scratch_len(shape, c)],
         });
         let (mut packed, mut dw) = (vec![0.0; self.packed.len()], vec![0.0; self.oihw.len()]);
-        (select(winograd::BACKWARD_WEIGHTS, level, shape).run)(BackwardWeightsArgs {
+        (select(winograd::BACKWARD_WEIGHTS, level, shape).run)(ConvBackwardWeightsArgs {
             shape,
             images,
             src: self.source(),
@@ -186,7 +186,7 @@ fn rounding_errors_are_those_of_a_direct_chain() {
         for ((c, k, size, images), rectified) in
             cases.into_iter().flat_map(|case| [(case, false), (case, true)])
         {
-            let layer = Layer::new(conv_shape([c, k, size, 3, 1, 1]), images, rectified);
+            let layer = ConvLayer::new(conv_shape([c, k, size, 3, 1, 1]), images, rectified);
             let want = layer.chains::<f64>(f64::mul_add);
             let direct = layer.chains::<f32>(f32::mul_add);
             for level in Level::ALL.into_iter().filter(|level| level.supported()) {

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::rows::RowsMut;
 
 /// Rows and columns of a window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

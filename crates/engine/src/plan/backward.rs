@@ -10,8 +10,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
 use plusx_kernels::{LANES, conv};
-use plusx_kernels::{avg_pool, pool, sgd, subsample};
+use plusx_kernels::{sgd, subsample};
 
 use super::buffer::ElementType;
 use super::build::{PlanBuilder, only, pick};
@@ -59,7 +60,7 @@ impl PlanBuilder<'_> {
                 LoweredUnit::MaxPool { src, dst, shape } => {
                     // forward kept the winners if the gradient is wanted
                     if let Some(winner) = backward.build.winners[index] {
-                        let kernel = pick(pool::MAX_BACKWARD, level, shape);
+                        let kernel = pick(max_pool2d::BACKWARD, level, shape);
                         let shape = *shape;
                         backward.map(*src, *dst, kernel, |g, sink| PoolWork::MaxPoolBackward {
                             shape,
@@ -70,7 +71,7 @@ impl PlanBuilder<'_> {
                     }
                 }
                 LoweredUnit::AvgPool { src, dst, shape } => {
-                    let kernel = pick(avg_pool::BACKWARD, level, shape);
+                    let kernel = pick(avg_pool2d::BACKWARD, level, shape);
                     let shape = *shape;
                     backward.map(*src, *dst, kernel, |g, sink| PoolWork::AvgPoolBackward { shape, g, sink });
                 }
@@ -81,7 +82,7 @@ impl PlanBuilder<'_> {
                 }
                 LoweredUnit::GlobalAvgPool { src, dst } => {
                     let shape = lowered.value(*src).map_shape();
-                    let kernel = pick(pool::AVG_BACKWARD, level, &shape);
+                    let kernel = pick(global_avg_pool2d::BACKWARD, level, &shape);
                     backward.map(*src, *dst, kernel, |g, sink| PoolWork::GlobalAvgPoolBackward {
                         shape,
                         g,

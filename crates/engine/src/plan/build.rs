@@ -1,6 +1,6 @@
 //! What the forward and the backward half of planning share: buffers, steps, and where each value lives.
 
-use plusx_kernels::{Entry, LANES, Level, pitch, select};
+use plusx_kernels::{KernelEntry, LANES, Level, pitch, select};
 use plusx_model::graph::{Graph, NodeId};
 
 use super::buffer::{Buffer, ElementType, IMAGES, Lasting, Life};
@@ -270,7 +270,7 @@ impl<'a> PlanBuilder<'a> {
 }
 
 /// The entry that the kernel table offers for `shape`.
-pub(super) fn pick<S, R>(table: &'static [Entry<S, R>], level: Level, shape: &S) -> KernelRef {
+pub(super) fn pick<S, R>(table: &'static [KernelEntry<S, R>], level: Level, shape: &S) -> KernelRef {
     let chosen = select(table, level, shape);
     let entry = table.iter().position(|entry| std::ptr::eq(entry, chosen)).unwrap_or(table.len() - 1);
     KernelRef { entry, name: chosen.name }

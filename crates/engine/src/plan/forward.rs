@@ -1,7 +1,8 @@
 //! The forward half of a plan, one unit after the other. Statistics are made where the values are made. Views are written
 //! by their first reader.
 
-use plusx_kernels::{avg_pool, elementwise, norm, pool, subsample};
+use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
+use plusx_kernels::{elementwise, norm, subsample};
 
 use super::buffer::{ElementType, Lasting};
 use super::build::{NormBuffers, PlanBuilder, only, pick};
@@ -30,7 +31,7 @@ impl PlanBuilder<'_> {
                         self.buffer(name, ElementType::U8, self.batch * value.len(), value.pitch)
                     });
                     self.winners[index] = winner;
-                    let kernel = pick(pool::MAX_FORWARD, self.kernels.level, shape);
+                    let kernel = pick(max_pool2d::FORWARD, self.kernels.level, shape);
                     let work = PoolWork::MaxPoolForward { shape: *shape, src: source, dst: out, winner };
                     let pieces = if self.mode.inference() && self.batch == 1 {
                         PieceGrid::bands(
@@ -44,7 +45,7 @@ impl PlanBuilder<'_> {
                 }
                 LoweredUnit::AvgPool { src, dst, shape } => {
                     let (source, out) = (self.source(*src), self.store(*dst));
-                    let kernel = pick(avg_pool::FORWARD, self.kernels.level, shape);
+                    let kernel = pick(avg_pool2d::FORWARD, self.kernels.level, shape);
                     let work = PoolWork::AvgPoolForward { shape: *shape, src: source, dst: out };
                     self.push_map(*src, *dst, kernel, work);
                 }
@@ -58,7 +59,7 @@ impl PlanBuilder<'_> {
                     let shape = self.value(*src).map_shape();
                     let source = self.source(*src);
                     let out = self.store(*dst);
-                    let kernel = pick(pool::AVG_FORWARD, self.kernels.level, &shape);
+                    let kernel = pick(global_avg_pool2d::FORWARD, self.kernels.level, &shape);
                     self.push_map(
                         *src,
                         *dst,

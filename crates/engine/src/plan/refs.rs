@@ -23,14 +23,14 @@ pub(crate) struct PairRef {
     pub(crate) pair: usize,
 }
 
-/// See [`plusx_kernels::args::Term`].
+/// See [`plusx_kernels::args::MapTerm`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct TermRef {
     pub(crate) data: BufferId,
     pub(crate) affine: Option<PairRef>,
 }
 
-/// See [`plusx_kernels::args::Source`].
+/// See [`plusx_kernels::args::MapSource`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct SourceRef {
     pub(crate) main: TermRef,

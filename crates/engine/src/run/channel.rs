@@ -5,8 +5,8 @@ use plusx_kernels::norm::{
     FinalizeArgs, FinalizeBackwardArgs, InferenceAffineArgs, Running, finalize, finalize_backward,
     inference_affine, reduce_sums,
 };
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::sum::bias_gradient;
-use plusx_kernels::view::RowsMut;
 use plusx_model::graph::{ParamId, RunningVariance};
 
 use super::memory::Memory;

@@ -1,7 +1,7 @@
 //! Convolution steps: pieces are images by blocks of channels.
 
 use plusx_kernels::conv::winograd::{self, TransformArgs};
-use plusx_kernels::conv::{self, BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
+use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use plusx_kernels::sum::sum_tree;
 use plusx_model::graph::ParamId;
 
@@ -43,7 +43,7 @@ pub(super) fn run(
             threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
                 let first = piece.blocks.start == 0;
-                run(ForwardArgs {
+                run(ConvForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -71,7 +71,7 @@ pub(super) fn run(
             let dst = memory.cut(dst, len, WindowSize { rows: 1, columns: block * pieces.block_step() });
             threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
-                run(BackwardWeightsArgs {
+                run(ConvBackwardWeightsArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -123,7 +123,7 @@ pub(super) fn run(
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
-                run(BackwardDataArgs {
+                run(ConvBackwardDataArgs {
                     shape,
                     images: piece.images.len(),
                     grad: grad.part(&piece.images),

@@ -2,7 +2,7 @@
 
 use plusx_kernels::elementwise::{self, EvaluateArgs, SinkArgs};
 use plusx_kernels::norm::{self, StatsArgs};
-use plusx_kernels::subsample;
+use plusx_kernels::subsample::{self, SubsampleBackwardArgs, SubsampleForwardArgs};
 
 use super::memory::{Memory, part};
 use crate::plan::IMAGES;
@@ -67,7 +67,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
             let dst = memory.windows(*dst, shape.oh * shape.ow, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (subsample::FORWARD[entry].run)(subsample::ForwardArgs {
+                (subsample::FORWARD[entry].run)(SubsampleForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -80,7 +80,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (subsample::BACKWARD[entry].run)(subsample::BackwardArgs {
+                (subsample::BACKWARD[entry].run)(SubsampleBackwardArgs {
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),

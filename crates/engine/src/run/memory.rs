@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use plusx_kernels::LANES;
-use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, Sink, Source, Sums, Term};
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
+use plusx_kernels::rows::RowsMut;
 
 use crate::arena::{DisjointWindows, Floats, Lender, Plain, WindowSize};
 use crate::plan::pieces::{GridPiece, PieceGrid};
@@ -88,15 +88,15 @@ impl<'a> Memory<'a> {
         Affine { scale: next(), shift: next() }
     }
 
-    fn term(&mut self, term: TermRef) -> Term<'a> {
+    fn term(&mut self, term: TermRef) -> MapTerm<'a> {
         let affine = term.affine.map(|pair| self.pair(pair));
-        Term { data: self.read(term.data), affine }
+        MapTerm { data: self.read(term.data), affine }
     }
 
     pub(super) fn source(&mut self, src: &SourceRef) -> WholeSource<'a> {
         let main = self.term(src.main);
         let add = src.add.map(|add| self.term(add));
-        WholeSource { src: Source { main, add, activation: src.activation }, batch: self.batch() }
+        WholeSource { src: MapSource { main, add, activation: src.activation }, batch: self.batch() }
     }
 
     pub(super) fn finish(&mut self, finish: &FinishRef) -> WholeFinish<'a> {
@@ -181,14 +181,15 @@ pub(super) fn part<'a, T>(data: &'a [T], images: &Range<usize>, batch: usize) ->
 /// A source over the whole batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WholeSource<'a> {
-    src: Source<'a>,
+    src: MapSource<'a>,
     batch: usize,
 }
 
 impl<'a> WholeSource<'a> {
-    pub(super) fn part(&self, images: &Range<usize>) -> Source<'a> {
-        let term = |term: Term<'a>| Term { data: part(term.data, images, self.batch), affine: term.affine };
-        Source { main: term(self.src.main), add: self.src.add.map(term), activation: self.src.activation }
+    pub(super) fn part(&self, images: &Range<usize>) -> MapSource<'a> {
+        let term =
+            |term: MapTerm<'a>| MapTerm { data: part(term.data, images, self.batch), affine: term.affine };
+        MapSource { main: term(self.src.main), add: self.src.add.map(term), activation: self.src.activation }
     }
 }
 
@@ -201,7 +202,7 @@ pub(super) struct WholeFinish<'a> {
 
 impl<'a> WholeFinish<'a> {
     pub(super) fn part(&self, images: &Range<usize>) -> Finish<'a> {
-        let add = self.finish.add.map(|add| Term { data: part(add.data, images, self.batch), ..add });
+        let add = self.finish.add.map(|add| MapTerm { data: part(add.data, images, self.batch), ..add });
         Finish { add, ..self.finish }
     }
 }

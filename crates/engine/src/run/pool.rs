@@ -1,7 +1,10 @@
 //! Poolings and their gradients: pieces are images, or bands of rows of a single one.
 
-use plusx_kernels::avg_pool;
-use plusx_kernels::pool::{self, AvgBackwardArgs, AvgForwardArgs, MaxBackwardArgs, MaxForwardArgs};
+use plusx_kernels::pooling::avg_pool2d::{self, AvgPool2dBackwardArgs, AvgPool2dForwardArgs};
+use plusx_kernels::pooling::global_avg_pool2d::{
+    self, GlobalAvgPool2dBackwardArgs, GlobalAvgPool2dForwardArgs,
+};
+use plusx_kernels::pooling::max_pool2d::{self, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
 
 use super::memory::{Memory, part};
 use crate::plan::step::PlanStep;
@@ -18,7 +21,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
             let winner = winner.map(|winner| memory.windows::<u8>(winner, pixels, &pieces));
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (pool::MAX_FORWARD[entry].run)(MaxForwardArgs {
+                (max_pool2d::FORWARD[entry].run)(MaxPool2dForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -34,7 +37,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (pool::MAX_BACKWARD[entry].run)(MaxBackwardArgs {
+                (max_pool2d::BACKWARD[entry].run)(MaxPool2dBackwardArgs {
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),
@@ -48,7 +51,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
             let dst = memory.windows(*dst, shape.oh * shape.ow, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (avg_pool::FORWARD[entry].run)(avg_pool::ForwardArgs {
+                (avg_pool2d::FORWARD[entry].run)(AvgPool2dForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -61,7 +64,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (avg_pool::BACKWARD[entry].run)(avg_pool::BackwardArgs {
+                (avg_pool2d::BACKWARD[entry].run)(AvgPool2dBackwardArgs {
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),
@@ -74,7 +77,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
             let dst = memory.windows(*dst, 1, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (pool::AVG_FORWARD[entry].run)(AvgForwardArgs {
+                (global_avg_pool2d::FORWARD[entry].run)(GlobalAvgPool2dForwardArgs {
                     shape,
                     images: piece.images.len(),
                     src: src.part(&piece.images),
@@ -87,7 +90,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
-                (pool::AVG_BACKWARD[entry].run)(AvgBackwardArgs {
+                (global_avg_pool2d::BACKWARD[entry].run)(GlobalAvgPool2dBackwardArgs {
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),

@@ -3,19 +3,19 @@
 use std::ops::Range;
 
 use plusx_kernels::args::{Finish, Grad, GradNorm, Sums};
-use plusx_kernels::conv::winograd::{self, TRANSFORM, TRANSFORM_BACKWARD, Transform, TransformArgs};
+use plusx_kernels::conv::winograd::{self, FilterTransform, TRANSFORM, TRANSFORM_BACKWARD, TransformArgs};
 use plusx_kernels::conv::{
-    BACKWARD_DATA, BACKWARD_WEIGHTS, BackwardData, BackwardDataArgs, BackwardWeights, BackwardWeightsArgs,
-    FORWARD, Forward, ForwardArgs, backward_block_len, backward_data_images, backward_data_scratch_len,
-    backward_len, backward_weights_scratch_len, forward_images, forward_scratch_len, pack, pack_backward,
-    packed_block_len, packed_len,
+    BACKWARD_DATA, BACKWARD_WEIGHTS, ConvBackwardData, ConvBackwardDataArgs, ConvBackwardWeights,
+    ConvBackwardWeightsArgs, ConvForward, ConvForwardArgs, FORWARD, backward_block_len, backward_data_images,
+    backward_data_scratch_len, backward_len, backward_weights_scratch_len, forward_images,
+    forward_scratch_len, pack, pack_backward, packed_block_len, packed_len,
 };
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::ConvShape;
-use plusx_kernels::view::RowsMut;
-use plusx_kernels::{Entry, LANES, Level, pitch, select};
+use plusx_kernels::{KernelEntry, LANES, Level, pitch, select};
 
-use crate::Report;
-use crate::data::{Hash, Maps, Random};
+use crate::LevelReport;
+use crate::data::{Fnv, Random, RandomMaps, SinkMemory, Variant};
 
 #[expect(
     clippy::too_many_arguments,
@@ -86,9 +86,9 @@ fn shapes() -> Vec<(ConvShape, usize)> {
     ]
 }
 
-pub(crate) fn all(report: &mut Report) {
+pub(crate) fn all(report: &mut LevelReport) {
     for (shape, images) in shapes() {
-        let case = Case::new(shape, images);
+        let case = ConvCase::new(shape, images);
         // form 0: nothing but the convolution; form 15: everything around it
         for form in [0, 15] {
             let name = format!(
@@ -104,13 +104,15 @@ pub(crate) fn all(report: &mut Report) {
                 shape.c_pitch
             );
             let direct = case.direct();
-            report.check(FORWARD, &shape, &name, |run, pieces| case.forward(*run, (form, pieces), &direct));
+            report.check(FORWARD, &shape, &name, |run, pieces| {
+                case.forward(*run, Variant { form, in_pieces: pieces }, &direct)
+            });
             report.check(BACKWARD_DATA, &shape, &name, |run, pieces| {
-                case.backward_data(*run, (form, pieces), &direct)
+                case.backward_data(*run, Variant { form, in_pieces: pieces }, &direct)
             });
             let scratch = backward_weights_scratch_len;
             report.check(BACKWARD_WEIGHTS, &shape, &name, |run, pieces| {
-                case.backward_weights(*run, (form, pieces), scratch)
+                case.backward_weights(*run, Variant { form, in_pieces: pieces }, scratch)
             });
             if winograd::fits(&shape) {
                 case.winograd(report, form, &name);
@@ -120,7 +122,7 @@ pub(crate) fn all(report: &mut Report) {
 }
 
 /// What the kernels of one method are given: direct, or a Winograd algorithm.
-struct Method {
+struct ConvFilters {
     forward: Vec<f32>,
     backward: Vec<f32>,
     /// Images of a piece, of forward and of backward data.
@@ -128,17 +130,17 @@ struct Method {
     scratch: usize,
 }
 
-struct Case {
+struct ConvCase {
     shape: ConvShape,
     images: usize,
-    x: Maps,
-    y: Maps,
+    x: RandomMaps,
+    y: RandomMaps,
     weights: Vec<f32>,
     transposed: Vec<f32>,
     coefficients: [Vec<f32>; 5],
 }
 
-impl Case {
+impl ConvCase {
     fn new(shape: ConvShape, images: usize) -> Self {
         let mut random = Random(shape.macs() as u64);
         let oihw = random.values(shape.k * shape.c / shape.groups * shape.kernel[0] * shape.kernel[1]);
@@ -150,8 +152,8 @@ impl Case {
         Self {
             shape,
             images,
-            x: Maps::at_pitch(&mut random, [shape.c, shape.h * shape.w, images], shape.c_pitch),
-            y: Maps::at_pitch(&mut random, [shape.k, shape.oh * shape.ow, images], k),
+            x: RandomMaps::at_pitch(&mut random, [shape.c, shape.h * shape.w, images], shape.c_pitch),
+            y: RandomMaps::at_pitch(&mut random, [shape.k, shape.oh * shape.ow, images], k),
             weights,
             transposed,
             coefficients: std::array::from_fn(|_| random.map(1, shape.k, k)),
@@ -159,9 +161,9 @@ impl Case {
     }
 
     /// What the direct kernels need.
-    fn direct(&self) -> Method {
+    fn direct(&self) -> ConvFilters {
         let shape = &self.shape;
-        Method {
+        ConvFilters {
             forward: self.weights.clone(),
             backward: self.transposed.clone(),
             images: [forward_images(shape), backward_data_images(shape)],
@@ -171,9 +173,9 @@ impl Case {
     }
 
     /// The Winograd tables; their filters are made at the level of the kernel that reads them.
-    fn winograd(&self, report: &mut Report, form: usize, name: &str) {
+    fn winograd(&self, report: &mut LevelReport, form: usize, name: &str) {
         let shape = &self.shape;
-        let transformed = |table: &[Entry<ConvShape, Transform>], level: Level| {
+        let transformed = |table: &[KernelEntry<ConvShape, FilterTransform>], level: Level| {
             let backward = table[0].name.starts_with("winograd_filters_backward");
             let len =
                 if backward { winograd::backward_filters_len(shape) } else { winograd::filters_len(shape) };
@@ -189,26 +191,30 @@ impl Case {
         };
         for table in [TRANSFORM, TRANSFORM_BACKWARD] {
             report.check_entries(table, shape, name, |entry, _| {
-                Hash::new().singles(&transformed(table, entry.level))
+                Fnv::new().singles(&transformed(table, entry.level))
             });
         }
         let [k, c] = [shape.k_pitch() / LANES, shape.c_pitch / LANES];
         let scratch =
             winograd::forward_scratch_len(shape, k).max(winograd::backward_data_scratch_len(shape, c));
-        let method = |level| Method {
+        let method = |level| ConvFilters {
             forward: transformed(TRANSFORM, level),
             backward: transformed(TRANSFORM_BACKWARD, level),
             images: [winograd::images(shape); 2],
             scratch,
         };
         report.check_entries(winograd::FORWARD, shape, name, |entry, pieces| {
-            self.forward(entry.run, (form, pieces), &method(entry.level))
+            self.forward(entry.run, Variant { form, in_pieces: pieces }, &method(entry.level))
         });
         report.check_entries(winograd::BACKWARD_DATA, shape, name, |entry, pieces| {
-            self.backward_data(entry.run, (form, pieces), &method(entry.level))
+            self.backward_data(entry.run, Variant { form, in_pieces: pieces }, &method(entry.level))
         });
         report.check(winograd::BACKWARD_WEIGHTS, shape, name, |run, pieces| {
-            self.backward_weights(*run, (form, pieces), winograd::backward_weights_scratch_len)
+            self.backward_weights(
+                *run,
+                Variant { form, in_pieces: pieces },
+                winograd::backward_weights_scratch_len,
+            )
         });
     }
 
@@ -220,8 +226,8 @@ impl Case {
     }
 
     /// Pieces of the batch and of `all` blocks: everything at once, or a thread's share at a time, three blocks wide.
-    fn pieces(&self, pieces: bool, images: usize, all: usize) -> Vec<(Range<usize>, Range<usize>)> {
-        let (images, width) = if pieces { (images, 3) } else { (self.images, all) };
+    fn pieces(&self, in_pieces: bool, images: usize, all: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let (images, width) = if in_pieces { (images, 3) } else { (self.images, all) };
         let cut = |len: usize, step: usize| {
             (0..len).step_by(step).map(move |start| start..len.min(start + step)).collect::<Vec<_>>()
         };
@@ -232,20 +238,21 @@ impl Case {
             .collect()
     }
 
-    fn forward(&self, run: Forward, (form, pieces): (usize, bool), method: &Method) -> Hash {
+    fn forward(&self, run: ConvForward, variant: Variant, method: &ConvFilters) -> Fnv {
+        let Variant { form, in_pieces } = variant;
         let (shape, k) = (&self.shape, self.shape.k_pitch());
         let mut values = vec![f32::NAN; self.y.x.len()];
         let mut kept = vec![0.0; self.x.x.len()];
         let mut sums = vec![0.0; self.images * 2 * k];
         let mut scratch = vec![f32::NAN; method.scratch];
-        for (part, blocks) in self.pieces(pieces, method.images[0], k / LANES) {
+        for (part, blocks) in self.pieces(in_pieces, method.images[0], k / LANES) {
             let (start, width) = (blocks.start * LANES, blocks.len() * LANES);
             let kept = &mut kept[self.x.part(&part)];
             // what a source of the output's size would do to it, done on the way out
             let out = self.y.source(form, &part);
             let finish = Finish { affine: out.main.affine, add: out.add, activation: out.activation };
             let sums_of = &mut sums[part.start * 2 * k..part.end * 2 * k];
-            run(ForwardArgs {
+            run(ConvForwardArgs {
                 shape,
                 images: part.len(),
                 src: self.x.source(form, &part),
@@ -263,45 +270,47 @@ impl Case {
                 scratch: &mut scratch,
             });
         }
-        Hash::new().singles(&values).singles(&kept).doubles(&sums)
+        Fnv::new().singles(&values).singles(&kept).doubles(&sums)
     }
 
-    fn backward_data(&self, run: BackwardData, (form, pieces): (usize, bool), method: &Method) -> Hash {
+    fn backward_data(&self, run: ConvBackwardData, variant: Variant, method: &ConvFilters) -> Fnv {
+        let Variant { form, in_pieces } = variant;
         let (shape, c) = (&self.shape, self.shape.c_pitch);
         let mut values = self.x.u.clone();
         let mut sums = vec![0.0; self.images * 2 * c];
         let mut scratch = vec![f32::NAN; method.scratch];
         // accumulate, sums, affine gate
         let sink = if form == 0 { 0 } else { 11 };
-        for (part, blocks) in self.pieces(pieces, method.images[1], c / LANES) {
+        for (part, blocks) in self.pieces(in_pieces, method.images[1], c / LANES) {
             let columns = blocks.start * LANES..blocks.end * LANES;
             let own = &mut values[self.x.part(&part)];
             let sums_of = &mut sums[part.start * 2 * c..part.end * 2 * c];
-            run(BackwardDataArgs {
+            run(ConvBackwardDataArgs {
                 shape,
                 images: part.len(),
                 grad: self.grad(form, &part),
                 weights: &method.backward,
                 blocks,
-                sink: self.x.sink(sink, &part, columns, (own, sums_of)),
+                sink: self.x.sink(sink, &part, columns, SinkMemory { dst: own, sums: sums_of }),
                 scratch: &mut scratch,
             });
         }
-        Hash::new().singles(&values).doubles(&sums)
+        Fnv::new().singles(&values).doubles(&sums)
     }
 
     fn backward_weights(
         &self,
-        run: BackwardWeights,
-        (form, pieces): (usize, bool),
+        run: ConvBackwardWeights,
+        variant: Variant,
         scratch_len: fn(&ConvShape, usize) -> usize,
-    ) -> Hash {
+    ) -> Fnv {
+        let Variant { form, in_pieces } = variant;
         let (shape, len) = (&self.shape, packed_block_len(&self.shape));
         let mut values = vec![f32::NAN; packed_len(shape)];
         // a segment is summed as a whole: only the blocks are cut
-        for (part, blocks) in self.pieces(pieces, self.images, shape.k_pitch() / LANES) {
+        for (part, blocks) in self.pieces(in_pieces, self.images, shape.k_pitch() / LANES) {
             let mut scratch = vec![f32::NAN; scratch_len(shape, blocks.len())];
-            run(BackwardWeightsArgs {
+            run(ConvBackwardWeightsArgs {
                 shape,
                 images: part.len(),
                 src: self.x.source(form, &part),
@@ -311,6 +320,6 @@ impl Case {
                 scratch: &mut scratch,
             });
         }
-        Hash::new().singles(&values)
+        Fnv::new().singles(&values)
     }
 }

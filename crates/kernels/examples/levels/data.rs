@@ -3,16 +3,16 @@
 use std::fmt;
 use std::ops::Range;
 
-use plusx_kernels::args::{Affine, FusedActivation, Gate, Sink, Source, Sums, Term};
+use plusx_kernels::args::{Affine, FusedActivation, Gate, MapSource, MapTerm, Sink, Sums};
 use plusx_kernels::pitch;
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::rows::RowsMut;
 
 /// 64-bit FNV-1a (Fowler, Noll & Vo) over little-endian bytes. Every NaN counts as the same one: which operand's
 /// payload survives is the instruction's choice, not arithmetic.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hash(u64);
+pub(crate) struct Fnv(u64);
 
-impl Hash {
+impl Fnv {
     pub(crate) fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
@@ -39,7 +39,7 @@ impl Hash {
     }
 }
 
-impl fmt::Display for Hash {
+impl fmt::Display for Fnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
@@ -73,8 +73,14 @@ impl Random {
     }
 }
 
+/// What a sink writes to.
+pub(crate) struct SinkMemory<'a> {
+    pub(crate) dst: &'a mut [f32],
+    pub(crate) sums: &'a mut [f64],
+}
+
 /// Two maps of `images` times `pixels` pixels with two sets of per-channel numbers: enough for any source or sink.
-pub(crate) struct Maps {
+pub(crate) struct RandomMaps {
     pub(crate) pixels: usize,
     pub(crate) pitch: usize,
     pub(crate) x: Vec<f32>,
@@ -82,7 +88,7 @@ pub(crate) struct Maps {
     affine: [Vec<f32>; 4],
 }
 
-impl Maps {
+impl RandomMaps {
     pub(crate) fn new(random: &mut Random, [c, pixels, images]: [usize; 3]) -> Self {
         Self::at_pitch(random, [c, pixels, images], pitch(c))
     }
@@ -119,25 +125,26 @@ impl Maps {
     }
 
     /// Bits of `form`: affine, join, affine of the join, ReLU.
-    pub(crate) fn source(&self, form: usize, images: &Range<usize>) -> Source<'_> {
+    pub(crate) fn source(&self, form: usize, images: &Range<usize>) -> MapSource<'_> {
         let part = self.part(images);
         let affine = |bit: usize, which| (form & bit != 0).then(|| self.affine(which));
-        Source {
-            main: Term { data: &self.x[part.clone()], affine: affine(1, 0) },
-            add: (form & 2 != 0).then(|| Term { data: &self.u[part], affine: affine(4, 1) }),
+        MapSource {
+            main: MapTerm { data: &self.x[part.clone()], affine: affine(1, 0) },
+            add: (form & 2 != 0).then(|| MapTerm { data: &self.u[part], affine: affine(4, 1) }),
             activation: if form & 8 != 0 { FusedActivation::Relu } else { FusedActivation::None },
         }
     }
 
-    /// A sink for columns `columns` of `dst` and `sums`, which hold the images `images`; bits of `form`: accumulate,
-    /// sums, stored gate, affine gate.
+    /// A sink for the columns `columns` of memory that holds the images `images`. Bits of `form`: accumulate, sums, stored
+    /// gate, affine gate.
     pub(crate) fn sink<'a>(
         &'a self,
         form: usize,
         images: &Range<usize>,
         columns: Range<usize>,
-        (dst, sums): (&'a mut [f32], &'a mut [f64]),
+        own: SinkMemory<'a>,
     ) -> Sink<'a> {
+        let SinkMemory { dst, sums } = own;
         let (part, pitch) = (self.part(images), self.pitch);
         let (y, width) = (&self.x[part.clone()], columns.len());
         Sink {
@@ -156,7 +163,16 @@ impl Maps {
     }
 }
 
+/// How a case is run.
+#[derive(Clone, Copy)]
+pub(crate) struct Variant {
+    /// What there is around a kernel, in bits: see [`RandomMaps::source`] and [`RandomMaps::sink`].
+    pub(crate) form: usize,
+    /// Whether the batch is cut.
+    pub(crate) in_pieces: bool,
+}
+
 /// The batch cut into pieces: whole, or the first image and the rest.
-pub(crate) fn cut(images: usize, pieces: bool) -> Vec<Range<usize>> {
-    if pieces && images > 1 { vec![0..1, 1..images] } else { vec![0..images; 1] }
+pub(crate) fn cut(images: usize, in_pieces: bool) -> Vec<Range<usize>> {
+    if in_pieces && images > 1 { vec![0..1, 1..images] } else { vec![0..images; 1] }
 }

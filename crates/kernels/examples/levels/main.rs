@@ -17,37 +17,37 @@ mod plain;
 
 use std::process::ExitCode;
 
-use data::Hash;
-use plusx_kernels::{Entry, Level};
+use data::Fnv;
+use plusx_kernels::{KernelEntry, Level};
 
 /// What has been compared so far.
-struct Report {
+struct LevelReport {
     compared: usize,
     differ: usize,
 }
 
-impl Report {
+impl LevelReport {
     /// Runs every supported entry that fits `shape`, whole and in pieces (`run`'s second argument), and compares the
     /// hashes inside each arithmetic profile. The reference has its own arithmetic and is not run.
     fn check<Shape, Run>(
         &mut self,
-        table: &[Entry<Shape, Run>],
+        table: &[KernelEntry<Shape, Run>],
         shape: &Shape,
         case: &str,
-        run: impl Fn(&Run, bool) -> Hash,
+        run: impl Fn(&Run, bool) -> Fnv,
     ) {
         self.check_entries(table, shape, case, |entry, pieces| run(&entry.run, pieces));
     }
 
-    /// As [`Report::check`], for those who need to know the entry.
+    /// As [`LevelReport::check`], for those who need to know the entry.
     fn check_entries<Shape, Run>(
         &mut self,
-        table: &[Entry<Shape, Run>],
+        table: &[KernelEntry<Shape, Run>],
         shape: &Shape,
         case: &str,
-        run: impl Fn(&Entry<Shape, Run>, bool) -> Hash,
+        run: impl Fn(&KernelEntry<Shape, Run>, bool) -> Fnv,
     ) {
-        let mut profiles: Vec<(&str, Hash)> = Vec::new();
+        let mut profiles: Vec<(&str, Fnv)> = Vec::new();
         for entry in table.iter().filter(|entry| !entry.name.ends_with("/reference")) {
             if !entry.level.supported() || !(entry.fits)(shape) {
                 continue;
@@ -70,7 +70,7 @@ impl Report {
     }
 
     /// Something that is computed in the same way on every level: only other machines can disagree.
-    fn plain(&mut self, name: &str, case: &str, hash: Hash) {
+    fn plain(&mut self, name: &str, case: &str, hash: Fnv) {
         println!("{hash} {name} {case}");
     }
 }
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
         println!("this machine does not have the level {needed}");
         return ExitCode::from(2);
     }
-    let mut report = Report { compared: 0, differ: 0 };
+    let mut report = LevelReport { compared: 0, differ: 0 };
     plain::all(&mut report);
     maps::all(&mut report);
     conv::all(&mut report);

@@ -1,31 +1,31 @@
-//! Everything that works pixel by pixel, and the update: elementwise, statistics, pools, subsampling, SGD.
+//! Everything that works pixel by pixel, and the update: elementwise, statistics, pooling, subsampling, SGD.
 
 use plusx_kernels::args::Sums;
-use plusx_kernels::avg_pool;
 use plusx_kernels::elementwise::{EVALUATE, EvaluateArgs, SINK, SinkArgs};
 use plusx_kernels::norm::{STATS, StatsArgs};
-use plusx_kernels::pool::{
-    AVG_BACKWARD, AVG_FORWARD, AvgBackwardArgs, AvgForwardArgs, MAX_BACKWARD, MAX_FORWARD, MaxBackwardArgs,
-    MaxForwardArgs,
+use plusx_kernels::pooling::avg_pool2d::{self, AvgPool2dBackwardArgs, AvgPool2dForwardArgs};
+use plusx_kernels::pooling::global_avg_pool2d::{
+    self, GlobalAvgPool2dBackwardArgs, GlobalAvgPool2dForwardArgs,
 };
+use plusx_kernels::pooling::max_pool2d::{self, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::sgd::{SgdArgs, SgdStep, UPDATE};
 use plusx_kernels::shape::{MapShape, PoolShape, SubsampleShape};
-use plusx_kernels::subsample;
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::subsample::{self, SubsampleBackwardArgs, SubsampleForwardArgs};
 use plusx_kernels::{pitch, select};
 
-use crate::Report;
-use crate::data::{Hash, Maps, Random, cut};
+use crate::LevelReport;
+use crate::data::{Fnv, Random, RandomMaps, SinkMemory, Variant, cut};
 
 /// Channels around one and several vectors, and maps that end inside, on and behind a 64-pixel run.
 const SIZES: [[usize; 3]; 5] = [[1, 1, 3], [16, 64, 1], [17, 81, 2], [64, 130, 2], [70, 6, 5]];
 
-pub(crate) fn all(report: &mut Report) {
+pub(crate) fn all(report: &mut LevelReport) {
     for [c, pixels, images] in SIZES {
         let mut random = Random((c * pixels * images) as u64);
         let shape = MapShape { c, pitch: pitch(c), pixels };
-        let maps = Maps::new(&mut random, [c, pixels, images]);
-        let g = Maps::new(&mut random, [c, pixels, images]);
+        let maps = RandomMaps::new(&mut random, [c, pixels, images]);
+        let g = RandomMaps::new(&mut random, [c, pixels, images]);
         let case = format!("c={c} pixels={pixels} n={images}");
         map_ops(report, &shape, &maps, &g, &case);
         map_ops(report, &shape, &maps.with_specials(c), &g.with_specials(c), &format!("{case} specials"));
@@ -37,33 +37,38 @@ pub(crate) fn all(report: &mut Report) {
         let (kernel, stride, padding) = ([kernel; 2], [stride; 2], [padding; 2]);
         let [h, w] = size;
         let shape = PoolShape { c, h, w, oh: out(h), ow: out(w), kernel, stride, padding };
-        max_pool(report, &shape);
-        avg_pool(report, &shape);
+        max_pool2d(report, &shape);
+        avg_pool2d(report, &shape);
         let (oh, ow) = (h.div_ceil(stride[0]), w.div_ceil(stride[1]));
         subsample(report, &SubsampleShape { c, h, w, oh, ow, stride, before: c / 2, after: c - c / 2 });
     }
     update(report);
 }
 
-/// Evaluate, sink, statistics, average pool.
-fn map_ops(report: &mut Report, shape: &MapShape, maps: &Maps, g: &Maps, case: &str) {
+/// Evaluate, sink, statistics, global average pooling.
+fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &RandomMaps, case: &str) {
     let (pitch, size) = (shape.pitch, shape.pixels * shape.pitch);
     let images = maps.x.len() / size;
     for form in 0..16 {
         let case = format!("{case} form={form}");
         report.check(EVALUATE, shape, &case, |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
                 let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
                 run(EvaluateArgs { shape, images: part.len(), src: maps.source(form, part), dst: rows });
                 hash.singles(&dst)
             })
         });
-        report.check(AVG_FORWARD, shape, &case, |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+        report.check(global_avg_pool2d::FORWARD, shape, &case, |run, pieces| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * pitch];
                 let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
-                run(AvgForwardArgs { shape, images: part.len(), src: maps.source(form, part), dst: rows });
+                run(GlobalAvgPool2dForwardArgs {
+                    shape,
+                    images: part.len(),
+                    src: maps.source(form, part),
+                    dst: rows,
+                });
                 hash.singles(&dst)
             })
         });
@@ -74,21 +79,21 @@ fn map_ops(report: &mut Report, shape: &MapShape, maps: &Maps, g: &Maps, case: &
             let case = format!("{case} g={contribution}");
             let form = if contribution { form } else { form | 1 };
             report.check(SINK, shape, &case, |run, pieces| {
-                into_sink(maps, (form, images, pieces), |part, sink| {
+                into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                     let g = contribution.then(|| &g.x[maps.part(part)]);
                     run(SinkArgs { shape, images: part.len(), g, sink });
                 })
             });
         }
-        report.check(AVG_BACKWARD, shape, &case, |run, pieces| {
-            into_sink(maps, (form, images, pieces), |part, sink| {
+        report.check(global_avg_pool2d::BACKWARD, shape, &case, |run, pieces| {
+            into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g.x[part.start * pitch..part.end * pitch];
-                run(AvgBackwardArgs { shape, images: part.len(), g, sink });
+                run(GlobalAvgPool2dBackwardArgs { shape, images: part.len(), g, sink });
             })
         });
     }
     report.check(STATS, shape, case, |run, pieces| {
-        cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+        cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
             let mut sums = vec![f64::NAN; part.len() * 2 * pitch];
             let sums_of = Sums { shift: &g.x[..pitch], out: RowsMut::new(&mut sums, pitch, 0, pitch) };
             run(StatsArgs { shape, images: part.len(), data: &maps.x[maps.part(part)], sums: sums_of });
@@ -99,14 +104,18 @@ fn map_ops(report: &mut Report, shape: &MapShape, maps: &Maps, g: &Maps, case: &
 
 /// Runs `kernel` for every piece with a sink that already holds something; the hash of maps and sums.
 fn into_sink(
-    maps: &Maps,
-    (form, images, pieces): (usize, usize, bool),
+    maps: &RandomMaps,
+    images: usize,
+    variant: Variant,
     kernel: impl Fn(&std::ops::Range<usize>, plusx_kernels::args::Sink<'_>),
-) -> Hash {
-    cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+) -> Fnv {
+    cut(images, variant.in_pieces).iter().fold(Fnv::new(), |hash, part| {
         let mut dst = maps.u[maps.part(part)].to_vec();
         let mut sums = vec![0.0; part.len() * 2 * maps.pitch];
-        kernel(part, maps.sink(form, part, 0..maps.pitch, (&mut dst, &mut sums)));
+        kernel(
+            part,
+            maps.sink(variant.form, part, 0..maps.pitch, SinkMemory { dst: &mut dst, sums: &mut sums }),
+        );
         part.clone().fold(hash, |hash, image| {
             let (image, size, row) = (image - part.start, maps.pixels * maps.pitch, 2 * maps.pitch);
             hash.singles(&dst[image * size..][..size]).doubles(&sums[image * row..][..row])
@@ -114,18 +123,18 @@ fn into_sink(
     })
 }
 
-fn max_pool(report: &mut Report, shape: &PoolShape) {
+fn max_pool2d(report: &mut LevelReport, shape: &PoolShape) {
     let (mut random, images, pitch) = (Random(shape.c as u64), 3, pitch(shape.c));
-    let plain = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
-    let special = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]).with_specials(shape.c);
+    let plain = RandomMaps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let special = RandomMaps::new(&mut random, [shape.c, shape.h * shape.w, images]).with_specials(shape.c);
     let (size, [kernel, _], [stride, _]) = (shape.oh * shape.ow * pitch, shape.kernel, shape.stride);
     let case = format!("c={} {}x{} kernel={kernel} stride={stride} n={images}", shape.c, shape.h, shape.w);
     for (maps, form, note) in [(&plain, 0, ""), (&plain, 15, " source"), (&special, 8, " specials")] {
-        report.check(MAX_FORWARD, shape, &format!("{case}{note}"), |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+        report.check(max_pool2d::FORWARD, shape, &format!("{case}{note}"), |run, pieces| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
                 let mut winner = vec![255; part.len() * size];
-                run(MaxForwardArgs {
+                run(MaxPool2dForwardArgs {
                     shape,
                     images: part.len(),
                     src: maps.source(form, part),
@@ -141,7 +150,7 @@ fn max_pool(report: &mut Report, shape: &PoolShape) {
         });
     }
     let (mut dst, mut winner) = (vec![0.0; images * size], vec![0; images * size]);
-    (select(MAX_FORWARD, plusx_kernels::Level::Portable, shape).run)(MaxForwardArgs {
+    (select(max_pool2d::FORWARD, plusx_kernels::Level::Portable, shape).run)(MaxPool2dForwardArgs {
         shape,
         images,
         src: plain.source(0, &(0..images)),
@@ -151,55 +160,55 @@ fn max_pool(report: &mut Report, shape: &PoolShape) {
     });
     let g = random.map(images * shape.oh * shape.ow, shape.c, pitch);
     for form in 0..12 {
-        report.check(MAX_BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            into_sink(&plain, (form, images, pieces), |part, sink| {
+        report.check(max_pool2d::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
+            into_sink(&plain, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let own = part.start * size..part.end * size;
                 let (g, winner) = (&g[own.clone()], &winner[own]);
-                run(MaxBackwardArgs { shape, images: part.len(), g, winner, sink });
+                run(MaxPool2dBackwardArgs { shape, images: part.len(), g, winner, sink });
             })
         });
     }
 }
 
-fn avg_pool(report: &mut Report, shape: &PoolShape) {
+fn avg_pool2d(report: &mut LevelReport, shape: &PoolShape) {
     let (mut random, images, pitch) = (Random(shape.c as u64), 3, pitch(shape.c));
-    let maps = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let maps = RandomMaps::new(&mut random, [shape.c, shape.h * shape.w, images]);
     let (size, [kernel, _], [stride, _]) = (shape.oh * shape.ow * pitch, shape.kernel, shape.stride);
     let case = format!("c={} {}x{} kernel={kernel} stride={stride} n={images}", shape.c, shape.h, shape.w);
     for form in [0, 15] {
-        report.check(avg_pool::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+        report.check(avg_pool2d::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
                 let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
                 let src = maps.source(form, part);
-                run(avg_pool::ForwardArgs { shape, images: part.len(), src, dst: rows });
+                run(AvgPool2dForwardArgs { shape, images: part.len(), src, dst: rows });
                 hash.singles(&dst)
             })
         });
     }
     let g = random.map(images * shape.oh * shape.ow, shape.c, pitch);
     for form in 0..12 {
-        report.check(avg_pool::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            into_sink(&maps, (form, images, pieces), |part, sink| {
+        report.check(avg_pool2d::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
+            into_sink(&maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g[part.start * size..part.end * size];
-                run(avg_pool::BackwardArgs { shape, images: part.len(), g, sink });
+                run(AvgPool2dBackwardArgs { shape, images: part.len(), g, sink });
             })
         });
     }
 }
 
-fn subsample(report: &mut Report, shape: &SubsampleShape) {
+fn subsample(report: &mut LevelReport, shape: &SubsampleShape) {
     let (mut random, images, k_pitch) = (Random(shape.c as u64), 3, shape.k_pitch());
-    let maps = Maps::new(&mut random, [shape.c, shape.h * shape.w, images]);
+    let maps = RandomMaps::new(&mut random, [shape.c, shape.h * shape.w, images]);
     let size = shape.oh * shape.ow * k_pitch;
     let case = format!("c={} {}x{} stride={} n={images}", shape.c, shape.h, shape.w, shape.stride[0]);
     for form in [0, 15] {
         report.check(subsample::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            cut(images, pieces).iter().fold(Hash::new(), |hash, part| {
+            cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
                 let rows = RowsMut::new(&mut dst, k_pitch, 0, k_pitch);
                 let src = maps.source(form, part);
-                run(subsample::ForwardArgs { shape, images: part.len(), src, dst: rows });
+                run(SubsampleForwardArgs { shape, images: part.len(), src, dst: rows });
                 hash.singles(&dst)
             })
         });
@@ -207,15 +216,15 @@ fn subsample(report: &mut Report, shape: &SubsampleShape) {
     let g = random.map(images * shape.oh * shape.ow, shape.before + shape.c + shape.after, k_pitch);
     for form in 0..12 {
         report.check(subsample::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
-            into_sink(&maps, (form, images, pieces), |part, sink| {
+            into_sink(&maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g[part.start * size..part.end * size];
-                run(subsample::BackwardArgs { shape, images: part.len(), g, sink });
+                run(SubsampleBackwardArgs { shape, images: part.len(), g, sink });
             })
         });
     }
 }
 
-fn update(report: &mut Report) {
+fn update(report: &mut LevelReport) {
     for len in [1usize, 15, 16, 17, 100, 1000] {
         let mut random = Random(len as u64);
         let [w, g, v] = [random.values(len), random.values(len), random.values(len)];
@@ -229,7 +238,7 @@ fn update(report: &mut Report) {
                     let (w, v) = (&mut w[part.clone()], &mut v[part.clone()]);
                     run(SgdArgs { w, g: &g[part], v: (form & 3 != 0).then_some(v), step });
                 }
-                Hash::new().singles(&w).singles(&v)
+                Fnv::new().singles(&w).singles(&v)
             });
         }
     }

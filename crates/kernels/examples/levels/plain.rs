@@ -1,18 +1,18 @@
 //! What is computed once for all levels: the loss, the per-channel half of batch norm, sums over images.
 
-use plusx_kernels::loss::{LossArgs, softmax, softmax_cross_entropy};
+use plusx_kernels::loss::{LossArgs, softmax_cross_entropy};
 use plusx_kernels::norm::{
     FinalizeArgs, FinalizeBackwardArgs, InferenceAffineArgs, Running, finalize, finalize_backward,
     inference_affine, reduce_sums,
 };
 use plusx_kernels::pitch;
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::sum::sum_tree;
-use plusx_kernels::view::RowsMut;
 
-use crate::Report;
-use crate::data::{Hash, Random};
+use crate::LevelReport;
+use crate::data::{Fnv, Random};
 
-pub(crate) fn all(report: &mut Report) {
+pub(crate) fn all(report: &mut LevelReport) {
     for (classes, images) in [(1, 2), (10, 7), (100, 3)] {
         report.plain(
             "softmax_cross_entropy",
@@ -27,19 +27,17 @@ pub(crate) fn all(report: &mut Report) {
         let parts = Random(count as u64).values(count * len);
         let mut dst = vec![0.0; len - 2];
         sum_tree(&parts, count, 1..len - 1, &mut dst);
-        report.plain("sum_tree", &format!("{count} parts of {len}"), Hash::new().singles(&dst));
+        report.plain("sum_tree", &format!("{count} parts of {len}"), Fnv::new().singles(&dst));
     }
 }
 
-fn loss(classes: usize, images: usize) -> Hash {
+fn loss(classes: usize, images: usize) -> Fnv {
     let (mut random, pitch) = (Random(classes as u64), pitch(classes));
     let mut logits = random.map(images, classes, pitch);
     logits.iter_mut().for_each(|logit| *logit *= 20.0);
     let labels: Vec<u32> = (0..images).map(|_| (random.next() % classes as u64) as u32).collect();
     let (mut loss, mut predictions) = (vec![0.0; images], vec![0; images]);
     let mut gradient = vec![f32::NAN; images * pitch];
-    let mut probabilities = vec![0.0; classes];
-    softmax(&logits[..classes], &mut probabilities);
     softmax_cross_entropy(LossArgs {
         classes,
         pitch,
@@ -50,11 +48,11 @@ fn loss(classes: usize, images: usize) -> Hash {
         predictions: &mut predictions,
         gradient: &mut gradient,
     });
-    let hash = Hash::new().singles(&loss).singles(&gradient).singles(&probabilities);
+    let hash = Fnv::new().singles(&loss).singles(&gradient);
     predictions.iter().fold(hash, |hash, prediction| hash.bytes(&prediction.to_le_bytes()))
 }
 
-fn norm(c: usize) -> Hash {
+fn norm(c: usize) -> Fnv {
     let (mut random, pitch, images) = (Random(c as u64), pitch(c), 67);
     let partials: Vec<f64> =
         random.map(images * 2, c, pitch).into_iter().map(|value| f64::from(value).abs()).collect();
@@ -110,5 +108,5 @@ fn norm(c: usize) -> Hash {
     [mean, istd, scale, shift_out, running_mean, running_var, dgamma, dbeta, a, b, constant]
         .iter()
         .chain([&fixed_scale, &fixed_shift])
-        .fold(Hash::new().doubles(&sums), |hash, values| hash.singles(values))
+        .fold(Fnv::new().doubles(&sums), |hash, values| hash.singles(values))
 }

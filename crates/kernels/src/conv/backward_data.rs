@@ -6,81 +6,28 @@
 //! (a 3x3 filter at stride 2: classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load, the ReLU gate
 //! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
 
-use super::finish::Finishing;
-use super::geometry::{
-    self, backward_border, backward_data_loaded, backward_data_together, backward_window, group_images,
-    image_major,
-};
-use super::layout::{backward_block_len, backward_len, filters_of_channel};
-use super::load::{self, Window};
+use std::ops::Range;
+
+use super::args::ConvBackwardDataArgs;
+use super::geometry::{self, backward_data_loaded, backward_data_together, group_images, image_major};
+use super::layout::filters_of_channel;
+use super::load::{self, Blocked, LoadWindow};
 use super::matrix;
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions, Tiles};
-use super::units::{Part, Units};
-use super::{BackwardDataArgs, backward_data_scratch_len};
-use crate::args::{Gate, Grad, Sink};
-use crate::lanes::{SinkLanes, clear, run_end};
+use super::micro::TapWalk;
+use super::passes::{backward_data_blocks, finish_images};
+use super::positions::{BlockMethod, Positions, RegisterTiles};
+use super::units::{PiecePart, Units};
+use super::windows::{backward_border, backward_window};
+use crate::LANES;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
-use crate::{LANES, pitch};
 
 /// Backward-data with register tiles of `MR` positions by `NR` vectors.
-pub(crate) struct BackwardDataKernel<'a, const MR: usize, const NR: usize>(pub(crate) BackwardDataArgs<'a>);
+pub(crate) struct DirectBackwardDataKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) ConvBackwardDataArgs<'a>,
+);
 
-#[track_caller]
-pub(crate) fn check_gradient(grad: &Grad<'_>, shape: &ConvShape, images: usize) {
-    let (values, k) = (images * shape.oh * shape.ow * shape.k_pitch(), shape.k_pitch());
-    assert_eq!(grad.g.len(), values, "gradient of the output");
-    if let Some(norm) = &grad.norm {
-        assert_eq!(norm.y.len(), values, "stored output");
-        assert!(
-            [norm.a, norm.b, norm.c].iter().all(|slice| slice.len() == k),
-            "coefficients of the batch norm"
-        );
-    }
-}
-
-#[track_caller]
-fn check_sink(sink: &Sink<'_>, shape: &ConvShape, images: usize, width: usize) {
-    let (rows, pitch) = (images * shape.h * shape.w, shape.c_pitch);
-    assert!(sink.dst.rows() == rows && sink.dst.width() == width, "sink of {rows} rows");
-    match &sink.gate {
-        Gate::Open => {}
-        Gate::Stored(z) => assert_eq!(z.len(), rows * pitch, "gate"),
-        Gate::Affine { y, affine } => {
-            assert!(
-                y.len() == rows * pitch && affine.scale.len() == pitch && affine.shift.len() == pitch,
-                "gate"
-            );
-        }
-    }
-    if let Some((y, sums)) = &sink.sums {
-        assert!(y.len() == rows * pitch && sums.shift.len() == pitch, "sums");
-        assert!(sums.out.rows() == 2 * images && sums.out.width() == width, "sums");
-    }
-}
-
-impl BackwardDataArgs<'_> {
-    #[track_caller]
-    pub(crate) fn check(&self) {
-        let shape = self.shape;
-        check_gradient(&self.grad, shape, self.images);
-        assert!(self.blocks.end * LANES <= pitch(shape.c), "input blocks {:?}", self.blocks);
-        check_sink(&self.sink, shape, self.images, self.blocks.len() * LANES);
-    }
-
-    /// As [`BackwardDataArgs::check`], for kernels with filters of [`super::pack_backward`].
-    #[track_caller]
-    pub(super) fn check_direct(&self) {
-        self.check();
-        let shape = self.shape;
-        assert_eq!(self.weights.len(), backward_len(shape), "transposed filters");
-        assert!(self.scratch.len() >= backward_data_scratch_len(shape, self.images), "scratch");
-        assert_eq!(shape.c_pitch, pitch(shape.c), "the gradient of an unpadded map");
-    }
-}
-
-impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for DirectBackwardDataKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
@@ -89,8 +36,8 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
         args.check_direct();
         assert!(geometry::fits_backward_data(args.shape), "a shape of the reference");
         let shape = *args.shape;
-        if matrix::fits_backward_data(&shape) {
-            return matrix::backward_data::<I, Tiles<MR, NR>>(isa, &mut args);
+        if geometry::fits_matrix_backward_data(&shape) {
+            return matrix::backward_data::<I, RegisterTiles<MR, NR>>(isa, &mut args);
         }
         let (pixels, units) = (shape.h * shape.w, Units::backward(&shape));
         let by_images = image_major(pixels, false, args.images);
@@ -100,66 +47,25 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR>
             backward_data_together(&shape)
         };
         for first in (0..args.images).step_by(group) {
-            let images = group.min(args.images - first);
+            let images = first..args.images.min(first + group);
             let mut start = args.blocks.start;
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
                 if by_images {
-                    by_image::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
+                    by_image::<I, RegisterTiles<MR, NR>>(isa, &mut args, &images, &part);
                 } else {
-                    by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, (first, images), &part);
+                    by_pixel::<I, RegisterTiles<MR, NR>>(isa, &mut args, &images, &part);
                 }
                 start = part.outputs.end;
             }
-            finish(isa, &mut args, (first, images));
+            finish_images(isa, &mut args, &images);
         }
-    }
-}
-
-/// Whether there is anything to do for [`finish`].
-pub(super) fn looks_again(sink: &Sink<'_>) -> bool {
-    !matches!(sink.gate, Gate::Open) || sink.sums.is_some()
-}
-
-/// Gates and sums what was stored of `images` images from `first` on. The arguments must have been checked.
-#[inline(always)]
-pub(super) fn finish<I: Isa>(isa: I, args: &mut BackwardDataArgs<'_>, (first, images): (usize, usize)) {
-    let pixels = args.shape.h * args.shape.w;
-    finish_pixels(isa, args, first * pixels, (first + images) * pixels);
-}
-
-/// Gates and sums what was stored of pixels `first..end` of all images: whole runs. The arguments must have been checked.
-#[inline(always)]
-pub(super) fn finish_pixels<I: Isa>(isa: I, args: &mut BackwardDataArgs<'_>, first: usize, end: usize) {
-    let sink = &mut args.sink;
-    if !looks_again(sink) {
-        return;
-    }
-    let (pixels, pitch) = (args.shape.h * args.shape.w, args.shape.c_pitch);
-    let mut start = first;
-    while start < end {
-        let (image, pixel) = (start / pixels, start % pixels);
-        let stop = start + run_end(pixel, pixels) - pixel;
-        if let (0, Some((_, sums))) = (pixel, &mut sink.sums) {
-            clear(sums, image);
-        }
-        for (index, block) in args.blocks.clone().enumerate() {
-            // SAFETY: `check` established the sizes of the sink.
-            unsafe {
-                let mut lanes = SinkLanes::new(isa, sink, [block * LANES, index * LANES]);
-                for pixel in start..stop {
-                    lanes.put([pixel, pitch], None);
-                }
-                lanes.finish(sink, [image, index * LANES]);
-            }
-        }
-        start = stop;
     }
 }
 
 /// Positions of one axis that share a set of taps.
 #[derive(Clone, Copy, Debug)]
-struct Class {
+struct ParityClass {
     /// First position, and how many (a stride apart).
     first: usize,
     count: usize,
@@ -172,12 +78,12 @@ struct Class {
 
 /// The class of the positions congruent to `remainder`.
 #[inline(always)]
-fn class(shape: &ConvShape, axis: usize, remainder: usize) -> Class {
+fn class(shape: &ConvShape, axis: usize, remainder: usize) -> ParityClass {
     let size = if axis == 0 { shape.h } else { shape.w };
     let stride = shape.stride[axis];
     let at = remainder + shape.padding[axis];
     let tap = at % stride;
-    Class {
+    ParityClass {
         first: remainder,
         count: (size - remainder).div_ceil(stride),
         tap,
@@ -188,13 +94,14 @@ fn class(shape: &ConvShape, axis: usize, remainder: usize) -> Class {
 
 /// Large maps: one image at a time, or a few smaller ones, class by class, over the gradient with its zero border.
 #[inline(always)]
-pub(super) fn by_pixel<I: Isa, M: Method>(
+pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
     isa: I,
-    args: &mut BackwardDataArgs<'_>,
-    (first, images): (usize, usize),
-    part: &Part,
+    args: &mut ConvBackwardDataArgs<'_>,
+    images: &Range<usize>,
+    part: &PiecePart,
 ) {
     let shape = *args.shape;
+    let (first, images) = (images.start, images.len());
     let (top, left) = (backward_border(&shape, 0)[0], backward_border(&shape, 1)[0]);
     let size = backward_window(&shape);
     // one pointer for those who write and those who read
@@ -202,7 +109,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
     let image_step = size[0] * size[1] * LANES;
     let block_step = images * image_step;
     for image in 0..images {
-        let window = Window {
+        let window = LoadWindow {
             image: (first + image) * shape.oh * shape.ow * shape.k_pitch(),
             pitch: shape.k_pitch(),
             map: [shape.oh, shape.ow],
@@ -212,11 +119,11 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
         };
         // SAFETY: `check` established that the gradient and scratch hold the windows.
         unsafe {
-            let inputs = (part.inputs.start, part.inputs.end);
-            load::blocked(isa, &args.grad, &window, inputs, (scratch.add(image * image_step), block_step));
+            let dst = Blocked { data: scratch.add(image * image_step), block_step };
+            load::blocked(isa, &args.grad, &window, &part.inputs, dst);
         }
     }
-    let blocks = blocks(args, (scratch, block_step), part);
+    let blocks = backward_data_blocks(args, Blocked { data: scratch, block_step }, part);
     let mut block = 0;
     while block < blocks.count() {
         for row in 0..shape.stride[0].min(shape.h) {
@@ -224,7 +131,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
                 let classes = [class(&shape, 0, row), class(&shape, 1, column)];
                 let [rows, columns] = classes;
                 let positions = Positions {
-                    before: 0,
+                    first_column: 0,
                     count: images * rows.count * columns.count,
                     columns: columns.count,
                     rows: rows.count,
@@ -237,7 +144,7 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
                     ],
                 };
                 let start = (rows.output + top as isize) * size[1] as isize + columns.output + left as isize;
-                let walk = walk(&shape, &classes, start * LANES as isize, (size[1], block_step));
+                let walk = walk(&shape, &classes, start * LANES as isize, size[1], block_step);
                 // SAFETY: `check` established sizes; positions and walk stay inside the loaded window by construction.
                 unsafe { M::run(isa, &blocks, &positions, &walk, block) };
             }
@@ -248,19 +155,20 @@ pub(super) fn by_pixel<I: Isa, M: Method>(
 
 /// Small maps: groups of images, one position at a time, only taps whose output exists.
 #[inline(always)]
-fn by_image<I: Isa, M: Method>(
+fn by_image<I: Isa, M: BlockMethod>(
     isa: I,
-    args: &mut BackwardDataArgs<'_>,
-    (first, images): (usize, usize),
-    part: &Part,
+    args: &mut ConvBackwardDataArgs<'_>,
+    images: &Range<usize>,
+    part: &PiecePart,
 ) {
     let shape = *args.shape;
+    let (first, images) = (images.start, images.len());
     let map = shape.oh * shape.ow;
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
     let block_step = images * map * LANES;
     for image in 0..images {
-        let window = Window {
+        let window = LoadWindow {
             image: (first + image) * map * shape.k_pitch(),
             pitch: shape.k_pitch(),
             map: [shape.oh, shape.ow],
@@ -270,21 +178,20 @@ fn by_image<I: Isa, M: Method>(
         };
         // SAFETY: `check` established that the gradient and scratch hold the group.
         unsafe {
-            let scratch = scratch.add(image * map * LANES);
-            let inputs = (part.inputs.start, part.inputs.end);
-            load::blocked(isa, &args.grad, &window, inputs, (scratch, block_step));
+            let dst = Blocked { data: scratch.add(image * map * LANES), block_step };
+            load::blocked(isa, &args.grad, &window, &part.inputs, dst);
         }
     }
-    let blocks = blocks(args, (scratch, block_step), part);
+    let blocks = backward_data_blocks(args, Blocked { data: scratch, block_step }, part);
     let mut block = 0;
     while block < blocks.count() {
         for position in 0..shape.h * shape.w {
             let at = [position / shape.w, position % shape.w];
             let classes = [inside(&shape, 0, at[0]), inside(&shape, 1, at[1])];
             let start = classes[0].output * shape.ow as isize + classes[1].output;
-            let walk = walk(&shape, &classes, start * LANES as isize, (shape.ow, block_step));
+            let walk = walk(&shape, &classes, start * LANES as isize, shape.ow, block_step);
             let positions = Positions {
-                before: 0,
+                first_column: 0,
                 count: images,
                 columns: 1,
                 rows: Positions::ENDLESS,
@@ -300,7 +207,7 @@ fn by_image<I: Isa, M: Method>(
 
 /// The taps of one position whose output exists.
 #[inline(always)]
-fn inside(shape: &ConvShape, axis: usize, position: usize) -> Class {
+fn inside(shape: &ConvShape, axis: usize, position: usize) -> ParityClass {
     let output = if axis == 0 { shape.oh } else { shape.ow } as isize;
     // With a stride the dilation is 1 (see `fits_backward_data`).
     let step = shape.dilation[axis] as isize;
@@ -320,13 +227,14 @@ fn inside(shape: &ConvShape, axis: usize, position: usize) -> Class {
 #[inline(always)]
 fn walk(
     shape: &ConvShape,
-    classes: &[Class; 2],
+    classes: &[ParityClass; 2],
     a_start: isize,
-    (columns, block_step): (usize, usize),
-) -> Walk {
+    columns: usize,
+    block_step: usize,
+) -> TapWalk {
     let filters = filters_of_channel(shape);
     let blocks = filters.div_ceil(LANES);
-    Walk {
+    TapWalk {
         blocks,
         full: LANES,
         last: filters - (blocks - 1) * LANES,
@@ -341,27 +249,5 @@ fn walk(
         b_step: shape.stride,
         b_columns: shape.kernel[1],
         b_block: shape.kernel[0] * shape.kernel[1] * LANES * LANES,
-    }
-}
-
-/// The part's filters and destination; they are applied to what is loaded into `scratch`, blocks `block_step` apart.
-#[inline(always)]
-pub(super) fn blocks<'a>(
-    args: &mut BackwardDataArgs<'a>,
-    (scratch, block_step): (*const f32, usize),
-    part: &Part,
-) -> Blocks<'a> {
-    let (block_len, range) = (backward_block_len(args.shape), part.outputs.clone());
-    let dst = &mut args.sink.dst;
-    Blocks {
-        src: scratch,
-        panels: &args.weights[range.start * block_len..range.end * block_len],
-        block_len,
-        unit: [part.units.outputs, range.start % part.units.outputs],
-        unit_step: part.units.inputs * block_step,
-        finish: Finishing::default(),
-        dst: dst.as_mut_ptr().wrapping_add((range.start - args.blocks.start) * LANES),
-        pitch: dst.pitch(),
-        accumulate: args.sink.accumulate,
     }
 }

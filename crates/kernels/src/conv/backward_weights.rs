@@ -13,46 +13,40 @@
 //! by. Restarting the chain at a committed number of outputs bounds its error; a chain's result is then added to `dw`
 //! in chain order. Taps on the border skip the outputs they have no pixel for.
 
-use super::backward_data::check_gradient;
-use super::geometry::{self, sampled, source_window, thin, weight_band, weight_block, weight_source_len};
+use std::ops::Range;
+
+use super::args::ConvBackwardWeightsArgs;
+use super::geometry::{self, sampled, weight_band, weight_block, weight_source_len};
 use super::layout::{filter_channels, packed_block_len};
-use super::load::{self, Window};
-use super::units::{Part, Units};
-use super::{BackwardWeightsArgs, backward_weights_scratch_len};
+use super::load::{self, Blocked, LoadWindow};
+use super::units::{PiecePart, Units};
+use super::windows::{source_window, thin};
+use crate::LANES;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel, Outer};
-use crate::{LANES, check};
 
 /// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of output channels.
-pub(crate) struct BackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
-    pub(crate) BackwardWeightsArgs<'a>,
+pub(crate) struct DirectBackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) ConvBackwardWeightsArgs<'a>,
 );
 
-impl BackwardWeightsArgs<'_> {
-    #[track_caller]
-    pub(crate) fn check(&self) {
-        let shape = self.shape;
-        geometry::check(shape);
-        check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
-        check_gradient(&self.grad, shape, self.images);
-        assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
-        assert_eq!(self.dst.len(), self.blocks.len() * packed_block_len(shape), "gradient of the filters");
-    }
-
-    /// As [`BackwardWeightsArgs::check`], for the kernels of this module and its neighbours.
-    #[track_caller]
-    pub(super) fn check_direct(&self) {
-        self.check();
-        let scratch = backward_weights_scratch_len(self.shape, self.blocks.len());
-        assert!(self.scratch.len() >= scratch, "scratch");
-    }
+/// What chains are summed over together.
+#[derive(Clone, Debug)]
+pub(super) struct ChainGroup<'a> {
+    /// Images.
+    pub(super) images: Range<usize>,
+    /// Output rows.
+    pub(super) rows: Range<usize>,
+    /// Blocks of channels.
+    pub(super) part: &'a PiecePart,
 }
 
-/// What is loaded for one chain group: `images` images, output rows `rows.0..rows.1`.
-struct Loaded<'a> {
+/// What is loaded of a chain group.
+struct LoadedRows<'a> {
     shape: &'a ConvShape,
     images: usize,
-    rows: (usize, usize),
+    /// Output rows.
+    rows: Range<usize>,
     /// Source: first loaded row of the map, values per image and per block of channels.
     first_row: usize,
     /// Block of the source, counted in what is loaded, that is the first of those read.
@@ -66,7 +60,7 @@ struct Loaded<'a> {
     dy_block: usize,
 }
 
-impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for DirectBackwardWeightsKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
@@ -83,7 +77,7 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, 
             let part = units.part(start, args.blocks.end);
             let [from, to] =
                 [part.outputs.start, part.outputs.end].map(|block| (block - args.blocks.start) * len);
-            gradient::<I, MR, NR>(isa, &args, &part, (&mut dst[from..to], &mut *scratch));
+            gradient::<I, MR, NR>(isa, &args, &part, &mut dst[from..to], &mut *scratch);
             start = part.outputs.end;
         }
     }
@@ -93,31 +87,32 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, 
 #[inline(always)]
 fn gradient<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    args: &BackwardWeightsArgs<'_>,
-    part: &Part,
-    (dst, scratch): (&mut [f32], &mut [f32]),
+    args: &ConvBackwardWeightsArgs<'_>,
+    part: &PiecePart,
+    dst: &mut [f32],
+    scratch: &mut [f32],
 ) {
-    let (shape, blocks) = (&sampled(args.shape).0, part.outputs.len());
+    let (shape, blocks) = (&sampled(args.shape).shape, part.outputs.len());
     let (group, band) = (weight_block(shape).images, weight_band(shape, blocks));
     let source_len = group * weight_source_len(shape, band);
     let (x, dy) = scratch.split_at_mut(source_len);
-    let (unit, before) = (part.units.outputs, part.outputs.start % part.units.outputs);
+    let (unit, in_front) = (part.units.outputs, part.outputs.start % part.units.outputs);
     for first in (0..args.images).step_by(group) {
-        let images = group.min(args.images - first);
+        let images = first..args.images.min(first + group);
         for row in (0..shape.oh).step_by(band) {
-            let rows = (row, shape.oh.min(row + band));
+            let group = ChainGroup { images: images.clone(), rows: row..shape.oh.min(row + band), part };
             // SAFETY: the caller established the sizes of maps and scratch.
             let mut loaded = unsafe {
-                let dy_block = images * (rows.1 - rows.0) * shape.ow * LANES;
-                load_gradient(isa, args, (first, images), (rows, part), dy.as_mut_ptr());
-                let source = load_source(isa, (args, shape), (first, images), (rows, part), x.as_mut_ptr());
-                Loaded { shape, images, rows, dy: dy.as_ptr(), dy_block, x: x.as_ptr(), ..source }
+                load_gradient(isa, args, &group, dy.as_mut_ptr());
+                let source = load_source(isa, args, shape, &group, x.as_mut_ptr());
+                let dy_block = images.len() * group.rows.len() * shape.ow * LANES;
+                LoadedRows { rows: group.rows, dy: dy.as_ptr(), dy_block, x: x.as_ptr(), ..source }
             };
             let mut block = 0;
             while block < blocks {
                 // those that read the same source
-                let alike = (blocks - block).min(unit - (before + block) % unit);
-                loaded.first_block = (before + block) / unit * part.units.inputs;
+                let alike = (blocks - block).min(unit - (in_front + block) % unit);
+                loaded.first_block = (in_front + block) / unit * part.units.inputs;
                 if alike >= NR {
                     accumulate::<I, MR, NR>(isa, &loaded, block, dst);
                     block += NR;
@@ -137,27 +132,26 @@ fn gradient<I: Isa, const MR: usize, const NR: usize>(
 #[inline(always)]
 pub(super) unsafe fn load_gradient<I: Isa>(
     isa: I,
-    args: &BackwardWeightsArgs<'_>,
-    (first, images): (usize, usize),
-    (rows, part): ((usize, usize), &Part),
+    args: &ConvBackwardWeightsArgs<'_>,
+    group: &ChainGroup<'_>,
     dst: *mut f32,
 ) {
-    let shape = args.shape;
-    let height = rows.1 - rows.0;
+    let (shape, images) = (args.shape, group.images.len());
+    let height = group.rows.len();
     let per_image = height * shape.ow * LANES;
     for image in 0..images {
-        let window = Window {
-            image: (first + image) * shape.oh * shape.ow * shape.k_pitch(),
+        let window = LoadWindow {
+            image: (group.images.start + image) * shape.oh * shape.ow * shape.k_pitch(),
             pitch: shape.k_pitch(),
             map: [shape.oh, shape.ow],
-            first: [rows.0 as isize, 0],
+            first: [group.rows.start as isize, 0],
             size: [height, shape.ow],
             step: [1; 2],
         };
         // SAFETY: promised by the caller.
         unsafe {
-            let dst = (dst.add(image * per_image), images * per_image);
-            load::blocked(isa, &args.grad, &window, (part.outputs.start, part.outputs.end), dst);
+            let dst = Blocked { data: dst.add(image * per_image), block_step: images * per_image };
+            load::blocked(isa, &args.grad, &window, &group.part.outputs, dst);
         }
     }
 }
@@ -170,22 +164,22 @@ pub(super) unsafe fn load_gradient<I: Isa>(
 #[inline(always)]
 unsafe fn load_source<'a, I: Isa>(
     isa: I,
-    (args, shape): (&BackwardWeightsArgs<'_>, &'a ConvShape),
-    (first, images): (usize, usize),
-    (rows, part): ((usize, usize), &Part),
+    args: &ConvBackwardWeightsArgs<'_>,
+    shape: &'a ConvShape,
+    group: &ChainGroup<'_>,
     dst: *mut f32,
-) -> Loaded<'a> {
-    let (map, step) = (args.shape, sampled(args.shape).1);
-    let top = (rows.0 * shape.stride[0]) as isize - shape.padding[0] as isize;
-    let height = source_window(shape, rows.1 - rows.0)[0] as isize;
+) -> LoadedRows<'a> {
+    let (map, step, images) = (args.shape, sampled(args.shape).step, group.images.len());
+    let top = (group.rows.start * shape.stride[0]) as isize - shape.padding[0] as isize;
+    let height = source_window(shape, group.rows.len())[0] as isize;
     let first_row = top.clamp(0, shape.h as isize) as usize;
     let rows = (top + height).clamp(first_row as isize, shape.h as isize) as usize - first_row;
     let is_thin = thin(shape);
     let columns = if is_thin { source_window(shape, 1)[1] } else { shape.w };
     let per_image = rows * columns * if is_thin { shape.c } else { LANES };
     for image in 0..images {
-        let window = Window {
-            image: (first + image) * map.h * map.w * shape.c_pitch,
+        let window = LoadWindow {
+            image: (group.images.start + image) * map.h * map.w * shape.c_pitch,
             pitch: shape.c_pitch,
             map: [map.h, map.w],
             first: [(first_row * step[0]) as isize, if is_thin { -(shape.padding[1] as isize) } else { 0 }],
@@ -198,15 +192,15 @@ unsafe fn load_source<'a, I: Isa>(
             if is_thin {
                 load::thin(isa, &args.src, &window, dst);
             } else {
-                let inputs = (part.inputs.start, part.inputs.end);
-                load::blocked(isa, &args.src, &window, inputs, (dst, images * per_image));
+                let dst = Blocked { data: dst, block_step: images * per_image };
+                load::blocked(isa, &args.src, &window, &group.part.inputs, dst);
             }
         }
     }
-    Loaded {
+    LoadedRows {
         shape,
         images,
-        rows: (0, 0),
+        rows: 0..0,
         first_row,
         first_block: 0,
         x: dst.cast_const(),
@@ -219,7 +213,7 @@ unsafe fn load_source<'a, I: Isa>(
 }
 
 /// One chain's tap: the outputs it covers and where their operands are.
-struct Chain {
+struct TapChain {
     /// Images, rows and columns.
     count: [usize; 3],
     /// First operands, and the steps per image, row and column.
@@ -227,9 +221,23 @@ struct Chain {
     x_step: [usize; 3],
     dy: *const f32,
     dy_step: [usize; 3],
+    /// From one block of output channels of the gradient to the next.
+    dy_block: usize,
 }
 
-impl Chain {
+/// Which chain of what is loaded.
+struct ChainAt {
+    /// Block of output channels, counted in the part.
+    block: usize,
+    /// Block of input channels, counted in those that the output block reads.
+    input: usize,
+    /// Output rows.
+    rows: Range<usize>,
+    /// Row and column of the tap.
+    tap: [usize; 2],
+}
+
+impl TapChain {
     /// Rows, and then images, that follow each other without a gap are one long row.
     #[inline(always)]
     fn joined(mut self) -> Self {
@@ -249,7 +257,7 @@ impl Chain {
 #[inline(always)]
 fn accumulate<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    loaded: &Loaded<'_>,
+    loaded: &LoadedRows<'_>,
     block: usize,
     dst: &mut [f32],
 ) {
@@ -263,27 +271,28 @@ fn accumulate<I: Isa, const MR: usize, const NR: usize>(
     let input_blocks = if is_thin { 1 } else { channels.div_ceil(LANES) };
     for input in 0..input_blocks {
         let run = if is_thin { tap_columns * channels } else { LANES.min(channels - input * LANES) };
-        for start in (loaded.rows.0..loaded.rows.1).step_by(chain_rows) {
-            let end = loaded.rows.1.min(start + chain_rows);
+        for start in (loaded.rows.start..loaded.rows.end).step_by(chain_rows) {
+            let end = loaded.rows.end.min(start + chain_rows);
             for r in 0..tap_rows {
                 for s in 0..if is_thin { 1 } else { tap_columns } {
-                    let Some(chain) = chain(loaded, (block, input), (start, end), (r, s)) else { continue };
+                    let at = ChainAt { block, input, rows: start..end, tap: [r, s] };
+                    let Some(chain) = chain(loaded, &at) else { continue };
                     let tap = if is_thin { r } else { r * tap_columns + s };
                     let to = block * len + input * tap_rows * tap_columns * LANES * LANES + tap * run * LANES;
                     let rows = run.div_ceil(run.div_ceil(MR));
                     let mut row = 0;
                     while row < run {
                         let count = rows.min(run - row);
-                        let at = &mut dst[to + row * LANES..];
+                        let dst = &mut dst[to + row * LANES..];
                         // SAFETY: the chain lies inside the loaded operands, `dst` holds the panels.
                         unsafe {
                             match count {
-                                1 => chain_tile::<I, 1, NR>(isa, &chain, row, (at, len), loaded.dy_block),
-                                2 => chain_tile::<I, 2, NR>(isa, &chain, row, (at, len), loaded.dy_block),
-                                3 => chain_tile::<I, 3, NR>(isa, &chain, row, (at, len), loaded.dy_block),
-                                4 => chain_tile::<I, 4, NR>(isa, &chain, row, (at, len), loaded.dy_block),
-                                5 => chain_tile::<I, 5, NR>(isa, &chain, row, (at, len), loaded.dy_block),
-                                _ => chain_tile::<I, 6, NR>(isa, &chain, row, (at, len), loaded.dy_block),
+                                1 => chain_tile::<I, 1, NR>(isa, &chain, row, dst, len),
+                                2 => chain_tile::<I, 2, NR>(isa, &chain, row, dst, len),
+                                3 => chain_tile::<I, 3, NR>(isa, &chain, row, dst, len),
+                                4 => chain_tile::<I, 4, NR>(isa, &chain, row, dst, len),
+                                5 => chain_tile::<I, 5, NR>(isa, &chain, row, dst, len),
+                                _ => chain_tile::<I, 6, NR>(isa, &chain, row, dst, len),
                             }
                         }
                         row += count;
@@ -294,51 +303,51 @@ fn accumulate<I: Isa, const MR: usize, const NR: usize>(
     }
 }
 
-/// Outputs `start..end` (rows) whose tap `(r, s)` lies inside the map; none if there are none.
+/// The outputs of a chain whose tap lies inside the map; none if there are none.
 #[inline(always)]
-fn chain(
-    loaded: &Loaded<'_>,
-    (block, input): (usize, usize),
-    (start, end): (usize, usize),
-    (r, s): (usize, usize),
-) -> Option<Chain> {
-    let shape = loaded.shape;
+fn chain(loaded: &LoadedRows<'_>, at: &ChainAt) -> Option<TapChain> {
+    let (shape, [r, s]) = (loaded.shape, at.tap);
     let is_thin = thin(shape);
-    let (row0, row1) = covered(shape, 0, r);
-    let (row0, row1) = (row0.max(start), row1.min(end));
-    let (column0, column1) = if is_thin { (0, shape.ow) } else { covered(shape, 1, s) };
+    let Range { start: row0, end: row1 } = covered(shape, 0, r);
+    let (row0, row1) = (row0.max(at.rows.start), row1.min(at.rows.end));
+    let Range { start: column0, end: column1 } = if is_thin { 0..shape.ow } else { covered(shape, 1, s) };
     if row0 >= row1 || column0 >= column1 {
         return None;
     }
     let pixel = if is_thin { shape.c } else { LANES };
     let y = row0 * shape.stride[0] + r * shape.dilation[0] - shape.padding[0] - loaded.first_row;
     let x = if is_thin { 0 } else { column0 * shape.stride[1] + s * shape.dilation[1] - shape.padding[1] };
-    let height = loaded.rows.1 - loaded.rows.0;
+    let height = loaded.rows.end - loaded.rows.start;
     // SAFETY: both lie inside what was loaded: the row and column were just clipped to the map.
     let (x, dy) = unsafe {
         (
-            loaded.x.add((loaded.first_block + input) * loaded.x_block + (y * loaded.x_columns + x) * pixel),
-            loaded.dy.add(block * loaded.dy_block + ((row0 - loaded.rows.0) * shape.ow + column0) * LANES),
+            loaded
+                .x
+                .add((loaded.first_block + at.input) * loaded.x_block + (y * loaded.x_columns + x) * pixel),
+            loaded
+                .dy
+                .add(at.block * loaded.dy_block + ((row0 - loaded.rows.start) * shape.ow + column0) * LANES),
         )
     };
-    let chain = Chain {
+    let chain = TapChain {
         count: [loaded.images, row1 - row0, column1 - column0],
         x,
         x_step: [loaded.x_image, shape.stride[0] * loaded.x_columns * pixel, shape.stride[1] * pixel],
         dy,
         dy_step: [height * shape.ow * LANES, shape.ow * LANES, LANES],
+        dy_block: loaded.dy_block,
     };
     Some(chain.joined())
 }
 
-/// Outputs `first..end` along one axis whose tap lies inside the map.
+/// Outputs along one axis whose tap lies inside the map.
 #[inline(always)]
-fn covered(shape: &ConvShape, axis: usize, tap: usize) -> (usize, usize) {
+fn covered(shape: &ConvShape, axis: usize, tap: usize) -> Range<usize> {
     let (input, output) = if axis == 0 { (shape.h, shape.oh) } else { (shape.w, shape.ow) };
     let (offset, padding, stride) = (tap * shape.dilation[axis], shape.padding[axis], shape.stride[axis]);
     let first = padding.saturating_sub(offset).div_ceil(stride);
     let end = if input + padding > offset { (input + padding - offset - 1) / stride + 1 } else { 0 };
-    (first, end.min(output))
+    first..end.min(output)
 }
 
 /// `M` input channels from `row` on, over one chain; adds to `dst`.
@@ -348,10 +357,10 @@ fn covered(shape: &ConvShape, axis: usize, tap: usize) -> (usize, usize) {
 #[inline(always)]
 unsafe fn chain_tile<I: Isa, const M: usize, const NR: usize>(
     isa: I,
-    chain: &Chain,
+    chain: &TapChain,
     row: usize,
-    (dst, len): (&mut [f32], usize),
-    dy_block: usize,
+    dst: &mut [f32],
+    len: usize,
 ) {
     assert!(dst.len() >= (NR - 1) * len + M * LANES, "panel of the gradient");
     let mut acc = [[isa.zero(); NR]; M];
@@ -369,7 +378,7 @@ unsafe fn chain_tile<I: Isa, const M: usize, const NR: usize>(
                     rows,
                     row_step: chain.x_step[2] as isize,
                     panel: dy,
-                    panel_step: dy_block,
+                    panel_step: chain.dy_block,
                     next: 0,
                     count: chain.count[2],
                 };

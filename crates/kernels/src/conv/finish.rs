@@ -1,7 +1,7 @@
 //! Outputs on their way out: bias, batch norm, residual join and ReLU while they are in registers.
 
 use crate::LANES;
-use crate::args::{Finish, FusedActivation, Term};
+use crate::args::{Finish, FusedActivation, MapTerm};
 use crate::simd::Isa;
 
 /// [`Finish`] and bias of the channels of a piece.
@@ -14,11 +14,20 @@ pub(crate) struct Finishing {
     activation: FusedActivation,
 }
 
+/// The first `count` of `M` pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutputPixels<const M: usize> {
+    /// Where they start: their indices times the pitch.
+    pub(crate) starts: [usize; M],
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
 impl Finishing {
     /// Of the channels from `channel` on; per-channel slices and maps must be whole.
     pub(crate) fn new(bias: Option<&[f32]>, finish: &Finish<'_>, channel: usize) -> Self {
         let at = |slice: &[f32]| slice.as_ptr().wrapping_add(channel);
-        let affine = |term: &Term<'_>| term.affine.map(|affine| [at(affine.scale), at(affine.shift)]);
+        let affine = |term: &MapTerm<'_>| term.affine.map(|affine| [at(affine.scale), at(affine.shift)]);
         Self {
             bias: bias.map(at),
             affine: finish.affine.map(|affine| [at(affine.scale), at(affine.shift)]),
@@ -95,7 +104,7 @@ impl Finishing {
         acc
     }
 
-    /// As [`Finishing::tile`], of as many channels as a register has and the first `count` of `M` pixels.
+    /// As [`Finishing::tile`], of as many channels as a register has.
     ///
     /// # Safety
     /// As [`Finishing::tile`].
@@ -104,9 +113,10 @@ impl Finishing {
         &self,
         isa: I,
         mut acc: [I::R; M],
-        (pixels, count): ([usize; M], usize),
+        pixels: OutputPixels<M>,
         channel: usize,
     ) -> [I::R; M] {
+        let OutputPixels { starts, count } = pixels;
         // SAFETY: promised by the caller.
         unsafe {
             if let Some(bias) = self.bias {
@@ -125,7 +135,7 @@ impl Finishing {
             if let Some(add) = self.add {
                 for m in 0..M {
                     if m < count {
-                        let mut other = isa.register_load(add.add(pixels[m] + channel));
+                        let mut other = isa.register_load(add.add(starts[m] + channel));
                         if let Some([scale, shift]) = self.add_affine {
                             let scale = isa.register_load(scale.add(channel));
                             let shift = isa.register_load(shift.add(channel));

@@ -14,58 +14,25 @@
 //! Statistics are a second look at what was stored, and their order is then the plain one of [`crate::args::Sums`], whatever
 //! the tiles did.
 
-use super::finish::Finishing;
-use super::geometry::{self, band_rows, forward_loaded, group_images, image_major, source_window, thin};
-use super::layout::{filter_channels, packed_block_len, packed_len};
-use super::load::{self, Window};
+use super::args::ConvForwardArgs;
+use super::geometry::{self, band_rows, forward_loaded, group_images, image_major};
+use super::layout::filter_channels;
+use super::load::{self, Blocked, LoadWindow};
 use super::matrix;
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions, Tiles};
-use super::units::{Part, Units};
-use super::{ForwardArgs, forward_scratch_len};
-use crate::args::Source;
-use crate::lanes::{Chain, clear, run_end};
+use super::micro::TapWalk;
+use super::passes::{forward_blocks, kept, sum_stored};
+use super::positions::{BlockMethod, Positions, RegisterTiles};
+use super::units::{PiecePart, Units};
+use super::windows::{source_window, thin};
+use crate::LANES;
+use crate::args::MapSource;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
-use crate::{LANES, check};
 
 /// Forward with register tiles of `MR` positions by `NR` vectors.
-pub(crate) struct ForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ForwardArgs<'a>);
+pub(crate) struct DirectForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ConvForwardArgs<'a>);
 
-impl ForwardArgs<'_> {
-    #[track_caller]
-    pub(crate) fn check(&self) {
-        self.check_maps();
-        assert_eq!(self.weights.len(), packed_len(self.shape), "packed filters");
-        assert!(self.scratch.len() >= forward_scratch_len(self.shape, self.images), "scratch");
-    }
-
-    /// As [`ForwardArgs::check`], for kernels with filters and scratch of their own.
-    #[track_caller]
-    pub(crate) fn check_maps(&self) {
-        let shape = self.shape;
-        geometry::check(shape);
-        check::source(&self.src, self.images * shape.h * shape.w, shape.c_pitch);
-        if let Some(keep) = &self.keep {
-            let rows = self.images * shape.h * shape.w;
-            assert!(keep.rows() == rows && keep.width() == shape.c_pitch && keep.pitch() == shape.c_pitch);
-        }
-        assert!(self.bias.is_none_or(|bias| bias.len() == shape.k_pitch()), "bias length");
-        let width = self.blocks.len() * LANES;
-        assert!(self.blocks.end * LANES <= shape.k_pitch(), "output blocks {:?}", self.blocks);
-        let whole = self.rows == (0..shape.oh);
-        assert!(whole || self.images == 1 && self.sums.is_none() && self.rows.end <= shape.oh, "some rows");
-        let pixels = self.rows.len() * shape.ow;
-        assert!(self.dst.rows() == self.images * pixels && self.dst.width() == width);
-        check::finish(&self.finish, [self.images * shape.oh * shape.ow, shape.k_pitch()], self.dst.pitch());
-        if let Some(sums) = &self.sums {
-            assert!(sums.shift.len() == shape.k_pitch(), "shift of the sums");
-            assert!(sums.out.rows() == 2 * self.images && sums.out.width() == width, "sums");
-        }
-    }
-}
-
-impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for DirectForwardKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
@@ -74,87 +41,42 @@ impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
         args.check();
         assert!(geometry::fits(args.shape), "a shape of the reference");
         let shape = *args.shape;
-        if matrix::fits(&shape) {
-            return matrix::forward::<I, Tiles<MR, NR>>(isa, &mut args);
+        if geometry::fits_matrix(&shape) {
+            return matrix::forward::<I, RegisterTiles<MR, NR>>(isa, &mut args);
         }
         let src = kept(isa, &mut args);
         let (units, mut start) = (Units::forward(&shape), args.blocks.start);
         while start < args.blocks.end {
             let part = units.part(start, args.blocks.end);
             if image_major(shape.oh * shape.ow, thin(&shape), args.images) {
-                by_image::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
+                by_image::<I, RegisterTiles<MR, NR>>(isa, &mut args, &src, &part);
             } else {
-                by_pixel::<I, Tiles<MR, NR>>(isa, &mut args, &src, &part);
+                by_pixel::<I, RegisterTiles<MR, NR>>(isa, &mut args, &src, &part);
             }
             start = part.outputs.end;
         }
-        sum(isa, &mut args);
-    }
-}
-
-/// The source to read: as it is, or, if it is to be kept, where it was just stored. The maps must have been checked.
-#[inline(always)]
-pub(super) fn kept<'a, I: Isa>(isa: I, args: &mut ForwardArgs<'a>) -> Source<'a> {
-    let Some(keep) = &mut args.keep else { return args.src };
-    let values = keep.rows() * keep.pitch();
-    // SAFETY: `check_maps` established that both hold `values` values; nothing writes `keep` while the source is read.
-    unsafe {
-        load::evaluate(isa, &args.src, 0..values, args.shape.c_pitch, keep.as_mut_ptr());
-        let data = std::slice::from_raw_parts(keep.as_mut_ptr(), values);
-        Source::plain(data)
-    }
-}
-
-/// Statistics of what was stored. The maps must have been checked.
-#[inline(always)]
-pub(super) fn sum<I: Isa>(isa: I, args: &mut ForwardArgs<'_>) {
-    let pixels = args.images * args.shape.oh * args.shape.ow;
-    sum_pixels(isa, args, 0, pixels);
-}
-
-/// Statistics of pixels `first..end` of all images: whole runs. The maps must have been checked.
-#[inline(always)]
-pub(super) fn sum_pixels<I: Isa>(isa: I, args: &mut ForwardArgs<'_>, first: usize, end: usize) {
-    let pixels = args.shape.oh * args.shape.ow;
-    let Some(sums) = &mut args.sums else { return };
-    let (dst, pitch) = (args.dst.as_mut_ptr().cast_const(), args.dst.pitch());
-    let mut start = first;
-    while start < end {
-        let (image, pixel) = (start / pixels, start % pixels);
-        let stop = start + run_end(pixel, pixels) - pixel;
-        if pixel == 0 {
-            clear(sums, image);
-        }
-        for (index, block) in args.blocks.clone().enumerate() {
-            // SAFETY: `check_maps` established the sizes.
-            unsafe {
-                let column = dst.add(index * LANES);
-                let shift = isa.load(sums.shift.as_ptr().add(block * LANES));
-                let mut chain = Chain::new(isa);
-                for pixel in start..stop {
-                    let v = isa.sub(isa.load(column.add(pixel * pitch)), shift);
-                    chain.add(isa, v, v);
-                }
-                chain.flush(isa, sums, [image, index * LANES]);
-            }
-        }
-        start = stop;
+        sum_stored(isa, &mut args);
     }
 }
 
 /// Large maps: one image at a time, rows in bands.
 #[inline(always)]
-pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
+pub(super) fn by_pixel<I: Isa, M: BlockMethod>(
+    isa: I,
+    args: &mut ConvForwardArgs<'_>,
+    src: &MapSource<'_>,
+    part: &PiecePart,
+) {
     let shape = *args.shape;
     let (is_thin, band) = (thin(&shape), band_rows(&shape));
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
-    let mut blocks = blocks(args, scratch, part);
+    let mut blocks = forward_blocks(args, scratch, part);
     for image in 0..args.images {
         for first in args.rows.clone().step_by(band) {
             let rows = band.min(args.rows.end - first);
             let size = source_window(&shape, rows);
-            let window = Window {
+            let window = LoadWindow {
                 image: image * shape.h * shape.w * shape.c_pitch,
                 pitch: shape.c_pitch,
                 map: [shape.h, shape.w],
@@ -171,15 +93,15 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
                 if is_thin {
                     load::thin(isa, src, &window, scratch);
                 } else {
-                    let inputs = (part.inputs.start, part.inputs.end);
-                    load::blocked(isa, src, &window, inputs, (scratch, block_step));
+                    let dst = Blocked { data: scratch, block_step };
+                    load::blocked(isa, src, &window, &part.inputs, dst);
                 }
             }
             blocks.unit_step = part.units.inputs * block_step;
             let pixel = if is_thin { shape.c } else { LANES };
             let walk = whole_walk(&shape, size, is_thin);
             let positions = Positions {
-                before: 0,
+                first_column: 0,
                 count: rows * shape.ow,
                 columns: shape.ow,
                 rows: Positions::ENDLESS,
@@ -198,19 +120,24 @@ pub(super) fn by_pixel<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, sr
 
 /// Small maps: groups of images, one position at a time, only the taps inside the map.
 #[inline(always)]
-fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<'_>, part: &Part) {
+fn by_image<I: Isa, M: BlockMethod>(
+    isa: I,
+    args: &mut ConvForwardArgs<'_>,
+    src: &MapSource<'_>,
+    part: &PiecePart,
+) {
     let shape = *args.shape;
     let (map, pixels) = (shape.h * shape.w, shape.oh * shape.ow);
     let group = group_images(pixels, forward_loaded(&shape));
     // one pointer for those who write and those who read
     let scratch = args.scratch.as_mut_ptr();
-    let mut blocks = blocks(args, scratch, part);
+    let mut blocks = forward_blocks(args, scratch, part);
     for first in (0..args.images).step_by(group) {
         let images = group.min(args.images - first);
         let block_step = images * map * LANES;
         blocks.unit_step = part.units.inputs * block_step;
         for image in 0..images {
-            let window = Window {
+            let window = LoadWindow {
                 image: (first + image) * map * shape.c_pitch,
                 pitch: shape.c_pitch,
                 map: [shape.h, shape.w],
@@ -220,9 +147,8 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
             };
             // SAFETY: `check` established that source and scratch hold the group.
             unsafe {
-                let scratch = scratch.add(image * map * LANES);
-                let inputs = (part.inputs.start, part.inputs.end);
-                load::blocked(isa, src, &window, inputs, (scratch, block_step));
+                let dst = Blocked { data: scratch.add(image * map * LANES), block_step };
+                load::blocked(isa, src, &window, &part.inputs, dst);
             }
         }
         let mut block = 0;
@@ -230,7 +156,7 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
             for position in 0..pixels {
                 let walk = window_walk(&shape, position, block_step);
                 let positions = Positions {
-                    before: 0,
+                    first_column: 0,
                     count: images,
                     columns: 1,
                     rows: Positions::ENDLESS,
@@ -245,35 +171,14 @@ fn by_image<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>, src: &Source<
     }
 }
 
-/// The part's filters and destination; they are applied to what is loaded into `scratch`.
-#[inline(always)]
-pub(super) fn blocks<'a>(args: &mut ForwardArgs<'a>, scratch: *const f32, part: &Part) -> Blocks<'a> {
-    let (block_len, range) = (packed_block_len(args.shape), part.outputs.clone());
-    let finish = Finishing::new(args.bias, &args.finish, range.start * LANES);
-    // pixels are those of whole images
-    let before = args.rows.start * args.shape.ow * args.dst.pitch();
-    let column = (range.start - args.blocks.start) * LANES;
-    Blocks {
-        src: scratch,
-        panels: &args.weights[range.start * block_len..range.end * block_len],
-        block_len,
-        unit: [part.units.outputs, range.start % part.units.outputs],
-        unit_step: 0,
-        finish,
-        dst: args.dst.as_mut_ptr().wrapping_add(column).wrapping_sub(before),
-        pitch: args.dst.pitch(),
-        accumulate: false,
-    }
-}
-
 /// All taps, over a window with its border.
-fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> Walk {
+fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> TapWalk {
     let [rows, columns] = shape.kernel;
     let channels = filter_channels(shape);
     if is_thin {
         // The taps of a row are contiguous in the source and in the panel: one run of `columns * channels` values.
         let run = columns * channels;
-        return Walk {
+        return TapWalk {
             blocks: 1,
             full: run,
             last: run,
@@ -287,7 +192,7 @@ fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> Walk {
         };
     }
     let blocks = channels.div_ceil(LANES);
-    Walk {
+    TapWalk {
         blocks,
         full: LANES,
         last: channels - (blocks - 1) * LANES,
@@ -307,7 +212,7 @@ fn whole_walk(shape: &ConvShape, size: [usize; 2], is_thin: bool) -> Walk {
 
 /// The taps of one output position that fall inside the map.
 #[inline(always)]
-fn window_walk(shape: &ConvShape, position: usize, block_step: usize) -> Walk {
+fn window_walk(shape: &ConvShape, position: usize, block_step: usize) -> TapWalk {
     let at = [position / shape.ow, position % shape.ow];
     let size = [shape.h, shape.w];
     let mut first = [0; 2];
@@ -325,7 +230,7 @@ fn window_walk(shape: &ConvShape, position: usize, block_step: usize) -> Walk {
     }
     let channels = filter_channels(shape);
     let blocks = channels.div_ceil(LANES);
-    Walk {
+    TapWalk {
         blocks,
         full: LANES,
         last: channels - (blocks - 1) * LANES,

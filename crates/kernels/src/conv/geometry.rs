@@ -3,53 +3,21 @@
 //! None of them depends on the machine. Only [`weight_block`] changes the order of a sum; the others change traversal.
 
 use super::layout::packed_block_len;
-use super::matrix;
-use super::units::{self, Units};
+use super::limits::{
+    FEW_IMAGES, LEAST_PIXELS, LEAST_SEGMENT, LOAD_VALUES, SEGMENT_PIXELS, SMALL_MAP, TILE_ROWS, WEIGHT_CHAIN,
+    WEIGHT_IMAGES, WEIGHT_VALUES,
+};
+use super::units::{Units, narrow_groups, whole_groups};
+use super::windows::{backward_window, source_window, thin};
 use crate::shape::ConvShape;
 use crate::sum::SEGMENT;
 use crate::{LANES, pitch};
-
-/// Maps of at most this many pixels are walked position by position with images as the tile's rows: the taps that
-/// fall on the border are the same for the whole tile and are skipped (two fifths of all taps on a 3x3 map).
-const SMALL_MAP: usize = 49;
-
-/// Rows of the widest register tile: what is taken together is whole tiles.
-pub(super) const TILE_ROWS: usize = 6;
-
-/// Positions that are taken together at least, of several images if need be: so many read a panel from the first-level
-/// cache.
-pub(super) const LEAST_PIXELS: usize = 21 * TILE_ROWS;
-
-/// Values loaded at once: 256 KiB, half of the smallest L2 in common use, leaving room for a panel.
-pub(super) const LOAD_VALUES: usize = 64 * 1024;
-
-/// Pixels in one chain of a filter's gradient: long enough that storing the tile costs little, short enough to keep
-/// both operands in L1 and the chain's error small.
-const WEIGHT_CHAIN: usize = 144;
-
-/// Values of a gradient that one piece adds to: 1 MiB.
-const WEIGHT_VALUES: usize = 256 * 1024;
-
-/// Images in one chain at most; a power of two, so that it divides a segment.
-const WEIGHT_IMAGES: usize = 16;
-const _: () = assert!(SEGMENT.is_multiple_of(WEIGHT_IMAGES));
-
-/// What every kernel relies on: pixels are packed or padded to whole vectors, nothing in between.
-#[track_caller]
-pub(crate) fn check(shape: &ConvShape) {
-    assert!(
-        [shape.c, pitch(shape.c)].contains(&shape.c_pitch),
-        "pitch {} of {} channels",
-        shape.c_pitch,
-        shape.c
-    );
-}
 
 /// Whether the direct kernels can do this shape at all. The taps of a row of unpadded pixels form one run only while all
 /// channels share a block and the taps are neighbours.
 pub(crate) fn fits(shape: &ConvShape) -> bool {
     let thin_row = shape.groups == 1 && shape.dilation[1] == 1 && shape.c <= LANES;
-    (shape.groups == 1 || units::whole_groups(shape)) && (!thin(shape) || thin_row)
+    (shape.groups == 1 || whole_groups(shape)) && (!thin(shape) || thin_row)
 }
 
 /// As [`fits`], for the gradient of the input.
@@ -59,7 +27,7 @@ pub(crate) fn fits_backward_data(shape: &ConvShape) -> bool {
 
 /// Whether the kernels of narrow groups can do this shape.
 pub(crate) fn fits_narrow(shape: &ConvShape) -> bool {
-    units::narrow_groups(shape) && !thin(shape)
+    narrow_groups(shape) && !thin(shape)
 }
 
 /// As [`fits_narrow`], for the gradient of the input.
@@ -72,14 +40,25 @@ fn regular(shape: &ConvShape) -> bool {
     (0..2).all(|i| shape.stride[i] == 1 || shape.dilation[i] == 1)
 }
 
-/// Whether the source has unpadded pixels (the network's input).
-pub(crate) fn thin(shape: &ConvShape) -> bool {
-    shape.c_pitch != pitch(shape.c)
+/// Whether the forward pass is a matrix product of pixels by filters.
+pub(super) fn fits_matrix(shape: &ConvShape) -> bool {
+    shape.kernel == [1; 2] && shape.padding == [0; 2] && shape.groups == 1 && !thin(shape)
 }
 
-/// Images below which tiles run over pixels even on small maps: a register tile of one or two rows wastes more than the
-/// border's taps do. No byte depends on it: what the border adds is zero.
-const FEW_IMAGES: usize = 3;
+/// As [`fits_matrix`], for the gradient of the input.
+pub(super) fn fits_matrix_backward_data(shape: &ConvShape) -> bool {
+    fits_matrix(shape) && fits_backward_data(shape)
+}
+
+/// Pixels of `channels` channels that a matrix product takes together. The filters come by once per chunk, the chunk once per 64 filters.
+pub(super) fn matrix_chunk(channels: usize) -> usize {
+    (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
+}
+
+/// Values of scratch for a chunk of a matrix product, at most `pixels` pixels.
+fn matrix_scratch_len(channels: usize, pixels: usize) -> usize {
+    matrix_chunk(channels).min(pixels) * pitch(channels)
+}
 
 /// Whether tiles run over images instead of pixels, on a map of `pixels` pixels, for a piece of `images` images.
 pub(crate) fn image_major(pixels: usize, thin: bool, images: usize) -> bool {
@@ -116,7 +95,7 @@ pub(crate) fn backward_data_loaded(shape: &ConvShape) -> usize {
 /// Images of one forward piece: the unit of work to hand to a thread.
 pub fn forward_images(shape: &ConvShape) -> usize {
     let pixels = shape.oh * shape.ow;
-    if matrix::fits(shape) {
+    if fits_matrix(shape) {
         return together(pixels);
     }
     if image_major(pixels, thin(shape), usize::MAX) { group_images(pixels, forward_loaded(shape)) } else { 1 }
@@ -125,7 +104,7 @@ pub fn forward_images(shape: &ConvShape) -> usize {
 /// Images of one backward-data piece.
 pub fn backward_data_images(shape: &ConvShape) -> usize {
     let pixels = shape.h * shape.w;
-    if matrix::fits_backward_data(shape) {
+    if fits_matrix_backward_data(shape) {
         return together(shape.oh * shape.ow);
     }
     if image_major(pixels, false, usize::MAX) {
@@ -134,21 +113,21 @@ pub fn backward_data_images(shape: &ConvShape) -> usize {
     backward_data_together(shape)
 }
 
-/// The convolution that is left when only those pixels are loaded that are read, and how far apart they are in the map: a
-/// strided 1x1 convolution reads one of 4 (9, ..) and is then one without stride.
-pub(crate) fn sampled(shape: &ConvShape) -> (ConvShape, [usize; 2]) {
-    if matrix::fits(shape) {
-        return (ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape }, shape.stride);
-    }
-    (*shape, [1; 2])
+/// The convolution that is left when only the pixels that are read are loaded.
+pub(crate) struct Sampled {
+    /// Its sizes.
+    pub(crate) shape: ConvShape,
+    /// How far apart its pixels are in the map, in rows and columns.
+    pub(crate) step: [usize; 2],
 }
 
-/// Rows and columns of the padded source that `rows` output rows read.
-pub(crate) fn source_window(shape: &ConvShape, rows: usize) -> [usize; 2] {
-    [
-        (rows - 1) * shape.stride[0] + (shape.kernel[0] - 1) * shape.dilation[0] + 1,
-        (shape.ow - 1) * shape.stride[1] + (shape.kernel[1] - 1) * shape.dilation[1] + 1,
-    ]
+/// A strided 1x1 convolution reads one pixel of 4 (9, ..). Without the others it is one without stride.
+pub(crate) fn sampled(shape: &ConvShape) -> Sampled {
+    if fits_matrix(shape) {
+        let sampled = ConvShape { h: shape.oh, w: shape.ow, stride: [1; 2], ..*shape };
+        return Sampled { shape: sampled, step: shape.stride };
+    }
+    Sampled { shape: *shape, step: [1; 2] }
 }
 
 /// Output rows of one band: as many as keep the loaded source within twice [`LOAD_VALUES`], at least one. In bands of two
@@ -169,8 +148,8 @@ pub(crate) fn window_len(shape: &ConvShape, rows: usize) -> usize {
 
 /// Values of scratch that [`super::FORWARD`] needs for a piece of `images` images.
 pub fn forward_scratch_len(shape: &ConvShape, images: usize) -> usize {
-    if matrix::fits(shape) {
-        return matrix::scratch_len(shape.c, images * shape.oh * shape.ow);
+    if fits_matrix(shape) {
+        return matrix_scratch_len(shape.c, images * shape.oh * shape.ow);
     }
     let pixels = shape.oh * shape.ow;
     let one = window_len(shape, band_rows(shape));
@@ -183,28 +162,10 @@ pub fn forward_scratch_len(shape: &ConvShape, images: usize) -> usize {
     }
 }
 
-/// Along one axis of the gradient of the input: rows of the output's gradient above and below (or left and right)
-/// that lie outside the map but are read.
-pub(crate) fn backward_border(shape: &ConvShape, axis: usize) -> [usize; 2] {
-    let (input, output) = if axis == 0 { (shape.h, shape.oh) } else { (shape.w, shape.ow) };
-    let stride = shape.stride[axis] as isize;
-    let (padding, reach) =
-        (shape.padding[axis] as isize, ((shape.kernel[axis] - 1) * shape.dilation[axis]) as isize);
-    let lowest = (padding - reach).div_euclid(stride);
-    let highest = (input as isize - 1 + padding).div_euclid(stride);
-    [(-lowest).max(0) as usize, (highest - (output as isize - 1)).max(0) as usize]
-}
-
-/// Rows and columns of the gradient of the output with its border.
-pub(crate) fn backward_window(shape: &ConvShape) -> [usize; 2] {
-    let ([top, bottom], [left, right]) = (backward_border(shape, 0), backward_border(shape, 1));
-    [shape.oh + top + bottom, shape.ow + left + right]
-}
-
 /// Values of scratch that [`super::BACKWARD_DATA`] needs for a piece of `images` images.
 pub fn backward_data_scratch_len(shape: &ConvShape, images: usize) -> usize {
-    if matrix::fits_backward_data(shape) {
-        return matrix::scratch_len(shape.k, images * shape.oh * shape.ow);
+    if fits_matrix_backward_data(shape) {
+        return matrix_scratch_len(shape.k, images * shape.oh * shape.ow);
     }
     let pixels = shape.h * shape.w;
     let [rows, columns] = backward_window(shape);
@@ -227,13 +188,6 @@ pub(crate) struct WeightBlock {
     pub(crate) rows: usize,
 }
 
-/// Images in a segment of a filter's gradient at least: enough work beside adding the segments up.
-const LEAST_SEGMENT: usize = 4;
-
-/// Outputs of a channel that a segment has at least: whole chains, those of a Winograd algorithm too (36 tiles of at most
-/// 16 outputs, rounded down to a power of two of images).
-const SEGMENT_PIXELS: usize = 288;
-
 /// Images whose gradients of a filter are summed in order before segments are added by a pairwise tree: fewer than
 /// [`SEGMENT`] where there are few filters, so that a batch of 256 has 64 pieces of four blocks of filters. A power of two,
 /// which divides [`SEGMENT`]. It fixes the order of sums: changing it changes every byte.
@@ -247,7 +201,7 @@ pub fn weight_segment(shape: &ConvShape) -> usize {
 /// Blocks of filters in a piece of their gradient at most: all of them read what is loaded of the source, but the gradient
 /// itself shall stay in the second-level cache.
 pub fn weight_blocks(shape: &ConvShape) -> usize {
-    let most = match (matrix::fits(shape), shape.groups) {
+    let most = match (fits_matrix(shape), shape.groups) {
         (true, _) => 16,
         (false, 1) => 8,
         // others read other channels
@@ -293,7 +247,7 @@ fn weight_load(shape: &ConvShape, blocks: usize, rows: usize) -> usize {
 /// Values of scratch that [`super::BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels,
 /// or of fewer: fewer blocks leave room for longer bands, whose source may take more than the blocks save.
 pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
-    let shape = &sampled(shape).0;
+    let shape = &sampled(shape).shape;
     let load = |blocks| weight_load(shape, blocks, weight_band(shape, blocks));
     weight_block(shape).images * (1..=blocks).map(load).max().unwrap_or(0)
 }

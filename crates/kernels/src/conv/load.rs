@@ -4,14 +4,14 @@
 use std::ops::Range;
 
 use crate::LANES;
-use crate::args::{FusedActivation, Grad, Source};
+use crate::args::{FusedActivation, Grad, MapSource};
 use crate::lanes::{GradLanes, SourceLanes};
 use crate::simd::Isa;
 
 /// A map that is computed where it is read.
 pub(crate) trait Computed {
     /// Sixteen of its channels.
-    type Lanes<I: Isa>: At<I> + Copy;
+    type Lanes<I: Isa>: ComputedLanes<I> + Copy;
 
     /// Channels `channel..channel + 16`.
     ///
@@ -24,7 +24,7 @@ pub(crate) trait Computed {
 }
 
 /// Sixteen channels of a map.
-pub(crate) trait At<I: Isa> {
+pub(crate) trait ComputedLanes<I: Isa> {
     /// Their values at the pixel that starts at value `pixel`.
     ///
     /// # Safety
@@ -32,7 +32,7 @@ pub(crate) trait At<I: Isa> {
     unsafe fn at(&self, pixel: usize) -> I::V;
 }
 
-impl Computed for Source<'_> {
+impl Computed for MapSource<'_> {
     type Lanes<I: Isa> = SourceLanes<I>;
 
     #[inline(always)]
@@ -50,7 +50,7 @@ impl Computed for Source<'_> {
     }
 }
 
-impl<I: Isa> At<I> for SourceLanes<I> {
+impl<I: Isa> ComputedLanes<I> for SourceLanes<I> {
     #[inline(always)]
     unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
@@ -76,7 +76,7 @@ impl Computed for Grad<'_> {
     }
 }
 
-impl<I: Isa> At<I> for GradLanes<I> {
+impl<I: Isa> ComputedLanes<I> for GradLanes<I> {
     #[inline(always)]
     unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
@@ -86,7 +86,7 @@ impl<I: Isa> At<I> for GradLanes<I> {
 
 /// A rectangle of one image to load; rows and columns outside the map become zeros.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
+pub(crate) struct LoadWindow {
     /// Value index of the image's first pixel.
     pub(crate) image: usize,
     /// Distance between pixels of the map.
@@ -101,19 +101,28 @@ pub(crate) struct Window {
     pub(crate) step: [usize; 2],
 }
 
-impl Window {
+impl LoadWindow {
     /// Columns of the rectangle left of the map, and inside it.
     #[inline(always)]
-    fn columns(&self) -> (usize, usize) {
+    fn columns(&self) -> [usize; 2] {
         let left = (-self.first[1]).clamp(0, self.size[1] as isize) as usize;
         let reach = (self.map[1] as isize - self.first[1]).max(0) as usize;
         let end =
             (reach.div_ceil(self.step[1]) as isize).clamp(left as isize, self.size[1] as isize) as usize;
-        (left, end - left)
+        [left, end - left]
     }
 }
 
-/// Loads channel blocks `blocks.0..blocks.1` of a window to `dst`, blocks `block_step` values apart.
+/// Where blocks of channels lie in scratch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocked {
+    /// The first value.
+    pub(crate) data: *mut f32,
+    /// From one block to the next.
+    pub(crate) block_step: usize,
+}
+
+/// Loads channel blocks `blocks` of a window to `dst`.
 ///
 /// # Safety
 /// The map must hold the window's image with whole vectors of those blocks; `dst` must have room.
@@ -121,13 +130,13 @@ impl Window {
 pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
     isa: I,
     values: &C,
-    window: &Window,
-    blocks: (usize, usize),
-    dst: (*mut f32, usize),
+    window: &LoadWindow,
+    blocks: &Range<usize>,
+    dst: Blocked,
 ) {
-    let (dst, block_step) = dst;
+    let Blocked { data: dst, block_step } = dst;
     let [rows, columns] = window.size;
-    let (left, inside) = window.columns();
+    let [left, inside] = window.columns();
     let pitch = window.step[1] * window.pitch;
     // SAFETY: promised by the caller.
     unsafe {
@@ -135,16 +144,16 @@ pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
             let y = window.first[0] + (row * window.step[0]) as isize;
             let line = dst.add(row * columns * LANES);
             if inside == 0 || y < 0 || y >= window.map[0] as isize {
-                for block in 0..blocks.1 - blocks.0 {
+                for block in 0..blocks.end - blocks.start {
                     zero(isa, line.add(block * block_step), columns);
                 }
                 continue;
             }
             let x = (window.first[1] + left as isize) as usize;
             let pixel = window.image + (y as usize * window.map[1] + x) * window.pitch;
-            for block in 0..blocks.1 - blocks.0 {
+            for block in 0..blocks.end - blocks.start {
                 let line = line.add(block * block_step);
-                let channel = (blocks.0 + block) * LANES;
+                let channel = (blocks.start + block) * LANES;
                 zero(isa, line, left);
                 let lanes = values.lanes(isa, channel);
                 for column in 0..inside {
@@ -172,10 +181,10 @@ unsafe fn zero<I: Isa>(isa: I, dst: *mut f32, pixels: usize) {
 /// # Safety
 /// The map must hold the window's image; `dst` must have room.
 #[inline(always)]
-pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &Source<'_>, window: &Window, dst: *mut f32) {
+pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &MapSource<'_>, window: &LoadWindow, dst: *mut f32) {
     let [rows, columns] = window.size;
     let channels = window.pitch;
-    let (left, inside) = window.columns();
+    let [left, inside] = window.columns();
     // SAFETY: promised by the caller.
     unsafe {
         for row in 0..rows {
@@ -201,7 +210,7 @@ pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &Source<'_>, window: &Window, dst
 
 /// One value of a source, by the same operations as sixteen.
 #[inline(always)]
-fn scalar<I: Isa>(isa: I, src: &Source<'_>, index: usize, channel: usize) -> f32 {
+fn scalar<I: Isa>(isa: I, src: &MapSource<'_>, index: usize, channel: usize) -> f32 {
     let mut v = isa.zero();
     for (position, term) in [Some(&src.main), src.add.as_ref()].into_iter().flatten().enumerate() {
         let mut x = isa.splat(term.data[index]);
@@ -224,7 +233,7 @@ fn scalar<I: Isa>(isa: I, src: &Source<'_>, index: usize, channel: usize) -> f32
 #[inline(always)]
 pub(crate) unsafe fn evaluate<I: Isa>(
     isa: I,
-    src: &Source<'_>,
+    src: &MapSource<'_>,
     range: Range<usize>,
     pitch: usize,
     dst: *mut f32,

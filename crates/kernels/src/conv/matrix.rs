@@ -12,48 +12,32 @@
 //! part, and nothing need be copied before it. The chains are those of every other direct kernel. What else there is to do
 //! with a pixel, before and after, is done while its chunk is in the second-level cache.
 
-use super::geometry::{self, LEAST_PIXELS, LOAD_VALUES, TILE_ROWS, thin};
+use std::ops::Range;
+
+use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
+use super::geometry::matrix_chunk;
 use super::layout::{filter_channels, filters_of_channel};
-use super::load::{self, At, Computed};
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions};
+use super::load::{self, Blocked, Computed, ComputedLanes};
+use super::micro::TapWalk;
+use super::passes::{
+    backward_data_blocks, finish_images, finish_pixels, forward_blocks, kept, looks_again, sum_pixels,
+};
+use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
-use super::{BackwardDataArgs, ForwardArgs, backward_data, forward};
 use crate::args::SUM_RUN;
-use crate::shape::ConvShape;
 use crate::simd::Isa;
 use crate::{LANES, pitch};
 
-/// Whether the forward pass is such a product.
-pub(super) fn fits(shape: &ConvShape) -> bool {
-    shape.kernel == [1; 2] && shape.padding == [0; 2] && shape.groups == 1 && !thin(shape)
-}
-
-/// Whether the gradient of the input is one, too.
-pub(super) fn fits_backward_data(shape: &ConvShape) -> bool {
-    fits(shape) && geometry::fits_backward_data(shape)
-}
-
-/// Pixels of `channels` channels that are taken together: the filters come by once per chunk, the chunk once per 64 filters.
-fn chunk(channels: usize) -> usize {
-    (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
-}
-
-/// Values of scratch for a chunk, at most `pixels` pixels.
-pub(super) fn scratch_len(channels: usize, pixels: usize) -> usize {
-    chunk(channels).min(pixels) * pitch(channels)
-}
-
 /// Which pixels of the maps take part: every `stride`th row and column.
 #[derive(Clone, Copy)]
-struct Grid {
+struct PixelGrid {
     /// Rows and columns of the map.
     map: [usize; 2],
     /// See above.
     stride: [usize; 2],
 }
 
-impl Grid {
+impl PixelGrid {
     /// The pixel of all maps that is number `pixel` of those that take part, of which a map has `size`.
     #[inline(always)]
     fn at(&self, pixel: usize, size: [usize; 2]) -> usize {
@@ -76,52 +60,52 @@ impl Grid {
 }
 
 /// A product's pixels: rows and columns of them in an image, where they are read and written.
-struct Pixels {
+struct ProductPixels {
     size: [usize; 2],
-    read: Grid,
-    write: Grid,
+    read: PixelGrid,
+    write: PixelGrid,
     /// Channels that are read, and the distance between their pixels.
     channels: usize,
     pitch: usize,
-    /// Channels of the pixels that are looked at again when they are complete.
-    again: usize,
+    /// Channels of the complete pixels that statistics, gate or sums read once more.
+    reread: usize,
 }
 
-impl Pixels {
+impl ProductPixels {
     /// The end of the chunk that starts at pixel `first` of those before `last`.
     #[inline(always)]
     fn chunk_end(&self, first: usize, last: usize, stored: bool) -> usize {
         let [rows, columns] = self.size;
         let follow = self.write.follow(rows) && (!stored || self.read.follow(rows));
         let stop = if follow { last } else { (first / (rows * columns) + 1) * rows * columns };
-        stop.min(last).min(first + chunk(self.channels.max(self.again)))
+        stop.min(last).min(first + matrix_chunk(self.channels.max(self.reread)))
     }
 }
 
 /// Forward. The arguments must have been checked.
 #[inline(always)]
-pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>) {
+pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs<'_>) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
-    let pixels = Pixels {
+    let pixels = ProductPixels {
         size,
-        read: Grid { map: [shape.h, shape.w], stride: shape.stride },
-        write: Grid { map: size, stride: [1; 2] },
+        read: PixelGrid { map: [shape.h, shape.w], stride: shape.stride },
+        write: PixelGrid { map: size, stride: [1; 2] },
         channels: filter_channels(&shape),
         pitch: shape.c_pitch,
-        again: if args.sums.is_some() { args.blocks.len() * LANES } else { 0 },
+        reread: if args.sums.is_some() { args.blocks.len() * LANES } else { 0 },
     };
     // what is kept is stored chunk by chunk, unless the chunks pass over some of it
     let mut keep = None;
     if pixels.read.whole() {
         keep = args.keep.as_mut().map(|keep| keep.as_mut_ptr());
     }
-    let src = if keep.is_some() { args.src } else { forward::kept(isa, args) };
+    let src = if keep.is_some() { args.src } else { kept(isa, args) };
     let plain = src.is_plain();
     let stored = keep.map(<*mut f32>::cast_const).or(plain.then_some(src.main.data.as_ptr()));
     let scratch = args.scratch.as_mut_ptr();
     let part = Units::forward(&shape).part(args.blocks.start, args.blocks.end);
-    let blocks = forward::blocks(args, scratch, &part);
+    let blocks = forward_blocks(args, scratch, &part);
     // some rows of one image, or all of all images
     let last = (args.images * shape.oh + args.rows.end - shape.oh) * shape.ow;
     let (mut first, mut summed) = (args.rows.start * shape.ow, 0);
@@ -132,10 +116,11 @@ pub(super) fn forward<I: Isa, M: Method>(isa: I, args: &mut ForwardArgs<'_>) {
             if let Some(keep) = keep {
                 load::evaluate(isa, &src, first * pixels.pitch..end * pixels.pitch, pixels.pitch, keep);
             }
-            product::<I, _, M>(isa, (&src, stored), &pixels, (blocks, scratch), (first, end));
+            let source = ProductSource { values: &src, stored, scratch };
+            product::<I, _, M>(isa, &source, &pixels, blocks, first..end);
         }
         let whole = whole_runs(end, shape.oh * shape.ow);
-        forward::sum_pixels(isa, args, summed, whole);
+        sum_pixels(isa, args, summed, whole);
         (first, summed) = (end, whole);
     }
 }
@@ -147,16 +132,16 @@ fn whole_runs(end: usize, pixels: usize) -> usize {
 
 /// Gradient of the input, likewise.
 #[inline(always)]
-pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataArgs<'_>) {
+pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackwardDataArgs<'_>) {
     let shape = *args.shape;
     let size = [shape.oh, shape.ow];
-    let pixels = Pixels {
+    let pixels = ProductPixels {
         size,
-        read: Grid { map: size, stride: [1; 2] },
-        write: Grid { map: [shape.h, shape.w], stride: shape.stride },
+        read: PixelGrid { map: size, stride: [1; 2] },
+        write: PixelGrid { map: [shape.h, shape.w], stride: shape.stride },
         channels: filters_of_channel(&shape),
         pitch: shape.k_pitch(),
-        again: if backward_data::looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
+        reread: if looks_again(&args.sink) { args.blocks.len() * LANES } else { 0 },
     };
     let part = Units::backward(&shape).part(args.blocks.start, args.blocks.end);
     if !pixels.write.whole() && !args.sink.accumulate {
@@ -170,41 +155,55 @@ pub(super) fn backward_data<I: Isa, M: Method>(isa: I, args: &mut BackwardDataAr
     let grad = args.grad;
     let stored = grad.norm.is_none().then_some(grad.g.as_ptr());
     let scratch = args.scratch.as_mut_ptr();
-    let blocks = backward_data::blocks(args, (scratch, 0), &part);
+    let blocks = backward_data_blocks(args, Blocked { data: scratch, block_step: 0 }, &part);
     let (mut first, mut finished, last) = (0, 0, args.images * size[0] * size[1]);
     while first < last {
         let end = pixels.chunk_end(first, last, stored.is_some());
         // SAFETY: `check` established the sizes of maps, filters and scratch.
-        unsafe { product::<I, _, M>(isa, (&grad, stored), &pixels, (blocks, scratch), (first, end)) };
+        unsafe {
+            let source = ProductSource { values: &grad, stored, scratch };
+            product::<I, _, M>(isa, &source, &pixels, blocks, first..end);
+        }
         if pixels.write.whole() {
             let whole = whole_runs(end, size[0] * size[1]);
-            backward_data::finish_pixels(isa, args, finished, whole);
+            finish_pixels(isa, args, finished, whole);
             finished = whole;
         }
         first = end;
     }
     if !pixels.write.whole() {
-        let images = args.images;
-        backward_data::finish(isa, args, (0, images));
+        let images = 0..args.images;
+        finish_images(isa, args, &images);
     }
 }
 
-/// The pixels of a chunk; `stored`: where their source is, if it need not be computed.
+/// Where a product's pixels come from.
+struct ProductSource<'a, C> {
+    /// What is computed where it is read.
+    values: &'a C,
+    /// The map, if it need not be computed.
+    stored: Option<*const f32>,
+    /// Room for a chunk that is computed.
+    scratch: *mut f32,
+}
+
+/// The pixels of a chunk.
 ///
 /// # Safety
 /// The source must have the pixels that are read, the destination those that are written, scratch room for a chunk.
 #[inline(always)]
-unsafe fn product<I: Isa, C: Computed, M: Method>(
+unsafe fn product<I: Isa, C: Computed, M: BlockMethod>(
     isa: I,
-    (src, stored): (&C, Option<*const f32>),
-    pixels: &Pixels,
-    (mut blocks, scratch): (Blocks<'_>, *mut f32),
-    (first, end): (usize, usize),
+    source: &ProductSource<'_, C>,
+    pixels: &ProductPixels,
+    mut blocks: Blocks<'_>,
+    chunk: Range<usize>,
 ) {
+    let (first, end) = (chunk.start, chunk.end);
     let loaded = pitch(pixels.channels);
     let all = pixels.channels.div_ceil(LANES);
     let columns = pixels.size[1];
-    let walk = Walk {
+    let walk = TapWalk {
         blocks: all,
         full: LANES,
         last: pixels.channels - (all - 1) * LANES,
@@ -218,28 +217,28 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
     };
     // SAFETY: promised by the caller.
     unsafe {
-        let before = first % columns;
-        let (from, line, step) = match stored {
+        let first_column = first % columns;
+        let (from, line, step) = match source.stored {
             Some(data) => {
                 let [down, right] = pixels.read.stride;
-                let start = pixels.read.at(first - before, pixels.size) * pixels.pitch;
+                let start = pixels.read.at(first - first_column, pixels.size) * pixels.pitch;
                 (data.wrapping_add(start), down * pixels.read.map[1] * pixels.pitch, right * pixels.pitch)
             }
             None => {
-                load(isa, src, pixels, (first, end), scratch);
-                (scratch.wrapping_sub(before * loaded).cast_const(), columns * loaded, loaded)
+                load(isa, source.values, pixels, chunk, source.scratch);
+                (source.scratch.wrapping_sub(first_column * loaded).cast_const(), columns * loaded, loaded)
             }
         };
         blocks.src = from;
         let [_, width] = pixels.write.map;
         let [down, right] = pixels.write.stride;
         let positions = Positions {
-            before,
+            first_column,
             count: end - first,
             columns,
             rows: Positions::ENDLESS,
             a: [0, 0, line, step],
-            d: [pixels.write.at(first - before, pixels.size), 0, down * width, right],
+            d: [pixels.write.at(first - first_column, pixels.size), 0, down * width, right],
         };
         let mut block = 0;
         while block < blocks.count() {
@@ -249,7 +248,7 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
     }
 }
 
-/// Computes the source of pixels `first..end`, `[pixel][channel]`.
+/// Computes the source of a chunk, `[pixel][channel]`.
 ///
 /// # Safety
 /// As [`product`].
@@ -257,10 +256,11 @@ unsafe fn product<I: Isa, C: Computed, M: Method>(
 unsafe fn load<I: Isa, C: Computed>(
     isa: I,
     src: &C,
-    pixels: &Pixels,
-    (first, end): (usize, usize),
+    pixels: &ProductPixels,
+    chunk: Range<usize>,
     dst: *mut f32,
 ) {
+    let (first, end) = (chunk.start, chunk.end);
     let (width, columns) = (pitch(pixels.channels), pixels.size[1]);
     let step = pixels.read.stride[1] * pixels.pitch;
     // in the order of memory, for whose sake scales and shifts are read again for every pixel

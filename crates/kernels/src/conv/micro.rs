@@ -8,10 +8,10 @@
 //!             for m in 0..MR: acc[m][n] += broadcast(row[m][..]) * b[n]
 //! ```
 //! One chain of multiply-adds per output, always in this order: tile sizes and levels only choose which outputs are
-//! computed together, never the order inside one. Taps are described by strides ([`Walk`]), so that the forward pass,
+//! computed together, never the order inside one. Taps are described by strides ([`TapWalk`]), so that the forward pass,
 //! the parity classes of a strided backward pass and the cut-off windows at a border are all the same code.
 //!
-//! A long reduction goes in parts ([`Part`]): all tiles of a part before the next, so that its panels are read from the
+//! A long reduction goes in parts ([`ReductionPart`]): all tiles of a part before the next, so that its panels are read from the
 //! first-level cache by all tiles but the first, and the next part's are brought near meanwhile. What has been added up
 //! waits in the destination, with all its bits: the chain is the same. A run over many channels is not cut: it reads each
 //! panel line by line, which the processor notices, and the sums would have to wait too often.
@@ -26,7 +26,7 @@ use crate::simd::{Isa, Outer};
 
 /// How a reduction walks over the source (`a`) and the panel (`b`); offsets in values.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Walk {
+pub(crate) struct TapWalk {
     /// Blocks of reduced channels.
     pub(crate) blocks: usize,
     /// Channels (or contiguous values) in each block but the last.
@@ -49,7 +49,7 @@ pub(crate) struct Walk {
     pub(crate) b_block: usize,
 }
 
-impl Walk {
+impl TapWalk {
     /// First value of a contributing tap of a block of `len` channels in a panel.
     #[inline(always)]
     fn panel(&self, block: usize, tap: [usize; 2], len: usize) -> usize {
@@ -64,19 +64,47 @@ impl Walk {
     }
 }
 
+/// Panels that are read side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panels {
+    /// First value of the first.
+    pub(crate) first: *const f32,
+    /// From one panel to the next.
+    pub(crate) step: usize,
+}
+
+impl Panels {
+    /// Value `at` of panel `n`.
+    #[inline(always)]
+    fn at(&self, n: usize, at: usize) -> *const f32 {
+        self.first.wrapping_add(n * self.step + at)
+    }
+}
+
+/// What one tile multiplies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TileOperands<const MR: usize> {
+    /// The source of each position.
+    pub(crate) rows: [*const f32; MR],
+    /// From a row to that of the next tile, which is brought near if it may be far away.
+    pub(crate) next: isize,
+    /// The first vector's panel, and those of the others.
+    pub(crate) panels: Panels,
+}
+
 /// The lines of the panels that a walk reads, in the order in which it reads them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lines {
+pub(crate) struct PanelLines {
     block: usize,
     tap: [usize; 2],
     line: usize,
     left: usize,
 }
 
-impl Lines {
+impl PanelLines {
     /// Those of the blocks `start..end`.
     #[inline(always)]
-    pub(crate) fn new(walk: &Walk, start: usize, end: usize) -> Self {
+    pub(crate) fn new(walk: &TapWalk, start: usize, end: usize) -> Self {
         let left = (end - start) * walk.taps[0] * walk.taps[1] * LANES;
         Self { block: start, tap: [0; 2], line: 0, left }
     }
@@ -89,7 +117,7 @@ impl Lines {
 
     /// The next one's first value in a panel, if there is one.
     #[inline(always)]
-    fn next(&mut self, walk: &Walk) -> Option<usize> {
+    fn next(&mut self, walk: &TapWalk) -> Option<usize> {
         if self.left == 0 {
             return None;
         }
@@ -113,31 +141,25 @@ impl Lines {
 
 /// Part of a reduction, and what is brought near meanwhile.
 #[derive(Debug)]
-pub(crate) struct Part<'a> {
+pub(crate) struct ReductionPart<'a> {
     /// The first block of reduced channels and the one behind the last.
     pub(crate) blocks: [usize; 2],
     /// What the next part will read.
-    pub(crate) ahead: &'a mut Lines,
+    pub(crate) ahead: &'a mut PanelLines,
     /// Lines of each panel to ask for at every tap.
     pub(crate) lines: usize,
 }
 
-impl Part<'_> {
+impl ReductionPart<'_> {
     /// Asks for the lines of `taps` taps, of each of `NR` panels.
     #[inline(always)]
-    fn bring<I: Isa, const NR: usize>(
-        &mut self,
-        isa: I,
-        walk: &Walk,
-        panels: (*const f32, usize),
-        taps: usize,
-    ) {
+    fn bring<I: Isa, const NR: usize>(&mut self, isa: I, walk: &TapWalk, panels: Panels, taps: usize) {
         let mut line = 0;
         while line < self.lines * taps {
             let Some(at) = self.ahead.next(walk) else { return };
             let mut n = 0;
             while n < NR {
-                isa.prefetch(panels.0.wrapping_add(n * panels.1 + at));
+                isa.prefetch(panels.at(n, at));
                 n += 1;
             }
             line += 1;
@@ -148,14 +170,14 @@ impl Part<'_> {
 /// What the next tile will write, and add: brought near while this one is computed, a few lines at a time, because all of
 /// them at once keep the processor from looking further.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outputs<const MR: usize> {
+pub(crate) struct NextOutputs<const MR: usize> {
     /// First vector of each position, of the destination and of the map that is added.
     pub(crate) first: [[*const f32; MR]; 2],
     /// How many of these maps there are.
     pub(crate) maps: usize,
 }
 
-impl<const MR: usize> Outputs<MR> {
+impl<const MR: usize> NextOutputs<MR> {
     /// Nothing to ask for.
     #[inline(always)]
     pub(crate) fn none() -> Self {
@@ -164,7 +186,7 @@ impl<const MR: usize> Outputs<MR> {
 
     /// Asks for `NR` vectors of every position that falls to stage `stage` of `stages`.
     #[inline(always)]
-    fn bring<I: Isa, const NR: usize>(&self, isa: I, (stage, stages): (usize, usize)) {
+    fn bring<I: Isa, const NR: usize>(&self, isa: I, stage: usize, stages: usize) {
         let mut map = 0;
         while map < self.maps {
             let mut m = stage * MR / stages;
@@ -185,25 +207,34 @@ impl<const MR: usize> Outputs<MR> {
 /// Stages of a run at most, between which outputs are asked for: one for each row of the widest tile.
 const MOST_STAGES: usize = 6;
 
-/// Adds part of the reduction of one tile to `acc`. `rows[m]` points at position `m`'s source, `panels` are the first
-/// vector's panel and the distance to the next one's, `next` the way from a row to that of the next tile, which is brought
-/// near if it may be far away; so are its outputs, if the reduction is one run.
+/// How one tile walks: which part of the reduction, and what is brought near for the tile after it.
+pub(crate) struct TileStep<'s, 'p, const MR: usize> {
+    /// The whole reduction.
+    pub(crate) walk: &'s TapWalk,
+    /// The part of it.
+    pub(crate) part: &'s mut ReductionPart<'p>,
+    /// What the next tile writes; asked for if the reduction is one run.
+    pub(crate) outputs: &'s NextOutputs<MR>,
+}
+
+/// Adds part of the reduction of one tile to `acc`.
 ///
 /// # Safety
 /// Every offset that `walk` produces must be readable from every row and panel pointer.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
-    walk: &Walk,
-    (part, outputs): (&mut Part<'_>, &Outputs<MR>),
+    operands: TileOperands<MR>,
+    step: TileStep<'_, '_, MR>,
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
-    let [mut block, end] = part.blocks;
-    if walk.joined() {
+    if step.walk.joined() {
         // SAFETY: promised by the caller.
-        return unsafe { run(isa, (rows, next, panels), walk, (part, outputs), acc) };
+        return unsafe { run(isa, operands, step, acc) };
     }
+    let TileOperands { rows, panels, .. } = operands;
+    let TileStep { walk, part, .. } = step;
+    let [mut block, end] = part.blocks;
     while block < end {
         let len = if block + 1 == walk.blocks { walk.last } else { walk.full };
         let mut row = 0;
@@ -219,8 +250,8 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
                 let outer = Outer {
                     rows: offset(rows, a),
                     row_step: 1,
-                    panel: panels.0.wrapping_add(b),
-                    panel_step: panels.1,
+                    panel: panels.at(0, b),
+                    panel_step: panels.step,
                     next: 0,
                     count: len,
                 };
@@ -242,25 +273,26 @@ pub(crate) unsafe fn tile<I: Isa, const MR: usize, const NR: usize>(
 #[inline(always)]
 unsafe fn run<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    (rows, next, panels): ([*const f32; MR], isize, (*const f32, usize)),
-    walk: &Walk,
-    (part, outputs): (&mut Part<'_>, &Outputs<MR>),
+    operands: TileOperands<MR>,
+    step: TileStep<'_, '_, MR>,
     mut acc: [[I::V; NR]; MR],
 ) -> [[I::V; NR]; MR] {
+    let TileOperands { rows, next, panels } = operands;
+    let TileStep { walk, part, outputs } = step;
     let [first, end] = part.blocks;
     part.bring::<I, NR>(isa, walk, panels, end - first);
     let stages = if outputs.maps == 0 { 1 } else { MOST_STAGES.min(end - first) };
     let (mut block, mut stage) = (first, 0);
     while stage < stages {
-        outputs.bring::<I, NR>(isa, (stage, stages));
+        outputs.bring::<I, NR>(isa, stage, stages);
         stage += 1;
         let stop = first + stage * (end - first) / stages;
         let len = if stop == walk.blocks { walk.last } else { walk.full };
         let outer = Outer {
             rows: offset(rows, walk.a_start + (block * LANES) as isize),
             row_step: 1,
-            panel: panels.0.wrapping_add(block * LANES * LANES),
-            panel_step: panels.1,
+            panel: panels.at(0, block * LANES * LANES),
+            panel_step: panels.step,
             next,
             count: (stop - block - 1) * LANES + len,
         };

@@ -21,23 +21,26 @@
 //! Registers: 8 accumulators, 3 panel vectors, a source and an order are 13 of AVX2's 16. Its two halves of a block are
 //! computed one after the other.
 
-use super::forward::{self, kept, sum};
-use super::geometry;
-use super::micro::Walk;
-use super::positions::{Blocks, Method, Positions};
+use self::orders::{orders_of, register_of};
+use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
+use super::finish::OutputPixels;
+use super::micro::TapWalk;
+use super::passes::{finish_images, kept, sum_stored};
+use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
-use super::{BackwardDataArgs, ForwardArgs, backward_data};
+use super::{backward_data, forward, geometry};
 use crate::LANES;
 use crate::simd::{Isa, Kernel};
 
+mod orders;
 mod weights;
 
-pub(super) use weights::BackwardWeightsKernel;
+pub(super) use weights::NarrowBackwardWeightsKernel;
 
 /// Forward.
-pub(crate) struct ForwardKernel<'a>(pub(crate) ForwardArgs<'a>);
+pub(crate) struct NarrowForwardKernel<'a>(pub(crate) ConvForwardArgs<'a>);
 
-impl Kernel for ForwardKernel<'_> {
+impl Kernel for NarrowForwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -52,14 +55,14 @@ impl Kernel for ForwardKernel<'_> {
             forward::by_pixel::<I, Permuted<true>>(isa, &mut args, &src, &part);
             start = part.outputs.end;
         }
-        sum(isa, &mut args);
+        sum_stored(isa, &mut args);
     }
 }
 
 /// Gradient of the input.
-pub(crate) struct BackwardDataKernel<'a>(pub(crate) BackwardDataArgs<'a>);
+pub(crate) struct NarrowBackwardDataKernel<'a>(pub(crate) ConvBackwardDataArgs<'a>);
 
-impl Kernel for BackwardDataKernel<'_> {
+impl Kernel for NarrowBackwardDataKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -72,60 +75,25 @@ impl Kernel for BackwardDataKernel<'_> {
             let mut start = args.blocks.start;
             while start < args.blocks.end {
                 let part = units.part(start, args.blocks.end);
-                backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, (image, 1), &part);
+                backward_data::by_pixel::<I, Permuted<false>>(isa, &mut args, &(image..image + 1), &part);
                 start = part.outputs.end;
             }
-            backward_data::finish(isa, &mut args, (image, 1));
+            finish_images(isa, &mut args, &(image..image + 1));
         }
     }
-}
-
-/// `ORDERS[n][j]`: input j of each group, in groups of 2^n lanes. A register of fewer lanes than a group takes its order
-/// modulo its width, and [`register_of`] tells which part of the group to load.
-static ORDERS: [[[u32; LANES]; 8]; 4] = orders();
-
-const fn orders() -> [[[u32; LANES]; 8]; 4] {
-    let mut orders = [[[0; LANES]; 8]; 4];
-    let mut n = 0;
-    while n < 4 {
-        let group = 1 << n;
-        let mut j = 0;
-        while j < group {
-            let mut lane = 0;
-            while lane < LANES {
-                orders[n][j][lane] = (lane / group * group + j) as u32;
-                lane += 1;
-            }
-            j += 1;
-        }
-        n += 1;
-    }
-    orders
-}
-
-/// The orders for groups of `group` lanes.
-#[inline(always)]
-fn orders_of(group: usize) -> &'static [[u32; LANES]] {
-    &ORDERS[group.trailing_zeros() as usize][..group]
-}
-
-/// First lane of the register that holds input `j` of the groups that the register at `lane` is in.
-#[inline(always)]
-fn register_of<I: Isa>(lane: usize, group: usize, j: usize) -> usize {
-    if group <= I::WIDTH { lane } else { lane / group * group + j / I::WIDTH * I::WIDTH }
 }
 
 /// See the head of this file. `STRIDED`: whether sources may be a stride apart; those of the gradient of the input are not.
 struct Permuted<const STRIDED: bool>;
 
-impl<const STRIDED: bool> Method for Permuted<STRIDED> {
+impl<const STRIDED: bool> BlockMethod for Permuted<STRIDED> {
     #[inline(always)]
     fn width(_: &Blocks<'_>, _: usize) -> usize {
         1
     }
 
     #[inline(always)]
-    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize) {
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &TapWalk, block: usize) {
         let taps = Taps::new(walk);
         let three = taps.count[1] == 3 && taps.src_step[1] == LANES && positions.columns >= TILE / 2;
         // SAFETY: promised by the caller.
@@ -141,7 +109,7 @@ impl<const STRIDED: bool> Method for Permuted<STRIDED> {
     }
 }
 
-/// A [`Walk`] over one block of a narrow group, in the order of source rows and columns.
+/// A [`TapWalk`] over one block of a narrow group, in the order of source rows and columns.
 #[derive(Clone, Copy, Debug)]
 struct Taps {
     /// Channels of a group.
@@ -158,7 +126,7 @@ struct Taps {
 
 impl Taps {
     #[inline(always)]
-    fn new(walk: &Walk) -> Self {
+    fn new(walk: &TapWalk) -> Self {
         let tap = walk.last * LANES;
         let columns = [walk.b_columns, 1];
         let mut taps = Self {
@@ -197,7 +165,7 @@ const SINGLE_TILE: usize = 4;
 /// least), else 0.
 ///
 /// # Safety
-/// As [`Method::run`].
+/// As [`BlockMethod::run`].
 #[inline(always)]
 unsafe fn rows<I: Isa, const S: usize>(
     isa: I,
@@ -212,7 +180,7 @@ unsafe fn rows<I: Isa, const S: usize>(
     for row in 0..positions.count / columns {
         for tile in 0..tiles {
             let [first, end] = [tile * columns / tiles, (tile + 1) * columns / tiles];
-            let at = Place { block, row, column: first };
+            let at = TileOrigin { block, row, column: first };
             // SAFETY: promised by the caller.
             unsafe {
                 if S == 0 {
@@ -238,7 +206,7 @@ unsafe fn rows<I: Isa, const S: usize>(
 
 /// Where a tile is.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct TileOrigin {
     block: usize,
     row: usize,
     column: usize,
@@ -247,17 +215,18 @@ struct Place {
 /// `M` neighbouring outputs.
 ///
 /// # Safety
-/// As [`Method::run`]; they exist.
+/// As [`BlockMethod::run`]; they exist.
 #[inline(always)]
 unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     isa: I,
     blocks: &Blocks<'_>,
     positions: &Positions,
     taps: &Taps,
-    at: Place,
+    at: TileOrigin,
 ) {
     let source = positions.a[0] + at.row * positions.a[2] + at.column * positions.a[3];
-    let src = blocks.source(at.block).wrapping_add(source).wrapping_offset(taps.src_start);
+    let first = blocks.source(at.block).wrapping_add(source).wrapping_offset(taps.src_start);
+    let src = SourceRow { first, step: positions.a[3] };
     // without taps (a strided gradient has such positions) the first may lie behind the panel: nothing is read then
     let panel = blocks.panels.as_ptr().wrapping_add(at.block * blocks.block_len + taps.panel_start);
     let pixel = positions.d[0] + at.row * positions.d[2] + at.column * positions.d[3];
@@ -265,13 +234,13 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     while lane < LANES {
         // SAFETY: promised by the caller.
         unsafe {
-            let acc = tile::<I, S, M>(isa, (src, positions.a[3]), panel, taps, lane);
+            let acc = tile::<I, S, M>(isa, src, panel, taps, lane);
             let channel = at.block * LANES + lane;
             let mut pixels = [pixel * blocks.pitch; M];
             for m in 0..M {
                 pixels[m] += m * positions.d[3] * blocks.pitch;
             }
-            let acc = blocks.finish.line(isa, acc, (pixels, M), channel);
+            let acc = blocks.finish.line(isa, acc, OutputPixels { starts: pixels, count: M }, channel);
             for m in 0..M {
                 let to = blocks.dst.wrapping_add(pixels[m] + channel);
                 let mut value = acc[m];
@@ -285,14 +254,44 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
     }
 }
 
-/// Accumulates a tile: `M` outputs whose sources are `step` apart, the register at `lane` of the block.
+/// The sources of neighbouring outputs.
+#[derive(Clone, Copy, Debug)]
+struct SourceRow {
+    /// That of the first output.
+    first: *const f32,
+    /// From one to the next.
+    step: usize,
+}
+
+/// The tap columns of one tap row and input.
+#[derive(Clone, Copy, Debug)]
+struct TapPanel {
+    /// The first.
+    first: *const f32,
+    /// From one to the next.
+    step: isize,
+}
+
+impl TapPanel {
+    /// The register of tap column `column`.
+    ///
+    /// # Safety
+    /// It must be readable.
+    #[inline(always)]
+    unsafe fn load<I: Isa>(&self, isa: I, column: usize) -> I::R {
+        // SAFETY: promised by the caller.
+        unsafe { isa.register_load(self.first.offset(column as isize * self.step)) }
+    }
+}
+
+/// Accumulates a tile: `M` outputs, the register at `lane` of the block.
 ///
 /// # Safety
 /// Every offset that the taps produce must be readable from `src` and `panel`.
 #[inline(always)]
 unsafe fn tile<I: Isa, const S: usize, const M: usize>(
     isa: I,
-    (src, step): (*const f32, usize),
+    src: SourceRow,
     panel: *const f32,
     taps: &Taps,
     lane: usize,
@@ -302,19 +301,24 @@ unsafe fn tile<I: Isa, const S: usize, const M: usize>(
     for row in 0..taps.count[0] {
         for (j, order) in orders.iter().enumerate() {
             let order = isa.register_order(order);
-            let src = src.wrapping_add(row * taps.src_step[0] + register_of::<I>(lane, taps.group, j));
-            let panel =
-                panel.wrapping_offset(row as isize * taps.panel_step[0]).wrapping_add(j * LANES + lane);
+            let first =
+                src.first.wrapping_add(row * taps.src_step[0] + register_of::<I>(lane, taps.group, j));
+            let panel = TapPanel {
+                first: panel
+                    .wrapping_offset(row as isize * taps.panel_step[0])
+                    .wrapping_add(j * LANES + lane),
+                step: taps.panel_step[1],
+            };
             // SAFETY: promised by the caller.
             unsafe {
                 if S > 0 {
-                    three::<I, S, M>(isa, &mut acc, (src, order), (panel, taps.panel_step[1]));
+                    three::<I, S, M>(isa, &mut acc, first, order, panel);
                     continue;
                 }
                 for column in 0..taps.count[1] {
-                    let w = isa.register_load(panel.offset(column as isize * taps.panel_step[1]));
+                    let w = panel.load(isa, column);
                     for m in 0..M {
-                        let x = isa.register_load(src.add(m * step + column * taps.src_step[1]));
+                        let x = isa.register_load(first.add(m * src.step + column * taps.src_step[1]));
                         acc[m] = isa.register_mul_add(isa.register_permute(x, order), w, acc[m]);
                     }
                 }
@@ -327,19 +331,20 @@ unsafe fn tile<I: Isa, const S: usize, const M: usize>(
 /// Three neighbouring tap columns of one tap row and input, for `M` outputs `S` columns apart, one or two.
 ///
 /// # Safety
-/// The source columns and the taps, `tap_step` apart, must be readable.
+/// The source columns and the taps must be readable.
 #[inline(always)]
 unsafe fn three<I: Isa, const S: usize, const M: usize>(
     isa: I,
     acc: &mut [I::R; M],
-    (src, order): (*const f32, I::Order),
-    (panel, tap_step): (*const f32, isize),
+    src: *const f32,
+    order: I::Order,
+    panel: TapPanel,
 ) {
     // SAFETY: promised by the caller.
     unsafe {
         let mut w = [isa.register_splat(0.0); 3];
         for s in 0..3 {
-            w[s] = isa.register_load(panel.offset(s as isize * tap_step));
+            w[s] = panel.load(isa, s);
         }
         // written out for each stride: a loop with a test for both is not unrolled, and its accumulators would be in memory
         if S == 1 {

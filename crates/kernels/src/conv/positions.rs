@@ -1,15 +1,16 @@
 //! A set of output positions that share one tap window, computed tile by tile.
 
 use super::finish::Finishing;
-use super::micro::{Lines, Outputs, Part, Walk, tile};
+use super::micro::{NextOutputs, PanelLines, Panels, ReductionPart, TapWalk, TileOperands, TileStep, tile};
 use crate::LANES;
 use crate::simd::Isa;
 
 /// Positions in rows, rows in images, at places in the source and in the destination that are affine in all three.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Positions {
-    /// How many before the first one in its row; then how many.
-    pub(crate) before: usize,
+    /// Column of the first one in its row.
+    pub(crate) first_column: usize,
+    /// How many.
     pub(crate) count: usize,
     /// Positions in a row.
     pub(crate) columns: usize,
@@ -27,24 +28,24 @@ impl Positions {
 
     /// Where number `q` is.
     #[inline(always)]
-    fn place(&self, q: usize) -> Place {
-        let (line, column) = ((self.before + q) / self.columns, (self.before + q) % self.columns);
+    fn place(&self, q: usize) -> Cursor {
+        let (line, column) = ((self.first_column + q) / self.columns, (self.first_column + q) % self.columns);
         if self.rows == Self::ENDLESS {
-            return Place { image: 0, row: line, column };
+            return Cursor { image: 0, row: line, column };
         }
-        Place { image: line / self.rows, row: line % self.rows, column }
+        Cursor { image: line / self.rows, row: line % self.rows, column }
     }
 }
 
 /// A position.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Cursor {
     image: usize,
     row: usize,
     column: usize,
 }
 
-impl Place {
+impl Cursor {
     /// The one behind it.
     #[inline(always)]
     fn step(&mut self, positions: &Positions) {
@@ -73,8 +74,10 @@ pub(crate) struct Blocks<'a> {
     pub(crate) panels: &'a [f32],
     /// Values of a block of them.
     pub(crate) block_len: usize,
-    /// Blocks of a unit, and how many of the first unit lie before the part.
-    pub(crate) unit: [usize; 2],
+    /// Blocks of a unit.
+    pub(crate) unit_blocks: usize,
+    /// Blocks of the first unit that lie in front of the part.
+    pub(crate) blocks_in_front: usize,
     /// Values from one unit's source to the next one's.
     pub(crate) unit_step: usize,
     /// What happens to every output of the part's channels.
@@ -97,67 +100,67 @@ impl Blocks<'_> {
     /// Blocks from `block` on that read the same source.
     #[inline(always)]
     fn alike(&self, block: usize) -> usize {
-        let [unit, before] = self.unit;
-        (self.count() - block).min(unit - (before + block) % unit)
+        let unit = self.unit_blocks;
+        (self.count() - block).min(unit - (self.blocks_in_front + block) % unit)
     }
 
     /// The source of block `block`.
     #[inline(always)]
     pub(crate) fn source(&self, block: usize) -> *const f32 {
-        let [unit, before] = self.unit;
-        self.src.wrapping_add((before + block) / unit * self.unit_step)
+        self.src.wrapping_add((self.blocks_in_front + block) / self.unit_blocks * self.unit_step)
     }
 
     /// # Safety
-    /// As [`Method::run`]; `NR` blocks from `block` on exist and read the same source.
+    /// As [`BlockMethod::run`]; `NR` blocks from `block` on exist and read the same source.
     #[inline(always)]
     unsafe fn group<I: Isa, const MR: usize, const NR: usize>(
         &self,
         isa: I,
         positions: &Positions,
-        walk: &Walk,
+        walk: &TapWalk,
         block: usize,
     ) {
         let panels = &self.panels[block * self.block_len..(block + NR) * self.block_len];
         // SAFETY: promised by the caller.
         unsafe {
-            let target = Target {
+            let target = TileTarget {
                 ptr: self.dst,
                 pitch: self.pitch,
                 channel: block * LANES,
                 finish: &self.finish,
                 accumulate: self.accumulate,
             };
-            let from = (self.source(block), (panels.as_ptr(), self.block_len));
-            tiles::<I, MR, NR>(isa, positions, walk, from, &target);
+            let panels = Panels { first: panels.as_ptr(), step: self.block_len };
+            let tiles = TileRun { positions, walk, src: self.source(block), panels, target: &target };
+            tiles.run::<I, MR, NR>(isa);
         }
     }
 }
 
 /// How blocks are computed from their loaded source.
-pub(crate) trait Method {
+pub(crate) trait BlockMethod {
     /// How many blocks are taken together from `block` on.
     fn width(blocks: &Blocks<'_>, block: usize) -> usize;
 
-    /// The blocks that [`Method::width`] gives, over all positions.
+    /// The blocks that [`BlockMethod::width`] gives, over all positions.
     ///
     /// # Safety
     /// Every offset that the positions and the walk produce must be readable from the source and the panels, and every
     /// destination pixel writable.
-    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize);
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &TapWalk, block: usize);
 }
 
 /// By register tiles of `MR` positions by `NR` blocks while as many read the same source, else by one.
-pub(crate) struct Tiles<const MR: usize, const NR: usize>;
+pub(crate) struct RegisterTiles<const MR: usize, const NR: usize>;
 
-impl<const MR: usize, const NR: usize> Method for Tiles<MR, NR> {
+impl<const MR: usize, const NR: usize> BlockMethod for RegisterTiles<MR, NR> {
     #[inline(always)]
     fn width(blocks: &Blocks<'_>, block: usize) -> usize {
         if blocks.alike(block) >= NR { NR } else { 1 }
     }
 
     #[inline(always)]
-    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &Walk, block: usize) {
+    unsafe fn run<I: Isa>(isa: I, blocks: &Blocks<'_>, positions: &Positions, walk: &TapWalk, block: usize) {
         // SAFETY: promised by the caller.
         unsafe {
             if Self::width(blocks, block) == NR {
@@ -171,7 +174,7 @@ impl<const MR: usize, const NR: usize> Method for Tiles<MR, NR> {
 
 /// Where tiles are written.
 #[derive(Clone, Copy, Debug)]
-struct Target<'a> {
+struct TileTarget<'a> {
     /// Pixel 0, first channel of the piece.
     ptr: *mut f32,
     /// Distance between pixels.
@@ -184,7 +187,7 @@ struct Target<'a> {
     accumulate: bool,
 }
 
-impl Target<'_> {
+impl TileTarget<'_> {
     /// Block `n` of the tiles' channels of the pixel that starts at value `pixel`.
     #[inline(always)]
     fn at(&self, pixel: usize, n: usize) -> *mut f32 {
@@ -201,135 +204,140 @@ const LONG_RUN: usize = 16;
 /// Tiles that read the panels too few times for parts to pay.
 const FEW_TILES: usize = 3;
 
-/// Computes `NR` blocks of channels of all positions.
-///
-/// # Safety
-/// Every offset that the positions and the walk produce must be readable from `a` and the panels, and every
-/// destination pixel writable.
-#[inline(always)]
-unsafe fn tiles<I: Isa, const MR: usize, const NR: usize>(
-    isa: I,
-    positions: &Positions,
-    walk: &Walk,
-    from: (*const f32, (*const f32, usize)),
-    target: &Target<'_>,
-) {
-    let count = positions.count.div_ceil(MR);
-    // sums cannot wait where there is something to add to
-    let whole = count <= FEW_TILES || target.accumulate;
-    let block = NR * walk.taps[0] * walk.taps[1] * walk.full * LANES;
-    let whole = whole || walk.joined() && walk.blocks > LONG_RUN;
-    let most = if whole { walk.blocks } else { (PART / block.max(1)).max(1) };
-    // parts alike
-    let step = walk.blocks.div_ceil(walk.blocks.div_ceil(most));
-    let mut first = 0;
-    while first < walk.blocks {
-        let end = walk.blocks.min(first + step);
-        // the next part's lines, as many for each tile and then for each tap of it
-        let mut ahead = Lines::new(walk, end, walk.blocks.min(end + step));
-        let taps = ((end - first) * walk.taps[0] * walk.taps[1]).max(1);
-        let lines = ahead.left().div_ceil(count).div_ceil(taps);
-        let mut q = 0;
-        while q < positions.count {
-            let rows = MR.min(positions.count - q);
-            let part = Part { blocks: [first, end], ahead: &mut ahead, lines };
-            let stage = Stage { q, starts: first == 0, ends: end == walk.blocks, part };
-            // SAFETY: promised by the caller.
-            unsafe {
-                match rows {
-                    1 => rows_of::<I, 1, NR>(isa, (positions, walk), from, target, stage),
-                    2 => rows_of::<I, 2, NR>(isa, (positions, walk), from, target, stage),
-                    3 => rows_of::<I, 3, NR>(isa, (positions, walk), from, target, stage),
-                    4 => rows_of::<I, 4, NR>(isa, (positions, walk), from, target, stage),
-                    5 => rows_of::<I, 5, NR>(isa, (positions, walk), from, target, stage),
-                    _ => rows_of::<I, 6, NR>(isa, (positions, walk), from, target, stage),
-                }
-            }
-            q += rows;
-        }
-        first = end;
-    }
-}
-
 /// One tile of one part of a reduction.
-struct Stage<'a> {
+struct TileStage<'a> {
     /// The tile's first position.
     q: usize,
-    part: Part<'a>,
-    /// Whether nothing has been added up before, and whether nothing will be afterwards.
+    part: ReductionPart<'a>,
+    /// Whether nothing has been added up yet.
     starts: bool,
+    /// Whether nothing is added up afterwards.
     ends: bool,
 }
 
-/// # Safety
-/// As [`tiles`]; `M` positions from the stage's first on exist.
-#[inline(always)]
-unsafe fn rows_of<I: Isa, const M: usize, const NR: usize>(
-    isa: I,
-    (positions, walk): (&Positions, &Walk),
-    from: (*const f32, (*const f32, usize)),
-    target: &Target<'_>,
-    mut stage: Stage<'_>,
-) {
-    let (a, panels) = from;
-    let mut rows = [a; M];
-    let mut pixels = [0; M];
-    let mut place = positions.place(stage.q);
-    let here = place.offset(positions.a);
-    for m in 0..M {
-        rows[m] = a.wrapping_add(place.offset(positions.a));
-        pixels[m] = place.offset(positions.d) * target.pitch;
-        place.step(positions);
-    }
-    // the way to the next tile, exact where it does not begin another row in between
-    let next = place.offset(positions.a) as isize - here as isize;
-    let mut acc = [[isa.zero(); NR]; M];
-    let mut outputs = Outputs::none();
-    if stage.ends && walk.joined() {
-        outputs.maps = if target.finish.added().is_some() { 2 } else { 1 };
-        for m in 0..M {
-            let pixel = place.offset(positions.d) * target.pitch;
-            outputs.first[0][m] = target.at(pixel, 0);
-            if let Some(add) = target.finish.added() {
-                outputs.first[1][m] = add.wrapping_add(pixel + target.channel);
+/// `NR` blocks of channels that are computed over all positions.
+#[derive(Clone, Copy)]
+struct TileRun<'a> {
+    positions: &'a Positions,
+    walk: &'a TapWalk,
+    /// Loaded source of the blocks.
+    src: *const f32,
+    panels: Panels,
+    target: &'a TileTarget<'a>,
+}
+
+impl TileRun<'_> {
+    /// Computes `NR` blocks of channels of all positions.
+    ///
+    /// # Safety
+    /// Every offset that the positions and the walk produce must be readable from the source and the panels, and every
+    /// destination pixel writable.
+    #[inline(always)]
+    unsafe fn run<I: Isa, const MR: usize, const NR: usize>(&self, isa: I) {
+        let Self { positions, walk, target, .. } = *self;
+        let count = positions.count.div_ceil(MR);
+        // sums cannot wait where there is something to add to
+        let whole = count <= FEW_TILES || target.accumulate;
+        let block = NR * walk.taps[0] * walk.taps[1] * walk.full * LANES;
+        let whole = whole || walk.joined() && walk.blocks > LONG_RUN;
+        let most = if whole { walk.blocks } else { (PART / block.max(1)).max(1) };
+        // parts alike
+        let step = walk.blocks.div_ceil(walk.blocks.div_ceil(most));
+        let mut first = 0;
+        while first < walk.blocks {
+            let end = walk.blocks.min(first + step);
+            // the next part's lines, as many for each tile and then for each tap of it
+            let mut ahead = PanelLines::new(walk, end, walk.blocks.min(end + step));
+            let taps = ((end - first) * walk.taps[0] * walk.taps[1]).max(1);
+            let lines = ahead.left().div_ceil(count).div_ceil(taps);
+            let mut q = 0;
+            while q < positions.count {
+                let rows = MR.min(positions.count - q);
+                let part = ReductionPart { blocks: [first, end], ahead: &mut ahead, lines };
+                let stage = TileStage { q, starts: first == 0, ends: end == walk.blocks, part };
+                // SAFETY: promised by the caller.
+                unsafe {
+                    match rows {
+                        1 => self.rows::<I, 1, NR>(isa, stage),
+                        2 => self.rows::<I, 2, NR>(isa, stage),
+                        3 => self.rows::<I, 3, NR>(isa, stage),
+                        4 => self.rows::<I, 4, NR>(isa, stage),
+                        5 => self.rows::<I, 5, NR>(isa, stage),
+                        _ => self.rows::<I, 6, NR>(isa, stage),
+                    }
+                }
+                q += rows;
             }
+            first = end;
+        }
+    }
+
+    /// # Safety
+    /// As [`TileRun::run`]; `M` positions from the stage's first on exist.
+    #[inline(always)]
+    unsafe fn rows<I: Isa, const M: usize, const NR: usize>(&self, isa: I, mut stage: TileStage<'_>) {
+        let Self { positions, walk, src, panels, target } = *self;
+        let mut rows = [src; M];
+        let mut pixels = [0; M];
+        let mut place = positions.place(stage.q);
+        let here = place.offset(positions.a);
+        for m in 0..M {
+            rows[m] = src.wrapping_add(place.offset(positions.a));
+            pixels[m] = place.offset(positions.d) * target.pitch;
             place.step(positions);
         }
-    }
-    // where no tile before this one has asked for them
-    if stage.ends && (stage.q == 0 || !walk.joined()) {
-        for m in 0..M {
-            for n in 0..NR {
-                isa.prefetch(target.at(pixels[m], n));
+        // the way to the next tile, exact where it does not begin another row in between
+        let next = place.offset(positions.a) as isize - here as isize;
+        let mut acc = [[isa.zero(); NR]; M];
+        let mut outputs = NextOutputs::none();
+        if stage.ends && walk.joined() {
+            outputs.maps = if target.finish.added().is_some() { 2 } else { 1 };
+            for m in 0..M {
+                let pixel = place.offset(positions.d) * target.pitch;
+                outputs.first[0][m] = target.at(pixel, 0);
                 if let Some(add) = target.finish.added() {
-                    isa.prefetch(add.wrapping_add(pixels[m] + target.channel + n * LANES));
+                    outputs.first[1][m] = add.wrapping_add(pixel + target.channel);
                 }
+                place.step(positions);
             }
         }
-    }
-    // SAFETY: promised by the caller.
-    unsafe {
-        if !stage.starts {
+        // where no tile before this one has asked for them
+        if stage.ends && (stage.q == 0 || !walk.joined()) {
             for m in 0..M {
                 for n in 0..NR {
-                    acc[m][n] = isa.load(target.at(pixels[m], n));
-                }
-            }
-        }
-        let mut acc = tile::<I, M, NR>(isa, (rows, next, panels), walk, (&mut stage.part, &outputs), acc);
-        if stage.ends {
-            acc = target.finish.tile(isa, acc, pixels, target.channel);
-            if target.accumulate {
-                for m in 0..M {
-                    for n in 0..NR {
-                        acc[m][n] = isa.add(acc[m][n], isa.load(target.at(pixels[m], n)));
+                    isa.prefetch(target.at(pixels[m], n));
+                    if let Some(add) = target.finish.added() {
+                        isa.prefetch(add.wrapping_add(pixels[m] + target.channel + n * LANES));
                     }
                 }
             }
         }
-        for m in 0..M {
-            for n in 0..NR {
-                isa.store(target.at(pixels[m], n), acc[m][n]);
+        // SAFETY: promised by the caller.
+        unsafe {
+            if !stage.starts {
+                for m in 0..M {
+                    for n in 0..NR {
+                        acc[m][n] = isa.load(target.at(pixels[m], n));
+                    }
+                }
+            }
+            let operands = TileOperands { rows, next, panels };
+            let step = TileStep { walk, part: &mut stage.part, outputs: &outputs };
+            let mut acc = tile::<I, M, NR>(isa, operands, step, acc);
+            if stage.ends {
+                acc = target.finish.tile(isa, acc, pixels, target.channel);
+                if target.accumulate {
+                    for m in 0..M {
+                        for n in 0..NR {
+                            acc[m][n] = isa.add(acc[m][n], isa.load(target.at(pixels[m], n)));
+                        }
+                    }
+                }
+            }
+            for m in 0..M {
+                for n in 0..NR {
+                    isa.store(target.at(pixels[m], n), acc[m][n]);
+                }
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The last row of every table: plain loops over logical indices, sums in `f64`. Slow, complete (groups, dilation,
 //! any size), and the oracle of the tests.
 
+use super::args::{ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use super::layout::{backward_block_len, filter_channels, packed_block_len, panel_offset};
-use super::{BackwardDataArgs, BackwardWeightsArgs, ForwardArgs};
-use crate::args::{Finish, FusedActivation, Grad, SUM_RUN, Source};
+use crate::args::{Finish, FusedActivation, Grad, MapSource, SUM_RUN};
 use crate::elementwise;
 use crate::shape::ConvShape;
 use crate::{LANES, pitch};
@@ -39,7 +39,7 @@ pub(super) fn weight_at(shape: &ConvShape, k: usize, c: usize, tap: usize) -> us
 
 /// Source value `index`, rounded as if this table's own `keep` had stored it. A view that another kernel stores may differ
 /// in the last place: that one rounds every operation, this one once.
-pub(super) fn source(src: &Source<'_>, index: usize, channel: usize) -> f64 {
+pub(super) fn source(src: &MapSource<'_>, index: usize, channel: usize) -> f64 {
     f64::from(elementwise::evaluate(src, index, channel) as f32)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn gradient(grad: &Grad<'_>, index: usize, channel: usize) -> f64 {
 }
 
 /// Forward.
-pub(crate) fn forward(mut args: ForwardArgs<'_>) {
+pub(crate) fn forward(mut args: ConvForwardArgs<'_>) {
     args.check();
     let shape = *args.shape;
     let (channels, per_group) = (filter_channels(&shape), shape.k / shape.groups);
@@ -115,7 +115,7 @@ pub(crate) fn forward(mut args: ForwardArgs<'_>) {
 }
 
 /// Stores the evaluated source, if that is wanted.
-pub(super) fn keep(args: &mut ForwardArgs<'_>) {
+pub(super) fn keep(args: &mut ConvForwardArgs<'_>) {
     let (Some(keep), pitch) = (&mut args.keep, args.shape.c_pitch) else { return };
     for row in 0..keep.rows() {
         for channel in 0..pitch {
@@ -125,7 +125,7 @@ pub(super) fn keep(args: &mut ForwardArgs<'_>) {
 }
 
 /// Statistics of what was stored, by the rule of [`crate::args::Sums`], if they are wanted.
-pub(super) fn sum_stored(args: &mut ForwardArgs<'_>) {
+pub(super) fn sum_stored(args: &mut ConvForwardArgs<'_>) {
     let Some(sums) = &mut args.sums else { return };
     let (dst, first_channel) = (&mut args.dst, args.blocks.start * LANES);
     let pixels = dst.rows() / args.images;
@@ -149,7 +149,7 @@ pub(super) fn sum_stored(args: &mut ForwardArgs<'_>) {
 }
 
 /// Gradient of the input, with transposed filters.
-pub(crate) fn backward_data(mut args: BackwardDataArgs<'_>) {
+pub(crate) fn backward_data(mut args: ConvBackwardDataArgs<'_>) {
     args.check();
     let shape = *args.shape;
     let (taps, channels) = (shape.kernel[0] * shape.kernel[1], filter_channels(&shape));
@@ -205,7 +205,7 @@ fn output_at(shape: &ConvShape, at: [usize; 2], tap: [usize; 2]) -> Option<usize
 }
 
 /// Gates and sums what was stored, by the rule of [`crate::args::Sink`].
-pub(super) fn gate_and_sum(args: &mut BackwardDataArgs<'_>) {
+pub(super) fn gate_and_sum(args: &mut ConvBackwardDataArgs<'_>) {
     let c_pitch = pitch(args.shape.c);
     let map = args.shape.h * args.shape.w;
     let first = args.blocks.start * LANES;
@@ -238,7 +238,7 @@ pub(super) fn gate_and_sum(args: &mut BackwardDataArgs<'_>) {
 }
 
 /// Gradient of the filters.
-pub(crate) fn backward_weights(args: BackwardWeightsArgs<'_>) {
+pub(crate) fn backward_weights(args: ConvBackwardWeightsArgs<'_>) {
     args.check();
     let shape = *args.shape;
     let (channels, per_group) = (filter_channels(&shape), shape.k / shape.groups);

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::*;
-use crate::args::{Affine, Finish, FusedActivation, Gate, GradNorm, Term};
+use crate::args::{Affine, Finish, FusedActivation, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
+use crate::rows::RowsMut;
 use crate::{LANES, pitch};
 
 /// Pseudo-random values in [-1, 1): a linear congruential generator is random enough for sums.
@@ -43,7 +44,14 @@ struct Case {
     held: Vec<f32>,
 }
 
-fn is_winograd<Run>(entry: &Entry<ConvShape, Run>) -> bool {
+/// A pass that stores a map and sums of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Forward,
+    BackwardData,
+}
+
+fn is_winograd<Run>(entry: &KernelEntry<ConvShape, Run>) -> bool {
     entry.name.starts_with("winograd")
 }
 
@@ -86,12 +94,12 @@ impl Case {
         }
     }
 
-    fn source(&self, images: Range<usize>) -> Source<'_> {
+    fn source(&self, images: Range<usize>) -> MapSource<'_> {
         let map = self.shape.h * self.shape.w * self.shape.c_pitch;
         let part = images.start * map..images.end * map;
         let affine = Some(Affine { scale: &self.scale, shift: &self.shift });
-        let add = Some(Term { data: &self.skip[part.clone()], affine: None });
-        Source { main: Term { data: &self.x[part], affine }, add, activation: FusedActivation::Relu }
+        let add = Some(MapTerm { data: &self.skip[part.clone()], affine: None });
+        MapSource { main: MapTerm { data: &self.x[part], affine }, add, activation: FusedActivation::Relu }
     }
 
     fn grad(&self, images: Range<usize>) -> Grad<'_> {
@@ -104,30 +112,31 @@ impl Case {
     /// The filters and the scratch (of a direct kernel: `scratch`) of an entry of a pass over `blocks` blocks.
     fn prepared<Run>(
         &self,
-        entry: &Entry<ConvShape, Run>,
-        (backward, blocks): (bool, usize),
+        entry: &KernelEntry<ConvShape, Run>,
+        pass: Pass,
+        blocks: usize,
         scratch: usize,
     ) -> (Vec<f32>, Vec<f32>) {
         let shape = &self.shape;
         if !is_winograd(entry) {
-            let filters = if backward { &self.transposed } else { &self.weights };
+            let filters = if pass == Pass::BackwardData { &self.transposed } else { &self.weights };
             return (filters.clone(), vec![f32::NAN; scratch]);
         }
-        let (table, len, scratch) = if backward {
+        let (table, len, scratch) = if pass == Pass::BackwardData {
             let scratch = winograd::backward_data_scratch_len(shape, blocks);
             (winograd::TRANSFORM_BACKWARD, winograd::backward_filters_len(shape), scratch)
         } else {
             (winograd::TRANSFORM, winograd::filters_len(shape), winograd::forward_scratch_len(shape, blocks))
         };
         let mut filters = vec![f32::NAN; len];
-        let level = |made: &&Entry<ConvShape, winograd::Transform>| {
+        let level = |made: &&KernelEntry<ConvShape, winograd::FilterTransform>| {
             made.level == entry.level
                 && made.name.ends_with("/reference") == entry.name.ends_with("/reference")
         };
         (table.iter().find(level).unwrap().run)(winograd::TransformArgs {
             shape,
             packed: &self.weights,
-            blocks: 0..if backward { shape.c } else { shape.k }.div_ceil(LANES),
+            blocks: 0..if pass == Pass::BackwardData { shape.c } else { shape.k }.div_ceil(LANES),
             dst: &mut filters,
             scratch: &mut vec![f32::NAN; backward_block_len(shape)],
         });
@@ -135,10 +144,10 @@ impl Case {
     }
 
     /// Forward in pieces of `images` images and `blocks` blocks.
-    fn forward(&self, entry: &Entry<ConvShape, Forward>, images: usize, blocks: usize) -> Produced {
+    fn forward(&self, entry: &KernelEntry<ConvShape, ConvForward>, images: usize, blocks: usize) -> Produced {
         let (shape, run) = (&self.shape, entry.run);
         let (weights, mut scratch) =
-            self.prepared(entry, (false, blocks), forward_scratch_len(shape, images));
+            self.prepared(entry, Pass::Forward, blocks, forward_scratch_len(shape, images));
         let (map, k) = (shape.oh * shape.ow, shape.k_pitch());
         let mut values = vec![f32::NAN; self.images * map * k];
         let mut keep = vec![f32::NAN; self.x.len()];
@@ -150,7 +159,7 @@ impl Case {
                 let range = block..(k / LANES).min(block + blocks);
                 let (start, width) = (block * LANES, range.len() * LANES);
                 let keep = &mut keep[part.start * kept..part.end * kept];
-                run(ForwardArgs {
+                run(ConvForwardArgs {
                     shape,
                     images: part.len(),
                     src: self.source(part.clone()),
@@ -174,13 +183,13 @@ impl Case {
 
     fn backward_data(
         &self,
-        entry: &Entry<ConvShape, BackwardData>,
+        entry: &KernelEntry<ConvShape, ConvBackwardData>,
         images: usize,
         blocks: usize,
     ) -> Produced {
         let (shape, run) = (&self.shape, entry.run);
         let (weights, mut scratch) =
-            self.prepared(entry, (true, blocks), backward_data_scratch_len(shape, images));
+            self.prepared(entry, Pass::BackwardData, blocks, backward_data_scratch_len(shape, images));
         let (map, c) = (shape.h * shape.w, shape.c_pitch);
         let mut values = self.held.clone();
         let mut sums = vec![f64::NAN; self.images * 2 * c];
@@ -191,7 +200,7 @@ impl Case {
                 let range = block..(c / LANES).min(block + blocks);
                 let (start, width) = (block * LANES, range.len() * LANES);
                 let affine = Affine { scale: &self.scale, shift: &self.shift };
-                run(BackwardDataArgs {
+                run(ConvBackwardDataArgs {
                     shape,
                     images: part.len(),
                     grad: self.grad(part.clone()),
@@ -221,7 +230,11 @@ impl Case {
         Produced { values, keep: Vec::new(), sums }
     }
 
-    fn backward_weights(&self, entry: &Entry<ConvShape, BackwardWeights>, blocks: usize) -> Produced {
+    fn backward_weights(
+        &self,
+        entry: &KernelEntry<ConvShape, ConvBackwardWeights>,
+        blocks: usize,
+    ) -> Produced {
         let (shape, run) = (&self.shape, entry.run);
         let len = packed_block_len(shape);
         let mut values = vec![f32::NAN; packed_len(shape)];
@@ -234,7 +247,7 @@ impl Case {
         let all = shape.k_pitch() / LANES;
         for block in (0..all).step_by(blocks) {
             let range = block..all.min(block + blocks);
-            run(BackwardWeightsArgs {
+            run(ConvBackwardWeightsArgs {
                 shape,
                 images: self.images,
                 src: self.source(0..self.images),
@@ -365,10 +378,10 @@ fn close(got: &[f32], want: &[f32], terms: usize, what: &str) {
 }
 
 /// The sums of what a kernel stored, by the rule of [`Sums`] and the arithmetic of its level: the same bytes.
-fn exact_sums(case: &Case, (got, forward): (&Produced, bool), level: Level, what: &str) {
-    let (pixels, pitch, shift) = match forward {
-        true => (case.shape.oh * case.shape.ow, case.shape.k_pitch(), &case.y_shift),
-        false => (case.shape.h * case.shape.w, case.shape.c_pitch, &case.shift),
+fn exact_sums(case: &Case, got: &Produced, pass: Pass, level: Level, what: &str) {
+    let (pixels, pitch, shift) = match pass {
+        Pass::Forward => (case.shape.oh * case.shape.ow, case.shape.k_pitch(), &case.y_shift),
+        Pass::BackwardData => (case.shape.h * case.shape.w, case.shape.c_pitch, &case.shift),
     };
     let fused = level.profile() == Level::Avx2.profile();
     for (image, channel) in (0..case.images).flat_map(|image| (0..pitch).map(move |channel| (image, channel)))
@@ -378,9 +391,9 @@ fn exact_sums(case: &Case, (got, forward): (&Produced, bool), level: Level, what
             let mut chain = [0.0f32; 2];
             for pixel in start..pixels.min(start + crate::args::SUM_RUN) {
                 let at = (image * pixels + pixel) * pitch + channel;
-                let (v, reference) = match forward {
-                    true => (got.values[at] - shift[channel], got.values[at] - shift[channel]),
-                    false => (got.values[at], case.skip[at] - shift[channel]),
+                let (v, reference) = match pass {
+                    Pass::Forward => (got.values[at] - shift[channel], got.values[at] - shift[channel]),
+                    Pass::BackwardData => (got.values[at], case.skip[at] - shift[channel]),
                 };
                 let second = if fused { v.mul_add(reference, chain[1]) } else { v * reference + chain[1] };
                 chain = [chain[0] + v, second];
@@ -400,10 +413,10 @@ fn exact_sums(case: &Case, (got, forward): (&Produced, bool), level: Level, what
 /// Runs every supported entry of both tables that fits, and the reference; checks values, splits and equality inside a
 /// profile.
 fn check<Run: Copy>(
-    [table, winograd]: [&[Entry<ConvShape, Run>]; 2],
+    [table, winograd]: [&[KernelEntry<ConvShape, Run>]; 2],
     shape: &ConvShape,
     splits: &[[usize; 2]],
-    run: impl Fn(&Entry<ConvShape, Run>, [usize; 2]) -> Produced,
+    run: impl Fn(&KernelEntry<ConvShape, Run>, [usize; 2]) -> Produced,
     (sums, terms): (impl Fn(&Produced, Level, &str), usize),
 ) {
     let want = run(table.last().expect("a reference"), splits[0]);
@@ -412,10 +425,10 @@ fn check<Run: Copy>(
 }
 
 fn check_entries<Run: Copy>(
-    entries: &[Entry<ConvShape, Run>],
+    entries: &[KernelEntry<ConvShape, Run>],
     shape: &ConvShape,
     splits: &[[usize; 2]],
-    run: impl Fn(&Entry<ConvShape, Run>, [usize; 2]) -> Produced,
+    run: impl Fn(&KernelEntry<ConvShape, Run>, [usize; 2]) -> Produced,
     (want, sums, terms): (&Produced, impl Fn(&Produced, Level, &str), usize),
 ) {
     let mut of_profile: Vec<(&str, Produced)> = Vec::new();
@@ -443,7 +456,7 @@ fn forward_agrees_with_the_reference() {
     for shape in shapes() {
         for images in batches(&shape, [1, 2, 5, 13]) {
             let case = Case::new(shape, images);
-            let sums = |got: &_, level, what: &_| exact_sums(&case, (got, true), level, what);
+            let sums = |got: &_, level, what: &_| exact_sums(&case, got, Pass::Forward, level, what);
             let terms = shape.c / shape.groups * shape.kernel[0] * shape.kernel[1] + 1;
             let all = shape.k_pitch() / LANES;
             let splits = [[images, all], [1, 1], [2, 3]];
@@ -463,7 +476,7 @@ fn backward_data_agrees_with_the_reference() {
     for shape in shapes().into_iter().filter(|shape| shape.c_pitch == pitch(shape.c)) {
         for images in batches(&shape, [1, 2, 5, 13]) {
             let case = Case::new(shape, images);
-            let sums = |got: &_, level, what: &_| exact_sums(&case, (got, false), level, what);
+            let sums = |got: &_, level, what: &_| exact_sums(&case, got, Pass::BackwardData, level, what);
             let terms = shape.k / shape.groups * shape.kernel[0] * shape.kernel[1] + 1;
             let all = shape.c_pitch / LANES;
             let splits = [[images, all], [1, 1], [2, 3]];

@@ -1,12 +1,13 @@
 //! Channels that belong together. Without groups these are all; a group of 16, 32, .. channels is whole blocks and reads
 //! no others; of narrower groups several share a block, and a block reads the block of the same number.
 //!
-//! A piece is cut into [`Part`]s of a few units, loaded at once: what the other channels hold is never read, and the few
+//! A piece is cut into [`PiecePart`]s of a few units, loaded at once: what the other channels hold is never read, and the few
 //! make neighbouring cache lines of every pixel. None of it changes a result.
 
 use std::ops::Range;
 
-use super::geometry::{LOAD_VALUES, backward_window};
+use super::limits::LOAD_VALUES;
+use super::windows::backward_window;
 use crate::shape::ConvShape;
 use crate::{LANES, pitch};
 
@@ -71,17 +72,17 @@ impl Units {
 
     /// The first part of the output blocks `start..end`.
     #[inline(always)]
-    pub(crate) fn part(&self, start: usize, end: usize) -> Part {
+    pub(crate) fn part(&self, start: usize, end: usize) -> PiecePart {
         let first = start / self.outputs;
         let outputs = start..end.min((first + self.together) * self.outputs);
         let inputs = first * self.inputs..outputs.end.div_ceil(self.outputs) * self.inputs;
-        Part { outputs, inputs, units: *self }
+        PiecePart { outputs, inputs, units: *self }
     }
 }
 
 /// Blocks of a piece that are computed from what is loaded at once.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Part {
+pub(crate) struct PiecePart {
     /// Blocks that come out.
     pub(crate) outputs: Range<usize>,
     /// Blocks that are loaded: all of each unit.

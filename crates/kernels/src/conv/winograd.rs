@@ -21,19 +21,19 @@ mod tiles;
 mod tiling;
 mod transform;
 
-use self::backward_weights::BackwardWeightsKernel;
+use self::backward_weights::WinogradBackwardWeightsKernel;
 pub use self::filters::TransformArgs;
 use self::filters::{TransformBackwardKernel, TransformKernel};
-use self::forward::{BackwardDataKernel, ForwardKernel};
-use self::sizes::Pass;
+use self::forward::{WinogradBackwardDataKernel, WinogradForwardKernel};
+use self::sizes::PassSizes;
+use super::args::{ConvBackwardData, ConvBackwardWeights, ConvForward};
 use super::reference as direct;
-use super::{BackwardData, BackwardWeights, Forward};
 use crate::shape::ConvShape;
 use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
-use crate::{Entry, Level};
+use crate::{KernelEntry, Level};
 
 /// Makes the transformed filters of a pass.
-pub type Transform = fn(TransformArgs<'_>);
+pub type FilterTransform = fn(TransformArgs<'_>);
 
 /// Whether a shape has a Winograd algorithm: a committed rule on sizes.
 pub fn fits(shape: &ConvShape) -> bool {
@@ -42,7 +42,7 @@ pub fn fits(shape: &ConvShape) -> bool {
 
 /// Multiply-adds of the matrix products of one image, the transforms not counted. The shape must fit.
 pub fn macs(shape: &ConvShape) -> usize {
-    let pass = Pass::forward(shape);
+    let pass = PassSizes::forward(shape);
     tiles(shape) * pass.algorithm.n() * pass.algorithm.n() * shape.c * shape.k
 }
 
@@ -54,108 +54,113 @@ pub fn tiles(shape: &ConvShape) -> usize {
 
 /// Rows and columns of the tiles of one image. The shape must fit.
 pub fn grid(shape: &ConvShape) -> [usize; 2] {
-    Pass::forward(shape).tiling.tiles
+    PassSizes::forward(shape).tiling.tiles
 }
 
 /// Output rows of a row of tiles: a piece of some rows has whole ones. The shape must fit.
 pub fn rows(shape: &ConvShape) -> usize {
-    Pass::forward(shape).tiling.m
+    PassSizes::forward(shape).tiling.m
 }
 
 /// Images of one piece of [`FORWARD`] and [`BACKWARD_DATA`]: one group of tiles. The shape must fit.
 pub fn images(shape: &ConvShape) -> usize {
-    Pass::forward(shape).tiling.images
+    PassSizes::forward(shape).tiling.images
 }
 
 /// Blocks of output channels in a piece of [`FORWARD`] at most. The shape must fit.
 pub fn forward_blocks(shape: &ConvShape) -> usize {
-    Pass::forward(shape).piece_blocks()
+    PassSizes::forward(shape).piece_blocks()
 }
 
 /// Blocks of input channels in a piece of [`BACKWARD_DATA`] at most. The shape must fit.
 pub fn backward_data_blocks(shape: &ConvShape) -> usize {
-    Pass::backward(shape).piece_blocks()
+    PassSizes::backward(shape).piece_blocks()
 }
 
 /// Values of the transformed filters of [`FORWARD`].
 pub fn filters_len(shape: &ConvShape) -> usize {
-    Pass::forward(shape).filters_len()
+    PassSizes::forward(shape).filters_len()
 }
 
 /// Values of those of one block of output channels.
 pub fn filters_block_len(shape: &ConvShape) -> usize {
-    Pass::forward(shape).filters_block_len()
+    PassSizes::forward(shape).filters_block_len()
 }
 
 /// Values of the transformed filters of [`BACKWARD_DATA`].
 pub fn backward_filters_len(shape: &ConvShape) -> usize {
-    Pass::backward(shape).filters_len()
+    PassSizes::backward(shape).filters_len()
 }
 
 /// Values of those of one block of input channels.
 pub fn backward_filters_block_len(shape: &ConvShape) -> usize {
-    Pass::backward(shape).filters_block_len()
+    PassSizes::backward(shape).filters_block_len()
 }
 
 /// Values of scratch that [`FORWARD`] needs for a piece of `blocks` blocks of output channels.
 pub fn forward_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
-    Pass::forward(shape).scratch_len(blocks)
+    PassSizes::forward(shape).scratch_len(blocks)
 }
 
 /// Values of scratch that [`BACKWARD_DATA`] needs for a piece of `blocks` blocks of input channels.
 pub fn backward_data_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
-    Pass::backward(shape).scratch_len(blocks)
+    PassSizes::backward(shape).scratch_len(blocks)
 }
 
 /// Values of scratch that [`BACKWARD_WEIGHTS`] needs for a piece of `blocks` blocks of output channels.
 pub fn backward_weights_scratch_len(shape: &ConvShape, blocks: usize) -> usize {
-    backward_weights::Sizes::new(shape, blocks).scratch_len()
+    backward_weights::GradientSizes::new(shape, blocks).scratch_len()
 }
 
 /// Filters for [`FORWARD`].
-pub static TRANSFORM: &[Entry<ConvShape, Transform>] = &[
-    Entry {
+pub static TRANSFORM: &[KernelEntry<ConvShape, FilterTransform>] = &[
+    KernelEntry {
         name: "winograd_filters/avx512",
         level: Level::Avx512,
         fits,
         run: |args| dispatch_avx512(TransformKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_filters/avx2",
         level: Level::Avx2,
         fits,
         run: |args| dispatch_avx2(TransformKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_filters/portable",
         level: Level::Portable,
         fits,
         run: |args| dispatch_portable(TransformKernel(args)),
     },
-    Entry { name: "winograd_filters/reference", level: Level::Portable, fits, run: reference::transform },
+    KernelEntry {
+        name: "winograd_filters/reference",
+        level: Level::Portable,
+        fits,
+        run: reference::transform,
+    },
 ];
 
 /// Filters for [`BACKWARD_DATA`].
-pub static TRANSFORM_BACKWARD: &[Entry<ConvShape, Transform>] = &[
-    Entry {
+pub static TRANSFORM_BACKWARD: &[KernelEntry<ConvShape, FilterTransform>] = &[
+    KernelEntry {
         name: "winograd_filters_backward/avx512",
         level: Level::Avx512,
         fits,
         run: |args| dispatch_avx512(TransformBackwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_filters_backward/avx2",
         level: Level::Avx2,
         fits,
         run: |args| dispatch_avx2(TransformBackwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_filters_backward/portable",
         level: Level::Portable,
         fits,
         run: |args| dispatch_portable(TransformBackwardKernel(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_filters_backward/reference",
         level: Level::Portable,
         fits,
@@ -164,49 +169,49 @@ pub static TRANSFORM_BACKWARD: &[Entry<ConvShape, Transform>] = &[
 ];
 
 /// Forward kernels.
-pub static FORWARD: &[Entry<ConvShape, Forward>] = &[
-    Entry {
+pub static FORWARD: &[KernelEntry<ConvShape, ConvForward>] = &[
+    KernelEntry {
         name: "winograd_forward/avx512",
         level: Level::Avx512,
         fits,
-        run: |args| dispatch_avx512(ForwardKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(WinogradForwardKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_forward/avx2",
         level: Level::Avx2,
         fits,
-        run: |args| dispatch_avx2(ForwardKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(WinogradForwardKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_forward/portable",
         level: Level::Portable,
         fits,
-        run: |args| dispatch_portable(ForwardKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(WinogradForwardKernel::<2, 1>(args)),
     },
-    Entry { name: "winograd_forward/reference", level: Level::Portable, fits, run: reference::forward },
+    KernelEntry { name: "winograd_forward/reference", level: Level::Portable, fits, run: reference::forward },
 ];
 
 /// Kernels for the gradient of the input.
-pub static BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
-    Entry {
+pub static BACKWARD_DATA: &[KernelEntry<ConvShape, ConvBackwardData>] = &[
+    KernelEntry {
         name: "winograd_backward_data/avx512",
         level: Level::Avx512,
         fits,
-        run: |args| dispatch_avx512(BackwardDataKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(WinogradBackwardDataKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_backward_data/avx2",
         level: Level::Avx2,
         fits,
-        run: |args| dispatch_avx2(BackwardDataKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(WinogradBackwardDataKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_backward_data/portable",
         level: Level::Portable,
         fits,
-        run: |args| dispatch_portable(BackwardDataKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(WinogradBackwardDataKernel::<2, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_backward_data/reference",
         level: Level::Portable,
         fits,
@@ -215,26 +220,26 @@ pub static BACKWARD_DATA: &[Entry<ConvShape, BackwardData>] = &[
 ];
 
 /// Kernels for the gradient of the filter.
-pub static BACKWARD_WEIGHTS: &[Entry<ConvShape, BackwardWeights>] = &[
-    Entry {
+pub static BACKWARD_WEIGHTS: &[KernelEntry<ConvShape, ConvBackwardWeights>] = &[
+    KernelEntry {
         name: "winograd_backward_weights/avx512",
         level: Level::Avx512,
         fits,
-        run: |args| dispatch_avx512(BackwardWeightsKernel::<6, 4>(args)),
+        run: |args| dispatch_avx512(WinogradBackwardWeightsKernel::<6, 4>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_backward_weights/avx2",
         level: Level::Avx2,
         fits,
-        run: |args| dispatch_avx2(BackwardWeightsKernel::<6, 1>(args)),
+        run: |args| dispatch_avx2(WinogradBackwardWeightsKernel::<6, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_backward_weights/portable",
         level: Level::Portable,
         fits,
-        run: |args| dispatch_portable(BackwardWeightsKernel::<2, 1>(args)),
+        run: |args| dispatch_portable(WinogradBackwardWeightsKernel::<2, 1>(args)),
     },
-    Entry {
+    KernelEntry {
         name: "winograd_backward_weights/reference",
         level: Level::Portable,
         fits,

@@ -1,10 +1,9 @@
 //! Reference loops in `f64`, shared by the reference entries of every operation that reads a source or fills a sink.
 
-use super::{EvaluateArgs, SinkArgs};
-use crate::args::{FusedActivation, Gate, Sink, Source, Term};
+use crate::args::{FusedActivation, Gate, MapSource, MapTerm, Sink};
 
 /// Value `index` (channel `lane`) of a source, in `f64`.
-pub(crate) fn evaluate(src: &Source<'_>, index: usize, lane: usize) -> f64 {
+pub(crate) fn evaluate(src: &MapSource<'_>, index: usize, lane: usize) -> f64 {
     let mut value = term(&src.main, index, lane);
     if let Some(add) = &src.add {
         value += term(add, index, lane);
@@ -13,7 +12,7 @@ pub(crate) fn evaluate(src: &Source<'_>, index: usize, lane: usize) -> f64 {
 }
 
 /// Value `index` (channel `lane`) of a term, in `f64`.
-pub(crate) fn term(term: &Term<'_>, index: usize, lane: usize) -> f64 {
+pub(crate) fn term(term: &MapTerm<'_>, index: usize, lane: usize) -> f64 {
     let value = f64::from(term.data[index]);
     match &term.affine {
         Some(affine) => value * f64::from(affine.scale[lane]) + f64::from(affine.shift[lane]),
@@ -61,30 +60,6 @@ impl<'s, 'a> SinkWriter<'s, 'a> {
         if let Some((y, sums)) = &mut self.sink.sums {
             sums.out.row(image * 2)[lane] += value;
             sums.out.row(image * 2 + 1)[lane] += value * (f64::from(y[index]) - f64::from(sums.shift[lane]));
-        }
-    }
-}
-
-pub(super) fn evaluate_map(mut args: EvaluateArgs<'_>) {
-    args.check();
-    let pitch = args.shape.pitch;
-    for row in 0..args.images * args.shape.pixels {
-        for (lane, dst) in args.dst.row(row).iter_mut().enumerate() {
-            *dst = if lane < pitch { evaluate(&args.src, row * pitch + lane, lane) as f32 } else { 0.0 };
-        }
-    }
-}
-
-pub(super) fn sink_map(mut args: SinkArgs<'_>) {
-    args.check();
-    let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
-    let mut writer = SinkWriter::new(&mut args.sink, pixels);
-    for image in 0..args.images {
-        for pixel in 0..pixels {
-            for lane in 0..pitch {
-                let g = args.g.map_or(0.0, |g| f64::from(g[(image * pixels + pixel) * pitch + lane]));
-                writer.put([image, pixel, lane], g);
-            }
         }
     }
 }

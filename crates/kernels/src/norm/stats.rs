@@ -1,10 +1,41 @@
 //! Statistics of a stored map, in vectors and as reference loops.
 
-use super::StatsArgs;
-use crate::lanes::{Chain, Piece, Pieces, clear};
+use crate::args::Sums;
+use crate::lanes::{RunBlock, RunBlocks, SumChain, clear};
+use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
+use crate::table::table;
+use crate::{KernelEntry, check};
 
-pub(super) struct StatsKernel<'a>(pub(super) StatsArgs<'a>);
+/// Arguments of [`Stats`].
+#[derive(Debug)]
+pub struct StatsArgs<'a> {
+    /// The sizes.
+    pub shape: &'a MapShape,
+    /// How many images the piece has.
+    pub images: usize,
+    /// The batch norm's input.
+    pub data: &'a [f32],
+    /// Per-image sums of all channels: of v = value - shift, and of v^2.
+    pub sums: Sums<'a>,
+}
+
+/// Statistics of a stored map (a convolution makes those of its output itself).
+pub type Stats = fn(StatsArgs<'_>);
+
+/// Statistics of a stored map.
+pub static STATS: &[KernelEntry<MapShape, Stats>] =
+    table!("stats", MapShape::whole_vectors, StatsKernel, reference);
+
+impl StatsArgs<'_> {
+    #[track_caller]
+    fn check(&self) {
+        check::map(self.data, self.images * self.shape.pixels, self.shape.pitch);
+        check::sums(&self.sums, self.images, self.shape.pitch);
+    }
+}
+
+struct StatsKernel<'a>(StatsArgs<'a>);
 
 impl Kernel for StatsKernel<'_> {
     type Output = ();
@@ -16,9 +47,9 @@ impl Kernel for StatsKernel<'_> {
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         for image in 0..args.images {
             clear(&mut args.sums, image);
-            let mut pieces = Pieces::new(pixels, pitch);
-            while let Some(Piece { start, end, channel }) = pieces.next() {
-                let mut chain = Chain::new(isa);
+            let mut pieces = RunBlocks::new(pixels, pitch);
+            while let Some(RunBlock { start, end, channel }) = pieces.next() {
+                let mut chain = SumChain::new(isa);
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
                     let shift = isa.load(args.sums.shift.as_ptr().add(channel));
@@ -36,7 +67,7 @@ impl Kernel for StatsKernel<'_> {
     }
 }
 
-pub(super) fn reference(mut args: StatsArgs<'_>) {
+fn reference(mut args: StatsArgs<'_>) {
     args.check();
     let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
     for image in 0..args.images {

@@ -7,12 +7,12 @@ use std::arch::x86_64::{
     _mm256_permutevar8x32_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
-use super::{Isa, Kernel};
+use super::isa::{Isa, Kernel};
 use crate::{LANES, Level};
 
 /// Token of AVX2+FMA.
 #[derive(Clone, Copy, Debug)]
-pub struct Avx2(());
+pub(crate) struct Avx2(());
 
 /// Lanes 0-7 and 8-15.
 type Pair = (__m256, __m256);

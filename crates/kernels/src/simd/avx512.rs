@@ -9,13 +9,13 @@ use std::arch::x86_64::{
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use super::outer::{self, Outer};
-use super::{Isa, Kernel};
+use super::isa::{Isa, Kernel, generic_outer};
+use super::outer::Outer;
 use crate::{LANES, Level};
 
 /// Token of AVX-512 (F, VL, BW, DQ).
 #[derive(Clone, Copy, Debug)]
-pub struct Avx512(());
+pub(crate) struct Avx512(());
 
 /// Enters AVX-512.
 pub(super) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
@@ -170,7 +170,7 @@ impl Isa for Avx512 {
                 (4, 4) => products::outer4(&mut *to.cast(), &*from.cast()),
                 (5, 4) => products::outer5(&mut *to.cast(), &*from.cast()),
                 (6, 4) => products::outer6(&mut *to.cast(), &*from.cast()),
-                _ => outer::generic(self, acc, outer),
+                _ => generic_outer(self, acc, outer),
             }
         }
     }

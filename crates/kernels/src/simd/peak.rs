@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Isa, Kernel, dispatch};
+use super::dispatch::dispatch;
+use super::isa::{Isa, Kernel};
 use crate::{LANES, Level};
 
 /// Independent chains, a register each: two FMA ports times a latency of 4 or 5 cycles need 8 or 10; 16 registers hold

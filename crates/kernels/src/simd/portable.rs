@@ -1,16 +1,16 @@
 //! Sixteen lanes as an array: plain loops that LLVM turns into whatever vectors the target has.
 
-use super::Isa;
+use super::isa::Isa;
 use crate::LANES;
 
 /// Token of the portable level: always there.
 #[derive(Clone, Copy, Debug)]
-pub struct Portable;
+pub(crate) struct Portable;
 
 /// Sixteen lanes, aligned so that any vector width can load them.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-pub struct Lanes([f32; LANES]);
+pub(crate) struct Lanes([f32; LANES]);
 
 /// Lanes of a "register": what the least x86-64 and aarch64 machines have.
 const WIDTH: usize = 4;

@@ -1,6 +1,7 @@
 //! Every level's primitives against scalar arithmetic, on values that include zeros of both signs, NaN and infinities.
 
-use super::{Isa, Kernel, Outer, dispatch};
+use super::dispatch::dispatch;
+use super::{Isa, Kernel, Outer};
 use crate::{LANES, Level};
 
 const A: [f32; LANES] = [

@@ -9,7 +9,7 @@ pub(crate) mod sinks;
 use std::ops::Range;
 
 use plusx_kernels::shape::ConvShape;
-use plusx_kernels::{Entry, pitch};
+use plusx_kernels::{KernelEntry, pitch};
 
 /// Half a unit in the last place of 1: the rounding error of one `f32` operation, relative.
 pub(crate) const U: f64 = 1.0 / (1 << 24) as f64;
@@ -81,14 +81,14 @@ impl Random {
 
 /// What a kernel wrote; image after image, so that pieces can be joined.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Output {
+pub(crate) struct KernelOutput {
     pub(crate) map: Vec<f32>,
     pub(crate) sums: Vec<f64>,
     pub(crate) bytes: Vec<u8>,
 }
 
-impl Output {
-    fn join(&mut self, other: Output) {
+impl KernelOutput {
+    fn join(&mut self, other: KernelOutput) {
         self.map.extend(other.map);
         self.sums.extend(other.sums);
         self.bytes.extend(other.bytes);
@@ -110,14 +110,14 @@ pub(crate) struct Bounds {
 /// Runs every supported entry over images `0..images` whole and in pieces. Without `bounds` every value must equal the
 /// reference's.
 pub(crate) fn check<Shape, Run>(
-    table: &[Entry<Shape, Run>],
+    table: &[KernelEntry<Shape, Run>],
     shape: &Shape,
     images: usize,
     bounds: Option<&Bounds>,
-    run: impl Fn(&Run, Range<usize>) -> Output,
+    run: impl Fn(&Run, Range<usize>) -> KernelOutput,
 ) {
     let reference = run(&table[table.len() - 1].run, 0..images);
-    let mut profiles: Vec<(&str, &str, Output)> = Vec::new();
+    let mut profiles: Vec<(&str, &str, KernelOutput)> = Vec::new();
     for entry in table.iter().filter(|entry| entry.level.supported() && (entry.fits)(shape)) {
         let whole = run(&entry.run, 0..images);
         compare(entry.name, &whole, &reference, bounds);
@@ -140,7 +140,7 @@ pub(crate) fn check<Shape, Run>(
     assert!(table[table.len() - 1].name.ends_with("/reference"), "a table ends in its reference");
 }
 
-fn compare(name: &str, got: &Output, want: &Output, bounds: Option<&Bounds>) {
+fn compare(name: &str, got: &KernelOutput, want: &KernelOutput, bounds: Option<&Bounds>) {
     assert_eq!(got.map.len(), want.map.len(), "{name}");
     assert_eq!(got.sums.len(), want.sums.len(), "{name}");
     assert_eq!(got.bytes, want.bytes, "{name}: bytes");

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use plusx_kernels::args::{Affine, FusedActivation, Gate, SUM_RUN, Sink, Source, Sums, Term};
+use plusx_kernels::args::{Affine, FusedActivation, Gate, MapSource, MapTerm, SUM_RUN, Sink, Sums};
 use plusx_kernels::pitch;
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::rows::RowsMut;
 
-use crate::support::{Bounds, Output, Random, U};
+use crate::support::{Bounds, KernelOutput, Random, U};
 
 /// Per-channel scale and shift with zero tails.
 pub(crate) struct Channels {
@@ -35,14 +35,14 @@ pub(crate) struct SourceData {
 
 /// Which parts of a source there are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Form {
+pub(crate) struct SourceForm {
     pub(crate) affine: bool,
     pub(crate) add: bool,
     pub add_affine: bool,
     pub(crate) activation: FusedActivation,
 }
 
-impl Form {
+impl SourceForm {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..16).map(|bits| Self {
             affine: bits & 1 != 0,
@@ -64,19 +64,19 @@ impl SourceData {
         }
     }
 
-    pub(crate) fn piece(&self, form: Form, images: Range<usize>) -> Source<'_> {
+    pub(crate) fn piece(&self, form: SourceForm, images: Range<usize>) -> MapSource<'_> {
         let size = self.pixels * self.pitch;
         let range = images.start * size..images.end * size;
         let affine = |on: bool, which: usize| on.then(|| self.channels[which].affine());
-        Source {
-            main: Term { data: &self.main[range.clone()], affine: affine(form.affine, 0) },
-            add: form.add.then(|| Term { data: &self.add[range], affine: affine(form.add_affine, 1) }),
+        MapSource {
+            main: MapTerm { data: &self.main[range.clone()], affine: affine(form.affine, 0) },
+            add: form.add.then(|| MapTerm { data: &self.add[range], affine: affine(form.add_affine, 1) }),
             activation: form.activation,
         }
     }
 
     /// Four roundings of the largest part cover every form.
-    pub(crate) fn bounds(&self, form: Form) -> Vec<f64> {
+    pub(crate) fn bounds(&self, form: SourceForm) -> Vec<f64> {
         let part = |data: f32, on: bool, channels: &Channels, lane: usize| {
             let data = f64::from(data.abs());
             if on {
@@ -144,7 +144,12 @@ impl SinkData {
     }
 
     /// Runs `kernel` with the sink of images `images`.
-    pub(crate) fn fill(&self, form: SinkForm, images: Range<usize>, kernel: impl FnOnce(Sink<'_>)) -> Output {
+    pub(crate) fn fill(
+        &self,
+        form: SinkForm,
+        images: Range<usize>,
+        kernel: impl FnOnce(Sink<'_>),
+    ) -> KernelOutput {
         let pitch = pitch(self.c);
         let size = self.pixels * pitch;
         let y = &self.y[images.start * size..images.end * size];
@@ -161,7 +166,7 @@ impl SinkData {
             },
             sums: form.sums.then(|| (y, Sums { shift: &self.shift, out })),
         });
-        Output { map, sums, bytes: Vec::new() }
+        KernelOutput { map, sums, bytes: Vec::new() }
     }
 
     /// Errors of a contribution whose own error and size are given value by value: one more addition, then chains of at

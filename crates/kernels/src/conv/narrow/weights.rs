@@ -15,21 +15,24 @@
 //!
 //! Registers: 12 accumulators and up to 3 sources; AVX2 multiplies with the source as it reads it.
 
-use super::{orders_of, register_of};
+use std::ops::Range;
+
+use super::orders::{orders_of, register_of};
 use crate::LANES;
-use crate::conv::BackwardWeightsArgs;
-use crate::conv::backward_weights::load_gradient;
-use crate::conv::geometry::{self, source_window, weight_band, weight_block, weight_source_len};
+use crate::conv::args::ConvBackwardWeightsArgs;
+use crate::conv::backward_weights::{ChainGroup, load_gradient};
+use crate::conv::geometry::{self, weight_band, weight_block, weight_source_len};
 use crate::conv::layout::{filter_channels, packed_block_len};
-use crate::conv::load::{self, Window};
-use crate::conv::units::{Part, Units};
+use crate::conv::load::{self, Blocked, LoadWindow};
+use crate::conv::units::{PiecePart, Units};
+use crate::conv::windows::source_window;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 
 /// Gradient of the filters.
-pub(crate) struct BackwardWeightsKernel<'a>(pub(crate) BackwardWeightsArgs<'a>);
+pub(crate) struct NarrowBackwardWeightsKernel<'a>(pub(crate) ConvBackwardWeightsArgs<'a>);
 
-impl Kernel for BackwardWeightsKernel<'_> {
+impl Kernel for NarrowBackwardWeightsKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -45,7 +48,7 @@ impl Kernel for BackwardWeightsKernel<'_> {
         while start < args.blocks.end {
             let part = units.part(start, args.blocks.end);
             let dst = &mut dst[(start - args.blocks.start) * len..][..part.outputs.len() * len];
-            gradient(isa, &args, &part, (&mut *dst, &mut *scratch));
+            gradient(isa, &args, &part, &mut *dst, &mut *scratch);
             for panel in dst.chunks_exact_mut(len) {
                 turn(&shape, panel);
             }
@@ -58,70 +61,72 @@ impl Kernel for BackwardWeightsKernel<'_> {
 #[inline(always)]
 fn gradient<I: Isa>(
     isa: I,
-    args: &BackwardWeightsArgs<'_>,
-    part: &Part,
-    (dst, scratch): (&mut [f32], &mut [f32]),
+    args: &ConvBackwardWeightsArgs<'_>,
+    part: &PiecePart,
+    dst: &mut [f32],
+    scratch: &mut [f32],
 ) {
     let (shape, len) = (args.shape, packed_block_len(args.shape));
     let (chain, band) = (weight_block(shape), weight_band(shape, part.outputs.len()));
     let (x, dy) = scratch.split_at_mut(chain.images * weight_source_len(shape, band));
     for first in (0..args.images).step_by(chain.images) {
-        let images = chain.images.min(args.images - first);
+        let images = first..args.images.min(first + chain.images);
         for row in (0..shape.oh).step_by(band) {
-            let rows = (row, shape.oh.min(row + band));
-            let size = source_window(shape, rows.1 - rows.0);
-            let loaded =
-                Loaded { shape, images, rows: rows.1 - rows.0, size, x: x.as_ptr(), dy: dy.as_ptr() };
+            let group = ChainGroup { images: images.clone(), rows: row..shape.oh.min(row + band), part };
+            let rows = group.rows.len();
+            let size = source_window(shape, rows);
+            let images = images.len();
+            let loaded = LoadedBlocks { shape, images, rows, size, x: x.as_ptr(), dy: dy.as_ptr() };
             // SAFETY: the caller established the sizes of maps and scratch.
             unsafe {
-                load_gradient(isa, args, (first, images), (rows, part), dy.as_mut_ptr());
-                load_source(isa, args, (first, rows.0), (&loaded, part), x.as_mut_ptr());
+                load_gradient(isa, args, &group, dy.as_mut_ptr());
+                load_source(isa, args, &group, size, x.as_mut_ptr());
             }
             for (block, panel) in dst.chunks_exact_mut(len).enumerate() {
                 for start in (0..loaded.rows).step_by(chain.rows) {
-                    loaded.chain(isa, block, (start, loaded.rows.min(start + chain.rows)), panel);
+                    loaded.chain(isa, block, start..loaded.rows.min(start + chain.rows), panel);
                 }
             }
         }
     }
 }
 
-/// The source under the loaded rows, the first being `row`, with its border: `[block][image][row][column][16]`.
+/// The source under a group's rows, `size` with its border: `[block][image][row][column][16]`.
 ///
 /// # Safety
 /// The maps and `dst` must have the sizes that the scratch rule says.
 #[inline(always)]
 unsafe fn load_source<I: Isa>(
     isa: I,
-    args: &BackwardWeightsArgs<'_>,
-    (first, row): (usize, usize),
-    (loaded, part): (&Loaded<'_>, &Part),
+    args: &ConvBackwardWeightsArgs<'_>,
+    group: &ChainGroup<'_>,
+    size: [usize; 2],
     dst: *mut f32,
 ) {
-    let shape = args.shape;
-    let map = loaded.size[0] * loaded.size[1] * LANES;
-    for image in 0..loaded.images {
-        let window = Window {
-            image: (first + image) * shape.h * shape.w * shape.c_pitch,
+    let (shape, images) = (args.shape, group.images.len());
+    let map = size[0] * size[1] * LANES;
+    for image in 0..images {
+        let window = LoadWindow {
+            image: (group.images.start + image) * shape.h * shape.w * shape.c_pitch,
             pitch: shape.c_pitch,
             map: [shape.h, shape.w],
             first: [
-                (row * shape.stride[0]) as isize - shape.padding[0] as isize,
+                (group.rows.start * shape.stride[0]) as isize - shape.padding[0] as isize,
                 -(shape.padding[1] as isize),
             ],
-            size: loaded.size,
+            size,
             step: [1; 2],
         };
         // SAFETY: promised by the caller.
         unsafe {
-            let dst = (dst.add(image * map), loaded.images * map);
-            load::blocked(isa, &args.src, &window, (part.inputs.start, part.inputs.end), dst);
+            let dst = Blocked { data: dst.add(image * map), block_step: images * map };
+            load::blocked(isa, &args.src, &window, &group.part.inputs, dst);
         }
     }
 }
 
 /// Source and gradient of some output rows of some images.
-struct Loaded<'a> {
+struct LoadedBlocks<'a> {
     shape: &'a ConvShape,
     images: usize,
     /// Output rows.
@@ -132,10 +137,10 @@ struct Loaded<'a> {
     dy: *const f32,
 }
 
-impl Loaded<'_> {
-    /// Adds one chain, output rows `rows.0..rows.1` of all images, to the panel of a block.
+impl LoadedBlocks<'_> {
+    /// Adds one chain, some output rows of all images, to the panel of a block.
     #[inline(always)]
-    fn chain<I: Isa>(&self, isa: I, block: usize, rows: (usize, usize), panel: &mut [f32]) {
+    fn chain<I: Isa>(&self, isa: I, block: usize, rows: Range<usize>, panel: &mut [f32]) {
         let (shape, group) = (self.shape, filter_channels(self.shape));
         let [tap_rows, tap_columns] = shape.kernel;
         for r in 0..tap_rows {
@@ -143,7 +148,8 @@ impl Loaded<'_> {
             while s < tap_columns {
                 let width = (tap_columns - s).min(3);
                 for first in (0..group).step_by(4) {
-                    let at = Place { block, rows, tap: [r, s], first };
+                    let at =
+                        WeightTile { block, first_row: rows.start, end_row: rows.end, tap: [r, s], first };
                     match group {
                         1 => self.columns::<I, 1>(isa, at, width, panel),
                         2 => self.columns::<I, 2>(isa, at, width, panel),
@@ -157,7 +163,7 @@ impl Loaded<'_> {
 
     /// `width` tap columns by `J` filters.
     #[inline(always)]
-    fn columns<I: Isa, const J: usize>(&self, isa: I, at: Place, width: usize, panel: &mut [f32]) {
+    fn columns<I: Isa, const J: usize>(&self, isa: I, at: WeightTile, width: usize, panel: &mut [f32]) {
         let mut lane = 0;
         while lane < LANES {
             match width {
@@ -174,7 +180,7 @@ impl Loaded<'_> {
     fn tile<I: Isa, const T: usize, const J: usize>(
         &self,
         isa: I,
-        at: Place,
+        at: WeightTile,
         lane: usize,
         panel: &mut [f32],
     ) {
@@ -186,7 +192,7 @@ impl Loaded<'_> {
         let map = [self.size[0] * row_step, self.rows * shape.ow * LANES];
         let mut acc = [[isa.register_splat(0.0); J]; T];
         for image in 0..self.images {
-            for row in at.rows.0..at.rows.1 {
+            for row in at.first_row..at.end_row {
                 let y = row * shape.stride[0] + at.tap[0] * shape.dilation[0];
                 let x = (at.block * self.images + image) * map[0] + y * row_step + at.tap[1] * tap + lane;
                 let dy = (at.block * self.images + image) * map[1] + row * shape.ow * LANES + from;
@@ -222,12 +228,16 @@ impl Loaded<'_> {
     }
 }
 
-/// What a tile computes: output rows, first tap and first filter of the groups.
+/// What a tile computes.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct WeightTile {
     block: usize,
-    rows: (usize, usize),
+    /// Output rows.
+    first_row: usize,
+    end_row: usize,
+    /// The first tap.
     tap: [usize; 2],
+    /// The first filter of every group.
     first: usize,
 }
 

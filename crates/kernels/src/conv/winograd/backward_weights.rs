@@ -15,21 +15,23 @@
 //! 3. Where there are several chunks, the first keeps D of all groups for the others, if that is not more than [`KEPT`]: one
 //!    gradient's transform, with batch norm's gradient on load, instead of eight with 512 channels.
 
-use super::points::{F33, F43, FilterGradient, Points};
-use super::sizes::Pass;
-use super::tiles::Tiles;
+use std::ops::Range;
+
+use super::points::{F33, F43, FilterGradient, WinogradPoints};
+use super::sizes::PassSizes;
+use super::tiles::{GroupBlocks, MapTiles, TileScratch};
 use super::tiling::{Algorithm, CHAIN};
 use super::transform::{self, Square, step};
 use crate::LANES;
-use crate::conv::BackwardWeightsArgs;
+use crate::conv::args::ConvBackwardWeightsArgs;
 use crate::conv::geometry::weight_segment;
 use crate::conv::layout::panel_offset;
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel, Outer};
 
 /// Backward-weights with register tiles of at most `MR` input channels by `NR` vectors of filters.
-pub(crate) struct BackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
-    pub(crate) BackwardWeightsArgs<'a>,
+pub(crate) struct WinogradBackwardWeightsKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) ConvBackwardWeightsArgs<'a>,
 );
 
 /// Values of D that are kept for the next chunk of channels at most: 0.75 MB.
@@ -37,8 +39,8 @@ const KEPT: usize = 192 * 1024;
 
 /// How the scratch of a piece is divided.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sizes {
-    pass: Pass,
+pub(super) struct GradientSizes {
+    pass: PassSizes,
     blocks: usize,
     /// Distance between points of V, of D (all blocks), and of dU (one block of filters).
     v_step: usize,
@@ -48,10 +50,10 @@ pub(super) struct Sizes {
     kept: usize,
 }
 
-impl Sizes {
+impl GradientSizes {
     pub(super) fn new(shape: &ConvShape, blocks: usize) -> Self {
-        let pass = Pass::forward(shape);
-        let pass = Pass { tiling: pass.tiling.of_chains(weight_segment(shape)), ..pass };
+        let pass = PassSizes::forward(shape);
+        let pass = PassSizes { tiling: pass.tiling.of_chains(weight_segment(shape)), ..pass };
         let (tiles, chunk) = (pass.tiling.group_tiles(), CHAIN.min(pass.channel_blocks() * LANES));
         let d_step = step(tiles * blocks * LANES);
         let mut sizes =
@@ -69,7 +71,7 @@ impl Sizes {
 
     /// Of a chunk of channels, or of the piece's filters.
     fn window_len(&self) -> usize {
-        Tiles::window_len(&self.pass.tiling, self.blocks.max(CHAIN / LANES))
+        MapTiles::window_len(&self.pass.tiling, self.blocks.max(CHAIN / LANES))
     }
 
     pub(super) fn scratch_len(&self) -> usize {
@@ -78,14 +80,14 @@ impl Sizes {
     }
 }
 
-impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for WinogradBackwardWeightsKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let sizes = Sizes::new(args.shape, args.blocks.len());
+        let sizes = GradientSizes::new(args.shape, args.blocks.len());
         assert!(args.scratch.len() >= sizes.scratch_len(), "scratch");
         match sizes.pass.algorithm {
             Algorithm::F43 => run::<I, F43, MR, NR, 6, 4>(isa, &sizes, &mut args),
@@ -96,7 +98,7 @@ impl<const MR: usize, const NR: usize> Kernel for BackwardWeightsKernel<'_, MR, 
 
 /// Places in the scratch.
 #[derive(Clone, Copy)]
-struct Scratch {
+struct GradientScratch {
     window: *mut f32,
     v: *mut f32,
     d: *mut f32,
@@ -105,10 +107,10 @@ struct Scratch {
 }
 
 #[inline(always)]
-fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize, const M: usize>(
+fn run<I: Isa, P: WinogradPoints<N, M>, const MR: usize, const NR: usize, const N: usize, const M: usize>(
     isa: I,
-    sizes: &Sizes,
-    args: &mut BackwardWeightsArgs<'_>,
+    sizes: &GradientSizes,
+    args: &mut ConvBackwardWeightsArgs<'_>,
 ) {
     let (pass, points) = (&sizes.pass, N * N);
     let window = args.scratch.as_mut_ptr();
@@ -116,7 +118,7 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
     let scratch = unsafe {
         let v = window.add(sizes.window_len());
         let d = v.add(points * sizes.v_step);
-        Scratch { window, v, d, u: d.add(sizes.kept.max(1) * points * sizes.d_step) }
+        GradientScratch { window, v, d, u: d.add(sizes.kept.max(1) * points * sizes.d_step) }
     };
     let all = pass.channel_blocks();
     // a piece of more than a segment is no plan's, but has a result
@@ -124,50 +126,65 @@ fn run<I: Isa, P: Points<N, M>, const MR: usize, const NR: usize, const N: usize
     for first in (0..all).step_by(CHAIN / LANES) {
         let count = (CHAIN / LANES).min(all - first);
         let mut index = 0;
-        while let Some(group) = pass.tiling.group(index, args.images, (0, pass.tiling.tiles[0])) {
+        while let Some(group) = pass.tiling.group(index, args.images, &(0..pass.tiling.tiles[0])) {
             let tiles = pass.tiling.count(&group);
-            let x = Tiles { map: pass.map, pitch: pass.pitch, tiling: &pass.tiling };
-            let dy = Tiles { pitch: args.shape.k_pitch(), ..x };
+            let x = MapTiles { map: pass.map, pitch: pass.pitch, tiling: &pass.tiling };
+            let dy = MapTiles { pitch: args.shape.k_pitch(), ..x };
             // SAFETY: the maps were checked, the scratch has room for a group, and for D of as many as are kept.
             unsafe {
-                let to = (scratch.window, (scratch.v, sizes.v_step));
-                x.input::<I, _, P, N, M>(isa, &args.src, (&group, (first, count)), to);
-                let place = if keeps { index * points * sizes.d_step } else { 0 };
-                let scratch = Scratch { d: scratch.d.add(place), ..scratch };
+                let window = scratch.window;
+                let to = TileScratch { window, matrices: scratch.v, step: sizes.v_step };
+                let read = GroupBlocks { group: &group, blocks: first..first + count };
+                x.input::<I, _, P, N, M>(isa, &args.src, &read, to);
+                let own = if keeps { index * points * sizes.d_step } else { 0 };
+                let scratch = GradientScratch { d: scratch.d.add(own), ..scratch };
                 if first == 0 || !keeps {
-                    let to = (scratch.window, (scratch.d, sizes.d_step));
-                    let filters = (args.blocks.start, args.blocks.len());
-                    dy.gradient::<I, _, P, N, M>(isa, &args.grad, (&group, filters), to);
+                    let to = TileScratch { window, matrices: scratch.d, step: sizes.d_step };
+                    let read = GroupBlocks { group: &group, blocks: args.blocks.clone() };
+                    dy.gradient::<I, _, P, N, M>(isa, &args.grad, &read, to);
                 }
                 for point in 0..points {
-                    accumulate::<I, MR, NR>(isa, sizes, &scratch, (point, count, tiles, index > 0));
+                    let step = PointStep { point, blocks: count, tiles, add: index > 0 };
+                    accumulate::<I, MR, NR>(isa, sizes, &scratch, step);
                 }
             }
             index += 1;
         }
-        finish::<I, P, N, M>(isa, sizes, args, (&scratch, first, count));
+        finish::<I, P, N, M>(isa, sizes, args, &scratch, first..first + count);
     }
 }
 
-/// One point of one group: `count` blocks of channels, `tiles` tiles.
+/// One point of one group.
+struct PointStep {
+    point: usize,
+    /// Blocks of channels.
+    blocks: usize,
+    /// Tiles of the group.
+    tiles: usize,
+    /// Whether to add to what earlier groups made.
+    add: bool,
+}
+
+/// Adds the products of one point of one group.
 ///
 /// # Safety
 /// The scratch must hold the group.
 #[inline(always)]
 unsafe fn accumulate<I: Isa, const MR: usize, const NR: usize>(
     isa: I,
-    sizes: &Sizes,
-    scratch: &Scratch,
-    (point, count, tiles, add): (usize, usize, usize, bool),
+    sizes: &GradientSizes,
+    scratch: &GradientScratch,
+    step: PointStep,
 ) {
+    let PointStep { point, blocks, tiles, add } = step;
     let u_block = sizes.points() * sizes.u_step;
     let mut block = 0;
     while block < sizes.blocks {
         let width = if sizes.blocks - block >= NR { NR } else { 1 };
-        for channels in 0..count {
+        for channels in 0..blocks {
             // SAFETY: promised by the caller.
             unsafe {
-                let chain = Chain {
+                let chain = PointChain {
                     v: scratch.v.add(point * sizes.v_step + channels * tiles * LANES),
                     d: scratch.d.add(point * sizes.d_step + block * tiles * LANES),
                     d_block: tiles * LANES,
@@ -188,7 +205,7 @@ unsafe fn accumulate<I: Isa, const MR: usize, const NR: usize>(
 }
 
 /// Sixteen channels and some blocks of filters of one point.
-struct Chain {
+struct PointChain {
     v: *const f32,
     d: *const f32,
     /// Distance between blocks of filters of D.
@@ -201,7 +218,7 @@ struct Chain {
     add: bool,
 }
 
-impl Chain {
+impl PointChain {
     /// # Safety
     /// The matrices must have `tiles` rows, `NR` blocks of filters must exist.
     #[inline(always)]
@@ -226,7 +243,7 @@ impl Chain {
     }
 
     /// # Safety
-    /// As [`Chain::run`]; `MR` channels from `row` on exist.
+    /// As [`PointChain::run`]; `MR` channels from `row` on exist.
     #[inline(always)]
     unsafe fn rows<I: Isa, const MR: usize, const NR: usize>(&self, isa: I, row: usize) {
         let mut acc = [[isa.zero(); NR]; MR];
@@ -262,24 +279,25 @@ impl Chain {
     }
 }
 
-/// The packed gradient of a chunk of channels, from dU.
+/// The packed gradient of some blocks of channels, from dU.
 #[inline(always)]
-fn finish<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+fn finish<I: Isa, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
     isa: I,
-    sizes: &Sizes,
-    args: &mut BackwardWeightsArgs<'_>,
-    (scratch, first, count): (&Scratch, usize, usize),
+    sizes: &GradientSizes,
+    args: &mut ConvBackwardWeightsArgs<'_>,
+    scratch: &GradientScratch,
+    blocks: Range<usize>,
 ) {
     let c = args.shape.c;
     let len = args.dst.len() / sizes.blocks;
     for (block, panel) in args.dst.chunks_exact_mut(len).enumerate() {
-        for channel in first * LANES..c.min((first + count) * LANES) {
+        for channel in blocks.start * LANES..c.min(blocks.end * LANES) {
             let to = panel_offset(9, c, 0, channel);
             let tap = panel_offset(9, c, 1, channel) - to;
             assert!(to + 8 * tap + LANES <= panel.len(), "nine taps of a channel");
             // SAFETY: dU holds every channel of the chunk; the taps were just found to be inside the panel.
             unsafe {
-                let at = block * N * N * sizes.u_step + (channel - first * LANES) * LANES;
+                let at = block * N * N * sizes.u_step + (channel - blocks.start * LANES) * LANES;
                 let from = Square::points::<N>(scratch.u.add(at).cast_const(), sizes.u_step);
                 let to = Square::points::<3>(panel.as_mut_ptr().add(to), tap);
                 transform::square::<I, FilterGradient<P, N, M>, N, 3>(isa, from, to);

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::points::{F33, F43, Filter, Points};
-use super::sizes::Pass;
+use super::points::{F33, F43, Filter, WinogradPoints};
+use super::sizes::PassSizes;
 use super::tiling::Algorithm;
 use super::transform::{self, Square};
 use crate::LANES;
@@ -11,7 +11,7 @@ use crate::conv::layout::{backward_block_len, pack_backward, packed_block_len, p
 use crate::shape::ConvShape;
 use crate::simd::{Isa, Kernel};
 
-/// Arguments of a [`super::Transform`].
+/// Arguments of a [`super::FilterTransform`].
 #[derive(Debug)]
 pub struct TransformArgs<'a> {
     /// The sizes of the convolution.
@@ -38,11 +38,12 @@ impl Kernel for TransformKernel<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let args = self.0;
-        let pass = Pass::forward(args.shape);
+        let pass = PassSizes::forward(args.shape);
         let (from, to) = (packed_block_len(args.shape), pass.filters_block_len());
         assert_eq!(args.dst.len(), args.blocks.len() * to, "transformed filters");
         for (dst, block) in args.dst.chunks_exact_mut(to).zip(args.blocks) {
-            panel(isa, &pass, (&args.packed[block * from..][..from], false), dst);
+            let filters = PackedFilters { panel: &args.packed[block * from..][..from], turned: false };
+            panel(isa, &pass, filters, dst);
         }
     }
 }
@@ -53,20 +54,28 @@ impl Kernel for TransformBackwardKernel<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let args = self.0;
-        let pass = Pass::backward(args.shape);
+        let pass = PassSizes::backward(args.shape);
         let (from, to) = (backward_block_len(args.shape), pass.filters_block_len());
         assert_eq!(args.dst.len(), args.blocks.len() * to, "transformed filters");
         let transposed = &mut args.scratch[..from];
         for (dst, block) in args.dst.chunks_exact_mut(to).zip(args.blocks) {
             pack_backward(args.shape, args.packed, block..block + 1, transposed);
-            panel(isa, &pass, (transposed, true), dst);
+            panel(isa, &pass, PackedFilters { panel: transposed, turned: true }, dst);
         }
     }
 }
 
-/// One block of filters, from a panel of [`panel_offset`]'s layout.
+/// One block of filters.
+#[derive(Clone, Copy)]
+struct PackedFilters<'a> {
+    panel: &'a [f32],
+    /// Whether the taps are turned by half a turn.
+    turned: bool,
+}
+
+/// Transforms one block of filters, from a panel of [`panel_offset`]'s layout.
 #[inline(always)]
-fn panel<I: Isa>(isa: I, pass: &Pass, from: (&[f32], bool), dst: &mut [f32]) {
+fn panel<I: Isa>(isa: I, pass: &PassSizes, from: PackedFilters<'_>, dst: &mut [f32]) {
     match pass.algorithm {
         Algorithm::F43 => channels::<I, F43, 6, 4>(isa, pass, from, dst),
         Algorithm::F33 => channels::<I, F33, 5, 3>(isa, pass, from, dst),
@@ -74,12 +83,13 @@ fn panel<I: Isa>(isa: I, pass: &Pass, from: (&[f32], bool), dst: &mut [f32]) {
 }
 
 #[inline(always)]
-fn channels<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+fn channels<I: Isa, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
     isa: I,
-    pass: &Pass,
-    (panel, turned): (&[f32], bool),
+    pass: &PassSizes,
+    from: PackedFilters<'_>,
     dst: &mut [f32],
 ) {
+    let PackedFilters { panel, turned } = from;
     let (channels, step) = (pass.channels[0], pass.channel_blocks() * LANES * LANES);
     assert!(panel.len() == 9 * channels * LANES && dst.len() == N * N * step, "a block of filters");
     let dst = dst.as_mut_ptr();

@@ -22,86 +22,89 @@
 use std::ops::Range;
 
 use super::gemm::Product;
-use super::points::{F33, F43, Output, Points};
-use super::sizes::Pass;
-use super::tiles::Tiles;
-use super::tiling::{Algorithm, Group};
-use super::transform::{self, Out, Square};
+use super::points::{F33, F43, Output, WinogradPoints};
+use super::sizes::PassSizes;
+use super::tiles::{GroupBlocks, MapTiles, TileScratch};
+use super::tiling::{Algorithm, TileGroup};
+use super::transform::{self, Square, TileOutput};
 use crate::LANES;
+use crate::conv::args::{ConvBackwardDataArgs, ConvForwardArgs};
 use crate::conv::finish::Finishing;
 use crate::conv::load::Computed;
-use crate::conv::{BackwardDataArgs, ForwardArgs, backward_data, forward};
+use crate::conv::passes::{finish_images, kept, sum_stored};
 use crate::simd::{Isa, Kernel};
 
 /// Forward with register tiles of `MR` tiles by `NR` vectors of filters.
-pub(crate) struct ForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ForwardArgs<'a>);
+pub(crate) struct WinogradForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ConvForwardArgs<'a>);
 
 /// Gradient of the input, likewise.
-pub(crate) struct BackwardDataKernel<'a, const MR: usize, const NR: usize>(pub(crate) BackwardDataArgs<'a>);
+pub(crate) struct WinogradBackwardDataKernel<'a, const MR: usize, const NR: usize>(
+    pub(crate) ConvBackwardDataArgs<'a>,
+);
 
-impl<const MR: usize, const NR: usize> Kernel for ForwardKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for WinogradForwardKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check_maps();
-        let src = forward::kept(isa, &mut args);
-        let pass = Pass::forward(args.shape);
-        let job = Job {
-            pass,
+        let src = kept(isa, &mut args);
+        let sizes = PassSizes::forward(args.shape);
+        let pass = WinogradPass {
+            sizes,
             images: args.images,
             first_block: args.blocks.start,
             blocks: args.blocks.len(),
             u: args.weights,
             finish: Finishing::new(args.bias, &args.finish, args.blocks.start * LANES),
-            rows: tile_rows(&pass, &args.rows),
+            rows: tile_rows(&sizes, &args.rows),
             // pixels are those of whole images
             dst: args.dst.as_mut_ptr().wrapping_sub(args.rows.start * args.shape.ow * args.dst.pitch()),
             pitch: args.dst.pitch(),
             accumulate: false,
         };
-        job.run::<I, _, MR, NR>(isa, &src, args.scratch);
-        forward::sum(isa, &mut args);
+        pass.run::<I, _, MR, NR>(isa, &src, args.scratch);
+        sum_stored(isa, &mut args);
     }
 }
 
-impl<const MR: usize, const NR: usize> Kernel for BackwardDataKernel<'_, MR, NR> {
+impl<const MR: usize, const NR: usize> Kernel for WinogradBackwardDataKernel<'_, MR, NR> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let pass = Pass::backward(args.shape);
-        let job = Job {
-            pass,
+        let sizes = PassSizes::backward(args.shape);
+        let pass = WinogradPass {
+            sizes,
             images: args.images,
             first_block: args.blocks.start,
             blocks: args.blocks.len(),
             u: args.weights,
             finish: Finishing::default(),
-            rows: (0, pass.tiling.tiles[0]),
+            rows: 0..sizes.tiling.tiles[0],
             dst: args.sink.dst.as_mut_ptr(),
             pitch: args.sink.dst.pitch(),
             accumulate: args.sink.accumulate,
         };
-        job.run::<I, _, MR, NR>(isa, &args.grad, args.scratch);
-        let images = args.images;
-        backward_data::finish(isa, &mut args, (0, images));
+        pass.run::<I, _, MR, NR>(isa, &args.grad, args.scratch);
+        let images = 0..args.images;
+        finish_images(isa, &mut args, &images);
     }
 }
 
 /// The rows of tiles that output rows `rows` are.
-fn tile_rows(pass: &Pass, rows: &Range<usize>) -> (usize, usize) {
-    let m = pass.tiling.m;
-    assert!(rows.start.is_multiple_of(m) && (rows.end.is_multiple_of(m) || rows.end == pass.map[0]), "rows");
-    (rows.start / m, rows.end.div_ceil(m))
+fn tile_rows(sizes: &PassSizes, rows: &Range<usize>) -> Range<usize> {
+    let m = sizes.tiling.m;
+    assert!(rows.start.is_multiple_of(m) && (rows.end.is_multiple_of(m) || rows.end == sizes.map[0]), "rows");
+    rows.start / m..rows.end.div_ceil(m)
 }
 
 /// One piece of work. Maps and destination must have been checked.
-struct Job<'a> {
-    pass: Pass,
+struct WinogradPass<'a> {
+    sizes: PassSizes,
     images: usize,
     /// Blocks of filters.
     first_block: usize,
@@ -110,14 +113,14 @@ struct Job<'a> {
     u: &'a [f32],
     finish: Finishing,
     /// Rows of tiles.
-    rows: (usize, usize),
+    rows: Range<usize>,
     /// First pixel, first channel of the piece.
     dst: *mut f32,
     pitch: usize,
     accumulate: bool,
 }
 
-impl Job<'_> {
+impl WinogradPass<'_> {
     #[inline(always)]
     fn run<I: Isa, C: Computed, const MR: usize, const NR: usize>(
         self,
@@ -125,9 +128,9 @@ impl Job<'_> {
         src: &C,
         scratch: &mut [f32],
     ) {
-        assert_eq!(self.u.len(), self.pass.filters_len(), "transformed filters");
-        assert!(scratch.len() >= self.pass.scratch_len(self.blocks), "scratch");
-        match self.pass.algorithm {
+        assert_eq!(self.u.len(), self.sizes.filters_len(), "transformed filters");
+        assert!(scratch.len() >= self.sizes.scratch_len(self.blocks), "scratch");
+        match self.sizes.algorithm {
             Algorithm::F43 => self.groups::<I, C, F43, MR, NR, 6, 4>(isa, src, scratch),
             Algorithm::F33 => self.groups::<I, C, F33, MR, NR, 5, 3>(isa, src, scratch),
         }
@@ -137,7 +140,7 @@ impl Job<'_> {
     fn groups<
         I: Isa,
         C: Computed,
-        P: Points<N, M>,
+        P: WinogradPoints<N, M>,
         const MR: usize,
         const NR: usize,
         const N: usize,
@@ -148,92 +151,79 @@ impl Job<'_> {
         src: &C,
         scratch: &mut [f32],
     ) {
-        let pass = &self.pass;
-        let (window, rest) = scratch.split_at_mut(pass.window_len());
-        let (v, m) = rest.split_at_mut(pass.v_len());
-        let (chunk, all) = (pass.chunk, pass.channel_blocks());
+        let sizes = &self.sizes;
+        let (window, rest) = scratch.split_at_mut(sizes.window_len());
+        let (v, m) = rest.split_at_mut(sizes.v_len());
+        let maps = MapTiles { map: sizes.map, pitch: sizes.pitch, tiling: &sizes.tiling };
+        let all = sizes.channel_blocks();
         let mut index = 0;
-        while let Some(group) = pass.tiling.group(index, self.images, self.rows) {
-            let tiles = pass.tiling.count(&group);
+        while let Some(group) = sizes.tiling.group(index, self.images, &self.rows) {
+            let tiles = sizes.tiling.count(&group);
             let mut first = 0;
             while first < all {
-                let chunk = (first, chunk.min(all - first));
-                let v = Transformed { data: v.as_mut_ptr(), step: pass.v_step, tiles };
-                // SAFETY: `run` established the sizes of scratch, the maker of the job those of the maps.
-                unsafe { self.load::<I, C, P, N, M>(isa, src, (&group, chunk), (window.as_mut_ptr(), &v)) };
-                let last = chunk.0 + chunk.1 == all;
+                let channels = first..all.min(first + sizes.chunk);
+                let v = PointMatrices { data: v.as_mut_ptr(), step: sizes.v_step, tiles };
+                // SAFETY: `run` established the sizes of scratch, the maker of the pass those of the maps.
+                unsafe {
+                    let read = GroupBlocks { group: &group, blocks: channels.clone() };
+                    let to = TileScratch { window: window.as_mut_ptr(), matrices: v.data, step: v.step };
+                    maps.input::<I, C, P, N, M>(isa, src, &read, to);
+                }
+                let last = channels.end == all;
                 let mut block = 0;
                 while block < self.blocks {
-                    let set = pass.set.min(self.blocks - block);
+                    let set = block..self.blocks.min(block + sizes.set);
                     // with one chunk the products of a set are done with before the next needs the room
-                    let at = if chunk.1 == all { 0 } else { block };
-                    let m = Transformed { data: m[at * pass.m_len..].as_mut_ptr(), step: pass.m_step, tiles };
+                    let at = if channels.len() == all { 0 } else { block };
+                    let m =
+                        PointMatrices { data: m[at * sizes.m_len..].as_mut_ptr(), step: sizes.m_step, tiles };
+                    let products = SetProducts { v: &v, m: &m, channels: channels.clone(), set: set.clone() };
                     // SAFETY: as above.
                     unsafe {
-                        let ahead = if last { self.outputs(&group, (block, set)) } else { Ahead::default() };
-                        self.multiply::<I, MR, NR>(isa, (&v, &m, &ahead), chunk, (block, set));
+                        let ahead = if last { self.outputs(&group, &set) } else { Ahead::default() };
+                        self.multiply::<I, MR, NR>(isa, &products, &ahead);
                         if last {
-                            self.store::<I, P, N, M>(isa, &m, &group, (block, set));
+                            self.store::<I, P, N, M>(isa, &m, &group, &set);
                         }
                     }
-                    block += set;
+                    block = set.end;
                 }
-                first += chunk.1;
+                first = channels.end;
             }
             index += 1;
         }
     }
 
-    /// V of the blocks of channels `first..first + count`.
+    /// Adds the products of some blocks of channels to those of a set of blocks of filters.
     ///
     /// # Safety
-    /// The maps must hold the group, `window` and `v` have room for it.
-    #[inline(always)]
-    unsafe fn load<I: Isa, C: Computed, P: Points<N, M>, const N: usize, const M: usize>(
-        &self,
-        isa: I,
-        src: &C,
-        (group, (first, count)): (&Group, (usize, usize)),
-        (window, v): (*mut f32, &Transformed),
-    ) {
-        let tiles = Tiles { map: self.pass.map, pitch: self.pass.pitch, tiling: &self.pass.tiling };
-        // SAFETY: promised by the caller.
-        unsafe {
-            let to = (window, (v.data, v.step));
-            tiles.input::<I, C, P, N, M>(isa, src, (group, (first, count)), to);
-        }
-    }
-
-    /// Adds the products of the channels `first..first + count` to those of the set of blocks.
-    ///
-    /// # Safety
-    /// `v` must hold the channels, `m` have room for the set.
+    /// V must hold the channels, M have room for the set.
     #[inline(always)]
     unsafe fn multiply<I: Isa, const MR: usize, const NR: usize>(
         &self,
         isa: I,
-        (v, m, ahead): (&Transformed, &Transformed, &Ahead),
-        (first, count): (usize, usize),
-        (block, set): (usize, usize),
+        products: &SetProducts<'_>,
+        ahead: &Ahead,
     ) {
-        let points = self.pass.algorithm.n() * self.pass.algorithm.n();
+        let (points, set) = (self.sizes.algorithm.n() * self.sizes.algorithm.n(), products.set.len());
         for point in 0..points {
-            ahead.bring(isa, (point, points));
+            ahead.bring(isa, point, points);
             let mut n = 0;
             while n < set {
                 let width = if set - n >= NR { NR } else { 1 };
+                let here = FiltersAt { point, block: n };
                 // what comes next: more of this point, else the first of the next; the last one asks for itself
                 let next = match (n + width < set, point + 1 < points) {
-                    (true, _) => (point, n + width),
-                    (false, true) => (point + 1, 0),
-                    (false, false) => (point, n),
+                    (true, _) => FiltersAt { point, block: n + width },
+                    (false, true) => FiltersAt { point: point + 1, block: 0 },
+                    (false, false) => here,
                 };
                 // SAFETY: promised by the caller.
                 unsafe {
                     if width == NR {
-                        self.product::<I, MR, NR>(isa, (v, m), (first, count), (block, [(point, n), next]));
+                        self.product::<I, MR, NR>(isa, products, here, next);
                     } else {
-                        self.product::<I, MR, 1>(isa, (v, m), (first, count), (block, [(point, n), next]));
+                        self.product::<I, MR, 1>(isa, products, here, next);
                     }
                 }
                 n += width;
@@ -241,54 +231,55 @@ impl Job<'_> {
         }
     }
 
-    /// The product of `NR` blocks from `block + now.1` on at point `now.0`; `next` is the one after it.
+    /// The product of `NR` blocks from `here` on; the filters at `next` are read after it.
     ///
     /// # Safety
-    /// As [`Job::multiply`].
+    /// As [`WinogradPass::multiply`].
     #[inline(always)]
     unsafe fn product<I: Isa, const MR: usize, const NR: usize>(
         &self,
         isa: I,
-        (v, m): (&Transformed, &Transformed),
-        (first, count): (usize, usize),
-        (block, [now, next]): (usize, [(usize, usize); 2]),
+        products: &SetProducts<'_>,
+        here: FiltersAt,
+        next: FiltersAt,
     ) {
-        let points = self.pass.algorithm.n() * self.pass.algorithm.n();
-        let matrix = self.pass.channel_blocks() * LANES * LANES;
-        let panel = |(point, n): (usize, usize)| {
-            let at = (self.first_block + block + n) * points + point;
-            self.u[at * matrix + first * LANES * LANES..].as_ptr()
+        let SetProducts { v, m, channels, set } = products;
+        let points = self.sizes.algorithm.n() * self.sizes.algorithm.n();
+        let matrix = self.sizes.channel_blocks() * LANES * LANES;
+        let panel = |filters: FiltersAt| {
+            let at = (self.first_block + set.start + filters.block) * points + filters.point;
+            self.u[at * matrix + channels.start * LANES * LANES..].as_ptr()
         };
-        let (u, ahead) = (panel(now), panel(next));
+        let (u, ahead) = (panel(here), panel(next));
         // SAFETY: promised by the caller; the filters were found to be whole.
         unsafe {
-            let to = m.data.add(now.0 * m.step + now.1 * self.pass.m_len);
+            let to = m.data.add(here.point * m.step + here.block * self.sizes.m_len);
             let product = Product::<NR> {
-                v: v.data.add(now.0 * v.step).cast_const(),
+                v: v.data.add(here.point * v.step).cast_const(),
                 tiles: v.tiles,
-                blocks: count,
+                blocks: channels.len(),
                 u,
                 u_step: points * matrix,
                 m: to,
-                m_step: self.pass.m_len,
+                m_step: self.sizes.m_len,
                 next: ahead,
-                add: first > 0,
+                add: channels.start > 0,
             };
             product.run::<I, MR>(isa);
         }
     }
 
-    /// Where [`Job::store`] will write.
-    fn outputs(&self, group: &Group, (block, set): (usize, usize)) -> Ahead {
-        let [height, width] = self.pass.map;
-        let m = self.pass.tiling.m;
+    /// Where [`WinogradPass::store`] will write.
+    fn outputs(&self, group: &TileGroup, set: &Range<usize>) -> Ahead {
+        let [height, width] = self.sizes.map;
+        let m = self.sizes.tiling.m;
         let row = |row: usize| height.min(row * m);
-        let pixel = (group.first * height + row(group.rows.0)) * width;
-        let rows = (group.images - 1) * height + row(group.rows.1) - row(group.rows.0);
-        let at = pixel * self.pitch + block * LANES;
+        let pixel = (group.images.start * height + row(group.rows.start)) * width;
+        let rows = (group.images.len() - 1) * height + row(group.rows.end) - row(group.rows.start);
+        let at = pixel * self.pitch + set.start * LANES;
         let added = self.finish.added().map_or(std::ptr::null(), |map| map.wrapping_add(at));
         let first = [self.dst.wrapping_add(at).cast_const(), added];
-        Ahead { first, pixels: rows * width, pitch: self.pitch, blocks: set }
+        Ahead { first, pixels: rows * width, pitch: self.pitch, blocks: set.len() }
     }
 
     /// The outputs of a set of blocks.
@@ -296,24 +287,24 @@ impl Job<'_> {
     /// # Safety
     /// `m` must hold the set's products, the destination the group's maps.
     #[inline(always)]
-    unsafe fn store<I: Isa, P: Points<N, M>, const N: usize, const M: usize>(
+    unsafe fn store<I: Isa, P: WinogradPoints<N, M>, const N: usize, const M: usize>(
         &self,
         isa: I,
-        m: &Transformed,
-        group: &Group,
-        (block, set): (usize, usize),
+        m: &PointMatrices,
+        group: &TileGroup,
+        set: &Range<usize>,
     ) {
-        let [height, width] = self.pass.map;
-        let columns = self.pass.tiling.tiles[1];
+        let [height, width] = self.sizes.map;
+        let columns = self.sizes.tiling.tiles[1];
         let mut tile = 0;
-        for image in group.first..group.first + group.images {
-            for row in group.rows.0..group.rows.1 {
+        for image in group.images.clone() {
+            for row in group.rows.clone() {
                 for column in 0..columns {
                     let pixel = (image * height + row * M) * width + column * M;
-                    for n in block..block + set {
+                    for n in set.clone() {
                         // SAFETY: promised by the caller.
                         unsafe {
-                            let out = Out {
+                            let out = TileOutput {
                                 dst: self.dst,
                                 at: [pixel * self.pitch, n * LANES],
                                 step: [width * self.pitch, self.pitch],
@@ -321,7 +312,7 @@ impl Job<'_> {
                                 finish: &self.finish,
                                 accumulate: self.accumulate,
                             };
-                            let from = m.data.add((n - block) * self.pass.m_len + tile * LANES);
+                            let from = m.data.add((n - set.start) * self.sizes.m_len + tile * LANES);
                             let from = Square::points::<N>(from.cast_const(), m.step);
                             transform::output::<I, Output<P, N, M>, N, M>(isa, from, &out);
                         }
@@ -336,6 +327,7 @@ impl Job<'_> {
 /// Memory that will be written, and what will be added: whatever the caches do not hold is brought near while products are
 /// computed.
 struct Ahead {
+    /// First value of what is written, and of what is added.
     first: [*const f32; 2],
     pixels: usize,
     pitch: usize,
@@ -349,9 +341,9 @@ impl Default for Ahead {
 }
 
 impl Ahead {
-    /// Asks for part `part.0` of `part.1`.
+    /// Asks for part `part` of `parts`.
     #[inline(always)]
-    fn bring<I: Isa>(&self, isa: I, (part, parts): (usize, usize)) {
+    fn bring<I: Isa>(&self, isa: I, part: usize, parts: usize) {
         for pixel in part * self.pixels / parts..(part + 1) * self.pixels / parts {
             for block in 0..self.blocks {
                 let at = pixel * self.pitch + block * LANES;
@@ -364,8 +356,26 @@ impl Ahead {
     }
 }
 
+/// What a set of blocks of filters is multiplied with, and where the products wait.
+struct SetProducts<'a> {
+    v: &'a PointMatrices,
+    m: &'a PointMatrices,
+    /// Blocks of channels that are multiplied.
+    channels: Range<usize>,
+    /// Blocks of filters, counted in the piece.
+    set: Range<usize>,
+}
+
+/// The filters of one point of one block.
+#[derive(Clone, Copy)]
+struct FiltersAt {
+    point: usize,
+    /// Counted in the set.
+    block: usize,
+}
+
 /// Matrices of points, `step` values apart, of `tiles` tiles.
-struct Transformed {
+struct PointMatrices {
     data: *mut f32,
     step: usize,
     tiles: usize,

@@ -52,8 +52,8 @@ impl<const NR: usize> Product<NR> {
             let mut tile = 0;
             while tile < self.tiles {
                 let rows = MR.min(self.tiles - tile);
-                let part =
-                    Part { blocks: (block, end), tile, next: coming, lines: (tile / MR * lines, lines) };
+                let first_line = tile / MR * lines;
+                let part = TileChain { block, end, tile, next: coming, first_line, lines };
                 // SAFETY: promised by the caller.
                 unsafe {
                     match rows {
@@ -74,8 +74,8 @@ impl<const NR: usize> Product<NR> {
     /// # Safety
     /// As [`Product::run`]; `MR` tiles from the part's on exist.
     #[inline(always)]
-    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, part: &Part) {
-        let (first, end) = part.blocks;
+    unsafe fn rows<I: Isa, const MR: usize>(&self, isa: I, part: &TileChain) {
+        let (first, end) = (part.block, part.end);
         let add = self.add || first > 0;
         let mut acc = [[isa.zero(); NR]; MR];
         // SAFETY: promised by the caller.
@@ -117,10 +117,9 @@ impl<const NR: usize> Product<NR> {
 
     /// Asks for lines of block `block` of the next filters.
     #[inline(always)]
-    fn bring<I: Isa>(&self, isa: I, part: &Part, block: usize) {
-        let (first, count) = part.lines;
-        let mut line = first;
-        while line < LANES.min(first + count) {
+    fn bring<I: Isa>(&self, isa: I, part: &TileChain, block: usize) {
+        let mut line = part.first_line;
+        while line < LANES.min(part.first_line + part.lines) {
             let mut n = 0;
             while n < NR {
                 isa.prefetch(part.next.wrapping_add(n * self.u_step + (block * LANES + line) * LANES));
@@ -132,11 +131,15 @@ impl<const NR: usize> Product<NR> {
 }
 
 /// Some tiles' part of a chain.
-struct Part {
-    /// Blocks of channels, from and to.
-    blocks: (usize, usize),
+struct TileChain {
+    /// The first block of channels, and the one behind the last.
+    block: usize,
+    end: usize,
+    /// The first tile.
     tile: usize,
-    /// The filters that come next, and which lines of each of their blocks to ask for: from, and how many.
+    /// The filters that come next.
     next: *const f32,
-    lines: (usize, usize),
+    /// Lines of each of their blocks to ask for: the first, and how many.
+    first_line: usize,
+    lines: usize,
 }

@@ -21,7 +21,7 @@ use std::marker::PhantomData;
 use crate::simd::Isa;
 
 /// The transforms of an algorithm with `M` outputs and `N` inputs along one axis, in registers.
-pub(crate) trait Points<const N: usize, const M: usize> {
+pub(crate) trait WinogradPoints<const N: usize, const M: usize> {
     /// B^T d.
     fn input<I: Isa>(isa: I, d: [I::R; N]) -> [I::R; N];
     /// A^T m.
@@ -35,7 +35,7 @@ pub(crate) trait Points<const N: usize, const M: usize> {
 }
 
 /// One transform along one axis.
-pub(crate) trait Transform<const IN: usize, const OUT: usize> {
+pub(crate) trait AxisTransform<const IN: usize, const OUT: usize> {
     /// Of the values of one axis.
     fn apply<I: Isa>(isa: I, values: [I::R; IN]) -> [I::R; OUT];
 }
@@ -45,7 +45,9 @@ macro_rules! transform {
         #[doc = concat!("Multiplies by ", $matrix, ".")]
         pub(crate) struct $name<P, const N: usize, const M: usize>(PhantomData<P>);
 
-        impl<P: Points<N, M>, const N: usize, const M: usize> Transform<$input, $output> for $name<P, N, M> {
+        impl<P: WinogradPoints<N, M>, const N: usize, const M: usize> AxisTransform<$input, $output>
+            for $name<P, N, M>
+        {
             #[inline(always)]
             fn apply<I: Isa>(isa: I, values: [I::R; $input]) -> [I::R; $output] {
                 P::$method(isa, values)
@@ -74,14 +76,14 @@ fn plus<I: Isa>(isa: I, a: I::R, x: f32, b: I::R) -> I::R {
 
 /// `x a + y b`.
 #[inline(always)]
-fn both<I: Isa>(isa: I, (x, a): (f32, I::R), (y, b): (f32, I::R)) -> I::R {
+fn both<I: Isa>(isa: I, x: f32, a: I::R, y: f32, b: I::R) -> I::R {
     plus(isa, isa.register_mul(isa.register_splat(x), a), y, b)
 }
 
 /// F(4,3) at 0, +-2/3, +-3/2 and infinity: 36 products for 16 outputs, a quarter of the direct 144.
 pub(crate) struct F43;
 
-impl Points<6, 4> for F43 {
+impl WinogradPoints<6, 4> for F43 {
     #[inline(always)]
     fn input<I: Isa>(isa: I, [d0, d1, d2, d3, d4, d5]: [I::R; 6]) -> [I::R; 6] {
         let u = pair(isa, plus(isa, d4, -9.0 / 4.0, d2), plus(isa, d3, -9.0 / 4.0, d1), 2.0 / 3.0);
@@ -97,8 +99,8 @@ impl Points<6, 4> for F43 {
         let (vs, vd) = (isa.register_add(m3, m4), isa.register_sub(m3, m4));
         [
             isa.register_add(isa.register_add(m0, us), vs),
-            both(isa, (2.0 / 3.0, ud), (3.0 / 2.0, vd)),
-            both(isa, (4.0 / 9.0, us), (9.0 / 4.0, vs)),
+            both(isa, 2.0 / 3.0, ud, 3.0 / 2.0, vd),
+            both(isa, 4.0 / 9.0, us, 9.0 / 4.0, vs),
             plus(isa, plus(isa, m5, 8.0 / 27.0, ud), 27.0 / 8.0, vd),
         ]
     }
@@ -112,8 +114,8 @@ impl Points<6, 4> for F43 {
 
     #[inline(always)]
     fn filter<I: Isa>(isa: I, [g0, g1, g2]: [I::R; 3]) -> [I::R; 6] {
-        let u = pair(isa, both(isa, (-81.0 / 130.0, g0), (-18.0 / 65.0, g2)), g1, -27.0 / 65.0);
-        let v = pair(isa, both(isa, (8.0 / 65.0, g0), (18.0 / 65.0, g2)), g1, 12.0 / 65.0);
+        let u = pair(isa, both(isa, -81.0 / 130.0, g0, -18.0 / 65.0, g2), g1, -27.0 / 65.0);
+        let v = pair(isa, both(isa, 8.0 / 65.0, g0, 18.0 / 65.0, g2), g1, 12.0 / 65.0);
         [g0, u[0], u[1], v[0], v[1], g2]
     }
 
@@ -123,7 +125,7 @@ impl Points<6, 4> for F43 {
         let (vs, vd) = (isa.register_add(u3, u4), isa.register_sub(u3, u4));
         [
             plus(isa, plus(isa, u0, -81.0 / 130.0, us), 8.0 / 65.0, vs),
-            both(isa, (-27.0 / 65.0, ud), (12.0 / 65.0, vd)),
+            both(isa, -27.0 / 65.0, ud, 12.0 / 65.0, vd),
             plus(isa, plus(isa, u5, -18.0 / 65.0, us), 18.0 / 65.0, vs),
         ]
     }
@@ -132,7 +134,7 @@ impl Points<6, 4> for F43 {
 /// F(3,3) at +-3/8, +-5/4 and infinity: 25 products for 9 outputs, of the direct 81.
 pub(crate) struct F33;
 
-impl Points<5, 3> for F33 {
+impl WinogradPoints<5, 3> for F33 {
     #[inline(always)]
     fn input<I: Isa>(isa: I, [d0, d1, d2, d3, d4]: [I::R; 5]) -> [I::R; 5] {
         let u = pair(isa, plus(isa, d3, -25.0 / 16.0, d1), plus(isa, d2, -25.0 / 16.0, d0), 3.0 / 8.0);
@@ -147,7 +149,7 @@ impl Points<5, 3> for F33 {
         let (vs, vd) = (isa.register_add(m2, m3), isa.register_sub(m2, m3));
         [
             isa.register_add(us, vs),
-            both(isa, (3.0 / 8.0, ud), (5.0 / 4.0, vd)),
+            both(isa, 3.0 / 8.0, ud, 5.0 / 4.0, vd),
             plus(isa, plus(isa, m4, 9.0 / 64.0, us), 25.0 / 16.0, vs),
         ]
     }
@@ -162,9 +164,9 @@ impl Points<5, 3> for F33 {
     #[inline(always)]
     fn filter<I: Isa>(isa: I, [g0, g1, g2]: [I::R; 3]) -> [I::R; 5] {
         // here the even half carries g1, the odd one g0 and g2
-        let odd = both(isa, (-256.0 / 273.0, g0), (-12.0 / 91.0, g2));
+        let odd = both(isa, -256.0 / 273.0, g0, -12.0 / 91.0, g2);
         let u = pair(isa, isa.register_mul(isa.register_splat(-32.0 / 91.0), g1), odd, 1.0);
-        let odd = both(isa, (128.0 / 455.0, g0), (40.0 / 91.0, g2));
+        let odd = both(isa, 128.0 / 455.0, g0, 40.0 / 91.0, g2);
         let v = pair(isa, isa.register_mul(isa.register_splat(32.0 / 91.0), g1), odd, 1.0);
         [u[0], u[1], v[0], v[1], g2]
     }
@@ -174,8 +176,8 @@ impl Points<5, 3> for F33 {
         let (us, ud) = (isa.register_add(u0, u1), isa.register_sub(u0, u1));
         let (vs, vd) = (isa.register_add(u2, u3), isa.register_sub(u2, u3));
         [
-            both(isa, (-256.0 / 273.0, ud), (128.0 / 455.0, vd)),
-            both(isa, (-32.0 / 91.0, us), (32.0 / 91.0, vs)),
+            both(isa, -256.0 / 273.0, ud, 128.0 / 455.0, vd),
+            both(isa, -32.0 / 91.0, us, 32.0 / 91.0, vs),
             plus(isa, plus(isa, u4, -12.0 / 91.0, ud), 40.0 / 91.0, vd),
         ]
     }

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::filters::TransformArgs;
-use super::sizes::Pass;
+use super::sizes::PassSizes;
 use super::tiling::Algorithm;
 use crate::LANES;
-use crate::conv::{BackwardDataArgs, ForwardArgs, reference};
+use crate::conv::args::{ConvBackwardDataArgs, ConvForwardArgs};
+use crate::conv::reference;
 
 /// A^T (M x N), B^T (N x N) and G (N x 3), row by row.
 struct Matrices {
@@ -94,7 +95,7 @@ fn square(n: usize) -> impl Iterator<Item = (usize, usize)> {
 /// Filters of the forward pass.
 pub(super) fn transform(args: TransformArgs<'_>) {
     let shape = *args.shape;
-    transform_pass(&Pass::forward(&shape), args, |filter, channel, tap| {
+    transform_pass(&PassSizes::forward(&shape), args, |filter, channel, tap| {
         reference::weight_at(&shape, filter, channel, tap)
     });
 }
@@ -102,13 +103,13 @@ pub(super) fn transform(args: TransformArgs<'_>) {
 /// Filters of the gradient of the input: channels exchanged, taps turned by half a turn.
 pub(super) fn transform_backward(args: TransformArgs<'_>) {
     let shape = *args.shape;
-    transform_pass(&Pass::backward(&shape), args, |filter, channel, tap| {
+    transform_pass(&PassSizes::backward(&shape), args, |filter, channel, tap| {
         reference::weight_at(&shape, channel, filter, 8 - tap)
     });
 }
 
 /// `at` tells where the packed filters hold a tap.
-fn transform_pass(pass: &Pass, args: TransformArgs<'_>, at: impl Fn(usize, usize, usize) -> usize) {
+fn transform_pass(pass: &PassSizes, args: TransformArgs<'_>, at: impl Fn(usize, usize, usize) -> usize) {
     let [inner, outer] = pass.channels;
     let (points, width) = (pass.algorithm.n() * pass.algorithm.n(), pass.channel_blocks() * LANES);
     args.dst.fill(0.0);
@@ -127,14 +128,15 @@ fn transform_pass(pass: &Pass, args: TransformArgs<'_>, at: impl Fn(usize, usize
 }
 
 /// Forward.
-pub(super) fn forward(mut args: ForwardArgs<'_>) {
+pub(super) fn forward(mut args: ConvForwardArgs<'_>) {
     args.check_maps();
     reference::keep(&mut args);
-    let (pass, first, src) = (Pass::forward(args.shape), args.blocks.start, args.src);
-    let job = Job { pass: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
+    let (pass, first, src) = (PassSizes::forward(args.shape), args.blocks.start, args.src);
+    let work =
+        ReferencePass { sizes: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
     let (bias, finish, before) = (args.bias, args.finish, args.rows.start * args.shape.ow);
     let (pitch, pixels) = (args.shape.k_pitch(), args.dst.rows());
-    job.run(
+    work.run(
         |pixel, channel| reference::source(&src, pixel * pass.pitch + channel, channel),
         |pixel, column, value| {
             if (before..before + pixels).contains(&pixel) {
@@ -149,11 +151,12 @@ pub(super) fn forward(mut args: ForwardArgs<'_>) {
 }
 
 /// Gradient of the input.
-pub(super) fn backward_data(mut args: BackwardDataArgs<'_>) {
+pub(super) fn backward_data(mut args: ConvBackwardDataArgs<'_>) {
     args.check();
-    let (pass, grad) = (Pass::backward(args.shape), args.grad);
-    let job = Job { pass: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
-    job.run(
+    let (pass, grad) = (PassSizes::backward(args.shape), args.grad);
+    let work =
+        ReferencePass { sizes: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
+    work.run(
         |pixel, channel| reference::gradient(&grad, pixel * pass.pitch + channel, channel),
         |pixel, column, value| {
             let dst = &mut args.sink.dst.row(pixel)[column];
@@ -164,25 +167,25 @@ pub(super) fn backward_data(mut args: BackwardDataArgs<'_>) {
 }
 
 /// One piece of work.
-struct Job<'a> {
-    pass: &'a Pass,
+struct ReferencePass<'a> {
+    sizes: &'a PassSizes,
     images: usize,
     u: &'a [f32],
     blocks: Range<usize>,
 }
 
-impl Job<'_> {
+impl ReferencePass<'_> {
     /// Reads value (pixel, channel) of the maps, writes value (pixel, column of the piece).
     fn run(&self, read: impl Fn(usize, usize) -> f64, mut write: impl FnMut(usize, usize, f64)) {
-        let Pass { algorithm, tiling, map: [height, width], .. } = *self.pass;
+        let PassSizes { algorithm, tiling, map: [height, width], .. } = *self.sizes;
         let (m, n, matrices) = (algorithm.m(), algorithm.n(), Matrices::of(algorithm));
-        let channels = self.pass.channel_blocks() * LANES;
+        let channels = self.sizes.channel_blocks() * LANES;
         let tiles = tiling.tiles[0] * tiling.tiles[1];
         for (image, tile) in (0..self.images).flat_map(|image| (0..tiles).map(move |tile| (image, tile))) {
             let [top, left] = [tile / tiling.tiles[1] * m, tile % tiling.tiles[1] * m];
             for (index, block) in self.blocks.clone().enumerate() {
                 let mut products = [[0.0; 36]; LANES];
-                for channel in 0..self.pass.channels[0] {
+                for channel in 0..self.sizes.channels[0] {
                     let v = both_sides(matrices.bt, n, |i, j| {
                         // the border is one pixel wide
                         let inside = (1..=height).contains(&(top + i)) && (1..=width).contains(&(left + j));

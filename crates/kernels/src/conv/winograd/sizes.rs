@@ -1,7 +1,7 @@
 //! What a pass needs: filters, scratch, and how its work is cut so that each part stays in a cache. None of it changes a
 //! result but the algorithm.
 
-use super::tiles::Tiles;
+use super::tiles::MapTiles;
 use super::tiling::{Algorithm, CHAIN, Tiling, algorithm};
 use super::transform::step;
 use crate::shape::ConvShape;
@@ -19,7 +19,7 @@ const WAITING: usize = 8;
 
 /// Sizes of one pass over a map; input and output are equal in size (padding 1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Pass {
+pub(super) struct PassSizes {
     pub(super) algorithm: Algorithm,
     pub(super) tiling: Tiling,
     /// Channels that are summed over, and those that come out.
@@ -40,7 +40,7 @@ pub(super) struct Pass {
     pub(super) m_len: usize,
 }
 
-impl Pass {
+impl PassSizes {
     pub(super) fn forward(shape: &ConvShape) -> Self {
         Self::new([shape.c, shape.k], [shape.h, shape.w], expected(shape))
     }
@@ -99,7 +99,7 @@ impl Pass {
 
     /// Values of the loaded source of one row of tiles.
     pub(super) fn window_len(&self) -> usize {
-        Tiles::window_len(&self.tiling, self.chunk)
+        MapTiles::window_len(&self.tiling, self.chunk)
     }
 
     /// Values of V.

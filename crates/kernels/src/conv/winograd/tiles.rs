@@ -4,15 +4,34 @@
 //! All blocks of channels of a row of tiles are loaded together: its pixels lie side by side in memory, while those of one
 //! block lie in every fourth (eighth, ..) cache line. What the next row reads is asked for while this one is transformed.
 
-use super::points::{Gradient, Input, Points, Transform};
-use super::tiling::{Group, Tiling};
+use std::ops::Range;
+
+use super::points::{AxisTransform, Gradient, Input, WinogradPoints};
+use super::tiling::{TileGroup, Tiling};
 use super::transform::{self, Square};
 use crate::LANES;
-use crate::conv::load::{self, Computed, Window};
+use crate::conv::load::{self, Blocked, Computed, LoadWindow};
 use crate::simd::Isa;
 
+/// A group of tiles of some blocks of channels.
+pub(super) struct GroupBlocks<'a> {
+    pub(super) group: &'a TileGroup,
+    pub(super) blocks: Range<usize>,
+}
+
+/// Where tiles are transformed.
+#[derive(Clone, Copy)]
+pub(super) struct TileScratch {
+    /// Room for [`MapTiles::window_len`] values.
+    pub(super) window: *mut f32,
+    /// The matrices of the points.
+    pub(super) matrices: *mut f32,
+    /// From one matrix to the next.
+    pub(super) step: usize,
+}
+
 /// The tiles of a map.
-pub(super) struct Tiles<'a> {
+pub(super) struct MapTiles<'a> {
     /// Rows and columns.
     pub(super) map: [usize; 2],
     /// Distance between pixels.
@@ -20,40 +39,51 @@ pub(super) struct Tiles<'a> {
     pub(super) tiling: &'a Tiling,
 }
 
-impl Tiles<'_> {
+impl MapTiles<'_> {
     /// Values of scratch that `blocks` blocks of channels take.
     pub(super) fn window_len(tiling: &Tiling, blocks: usize) -> usize {
         (tiling.m + 2) * (tiling.tiles[1] * tiling.m + 2) * LANES * blocks
     }
 
-    /// B^T d B of a group's tiles: `tiles.1` blocks of channels from `tiles.0` on, to the matrices `dst.1.0`, which are
-    /// `dst.1.1` values apart; `dst.0` is room for [`Tiles::window_len`] values.
+    /// B^T d B of a group's tiles.
     ///
     /// # Safety
     /// The map must hold the group and the blocks, the matrices have room for the tiles.
     #[inline(always)]
-    pub(super) unsafe fn input<I: Isa, C: Computed, P: Points<N, M>, const N: usize, const M: usize>(
+    pub(super) unsafe fn input<
+        I: Isa,
+        C: Computed,
+        P: WinogradPoints<N, M>,
+        const N: usize,
+        const M: usize,
+    >(
         &self,
         isa: I,
         src: &C,
-        tiles: (&Group, (usize, usize)),
-        dst: (*mut f32, (*mut f32, usize)),
+        tiles: &GroupBlocks<'_>,
+        dst: TileScratch,
     ) {
         // SAFETY: promised by the caller.
         unsafe { self.load::<I, C, Input<P, N, M>, N, N>(isa, src, tiles, dst) };
     }
 
-    /// A dy A^T of a group's tiles; else as [`Tiles::input`].
+    /// A dy A^T of a group's tiles; else as [`MapTiles::input`].
     ///
     /// # Safety
-    /// As [`Tiles::input`].
+    /// As [`MapTiles::input`].
     #[inline(always)]
-    pub(super) unsafe fn gradient<I: Isa, C: Computed, P: Points<N, M>, const N: usize, const M: usize>(
+    pub(super) unsafe fn gradient<
+        I: Isa,
+        C: Computed,
+        P: WinogradPoints<N, M>,
+        const N: usize,
+        const M: usize,
+    >(
         &self,
         isa: I,
         src: &C,
-        tiles: (&Group, (usize, usize)),
-        dst: (*mut f32, (*mut f32, usize)),
+        tiles: &GroupBlocks<'_>,
+        dst: TileScratch,
     ) {
         // SAFETY: promised by the caller.
         unsafe { self.load::<I, C, Gradient<P, N, M>, M, N>(isa, src, tiles, dst) };
@@ -62,33 +92,36 @@ impl Tiles<'_> {
     /// Tiles of `SIZE` by `SIZE` values around outputs, transformed to `N` by `N`.
     ///
     /// # Safety
-    /// As [`Tiles::input`].
+    /// As [`MapTiles::input`].
     #[inline(always)]
-    unsafe fn load<I: Isa, C: Computed, T: Transform<SIZE, N>, const SIZE: usize, const N: usize>(
+    unsafe fn load<I: Isa, C: Computed, T: AxisTransform<SIZE, N>, const SIZE: usize, const N: usize>(
         &self,
         isa: I,
         src: &C,
-        (group, (first, count)): (&Group, (usize, usize)),
-        (window, (dst, step)): (*mut f32, (*mut f32, usize)),
+        tiles: &GroupBlocks<'_>,
+        dst: TileScratch,
     ) {
+        let GroupBlocks { group, blocks } = tiles;
+        let TileScratch { window, matrices: dst, step } = dst;
+        let (first, count) = (blocks.start, blocks.len());
         let (m, columns, tiles) = (self.tiling.m, self.tiling.tiles[1], self.tiling.count(group));
         // values that a tile reads beyond its outputs on each side
         let border = (SIZE - m) / 2;
         let line = (columns * m + 2 * border) * LANES;
         let mut tile = 0;
-        for image in group.first..group.first + group.images {
-            for row in group.rows.0..group.rows.1 {
+        for image in group.images.clone() {
+            for row in group.rows.clone() {
                 // a row of tiles shares its first lines with the one before
-                let old = if row == group.rows.0 { 0 } else { SIZE - m };
+                let old = if row == group.rows.start { 0 } else { SIZE - m };
                 // SAFETY: promised by the caller.
                 unsafe {
                     for block in 0..count {
                         let to = window.add(block * SIZE * line);
                         to.copy_from_nonoverlapping(to.add(m * line), old * line);
                     }
-                    let place = self.window(image, (row * m + old, border), [SIZE - old, line / LANES]);
-                    let to = (window.add(old * line), SIZE * line);
-                    load::blocked(isa, src, &place, (first, first + count), to);
+                    let read = self.window(image, row * m + old, border, [SIZE - old, line / LANES]);
+                    let to = Blocked { data: window.add(old * line), block_step: SIZE * line };
+                    load::blocked(isa, src, &read, blocks, to);
                     for block in 0..count {
                         let to = dst.add((block * tiles + tile) * LANES);
                         for column in 0..columns {
@@ -122,9 +155,9 @@ impl Tiles<'_> {
 
     /// Rows from `row` on, and whole columns, of one image, both moved by the border.
     #[inline(always)]
-    fn window(&self, image: usize, (row, border): (usize, usize), size: [usize; 2]) -> Window {
+    fn window(&self, image: usize, row: usize, border: usize, size: [usize; 2]) -> LoadWindow {
         let image = image * self.map[0] * self.map[1] * self.pitch;
         let first = [row as isize - border as isize, -(border as isize)];
-        Window { image, pitch: self.pitch, map: self.map, first, size, step: [1; 2] }
+        LoadWindow { image, pitch: self.pitch, map: self.map, first, size, step: [1; 2] }
     }
 }

@@ -3,8 +3,10 @@
 //! Which algorithm a shape gets, and which tiles make one chain of a filter's gradient, are committed rules: they are in
 //! every byte. The rest is traversal.
 
+use std::ops::Range;
+
 use crate::LANES;
-use crate::conv::geometry::thin;
+use crate::conv::windows::thin;
 use crate::shape::ConvShape;
 
 /// Tiles in a group at most. With 64 channels, 36 tiles are 332 KB of transformed source, which stays in a second-level
@@ -73,12 +75,13 @@ pub(crate) struct Tiling {
     pub(crate) rows: usize,
 }
 
-/// Some tiles: those of rows `rows.0..rows.1` of `images` maps from `first` on, in this order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Group {
-    pub(crate) first: usize,
-    pub(crate) images: usize,
-    pub(crate) rows: (usize, usize),
+/// Some tiles: those of some rows of some maps, in this order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct TileGroup {
+    /// The maps.
+    pub(crate) images: Range<usize>,
+    /// Rows of tiles.
+    pub(crate) rows: Range<usize>,
 }
 
 impl Tiling {
@@ -111,22 +114,24 @@ impl Tiling {
         images.div_ceil(self.images) * self.tiles[0].div_ceil(self.rows)
     }
 
-    /// Group number `index` of rows `start..end` of tiles of `images` maps.
+    /// Group number `index` of rows `rows` of tiles of `images` maps.
     #[inline(always)]
-    pub(crate) fn group(&self, index: usize, images: usize, (start, end): (usize, usize)) -> Option<Group> {
-        let bands = (end - start).div_ceil(self.rows);
+    pub(crate) fn group(&self, index: usize, images: usize, rows: &Range<usize>) -> Option<TileGroup> {
+        let bands = (rows.end - rows.start).div_ceil(self.rows);
         let first = index / bands * self.images;
         if first >= images {
             return None;
         }
-        let row = start + index % bands * self.rows;
-        let rows = (row, end.min(row + self.rows));
-        Some(Group { first, images: self.images.min(images - first), rows })
+        let row = rows.start + index % bands * self.rows;
+        Some(TileGroup {
+            images: first..images.min(first + self.images),
+            rows: row..rows.end.min(row + self.rows),
+        })
     }
 
     /// Tiles of `group`.
-    pub(crate) fn count(&self, group: &Group) -> usize {
-        group.images * (group.rows.1 - group.rows.0) * self.tiles[1]
+    pub(crate) fn count(&self, group: &TileGroup) -> usize {
+        group.images.len() * group.rows.len() * self.tiles[1]
     }
 }
 
@@ -140,8 +145,8 @@ mod tests {
             for algorithm in [Algorithm::F43, Algorithm::F33] {
                 let tiling = Tiling::new(algorithm, size);
                 for images in [1, 2, 37, 64] {
-                    let groups: Vec<Group> =
-                        (0..).map_while(|index| tiling.group(index, images, (0, tiling.tiles[0]))).collect();
+                    let groups: Vec<TileGroup> =
+                        (0..).map_while(|index| tiling.group(index, images, &(0..tiling.tiles[0]))).collect();
                     let all: usize = groups.iter().map(|group| tiling.count(group)).sum();
                     assert_eq!(all, images * tiling.tiles[0] * tiling.tiles[1], "{tiling:?}");
                     assert_eq!(groups.len(), tiling.groups(images), "{tiling:?}");

@@ -3,9 +3,9 @@
 //! A transformed map is `[point][block of 16 channels][tile][16]`: one matrix of tiles by channels for each of the N x N
 //! points, whose rows are neighbouring cache lines. Matrices are [`step`] values apart.
 
-use super::points::Transform;
+use super::points::AxisTransform;
 use crate::LANES;
-use crate::conv::finish::Finishing;
+use crate::conv::finish::{Finishing, OutputPixels};
 use crate::simd::Isa;
 
 /// Distance between the matrices of two points: what they hold, and one cache line, so that the N x N stores of one tile
@@ -35,7 +35,7 @@ impl<P> Square<P> {
 /// # Safety
 /// `IN` x `IN` vectors must be readable.
 #[inline(always)]
-unsafe fn columns<I: Isa, T: Transform<IN, OUT>, const IN: usize, const OUT: usize>(
+unsafe fn columns<I: Isa, T: AxisTransform<IN, OUT>, const IN: usize, const OUT: usize>(
     isa: I,
     src: Square<*const f32>,
     lane: usize,
@@ -67,7 +67,7 @@ unsafe fn columns<I: Isa, T: Transform<IN, OUT>, const IN: usize, const OUT: usi
 /// # Safety
 /// `IN` x `IN` vectors must be readable, `OUT` x `OUT` writable.
 #[inline(always)]
-pub(super) unsafe fn square<I: Isa, T: Transform<IN, OUT>, const IN: usize, const OUT: usize>(
+pub(super) unsafe fn square<I: Isa, T: AxisTransform<IN, OUT>, const IN: usize, const OUT: usize>(
     isa: I,
     src: Square<*const f32>,
     dst: Square<*mut f32>,
@@ -94,7 +94,7 @@ pub(super) unsafe fn square<I: Isa, T: Transform<IN, OUT>, const IN: usize, cons
 
 /// Where the outputs of one tile go.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Out<'a> {
+pub(super) struct TileOutput<'a> {
     /// First pixel and channel of the piece.
     pub(super) dst: *mut f32,
     /// The tile's first pixel (index times the pitch) and channel.
@@ -114,10 +114,10 @@ pub(super) struct Out<'a> {
 /// # Safety
 /// `IN` x `IN` vectors must be readable, those of `out` writable.
 #[inline(always)]
-pub(super) unsafe fn output<I: Isa, T: Transform<IN, OUT>, const IN: usize, const OUT: usize>(
+pub(super) unsafe fn output<I: Isa, T: AxisTransform<IN, OUT>, const IN: usize, const OUT: usize>(
     isa: I,
     src: Square<*const f32>,
-    out: &Out<'_>,
+    out: &TileOutput<'_>,
 ) {
     let mut lane = 0;
     while lane < LANES {
@@ -136,7 +136,8 @@ pub(super) unsafe fn output<I: Isa, T: Transform<IN, OUT>, const IN: usize, cons
                 }
                 // SAFETY: promised by the caller.
                 unsafe {
-                    let line = out.finish.line(isa, line, (pixels, columns), channel);
+                    let line =
+                        out.finish.line(isa, line, OutputPixels { starts: pixels, count: columns }, channel);
                     let mut j = 0;
                     while j < OUT {
                         if j < columns {

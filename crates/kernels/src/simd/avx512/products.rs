@@ -1,7 +1,7 @@
 //! Outer products of up to six rows and four panels: 24 accumulators, four vectors and a broadcast value in 29 of 32
 //! registers. From intrinsics LLVM makes a loop that loads the next step's vectors early and then, for want of registers, keeps
 //! accumulators in memory; so this one is written as it shall be. The order of operations is that of
-//! [`generic`](super::super::outer::generic).
+//! [`generic_outer`](super::super::isa::generic_outer).
 
 use std::arch::asm;
 use std::arch::x86_64::{__m512, _mm512_setzero_ps};

@@ -2,7 +2,7 @@
 //! comes through windows.
 
 use crate::args::{SUM_RUN, Sink};
-use crate::lanes::{Piece, Pieces, SinkLanes, clear};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, clear};
 use crate::pitch;
 use crate::shape::PoolShape;
 use crate::simd::Isa;
@@ -67,8 +67,8 @@ pub(crate) unsafe fn spread<I: Isa, G: Gather>(
         if let Some((_, sums)) = &mut sink.sums {
             clear(sums, image);
         }
-        let mut pieces = Pieces::new(pixels, pitch);
-        while let Some(Piece { start, end, channel }) = pieces.next() {
+        let mut pieces = RunBlocks::new(pixels, pitch);
+        while let Some(RunBlock { start, end, channel }) = pieces.next() {
             if channel == 0 {
                 for pixel in start..end {
                     let [y, x] = [pixel / shape.w, pixel % shape.w];

@@ -3,38 +3,38 @@
 //! **Forward**: y\[o\] = sum of z\[i\] over the window's taps inside the map / their number n\[o\], z = the evaluated
 //! source. Windows that hang over the border of the map, or over its end where sizes round up, count what they hold.
 //! **Backward**: dz\[i\] = sum of dy\[o\] / n\[o\] over the windows o that hold i, in row-major order, gathered for every
-//! input pixel, so each is written once, gated and summed on the way ([`Sink`]).
+//! input pixel, so each pixel is written once, gated and summed on the way ([`Sink`]).
 //! **Saved**: nothing.
 //! **Numerics**: one `f32` chain over a window in row-major order, times the rounded 1 / n\[o\].
 //! **Kernels**: `avx512`, `avx2`, `portable` for windows of at most 64 taps, the longest chain of the sum rule
 //! ([`SUM_RUN`]); `reference`. They are bound by memory and as simple as can be: networks have three of them.
 
-use crate::args::{SUM_RUN, Sink, Source};
+use super::windows::{self, Gather, Windows, inside};
+use crate::args::{MapSource, SUM_RUN, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::SourceLanes;
-use crate::pool::windows::{self, Gather, Windows, inside};
+use crate::rows::RowsMut;
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
-use crate::view::RowsMut;
-use crate::{Entry, LANES, check, pitch};
+use crate::{KernelEntry, LANES, check, pitch};
 
-/// Arguments of [`Forward`].
+/// Arguments of [`AvgPool2dForward`].
 #[derive(Debug)]
-pub struct ForwardArgs<'a> {
+pub struct AvgPool2dForwardArgs<'a> {
     /// The sizes; every window must touch the map.
     pub shape: &'a PoolShape,
     /// How many images the piece has.
     pub images: usize,
     /// What is pooled.
-    pub src: Source<'a>,
+    pub src: MapSource<'a>,
     /// `images * oh * ow` rows of all channels.
     pub dst: RowsMut<'a, f32>,
 }
 
-/// Arguments of [`Backward`].
+/// Arguments of [`AvgPool2dBackward`].
 #[derive(Debug)]
-pub struct BackwardArgs<'a> {
+pub struct AvgPool2dBackwardArgs<'a> {
     /// The sizes.
     pub shape: &'a PoolShape,
     /// How many images the piece has.
@@ -46,24 +46,24 @@ pub struct BackwardArgs<'a> {
 }
 
 /// Mean of each window.
-pub type Forward = fn(ForwardArgs<'_>);
+pub type AvgPool2dForward = fn(AvgPool2dForwardArgs<'_>);
 /// Gradient of the pooled value.
-pub type Backward = fn(BackwardArgs<'_>);
+pub type AvgPool2dBackward = fn(AvgPool2dBackwardArgs<'_>);
 
 /// Mean of each window.
-pub static FORWARD: &[Entry<PoolShape, Forward>] =
-    table!("avg_pool_forward", short, ForwardKernel, forward_reference);
+pub static FORWARD: &[KernelEntry<PoolShape, AvgPool2dForward>] =
+    table!("avg_pool2d_forward", short, AvgPool2dForwardKernel, forward_reference);
 
 /// Gradient of the pooled value.
-pub static BACKWARD: &[Entry<PoolShape, Backward>] =
-    table!("avg_pool_backward", short, BackwardKernel, backward_reference);
+pub static BACKWARD: &[KernelEntry<PoolShape, AvgPool2dBackward>] =
+    table!("avg_pool2d_backward", short, AvgPool2dBackwardKernel, backward_reference);
 
 /// Whether a window is one chain of the sum rule.
 fn short(shape: &PoolShape) -> bool {
     shape.kernel[0].saturating_mul(shape.kernel[1]) <= SUM_RUN
 }
 
-impl ForwardArgs<'_> {
+impl AvgPool2dForwardArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
@@ -77,7 +77,7 @@ impl ForwardArgs<'_> {
     }
 }
 
-impl BackwardArgs<'_> {
+impl AvgPool2dBackwardArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
@@ -95,9 +95,9 @@ fn share(shape: &PoolShape, [oy, ox]: [usize; 2]) -> f32 {
     1.0 / ((bottom - top) * (right - left)) as f32
 }
 
-struct ForwardKernel<'a>(ForwardArgs<'a>);
+struct AvgPool2dForwardKernel<'a>(AvgPool2dForwardArgs<'a>);
 
-impl Kernel for ForwardKernel<'_> {
+impl Kernel for AvgPool2dForwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -133,9 +133,9 @@ impl Kernel for ForwardKernel<'_> {
     }
 }
 
-struct BackwardKernel<'a>(BackwardArgs<'a>);
+struct AvgPool2dBackwardKernel<'a>(AvgPool2dBackwardArgs<'a>);
 
-impl Kernel for BackwardKernel<'_> {
+impl Kernel for AvgPool2dBackwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -183,7 +183,7 @@ fn seen(shape: &PoolShape, axis: usize, o: usize) -> std::ops::Range<usize> {
     start.saturating_sub(shape.padding[axis])..end.min(size)
 }
 
-fn forward_reference(mut args: ForwardArgs<'_>) {
+fn forward_reference(mut args: AvgPool2dForwardArgs<'_>) {
     args.check();
     let (shape, pitch) = (args.shape, pitch(args.shape.c));
     for output in 0..args.images * shape.oh * shape.ow {
@@ -202,7 +202,7 @@ fn forward_reference(mut args: ForwardArgs<'_>) {
     }
 }
 
-fn backward_reference(mut args: BackwardArgs<'_>) {
+fn backward_reference(mut args: AvgPool2dBackwardArgs<'_>) {
     args.check();
     let (shape, pitch) = (args.shape, pitch(args.shape.c));
     let (pixels, outputs) = (shape.h * shape.w, shape.oh * shape.ow);

@@ -1,18 +1,15 @@
-//! Every entry of the pooling tables against the reference over the edge shapes and many windows, and their gradients
+//! Every entry of the tables of max pooling against the reference over the edge shapes and many windows, and its gradient
 //! against finite differences.
 
 mod support;
 
-use plusx_kernels::args::{FusedActivation, SUM_RUN, Source};
-use plusx_kernels::pool::{
-    AVG_BACKWARD, AVG_FORWARD, AvgBackwardArgs, AvgForwardArgs, MAX_BACKWARD, MAX_FORWARD, MaxBackwardArgs,
-    MaxForwardArgs,
-};
-use plusx_kernels::shape::{MapShape, PoolShape};
-use plusx_kernels::view::RowsMut;
+use plusx_kernels::args::{FusedActivation, MapSource};
+use plusx_kernels::pooling::max_pool2d::{BACKWARD, FORWARD, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
+use plusx_kernels::rows::RowsMut;
+use plusx_kernels::shape::PoolShape;
 use plusx_kernels::{Level, pitch, select};
-use support::sinks::{Form, GateForm, SinkData, SinkForm, SourceData};
-use support::{Bounds, Output, Random, U, check, differences, edges};
+use support::sinks::{GateForm, SinkData, SinkForm, SourceData, SourceForm};
+use support::{Bounds, KernelOutput, Random, U, check, differences, edges};
 
 /// Kernel, stride, padding: ResNet's, halving, overlapping, tiling, one with gaps, lopsided ones.
 const WINDOWS: [[[usize; 2]; 3]; 7] = [
@@ -34,20 +31,20 @@ fn pools(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = PoolShape> {
     })
 }
 
-const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
-    Form { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
-    Form { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
+const FORMS: [SourceForm; 3] = [
+    SourceForm { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    SourceForm { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    SourceForm { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
 /// Values and winners of `src`, from the reference.
-fn winners(shape: &PoolShape, images: usize, src: Source<'_>) -> (Vec<f32>, Vec<u8>) {
+fn winners(shape: &PoolShape, images: usize, src: MapSource<'_>) -> (Vec<f32>, Vec<u8>) {
     let pitch = pitch(shape.c);
     let len = images * shape.oh * shape.ow * pitch;
     let (mut map, mut bytes) = (vec![0.0; len], vec![0; len]);
     let winner = Some(RowsMut::new(&mut bytes, pitch, 0, pitch));
     let dst = RowsMut::new(&mut map, pitch, 0, pitch);
-    (MAX_FORWARD[MAX_FORWARD.len() - 1].run)(MaxForwardArgs {
+    (FORWARD[FORWARD.len() - 1].run)(MaxPool2dForwardArgs {
         shape,
         images,
         src,
@@ -59,7 +56,7 @@ fn winners(shape: &PoolShape, images: usize, src: Source<'_>) -> (Vec<f32>, Vec<
 }
 
 #[test]
-fn max_forward_is_the_reference() {
+fn forward_is_the_reference() {
     let mut random = Random(11);
     for (c, map, images) in edges() {
         for shape in pools(c, map) {
@@ -71,13 +68,13 @@ fn max_forward_is_the_reference() {
                 let largest = data.bounds(form).into_iter().fold(0.0, f64::max);
                 let bounds = Bounds { map: vec![largest; images * outputs], sums: Vec::new() };
                 for train in [true, false] {
-                    check(MAX_FORWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
+                    check(FORWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                         let mut map = vec![f32::NAN; piece.len() * outputs];
                         let mut bytes = vec![255; if train { map.len() } else { 0 }];
                         let dst = RowsMut::new(&mut map, pitch, 0, pitch);
                         let winner = RowsMut::new(&mut bytes, pitch, 0, pitch);
                         let (images, src) = (piece.len(), data.piece(form, piece));
-                        run(MaxForwardArgs {
+                        run(MaxPool2dForwardArgs {
                             shape: &shape,
                             images,
                             src,
@@ -85,7 +82,7 @@ fn max_forward_is_the_reference() {
                             dst,
                             winner: train.then_some(winner),
                         });
-                        Output { map, bytes, ..Output::default() }
+                        KernelOutput { map, bytes, ..KernelOutput::default() }
                     });
                 }
             }
@@ -103,11 +100,11 @@ fn bands_of_rows_are_the_whole() {
             let src = data.piece(FORMS[1], 0..1);
             let (map, bytes) = winners(&shape, 1, src);
             let cut = shape.oh / 2;
-            for entry in MAX_FORWARD.iter().filter(|entry| entry.level.supported()) {
+            for entry in FORWARD.iter().filter(|entry| entry.level.supported()) {
                 for rows in [0..cut, cut..shape.oh] {
                     let [from, to] = [rows.start, rows.end].map(|row| row * shape.ow * pitch);
                     let (mut part, mut winner) = (vec![f32::NAN; to - from], vec![255; to - from]);
-                    (entry.run)(MaxForwardArgs {
+                    (entry.run)(MaxPool2dForwardArgs {
                         shape: &shape,
                         images: 1,
                         src,
@@ -134,17 +131,17 @@ fn max_shows_nan_and_infinity() {
         ([0.0, inf, inf, 0.0], inf, 1),
         ([0.0, -0.0, 0.0, -0.0], 0.0, 0),
     ];
-    for entry in MAX_FORWARD.iter().filter(|entry| entry.level.supported()) {
+    for entry in FORWARD.iter().filter(|entry| entry.level.supported()) {
         for (values, want, position) in windows {
             let mut data = [0.0; 4 * 16];
             for (pixel, value) in values.into_iter().enumerate() {
                 data[pixel * 16] = value;
             }
             let (mut map, mut bytes) = ([0.0; 16], [9; 16]);
-            (entry.run)(MaxForwardArgs {
+            (entry.run)(MaxPool2dForwardArgs {
                 shape: &shape,
                 images: 1,
-                src: Source::plain(&data),
+                src: MapSource::plain(&data),
                 rows: 0..1,
                 dst: RowsMut::new(&mut map, 16, 0, 16),
                 winner: Some(RowsMut::new(&mut bytes, 16, 0, 16)),
@@ -156,14 +153,14 @@ fn max_shows_nan_and_infinity() {
 }
 
 #[test]
-fn max_backward_is_the_reference() {
+fn backward_is_the_reference() {
     let mut random = Random(12);
     for (c, map, images) in edges() {
         for shape in pools(c, map) {
             let (pitch, pixels, outputs) = (pitch(c), shape.h * shape.w, shape.oh * shape.ow);
             let source = SourceData::new(&mut random, [c, pixels, images], true);
             let (_, winner) = winners(&shape, images, source.piece(FORMS[1], 0..images));
-            let reference = MAX_BACKWARD[MAX_BACKWARD.len() - 1].run;
+            let reference = BACKWARD[BACKWARD.len() - 1].run;
             for (form, exact) in [
                 (SinkForm { gate: GateForm::Affine, accumulate: false, sums: true }, true),
                 (SinkForm { gate: GateForm::Affine, accumulate: true, sums: true }, false),
@@ -174,17 +171,23 @@ fn max_backward_is_the_reference() {
                 let absolute: Vec<f32> = g.iter().map(|g| g.abs()).collect();
                 let plain = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
                 let size = data.fill(plain, 0..images, |sink| {
-                    reference(MaxBackwardArgs { shape: &shape, images, g: &absolute, winner: &winner, sink });
+                    reference(MaxPool2dBackwardArgs {
+                        shape: &shape,
+                        images,
+                        g: &absolute,
+                        winner: &winner,
+                        sink,
+                    });
                 });
                 let sizes: Vec<f64> = size.map.iter().map(|size| f64::from(*size)).collect();
                 let windows = (shape.kernel[0] * shape.kernel[1]) as f64;
                 let errors: Vec<f64> = sizes.iter().map(|size| windows * U * size).collect();
                 let bounds = data.bounds(images, &sizes, &errors);
-                check(MAX_BACKWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
+                check(BACKWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                     let range = piece.start * outputs * pitch..piece.end * outputs * pitch;
                     let (g, winner, images) = (&g[range.clone()], &winner[range], piece.len());
                     data.fill(form, piece, |sink| {
-                        run(MaxBackwardArgs { shape: &shape, images, g, winner, sink });
+                        run(MaxPool2dBackwardArgs { shape: &shape, images, g, winner, sink });
                     })
                 });
             }
@@ -193,7 +196,7 @@ fn max_backward_is_the_reference() {
 }
 
 #[test]
-fn max_gradient_is_the_difference() {
+fn gradient_is_the_difference() {
     let mut random = Random(13);
     for shape in pools(3, [5, 4]) {
         let pixels = shape.h * shape.w;
@@ -208,61 +211,21 @@ fn max_gradient_is_the_difference() {
         let x: Vec<f64> = data.iter().map(|value| f64::from(*value)).collect();
         let numeric = differences(&x, 1e-2, |x| {
             let data: Vec<f32> = x.iter().map(|value| *value as f32).collect();
-            let src = Source::plain(&data);
+            let src = MapSource::plain(&data);
             let (map, _) = winners(&shape, 1, src);
             map.iter().zip(&r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
         });
-        let src = Source::plain(&data);
+        let src = MapSource::plain(&data);
         let (_, winner) = winners(&shape, 1, src);
         let sink = SinkData::new(&mut random, [3, pixels, 1], false);
         let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
-        let run = select(MAX_BACKWARD, Level::detect(), &shape).run;
+        let run = select(BACKWARD, Level::detect(), &shape).run;
         let analytic = sink.fill(form, 0..1, |sink| {
-            run(MaxBackwardArgs { shape: &shape, images: 1, g: &r, winner: &winner, sink });
+            run(MaxPool2dBackwardArgs { shape: &shape, images: 1, g: &r, winner: &winner, sink });
         });
         // the step of 1e-2 is rounded to f32 on top of values up to 4: 4 U / 1e-2, twice, times at most nine of |r| <= 2
         for (analytic, numeric) in analytic.map.iter().zip(&numeric) {
             assert!((f64::from(*analytic) - numeric).abs() < 18.0 * 8.0 * U / 1e-2, "{analytic} {numeric}");
-        }
-    }
-}
-
-#[test]
-fn average_is_the_reference() {
-    let mut random = Random(14);
-    for (c, [h, w], images) in edges() {
-        let shape = MapShape { c, pitch: pitch(c), pixels: h * w };
-        for (form, exact) in FORMS.into_iter().flat_map(|form| [(form, true), (form, false)]) {
-            let data = SourceData::new(&mut random, [c, shape.pixels, images], exact);
-            let mut bounds = Bounds { map: vec![0.0; images * shape.pitch], sums: Vec::new() };
-            for (index, error) in data.bounds(form).into_iter().enumerate() {
-                let at = index / (shape.pixels * shape.pitch) * shape.pitch + index % shape.pitch;
-                // `error` is four half-ulps of the value's parts: a chain costs at most SUM_RUN of them
-                bounds.map[at] += error * (SUM_RUN as f64 / 4.0 + 2.0) / shape.pixels as f64;
-            }
-            check(AVG_FORWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
-                let mut map = vec![f32::NAN; piece.len() * shape.pitch];
-                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
-                let (images, src) = (piece.len(), data.piece(form, piece));
-                run(AvgForwardArgs { shape: &shape, images, src, dst });
-                Output { map, ..Output::default() }
-            });
-        }
-        for form in SinkForm::all() {
-            let data = SinkData::new(&mut random, [c, shape.pixels, images], false);
-            let g = random.map(images, c, false);
-            let share = |index: usize| {
-                let at = index / (shape.pixels * shape.pitch) * shape.pitch + index % shape.pitch;
-                f64::from(g[at].abs()) / shape.pixels as f64
-            };
-            let sizes: Vec<f64> = (0..data.y.len()).map(share).collect();
-            let errors: Vec<f64> = sizes.iter().map(|size| U * size).collect();
-            let bounds = data.bounds(images, &sizes, &errors);
-            check(AVG_BACKWARD, &shape, images, Some(&bounds), |run, piece| {
-                let g = &g[piece.start * shape.pitch..piece.end * shape.pitch];
-                let images = piece.len();
-                data.fill(form, piece, |sink| run(AvgBackwardArgs { shape: &shape, images, g, sink }))
-            });
         }
     }
 }

@@ -3,13 +3,15 @@
 
 mod support;
 
-use plusx_kernels::args::{FusedActivation, Source};
-use plusx_kernels::avg_pool::{BACKWARD, BackwardArgs, FORWARD, ForwardArgs};
+use plusx_kernels::args::{FusedActivation, MapSource};
+use plusx_kernels::pooling::avg_pool2d::{
+    AvgPool2dBackwardArgs, AvgPool2dForward, AvgPool2dForwardArgs, BACKWARD, FORWARD,
+};
+use plusx_kernels::rows::RowsMut;
 use plusx_kernels::shape::PoolShape;
-use plusx_kernels::view::RowsMut;
 use plusx_kernels::{Level, pitch, select};
-use support::sinks::{Form, GateForm, SinkData, SinkForm, SourceData};
-use support::{Bounds, Output, Random, U, check, differences, edges};
+use support::sinks::{GateForm, SinkData, SinkForm, SourceData, SourceForm};
+use support::{Bounds, KernelOutput, Random, U, check, differences, edges};
 
 /// Kernel, stride, padding: halving, overlapping, with gaps, lopsided, one of more taps than a chain may have.
 const WINDOWS: [[[usize; 2]; 3]; 6] = [
@@ -39,17 +41,17 @@ fn pools(c: usize, [h, w]: [usize; 2]) -> impl Iterator<Item = PoolShape> {
     })
 }
 
-const FORMS: [Form; 3] = [
-    Form { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
-    Form { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
-    Form { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
+const FORMS: [SourceForm; 3] = [
+    SourceForm { affine: false, add: false, add_affine: false, activation: FusedActivation::None },
+    SourceForm { affine: true, add: false, add_affine: false, activation: FusedActivation::Relu },
+    SourceForm { affine: true, add: true, add_affine: true, activation: FusedActivation::None },
 ];
 
 /// Means of `src`, from `run`.
-fn means(run: fn(ForwardArgs<'_>), (shape, images): (&PoolShape, usize), src: Source<'_>) -> Vec<f32> {
+fn means(run: AvgPool2dForward, shape: &PoolShape, images: usize, src: MapSource<'_>) -> Vec<f32> {
     let pitch = pitch(shape.c);
     let mut map = vec![f32::NAN; images * shape.oh * shape.ow * pitch];
-    run(ForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch) });
+    run(AvgPool2dForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch) });
     map
 }
 
@@ -68,17 +70,17 @@ fn forward_is_the_reference() {
                 let bounds =
                     Bounds { map: vec![bound; images * shape.oh * shape.ow * pitch(c)], sums: Vec::new() };
                 check(FORWARD, &shape, images, Some(&bounds), |run, piece| {
-                    let map = means(*run, (&shape, piece.len()), data.piece(form, piece));
-                    Output { map, ..Output::default() }
+                    let map = means(*run, &shape, piece.len(), data.piece(form, piece));
+                    KernelOutput { map, ..KernelOutput::default() }
                 });
             }
             // the mean of ones is one in every window, and tails stay zero
             let ones: Vec<f32> = (0..images * shape.h * shape.w * pitch(c))
                 .map(|index| if index % pitch(c) < c { 1.0 } else { 0.0 })
                 .collect();
-            let src = Source::plain(&ones);
+            let src = MapSource::plain(&ones);
             for run in [reference, select(FORWARD, Level::detect(), &shape).run] {
-                for (index, mean) in means(run, (&shape, images), src).into_iter().enumerate() {
+                for (index, mean) in means(run, &shape, images, src).into_iter().enumerate() {
                     let want = if index % pitch(c) < c { 1.0 } else { 0.0 };
                     assert!((mean - want).abs() < 1e-6, "{shape:?}: {mean} instead of {want}");
                 }
@@ -104,7 +106,7 @@ fn backward_is_the_reference() {
                 let absolute: Vec<f32> = g.iter().map(|g| g.abs()).collect();
                 let plain = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
                 let size = data.fill(plain, 0..images, |sink| {
-                    reference(BackwardArgs { shape: &shape, images, g: &absolute, sink });
+                    reference(AvgPool2dBackwardArgs { shape: &shape, images, g: &absolute, sink });
                 });
                 let sizes: Vec<f64> = size.map.iter().map(|size| f64::from(*size)).collect();
                 let windows = (shape.kernel[0] * shape.kernel[1]) as f64;
@@ -114,7 +116,9 @@ fn backward_is_the_reference() {
                 check(BACKWARD, &shape, images, Some(&bounds), |run, piece| {
                     let g = &g[piece.start * outputs * pitch..piece.end * outputs * pitch];
                     let images = piece.len();
-                    data.fill(form, piece, |sink| run(BackwardArgs { shape: &shape, images, g, sink }))
+                    data.fill(form, piece, |sink| {
+                        run(AvgPool2dBackwardArgs { shape: &shape, images, g, sink })
+                    })
                 });
             }
         }
@@ -132,15 +136,15 @@ fn gradient_is_the_difference() {
         let forward = select(FORWARD, Level::detect(), &shape).run;
         let numeric = differences(&x, 0.25, |x| {
             let data: Vec<f32> = x.iter().map(|value| *value as f32).collect();
-            let src = Source::plain(&data);
-            let map = means(forward, (&shape, 1), src);
+            let src = MapSource::plain(&data);
+            let map = means(forward, &shape, 1, src);
             map.iter().zip(&r).map(|(y, r)| f64::from(*y) * f64::from(*r)).sum()
         });
         let sink = SinkData::new(&mut random, [3, pixels, 1], false);
         let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
         let run = select(BACKWARD, Level::detect(), &shape).run;
-        let analytic =
-            sink.fill(form, 0..1, |sink| run(BackwardArgs { shape: &shape, images: 1, g: &r, sink }));
+        let analytic = sink
+            .fill(form, 0..1, |sink| run(AvgPool2dBackwardArgs { shape: &shape, images: 1, g: &r, sink }));
         // a linear function: nothing but rounding, of means of at most 72 values below 2.25, over two steps
         for (analytic, numeric) in analytic.map.iter().zip(&numeric) {
             assert!(
