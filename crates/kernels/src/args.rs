@@ -1,8 +1,8 @@
-//! What kernels read and where they write: a value that is computed where it is consumed, and a gradient that is
-//! gated and summed where it is produced.
+//! What kernels read and where they write: a value that is computed where it is consumed, and a gradient that is gated and
+//! summed where it is produced.
 //!
-//! All slices start at the first image of the piece and are full maps, `[images][rows][columns][pitch]`, unless a
-//! field says otherwise. Per-channel slices are whole (all channels, `pitch` long), not the piece's range.
+//! All slices start at the first image of the piece and are full maps, `[images][rows][columns][pitch]`, unless a field says
+//! otherwise. Per-channel slices hold all channels (`pitch` values), not only those of the piece.
 
 use crate::rows::RowsMut;
 

@@ -1,15 +1,15 @@
 //! Convolution: forward, gradient of the input, gradient of the filter.
 //!
 //! **Forward** ([`FORWARD`]): y\[p\]\[k\] = bias\[k\] + sum over taps r and channels c of x\[p stride + r dilation - padding\]\[c\] w\[k\]\[c\]\[r\].
-//! **Backward**: see [`BACKWARD_DATA`] and [`BACKWARD_WEIGHTS`]. A bias's gradient is the sum of the gradient at the output.
-//! **Saved**: y (for the batch norm behind it) and whatever the source reads.
-//! **Numerics**: one `f32` chain per output over (channel block, tap, channel); chains of about 144 outputs, added in
-//! order, for a filter's gradient. Batch norm and ReLU of the source are applied on load; statistics and gates, or batch
-//! norm, join and ReLU of the output ([`Finish`](crate::args::Finish)), on the way out.
-//! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), groups of whole blocks included; for groups of 1,
-//! 2, 4 and 8 channels the same levels of `grouped` (`narrow.rs`); `reference` (`f64` loops; the other groups, the gradient of
-//! the input of strides with dilation).
-//! Where [`winograd`] fits, a planner may take its tables instead: fewer products, other rounding.
+//! **Backward**: see [`BACKWARD_DATA`] and [`BACKWARD_WEIGHTS`]. The gradient of a bias is the sum of the gradient at the output.
+//! **Saved**: y (for the batch norm behind it) and what the source reads.
+//! **Numerics**: one `f32` chain per output over (channel block, tap, channel). The gradient of a filter is summed in chains
+//! of about 144 outputs, which are added in order. Batch norm and ReLU of the source are applied on load. Statistics and
+//! gates are applied on the way out, and so are batch norm, join and ReLU of the output ([`Finish`](crate::args::Finish)).
+//! **Kernels**: `avx512` (tiles of 6x64), `avx2` (6x16), `portable` (2x16), for one group and for groups of whole blocks. Groups
+//! of 1, 2, 4 and 8 channels have the same levels under the name `grouped` (`narrow.rs`). `reference` (`f64` loops) does
+//! the other groups, and the gradient of the input of strides with dilation.
+//! Where [`winograd`] fits, a planner may take its tables instead. They need fewer products and round differently.
 //!
 //! A dense layer is a convolution whose kernel covers the whole map.
 

@@ -1,4 +1,4 @@
-//! Elementwise steps: store a value that is normally computed where it is consumed, and gate and sum a gradient
+//! Elementwise steps. One stores a value that is normally computed where it is consumed. The other gates and sums a gradient
 //! where no convolution does it on the way out.
 //!
 //! **Forward** ([`EVALUATE`]): z = \[relu\](affine(x) \[+ affine(u)\]), affine(x) = x * scale + shift per channel.

@@ -1,12 +1,12 @@
-//! Sixteen channels of a source, a gradient or a sink: the vector forms of [`crate::args`], with everything that does not change
-//! from pixel to pixel held in registers.
+//! Sixteen channels of a source, a gradient or a sink: the vector forms of [`crate::args`]. What does not change from pixel to
+//! pixel is held in registers.
 //!
 //! Kernels walk a map as
 //! ```text
 //! for image { for run of SUM_RUN pixels { for block of 16 channels { for pixel of the run { .. } } } }
 //! ```
 //! A run of 64 pixels is read once from memory (64 pixels of 64 channels are 16 KiB, half a first-level cache) and then
-//! block by block from cache, and it is exactly one `f32` chain of the sum rule, so a chain never leaves its registers.
+//! block by block from cache. It is exactly one `f32` chain of the sum rule, so a chain never leaves its registers.
 
 use crate::LANES;
 use crate::args::{FusedActivation, Gate, Grad, MapSource, MapTerm, SUM_RUN, Sink, Sums};

@@ -4,8 +4,8 @@
 //! R, so ln(sum e) = ln(1 + R): both terms are at least 0 and nothing cancels, even when the loss is tiny.
 //! **Backward**: of the *sum* of the losses: dz_j = e_j / sum e for j other than t; dz_t = -(sum of the others) / sum e.
 //! **Saved**: nothing; the gradient is made with the loss.
-//! **Numerics**: `f64` with the exponential and logarithm of [`pinned`], rounded to `f32` once: within one unit in the
-//! last place of the exact value, and the same bytes on every machine and level.
+//! **Numerics**: `f64` with the exponential and logarithm of [`pinned`], rounded to `f32` once. Results are within one unit in
+//! the last place of the exact value. They are the same bytes on every machine and level.
 //! **Kernels**: one plain loop; classes times images is a few thousand values in a step of billions of operations.
 
 pub mod pinned;

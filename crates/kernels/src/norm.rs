@@ -7,8 +7,8 @@
 //! **Backward**: S1 = sum dy, S2 = sum dy (x - K); dbeta = S1; dgamma = istd (S2 - (mean - K) S1);
 //! dx = a dy + b x + c with a = gamma istd, b = -gamma istd^2 dgamma / N, c = -a S1 / N - b mean.
 //! **Saved**: x (the convolution's output), mean, istd. Neither the normalised value nor dx is ever stored.
-//! **Numerics**: sums in `f32` chains of at most 64 pixels flushed to `f64`, shifted by K against cancellation; everything
-//! per channel is `f64`, rounded to `f32` once.
+//! **Numerics**: sums in `f32` chains of at most 64 pixels flushed to `f64`, shifted by K against cancellation. Everything per
+//! channel is `f64`, rounded to `f32` once.
 //! **Kernels**: statistics `avx512`, `avx2` (pitch a multiple of 16), `portable`, `reference`; the per-channel parts are plain
 //! `f64` loops, equal on every level.
 

@@ -5,8 +5,8 @@
 //! ([`Sink`]).
 //! **Saved**: nothing.
 //! **Numerics**: exact in the evaluated source.
-//! **Kernels**: `avx512`, `avx2`, `portable`, `reference`. `before` need not be whole vectors, so lanes go through memory on
-//! their way; networks have two of these, on their smallest maps.
+//! **Kernels**: `avx512`, `avx2`, `portable`, `reference`. `before` may be no multiple of the vector width, so lanes go through
+//! memory on their way. Networks have two of these, on their smallest maps.
 
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};

@@ -1,9 +1,9 @@
-//! The order of sums that cross images: images in order inside segments of [`SEGMENT`], then a pairwise tree over
-//! the segments (house rule "Arithmetic"), so that any number of threads, or machines owning aligned runs of
-//! segments, give the same bytes.
+//! The order of sums that cross images: images in order inside segments of [`SEGMENT`], then a pairwise tree over the
+//! segments (ARCHITECTURE.md, "Arithmetic"). Any number of threads gives the same bytes. So would machines that own aligned
+//! runs of segments.
 //!
-//! The tree adds neighbours round by round, (0+1), (2+3), ..., an odd last one moving up unchanged: the same as splitting
-//! at the largest power of two below the number of parts, again and again.
+//! The tree adds neighbours round by round: (0+1), (2+3), ... An odd last one moves up unchanged. That is the same as
+//! splitting at the largest power of two below the number of parts, again and again.
 
 use std::ops::{AddAssign, Range};
 

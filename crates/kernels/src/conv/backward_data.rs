@@ -1,10 +1,10 @@
 //! Gradient of the input: dx\[i\]\[c\] = sum over taps r and channels k of dy\[(i + padding - r dilation) / stride\]\[k\] w\[k\]\[c\]\[r\],
 //! where the division leaves no remainder (Dumoulin & Visin 2016, "A guide to convolution arithmetic", section 4).
 //!
-//! The same register tile as forward, on filters transposed by [`super::pack_backward`]. A stride splits the input
-//! into parity classes, each with its own subset of taps, so that no multiplication by an inserted zero is ever done
-//! (a 3x3 filter at stride 2: classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load, the ReLU gate
-//! and the sums for the batch norm behind it right after the block of channels is complete, still in cache.
+//! The register tile is that of the forward pass, on filters transposed by [`super::pack_backward`]. A stride splits the
+//! input into parity classes, each with its own subset of taps. So no inserted zero is ever multiplied (a 3x3 filter at
+//! stride 2 has classes of 1, 2, 2 and 4 taps). Batch norm's backward is applied on load. The ReLU gate and the sums for
+//! the batch norm behind it follow when the block of channels is complete and still in cache.
 
 use std::ops::Range;
 

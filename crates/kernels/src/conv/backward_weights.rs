@@ -9,9 +9,9 @@
 //!             for the outputs of the chain whose tap lies inside the map: acc[m] += broadcast(x[m]) * dy[..]
 //!             dw += acc
 //! ```
-//! The operands of one chain (about 9 KiB of gradient and 13 KiB of source) stay in L1 while all taps and channels go
-//! by. Restarting the chain at a committed number of outputs bounds its error; a chain's result is then added to `dw`
-//! in chain order. Taps on the border skip the outputs they have no pixel for.
+//! The operands of one chain (about 9 KiB of gradient and 13 KiB of source) stay in L1 while all taps and channels go by.
+//! A chain ends after a committed number of outputs, which bounds its error. Its result is then added to `dw`, chain after
+//! chain. Taps on the border skip the outputs they have no pixel for.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The forward kernel: load (batch norm, ReLU and join applied on the way), multiply, sum.
+//! The direct forward kernel: load (batch norm, ReLU and join applied on the way), multiply, sum.
 //!
 //! ```text
 //! if keep: store the evaluated source first, then read that
@@ -10,9 +10,7 @@
 //!                                                               for tiles of MR images: register tile
 //! per run of pixels and block: statistics of what was stored
 //! ```
-//! The weights are streamed once per band or group; a panel stays in L1 or L2 while the positions go by.
-//! Statistics are a second look at what was stored, and their order is then the plain one of [`crate::args::Sums`], whatever
-//! the tiles did.
+//! The weights are streamed once per band or group. A panel stays in L1 or L2 while the positions go by.
 
 use super::args::ConvForwardArgs;
 use super::geometry::{self, band_rows, forward_loaded, group_images, image_major};

@@ -1,6 +1,7 @@
 //! Committed rules on a convolution's shape: which positions are computed together, how much is loaded at once.
 //!
-//! None of them depends on the machine. Only [`weight_block`] changes the order of a sum; the others change traversal.
+//! None of them depends on the machine. [`weight_block`] and [`weight_segment`] fix the order of sums: changing them changes
+//! every byte. All others change traversal only.
 
 use super::layout::packed_block_len;
 use super::limits::{
@@ -50,7 +51,8 @@ pub(super) fn fits_matrix_backward_data(shape: &ConvShape) -> bool {
     fits_matrix(shape) && fits_backward_data(shape)
 }
 
-/// Pixels of `channels` channels that a matrix product takes together. The filters come by once per chunk, the chunk once per 64 filters.
+/// Pixels of `channels` channels that a matrix product takes together. The filters come by once per chunk, the chunk once
+/// per 64 filters.
 pub(super) fn matrix_chunk(channels: usize) -> usize {
     (LOAD_VALUES / pitch(channels) / TILE_ROWS * TILE_ROWS).max(LEAST_PIXELS)
 }
@@ -199,7 +201,7 @@ pub fn weight_segment(shape: &ConvShape) -> usize {
 }
 
 /// Blocks of filters in a piece of their gradient at most: all of them read what is loaded of the source, but the gradient
-/// itself shall stay in the second-level cache.
+/// itself has to stay in the second-level cache.
 pub fn weight_blocks(shape: &ConvShape) -> usize {
     let most = match (fits_matrix(shape), shape.groups) {
         (true, _) => 16,

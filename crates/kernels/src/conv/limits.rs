@@ -1,4 +1,5 @@
-//! The numbers behind the rules of `geometry`. None depends on the machine.
+//! The numbers behind the rules on shapes. None depends on the machine. Those of weights, [`WEIGHT_CHAIN`],
+//! [`WEIGHT_IMAGES`], [`LEAST_SEGMENT`] and [`SEGMENT_PIXELS`], fix orders of sums.
 
 use crate::sum::SEGMENT;
 
@@ -13,8 +14,8 @@ pub(super) const FEW_IMAGES: usize = 3;
 /// Rows of the widest register tile: what is taken together is whole tiles.
 pub(super) const TILE_ROWS: usize = 6;
 
-/// Positions that are taken together at least, of several images if need be: so many read a panel from the first-level
-/// cache.
+/// Positions that are taken together at least, of several images where one has fewer. So many read a panel from the
+/// first-level cache.
 pub(super) const LEAST_PIXELS: usize = 21 * TILE_ROWS;
 
 /// Values loaded at once: 256 KiB, half of the smallest L2 in common use, leaving room for a panel.

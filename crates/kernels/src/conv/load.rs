@@ -1,5 +1,5 @@
 //! Filling scratch: a map is evaluated once per piece, channel-blocked (`[c / 16][row][column][16]`) and with its zero
-//! border, so that the register tile reads neighbouring positions from neighbouring cache lines and never tests a border.
+//! border. The register tile then reads neighbouring positions from neighbouring cache lines and never tests a border.
 
 use std::ops::Range;
 

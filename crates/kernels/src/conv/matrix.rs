@@ -8,9 +8,9 @@
 //!         for parts of the channels: for tiles of MR pixels: register tile, the next tile's pixels brought near meanwhile
 //!     for runs of pixels that are complete: sums; for a gradient its gate, too
 //! ```
-//! Pixels of a map lie one after the other and so do their channels: a tile's reduction is one run over all channels of a
-//! part, and nothing need be copied before it. The chains are those of every other direct kernel. What else there is to do
-//! with a pixel, before and after, is done while its chunk is in the second-level cache.
+//! Pixels of a map lie one after the other, and so do their channels. A tile's reduction is therefore one run over all
+//! channels of a part, and nothing is copied before it. The chains are those of every other direct kernel. Everything
+//! else that is done with a pixel, before and after, is done while its chunk is in the second-level cache.
 
 use std::ops::Range;
 
@@ -130,7 +130,7 @@ fn whole_runs(end: usize, pixels: usize) -> usize {
     end - end % pixels % SUM_RUN
 }
 
-/// Gradient of the input, likewise.
+/// Gradient of the input. The arguments must have been checked.
 #[inline(always)]
 pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackwardDataArgs<'_>) {
     let shape = *args.shape;

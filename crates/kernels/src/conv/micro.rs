@@ -7,19 +7,19 @@
 //!             for n in 0..NR: b[n] = panel[n][..]    # 16 lanes, the panels are read front to back
 //!             for m in 0..MR: acc[m][n] += broadcast(row[m][..]) * b[n]
 //! ```
-//! One chain of multiply-adds per output, always in this order: tile sizes and levels only choose which outputs are
-//! computed together, never the order inside one. Taps are described by strides ([`TapWalk`]), so that the forward pass,
-//! the parity classes of a strided backward pass and the cut-off windows at a border are all the same code.
+//! Each output is one chain of multiply-adds, always in this order. Tile sizes and levels only choose which outputs are
+//! computed together. Taps are described by strides ([`TapWalk`]). So the forward pass, the parity classes of a strided
+//! backward pass and the cut-off windows at a border are all the same code.
 //!
-//! A long reduction goes in parts ([`ReductionPart`]): all tiles of a part before the next, so that its panels are read from the
-//! first-level cache by all tiles but the first, and the next part's are brought near meanwhile. What has been added up
-//! waits in the destination, with all its bits: the chain is the same. A run over many channels is not cut: it reads each
-//! panel line by line, which the processor notices, and the sums would have to wait too often.
+//! A long reduction goes in parts ([`ReductionPart`]). All tiles of a part come before the next part, so that all tiles but
+//! the first read its panels from the first-level cache. The panels of the next part are brought near meanwhile. What has
+//! been added up waits in the destination with all its bits, so the chain is the same. A run over many channels is not
+//! cut: it reads each panel line by line, which the processor notices, and its sums would have to wait too often.
 //!
-//! The loop over the channels is [`Isa::outer`], which is also that of Winograd products and of the gradients of filters.
+//! The loop over the channels is [`Isa::outer`]. Winograd products and the gradients of filters use it, too.
 //!
-//! Registers: AVX-512 6x4 needs 24 accumulators + 4 + 1 of 32; AVX2 6x1 needs 12 + 2 + 1 of 16. Every broadcast feeds
-//! `NR` (AVX2: two half-) multiply-adds and every panel load `MR`, so neither level is bound by its two load ports.
+//! Registers: AVX-512 6x4 needs 24 accumulators + 4 + 1 of 32; AVX2 6x1 needs 12 + 2 + 1 of 16. Every broadcast feeds `NR`
+//! multiply-adds (on AVX2 two half ones), every panel load `MR`. So neither level is bound by its two load ports.
 
 use crate::LANES;
 use crate::simd::{Isa, Outer};

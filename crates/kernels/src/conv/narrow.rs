@@ -1,8 +1,8 @@
 //! Groups of 1, 2, 4 or 8 channels, several in a block of sixteen (ResNeXt, Xie et al. 2017, has groups of 4 and 8).
 //!
-//! An output lane needs the few inputs of its own group, which are lanes of the same block. So for each of them, number j,
-//! the lanes of the source are permuted until every lane holds input j of its group, and then all groups of the block
-//! are computed by one multiply-add:
+//! An output lane needs the few inputs of its own group, which are lanes of the same block. For each of these inputs,
+//! number j, the lanes of the source are permuted until every lane holds input j of its group. One multiply-add then
+//! computes all groups of the block:
 //!
 //! ```text
 //! for tiles of 4 to 8 outputs of a row:
@@ -13,13 +13,14 @@
 //!             for tap columns s that meet an output o: acc[o] += p * w[s]
 //! ```
 //! A permuted column serves up to three outputs, so that a multiply-add costs half a permutation (two thirds at stride 2).
-//! Kernels of other widths, with other strides or with dilation, permute for every one, in tiles of up to 4. The panels of `layout.rs` already are what is needed: `[tap][input
-//! of the group][16 filters]`. The gradient of the input is the same walk over transposed panels.
+//! Kernels of other widths, with other strides or with dilation permute for every multiply-add, in tiles of up to 4. The
+//! panels of `layout.rs` have the layout that this needs: `[tap][input of the group][16 filters]`. The gradient of the
+//! input is the same walk over transposed panels.
 //!
 //! **Numerics**: one chain per output over (tap row, input, tap column), in the order of source columns.
 //!
-//! Registers: 8 accumulators, 3 panel vectors, a source and an order are 13 of AVX2's 16. Its two halves of a block are
-//! computed one after the other.
+//! Registers: 8 accumulators, 3 panel vectors, a source and an order are 13 of AVX2's 16. AVX2 computes the two halves of a
+//! block one after the other.
 
 use self::orders::{orders_of, register_of};
 use super::args::{ConvBackwardDataArgs, ConvForwardArgs};

@@ -1,8 +1,8 @@
-//! Channels that belong together. Without groups these are all; a group of 16, 32, .. channels is whole blocks and reads
-//! no others; of narrower groups several share a block, and a block reads the block of the same number.
+//! Channels that belong together. Without groups these are all channels. A group of 16, 32, .. channels is whole blocks and
+//! reads no others. Several narrower groups share a block, and an output block then reads the input block of the same number.
 //!
-//! A piece is cut into [`PiecePart`]s of a few units, loaded at once: what the other channels hold is never read, and the few
-//! make neighbouring cache lines of every pixel. None of it changes a result.
+//! A piece is cut into [`PiecePart`]s of a few units, which are loaded at once. The other channels are never read, and the
+//! few make neighbouring cache lines of every pixel. None of it changes a result.
 
 use std::ops::Range;
 

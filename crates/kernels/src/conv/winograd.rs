@@ -1,13 +1,14 @@
 //! Convolution with fewer products than it has taps times outputs: Winograd's minimal filtering (Lavin & Gray 2016).
 //!
-//! Where it applies ([`fits`]: 3x3 taps, stride 1, padding 1), maps are cut into tiles, tiles and filters transformed, and
-//! the convolution becomes one matrix product for each of 36 (or 25) points: a quarter (or a third) of the products, plus
-//! the transforms. `points.rs` has the algebra, `tiling.rs` the rules, `forward.rs` and `backward_weights.rs` the schedules.
+//! It applies where [`fits`] says so: 3x3 taps, stride 1, padding 1. Maps are cut into tiles, and tiles and filters are
+//! transformed. The convolution becomes one matrix product for each of 36 (or 25) points. That is a quarter (or a third) of
+//! the products, plus the transforms. `points.rs` has the algebra, `tiling.rs` the rules, `forward.rs` and
+//! `backward_weights.rs` the schedules.
 //!
-//! **Numerics**: products of a point are added in `f32` chains of 64 channels, the chains in order; a filter's gradient in
-//! chains of one group of tiles (about 36), the groups in order. The rms error is about that of one sequential `f32` chain
-//! of a direct convolution.
-//! **Kernels**: as the direct tables, with transformed filters as weights; all of them, the references too, only for shapes
+//! **Numerics**: products of a point are added in `f32` chains of 64 channels, the chains in order. The gradient of a filter
+//! is summed in chains of one group of tiles (about 36), the groups in order. The rms error is about that of one sequential
+//! `f32` chain of a direct convolution.
+//! **Kernels**: as the direct tables, with transformed filters as weights. All of them, the references too, do only shapes
 //! that [`fits`] tells.
 
 mod backward_weights;

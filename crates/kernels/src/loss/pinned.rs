@@ -1,5 +1,5 @@
-//! Exponential and logarithm in `f64` from additions, multiplications and divisions alone, so that every machine gives
-//! the same bytes; the standard library's come from whatever C library is there.
+//! Exponential and logarithm in `f64` from additions, multiplications and divisions alone. Every machine gives the same
+//! bytes. The functions of the standard library would be those of the machine's C library.
 
 /// ln 2 rounded to 32 bits: `k * LN2_HIGH` is exact for every exponent `k`.
 const LN2_HIGH: f64 = 0.693_147_180_369_123_8;

@@ -49,8 +49,8 @@ pub(crate) trait Isa: Copy {
     /// `bytes` must be valid for reading sixteen bytes.
     unsafe fn keep_where(self, v: Self::V, bytes: *const u8, byte: u8) -> Self::V;
 
-    /// One register: `WIDTH` of the sixteen lanes. Code that holds dozens of values at a time (a Winograd transform has
-    /// 36) works on these, or it would hold twice as many registers as there are.
+    /// One register: `WIDTH` of the sixteen lanes. Code that holds dozens of values at a time works on these. A Winograd
+    /// transform has 36, which on AVX2 would be 72 registers as sixteen lanes.
     type R: Copy;
 
     /// Lanes of a register; divides [`LANES`].

@@ -1,14 +1,14 @@
 //! Sixteen `f32` lanes on any CPU: a trait with one zero-size token per level, and the seam that enters a level.
 //!
-//! A kernel is a struct holding its arguments. [`Kernel::run`] is written once, generic over [`Isa`], and marked
-//! `#[inline(always)]` down to the last helper. [`dispatch_portable`], `avx2::run` and `avx512::run` instantiate it inside
+//! A kernel is a struct holding its arguments. `Kernel::run` is written once, generic over `Isa`, and marked
+//! `#[inline(always)]` down to the last helper. `dispatch_portable`, `avx2::run` and `avx512::run` instantiate it inside
 //! a function with the right `#[target_feature]`. No other function of the crate has that attribute, except the loop of
 //! AVX-512 that is written in assembly (`avx512/products.rs`). That loop is inlined into kernels that have its features.
 //!
 //! One helper without `#[inline(always)]` would silently become a call at the baseline level. Closures do not inherit
 //! target features. So functions and plain loops are used below the seam.
 //!
-//! A lane never meets another lane: [`Isa::register_permute`] moves values and computes none. AVX2 and AVX-512 perform the
+//! A lane never meets another lane: `Isa::register_permute` moves values and computes none. AVX2 and AVX-512 perform the
 //! same IEEE operations lane by lane, so both give the same bytes. The portable level multiplies and adds in two roundings,
 //! because a fused multiply-add would be a call into libm there.
 

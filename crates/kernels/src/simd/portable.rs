@@ -1,4 +1,4 @@
-//! Sixteen lanes as an array: plain loops that LLVM turns into whatever vectors the target has.
+//! Sixteen lanes as an array: plain loops that LLVM turns into the vectors of the target.
 
 use super::isa::Isa;
 use crate::LANES;

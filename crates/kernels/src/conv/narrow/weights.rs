@@ -9,9 +9,9 @@
 //!         turned[tap][j] += acc
 //! turn every group round
 //! ```
-//! Lanes are input channels here, so that it is the gradient that is permuted, which no tap moves: one permutation serves
-//! three multiply-adds. In the end lane c of row j, the gradient of filter j of c's group, changes places with lane j of
-//! row c (both counted in the group): the layout of the filters. Chains are those of the direct kernel.
+//! Lanes are input channels here, so the gradient is what is permuted. No tap moves it, and one permutation serves three
+//! multiply-adds. Lane c of row j is then the gradient of filter j of c's group. In the end it changes places with lane j of
+//! row c (both counted in the group), which gives the layout of the filters. Chains are those of the direct kernel.
 //!
 //! Registers: 12 accumulators and up to 3 sources; AVX2 multiplies with the source as it reads it.
 

@@ -9,11 +9,11 @@
 //!             dU += acc
 //!     dg = G^T dU G
 //! ```
-//! 1. dU of a chunk is N x N x 64 values for each filter: 0.6 MB for four blocks at F(4,3), which is read and written once
-//!    per group; V and D of a group are 0.3 MB each.
-//! 2. G^T is applied once per piece (a segment of images), so what is added over segments has nine taps, not 36 points.
-//! 3. Where there are several chunks, the first keeps D of all groups for the others, if that is not more than [`KEPT`]: one
-//!    gradient's transform, with batch norm's gradient on load, instead of eight with 512 channels.
+//! 1. dU of a chunk is N x N x 64 values for each filter: 0.6 MB for four blocks at F(4,3). It is read and written once per
+//!    group. V and D of a group are 0.3 MB each.
+//! 2. G^T is applied once per piece (a segment of images). What is added over segments has nine taps, not 36 points.
+//! 3. Where there are several chunks, the first keeps D of all groups for the others, unless that is more than [`KEPT`]. With
+//!    512 channels the gradient, with batch norm on load, is then transformed once instead of eight times.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! U = G g G^T of all filters, `[block of 16 filters][point][channel][16]`, once per step; and the way back for gradients.
+//! U = G g G^T of all filters, `[block of 16 filters][point][channel][16]`, once per step.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Forward, and the gradient of the input: which is the same with other filters.
+//! Forward, and the gradient of the input, which is the same pass with other filters.
 //!
 //! ```text
 //! for groups of tiles:
@@ -14,10 +14,11 @@
 //! 3. With several chunks the products of all blocks wait in M for the last one.
 //!
 //! The gradient of the input is the correlation of the output's gradient with the filters turned by half a turn, their
-//! channels exchanged ([`super::TRANSFORM_BACKWARD`]); at padding 1 the border is the same. The adjoint form
-//! (A dy A^T, then B and an overlapping addition) needs 80 + 156 operations a tile and channel instead of 144 + 120, and
-//! a second pass over what it scatters; its one gain, sharing A dy A^T with the gradient of the filters, would cost
-//! storing that map, 2.25 times dy.
+//! channels exchanged ([`super::TRANSFORM_BACKWARD`]). At padding 1 the border is the same.
+//!
+//! The adjoint form (A dy A^T, then B and an overlapping addition) needs 80 + 156 operations a tile and channel instead of
+//! 144 + 120. But it needs a second pass over what it scatters. It could share A dy A^T with the gradient of the filters,
+//! which would mean storing that map, 2.25 times dy.
 
 use std::ops::Range;
 
@@ -37,7 +38,7 @@ use crate::simd::{Isa, Kernel};
 /// Forward with register tiles of `MR` tiles by `NR` vectors of filters.
 pub(crate) struct WinogradForwardKernel<'a, const MR: usize, const NR: usize>(pub(crate) ConvForwardArgs<'a>);
 
-/// Gradient of the input, likewise.
+/// Gradient of the input, with the same register tiles.
 pub(crate) struct WinogradBackwardDataKernel<'a, const MR: usize, const NR: usize>(
     pub(crate) ConvBackwardDataArgs<'a>,
 );
@@ -324,8 +325,8 @@ impl WinogradPass<'_> {
     }
 }
 
-/// Memory that will be written, and what will be added: whatever the caches do not hold is brought near while products are
-/// computed.
+/// Memory that will be written, and what will be added. What the caches do not hold of it is brought near while products
+/// are computed.
 struct Ahead {
     /// First value of what is written, and of what is added.
     first: [*const f32; 2],

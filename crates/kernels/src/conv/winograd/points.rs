@@ -8,11 +8,11 @@
 //! dg = G^T [(A dy) o (B^T d)]         gradient of the filter, the same B^T d, summed over tiles before G^T
 //! ```
 //! `G`, `B^T`, `A^T` evaluate the three polynomials at N - 1 points and at infinity, and interpolate the product. The
-//! points decide how much rounding errors grow: {0, +-2/3, +-3/2} instead of the textbook's {0, +-1, +-2} more than halves
-//! the error of F(4,3), {+-3/8, +-5/4} instead of {0, +-1, 2} that of F(3,3).
+//! points decide how much rounding errors grow. For F(4,3), {0, +-2/3, +-3/2} more than halves the error of the textbook's
+//! {0, +-1, +-2}. For F(3,3), {+-3/8, +-5/4} does so with {0, +-1, 2}.
 //!
-//! All points but 0 and infinity come in pairs +-p, so each pair of rows is e +- p t of an even and an odd half: half
-//! the operations.
+//! All points but 0 and infinity come in pairs +-p. Each pair of rows is then e +- p t of an even and an odd half, which
+//! takes half the operations.
 
 #![allow(clippy::excessive_precision, reason = "each constant is the exact fraction to f64's precision")]
 

@@ -1,5 +1,5 @@
-//! What a pass needs: filters, scratch, and how its work is cut so that each part stays in a cache. None of it changes a
-//! result but the algorithm.
+//! What a pass needs: filters, scratch, and how its work is cut so that each part stays in a cache. Only the algorithm
+//! changes a result.
 
 use super::tiles::MapTiles;
 use super::tiling::{Algorithm, CHAIN, Tiling, algorithm};

@@ -1,8 +1,9 @@
 //! From a map to transformed tiles: one row of tiles at a time is loaded, with its zero border, then transformed tile by
 //! tile.
 //!
-//! All blocks of channels of a row of tiles are loaded together: its pixels lie side by side in memory, while those of one
-//! block lie in every fourth (eighth, ..) cache line. What the next row reads is asked for while this one is transformed.
+//! All blocks of channels of a row of tiles are loaded together, because its pixels lie side by side in memory. The pixels of
+//! one block alone lie in every fourth (eighth, ..) cache line. What the next row reads is asked for while this one is
+//! transformed.
 
 use std::ops::Range;
 
@@ -67,7 +68,7 @@ impl MapTiles<'_> {
         unsafe { self.load::<I, C, Input<P, N, M>, N, N>(isa, src, tiles, dst) };
     }
 
-    /// A dy A^T of a group's tiles; else as [`MapTiles::input`].
+    /// A dy A^T of a group's tiles.
     ///
     /// # Safety
     /// As [`MapTiles::input`].

@@ -1,7 +1,7 @@
 //! How a map is cut into tiles, and tiles into groups that are computed together.
 //!
-//! Which algorithm a shape gets, and which tiles make one chain of a filter's gradient, are committed rules: they are in
-//! every byte. The rest is traversal.
+//! Two rules here are committed, because every byte depends on them: which algorithm a shape gets, and which tiles make one
+//! chain of a filter's gradient. The rest is traversal.
 
 use std::ops::Range;
 

@@ -1,15 +1,16 @@
 //! The two-dimensional transforms of tiles, sixteen channels at a time: each axis in turn.
 //!
 //! A transformed map is `[point][block of 16 channels][tile][16]`: one matrix of tiles by channels for each of the N x N
-//! points, whose rows are neighbouring cache lines. Matrices are [`step`] values apart.
+//! points. Rows of a matrix are neighbouring cache lines. Matrices are [`step`] values apart.
 
 use super::points::AxisTransform;
 use crate::LANES;
 use crate::conv::finish::{Finishing, OutputPixels};
 use crate::simd::Isa;
 
-/// Distance between the matrices of two points: what they hold, and one cache line, so that the N x N stores of one tile
-/// fall into different sets of the cache (36 matrices of 36 tiles and 64 channels are a multiple of 1 KiB apart).
+/// Distance between the matrices of two points: the values of a matrix, and one cache line of padding. Without it 36
+/// matrices of 36 tiles and 64 channels would be a multiple of 1 KiB apart, and the N x N stores of one tile would fall into
+/// the same few sets of the cache.
 #[inline(always)]
 pub(super) fn step(values: usize) -> usize {
     values + LANES

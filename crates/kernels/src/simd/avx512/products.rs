@@ -1,6 +1,6 @@
 //! Outer products of up to six rows and four panels: 24 accumulators, four vectors and a broadcast value in 29 of 32
-//! registers. From intrinsics LLVM makes a loop that loads the next step's vectors early and then, for want of registers, keeps
-//! accumulators in memory; so this one is written as it shall be. The order of operations is that of
+//! registers. From intrinsics LLVM makes a loop that loads the next step's vectors early. It then lacks registers and keeps
+//! accumulators in memory. So this loop is written in assembly. The order of operations is that of
 //! [`generic_outer`](super::super::isa::generic_outer).
 
 use std::arch::asm;
