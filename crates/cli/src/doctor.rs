@@ -47,7 +47,7 @@ impl Findings {
         };
         Self {
             levels: Level::ALL.into_iter().filter(|level| level.supported()).collect(),
-            granted: std::thread::available_parallelism().map_or(1, usize::from),
+            granted: plusx_engine::settle_threads(None),
             threads: environment.threads(None),
             threads_from: environment.threads.map(|(name, _)| name),
             data,

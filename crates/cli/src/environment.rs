@@ -32,8 +32,7 @@ impl Environment {
     /// How many threads to use: the option, else the environment, else what the system grants (cores, affinity,
     /// cgroup quota).
     pub(crate) fn threads(&self, option: Option<usize>) -> usize {
-        let granted = || std::thread::available_parallelism().map_or(1, usize::from);
-        option.or(self.threads.map(|(_, count)| count)).unwrap_or_else(granted)
+        plusx_engine::settle_threads(option.or(self.threads.map(|(_, count)| count)))
     }
 
     /// Says so if more threads are asked for than the system grants cores: they take turns and wait for one another.

@@ -16,7 +16,7 @@ use plusx_formats::safetensors::{self, Contents};
 use plusx_formats::{ModelFile, timm};
 use plusx_model::executor::Images;
 use plusx_model::preprocess::Preprocess;
-use plusx_model::random::Philox;
+use plusx_model::random::{EXPORT_PROOF, Philox};
 use plusx_model::shape::ImageShape;
 use plusx_train::{LoadedModel, fitting_batch, load_model};
 use serde::Serialize;
@@ -24,9 +24,6 @@ use std::path::PathBuf;
 
 /// Images of the proof unless others are given: each must agree, and one would do to find a wrong layer.
 const PROOF_IMAGES: usize = 8;
-
-/// Stream of the noise that stands for pictures, apart from those of weights and orders.
-const NOISE: u32 = 3;
 
 /// Options of `plusx export`.
 #[derive(Debug, Args)]
@@ -242,7 +239,7 @@ fn from_sample(split: &Split, index: usize) -> Option<Picture> {
 
 /// Cells of 8x8 pixels in random colours, with fine noise on them: as uneven as photographs.
 fn noise(index: u32, [h, w]: [usize; 2]) -> Picture {
-    let random = Philox::new(0, NOISE);
+    let random = Philox::new(0, EXPORT_PROOF);
     let colour = |y: usize, x: usize, fine: u32| random.block([index, y as u32, x as u32, fine]);
     let mut rgb8 = Vec::with_capacity(3 * h * w);
     for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {

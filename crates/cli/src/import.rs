@@ -16,7 +16,7 @@ use plusx_model::executor::Images;
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::preprocess::Preset;
-use plusx_model::random::Philox;
+use plusx_model::random::{IMPORT_PROOF, Philox};
 use plusx_model::shape::ImageShape;
 use plusx_model::words::about;
 use plusx_model::zoo::{self, Spec};
@@ -29,9 +29,6 @@ const SEED: u32 = 42;
 
 /// Images of noise on which an ONNX file and what is made of it must answer alike.
 const PROOF_IMAGES: u32 = 2;
-
-/// Stream of that noise, apart from those of weights and orders.
-const NOISE: u32 = 4;
 
 /// Options of `plusx import`.
 #[derive(Debug, Args)]
@@ -139,7 +136,7 @@ fn prove(arguments: &ImportArguments, environment: &Environment, weights: &Weigh
 
 /// An image of noise from -2 to 2, as normalised pictures are.
 fn noise_for(index: u32, input: ImageShape) -> impl Iterator<Item = f32> {
-    let random = Philox::new(0, NOISE);
+    let random = Philox::new(0, IMPORT_PROOF);
     (0..input.len() as u32).map(move |at| (random.block([index, at, 0, 0])[0] >> 16) as f32 / 16_384.0 - 2.0)
 }
 

@@ -11,19 +11,19 @@ use plusx_model::params::Params;
 use crate::arena::Arena;
 use crate::check;
 use crate::error::EngineError;
-use crate::params::{Held, ParamLayout, Store, Which, same_table};
+use crate::params::{Held, ParamLayout, Store, StoreBuffer, same_table};
 use crate::plan::{Kernels, Mode, Plan};
 use crate::profile::{Profile, StepProfile};
 use crate::run::{RunBatch, RunResources, read_tap, run};
 use crate::seat::Seat;
-use crate::threads::Threads;
+use crate::threads::{Threads, settle_threads};
 
-/// Plans kept: a run needs four (training and evaluation, of a full and of a last batch); a caller of ever new batch sizes
-/// must not fill the memory with them.
+/// Most plans kept, so that a caller of ever new batch sizes does not fill the memory. A run needs four: training and
+/// evaluation, of a full and of a last batch.
 pub(crate) const MOST_PLANS: usize = 64;
 
-/// How an engine works. Threads and profile change no byte of what it computes; `exact` and the arithmetic profile of the
-/// level ([`Level::profile`]) decide how it is rounded.
+/// How an engine works. Threads and profile change no byte of what it computes. `exact` and the arithmetic profile of the
+/// level ([`Level::profile`]) decide how results are rounded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EngineOptions {
     /// Threads that compute, the caller's among them; 0 counts as 1. If the system refuses to start some, there are
@@ -40,8 +40,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     /// One thread for each core that the process may use, the best level of the machine, no profile.
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, level: Level::detect(), exact: false, profile: false }
+        Self { threads: settle_threads(None), level: Level::detect(), exact: false, profile: false }
     }
 }
 
@@ -180,7 +179,7 @@ impl Engine {
         let (plan, arena) = self.run(mode, &mut RunBatch::forward(images.data))?;
         let values = plan.taps.iter().map(|tap| {
             let mut data = vec![0.0; images.n * tap.shape.len()];
-            read_tap(plan, tap, (arena, images.data), &mut data);
+            read_tap(plan, tap, arena, images.data, &mut data);
             NodeValue { n: images.n, shape: tap.shape, data }
         });
         Ok(values.collect())
@@ -220,21 +219,21 @@ impl Executor for Engine {
 
     fn set_params(&mut self, params: &Params) -> Result<(), EngineError> {
         same_table(&self.graph, params)?;
-        self.store.import(params, Which::Parameters);
+        self.store.import(params, StoreBuffer::Parameters);
         self.ready = None;
         Ok(())
     }
 
     fn params(&self) -> Params {
         let mut params = Params::zeros(&self.graph);
-        self.store.export(&mut params, Which::Parameters);
+        self.store.export(&mut params, StoreBuffer::Parameters);
         params
     }
 
     fn velocity(&self) -> Option<Params> {
         (!self.store.velocity.is_empty()).then(|| {
             let mut params = Params::zeros(&self.graph);
-            self.store.export(&mut params, Which::Velocity);
+            self.store.export(&mut params, StoreBuffer::Velocity);
             params
         })
     }
@@ -245,7 +244,7 @@ impl Executor for Engine {
             Some(velocity) => {
                 same_table(&self.graph, velocity)?;
                 self.store.prepare(true)?;
-                self.store.import(velocity, Which::Velocity);
+                self.store.import(velocity, StoreBuffer::Velocity);
             }
         }
         Ok(())
@@ -279,7 +278,7 @@ impl Executor for Engine {
 
     fn gradients(&self) -> Params {
         let mut params = Params::zeros(&self.graph);
-        self.store.export(&mut params, Which::Gradients);
+        self.store.export(&mut params, StoreBuffer::Gradients);
         params
     }
 

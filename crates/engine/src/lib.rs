@@ -1,13 +1,15 @@
 //! How a graph becomes time on cores.
 //!
-//! A [`Engine`] takes a [`Graph`](plusx_model::graph::Graph) and makes a [`Plan`] for each mode and batch size it is
-//! asked for: which values are stored and which are computed where they are read (`lower`), which steps happen with
-//! which kernels (`plan`), and where in one arena every buffer lives. Running a plan (`run`) lends each step its
-//! buffers and hands its pieces to the engine's own threads (`threads`). Results are the same bytes for any number of
-//! threads and for every instruction level of one arithmetic profile.
+//! An [`Engine`] takes a [`Graph`](plusx_model::graph::Graph) and makes a [`Plan`] for each mode and batch size it is
+//! asked for:
+//! - `lower` decides which values are stored and which are computed where they are read.
+//! - `plan` decides which steps happen, with which kernels, and where in one arena every buffer lives.
+//! - `run` lends each step its buffers and hands its pieces to the engine's own threads (`threads`).
 //!
-//! [`Engine`] trains and infers for one caller. [`Prepared`] only infers, for any number of callers at once: parameters,
-//! folded batch norms and transformed filters are there once, what changes while a plan runs is each call's own.
+//! Results are the same bytes for any number of threads and for every instruction level of one arithmetic profile.
+//!
+//! [`Engine`] trains and infers for one caller. [`Prepared`] only infers, for any number of callers at once. Parameters,
+//! folded batch norms and transformed filters are there once. What changes while a plan runs is each call's own.
 //!
 //! `unsafe` is confined to `arena` and `threads`.
 #![deny(unsafe_code)]
@@ -37,3 +39,4 @@ pub use plusx_kernels::Level;
 pub use plusx_kernels::simd::peak_gflops;
 pub use prepared::{Prepared, PreparedOptions};
 pub use profile::StepProfile;
+pub use threads::settle_threads;

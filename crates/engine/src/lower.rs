@@ -1,10 +1,15 @@
 //! From graph to *values* and *units*: which nodes become stored maps, and which are computed where they are read.
 //!
 //! A convolution, dense layer or pooling stores its output. Batch norms, ReLUs and sums are *views*:
-//! `[relu](main [+ add])` over stored values, each term perhaps seen through a batch norm. A view with one reader is
-//! never stored: its reader computes it on load. A view with several readers, one that is tapped, and in training one
-//! with two terms (its ReLU's gate needs the sum) is stored once and read like any other map. In inference the convolution
-//! before a view stores it instead of its own output ([`fuse`]).
+//! `[relu](main [+ add])` over stored values, each term perhaps seen through a batch norm.
+//!
+//! A view with one reader is not stored: its reader computes it on load. Three kinds of views are stored once and then
+//! read as maps are:
+//! - those with several readers,
+//! - those whose values are asked for,
+//! - in training those with two terms, since the ReLU's gate needs the sum.
+//!
+//! In inference the convolution before a view stores it instead of its own output ([`fuse`]).
 
 mod fuse;
 mod walk;
@@ -157,7 +162,8 @@ impl LoweredFilter {
         spec: &ConvSpec,
         weight: ParamId,
         bias: Option<ParamId>,
-        [input, output]: [ImageShape; 2],
+        input: ImageShape,
+        output: ImageShape,
     ) -> Self {
         let shape = ConvShape {
             c: input.c,
@@ -186,7 +192,7 @@ impl LoweredFilter {
             dilation: [1, 1],
             groups: 1,
         };
-        Self::conv(&spec, weight, bias, [input, ImageShape::new(units, 1, 1)])
+        Self::conv(&spec, weight, bias, input, ImageShape::new(units, 1, 1))
     }
 }
 
@@ -195,7 +201,7 @@ pub(crate) fn filter(graph: &Graph, node: &Node) -> Option<LoweredFilter> {
     let input = graph.shape_before(node);
     match node.op {
         Op::Conv2d { spec, weight, bias } => {
-            Some(LoweredFilter::conv(&spec, weight, bias, [input, node.shape]))
+            Some(LoweredFilter::conv(&spec, weight, bias, input, node.shape))
         }
         Op::Dense { units, weight, bias } => Some(LoweredFilter::dense(units, weight, bias, input)),
         _ => None,

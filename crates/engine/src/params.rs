@@ -1,6 +1,7 @@
-//! Parameters as the engine keeps them: filters packed for the kernels, vectors padded to whole lanes, all in one flat
-//! buffer with a table of offsets; gradients and velocity in buffers of the same layout. Running statistics, which do
-//! not learn, are apart.
+//! Parameters as the engine keeps them.
+//!
+//! All that learns lies in one flat buffer with a table of offsets: filters packed for the kernels, vectors padded to
+//! whole lanes. Gradients and velocity have buffers of the same layout. Running statistics do not learn and are apart.
 
 use std::ops::Range;
 
@@ -37,8 +38,9 @@ pub(crate) struct Chunk {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct ParamLayout {
     places: Vec<ParamPlace>,
-    /// Values that learn, and running statistics.
+    /// Values that learn.
     learning: usize,
+    /// Values of running statistics.
     running: usize,
     chunks: Vec<Chunk>,
 }
@@ -131,14 +133,14 @@ impl Store {
     }
 
     /// Takes values over, of everything or only of what learns.
-    pub(crate) fn import(&mut self, params: &Params, into: Which) {
+    pub(crate) fn import(&mut self, params: &Params, into: StoreBuffer) {
         for (index, place) in self.layout.places.iter().enumerate() {
             let flat = match (into, place.role.trainable()) {
-                (Which::Parameters, true) => &mut self.weights,
-                (Which::Parameters, false) => &mut self.running,
-                (Which::Velocity, true) => &mut self.velocity,
+                (StoreBuffer::Parameters, true) => &mut self.weights,
+                (StoreBuffer::Parameters, false) => &mut self.running,
+                (StoreBuffer::Velocity, true) => &mut self.velocity,
                 // gradients are made here, never brought
-                (Which::Velocity, false) | (Which::Gradients, _) => continue,
+                (StoreBuffer::Velocity, false) | (StoreBuffer::Gradients, _) => continue,
             };
             let values = params.get(ParamId(index as u32));
             let dst = &mut flat[place.range.clone()];
@@ -153,14 +155,14 @@ impl Store {
     }
 
     /// Copies values out in logical layout; what is not there is 0.
-    pub(crate) fn export(&self, params: &mut Params, from: Which) {
+    pub(crate) fn export(&self, params: &mut Params, from: StoreBuffer) {
         for (index, place) in self.layout.places.iter().enumerate() {
             let flat = match (from, place.role.trainable()) {
-                (Which::Parameters, true) => &self.weights,
-                (Which::Parameters, false) => &self.running,
-                (Which::Velocity, true) => &self.velocity,
-                (Which::Gradients, true) => &self.gradients,
-                (Which::Velocity | Which::Gradients, false) => continue,
+                (StoreBuffer::Parameters, true) => &self.weights,
+                (StoreBuffer::Parameters, false) => &self.running,
+                (StoreBuffer::Velocity, true) => &self.velocity,
+                (StoreBuffer::Gradients, true) => &self.gradients,
+                (StoreBuffer::Velocity | StoreBuffer::Gradients, false) => continue,
             };
             let Some(src) = flat.get(place.range.clone()) else {
                 continue;
@@ -209,7 +211,7 @@ impl std::ops::Deref for Held<'_> {
 
 /// One of the flat buffers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Which {
+pub(crate) enum StoreBuffer {
     /// Everything in a weight file.
     Parameters,
     /// Gradients of what learns.

@@ -1,9 +1,11 @@
 //! A network made ready for inference, shared by any number of threads.
 //!
 //! What depends on parameters alone exists once: packed filters, scale and shift of batch norms, filters transformed for
-//! Winograd algorithms. Those are made when the first plan needs them (a few images are planned for latency, and need
-//! fewer) and are the same for all batch sizes. What a run writes lies in a *seat*: arena, scratch and threads. A call
-//! takes a free seat, or waits for one, and gives it back.
+//! Winograd algorithms. The last two are made when the first plan needs them, and are the same for all batch sizes. A plan
+//! for a few images needs fewer of them.
+//!
+//! What a run writes lies in a *seat*: arena, scratch and threads. A call takes a free seat, or waits for one, and gives it
+//! back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
@@ -17,10 +19,11 @@ use crate::arena::Floats;
 use crate::check;
 use crate::engine::MOST_PLANS;
 use crate::error::EngineError;
-use crate::params::{Held, ParamLayout, Store, Which, same_table};
+use crate::params::{Held, ParamLayout, Store, StoreBuffer, same_table};
 use crate::plan::{Kernels, Lasting, Mode, Plan};
 use crate::run::{RunBatch, RunResources, read_tap, run};
 use crate::seat::Seat;
+use crate::threads::settle_threads;
 
 /// How a prepared network works. Threads and callers change no byte of what it computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,19 +41,19 @@ pub struct PreparedOptions {
 }
 
 impl Default for PreparedOptions {
-    /// One call at a time on all cores that the process may use, which answers each soonest, with the best level of the
-    /// machine. Most images per second for many callers: one thread, as many calls at once as there are cores.
+    /// One call at a time on all cores that the process may use, with the best level of the machine. This answers each call
+    /// soonest. For most images per second from many callers: one thread, and as many calls at once as there are cores.
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, at_once: 1, level: Level::detect(), exact: false }
+        Self { threads: settle_threads(None), at_once: 1, level: Level::detect(), exact: false }
     }
 }
 
 /// A network with its parameters, ready for inference: share it by reference or in an [`Arc`].
 ///
 /// Logits are the bytes that [`Executor::infer`](plusx_model::executor::Executor::infer) of an
-/// [`Engine`](crate::Engine) with the same level gives, whatever other threads do. A call allocates nothing if its batch
-/// size has been seen before by its seat: the first call on each of `at_once` seats, for each batch size, does.
+/// [`Engine`](crate::Engine) with the same level gives, whatever other threads do.
+///
+/// The first call of a batch size on each of the `at_once` seats allocates. Later ones do not.
 #[derive(Debug)]
 pub struct Prepared {
     graph: Graph,
@@ -87,7 +90,7 @@ impl Prepared {
         check::level(options.level)?;
         same_table(&graph, params)?;
         let mut store = Store::new(ParamLayout::new(&graph)?)?;
-        store.import(params, Which::Parameters);
+        store.import(params, StoreBuffer::Parameters);
         let mode = Mode::shared(graph.output());
         Ok(Self {
             graph,
@@ -138,7 +141,7 @@ impl Prepared {
         let resources = self.resources(seat, &ready.made);
         run(plan, plan.prepared..plan.steps.len(), resources, &mut RunBatch::forward(images.data));
         for tap in &plan.taps {
-            read_tap(plan, tap, (&mut seat.arena, images.data), logits);
+            read_tap(plan, tap, &mut seat.arena, images.data, logits);
         }
         Ok(())
     }
@@ -152,8 +155,8 @@ impl Prepared {
         Plan::new(&self.graph, &self.store.layout, &self.mode, batch, self.kernels)
     }
 
-    /// The plan for `batch` images with all that it finds ready; made by the first call that needs it, in its seat, while
-    /// other first calls wait.
+    /// The plan for `batch` images with all that it finds ready. The first call that needs it makes it, in its seat; other
+    /// first calls wait.
     fn ready(&self, batch: usize, seat: &mut Seat) -> Result<Arc<Ready>, EngineError> {
         // a shelf is whole at every point: what is put on it is made before
         if let Some(ready) = self.shelf.read().unwrap_or_else(PoisonError::into_inner).plans.get(&batch) {
@@ -219,10 +222,12 @@ struct Seats {
     threads: usize,
 }
 
-/// Seats that nobody is using, the last used last, and how many there are in all.
+/// Seats that are not in use.
 #[derive(Debug, Default)]
 struct Idle {
+    /// The last used last.
     seats: Vec<Seat>,
+    /// How many there are, those in use among them.
     all: usize,
 }
 
@@ -237,7 +242,7 @@ impl Seats {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The seat used last, whose memory is still warm; a new one if all are taken and there may be more; else the first
+    /// The seat used last, whose memory is still warm. If all are taken, a new one where there may be more, else the first
     /// that comes back.
     fn take(&self) -> Taken<'_> {
         let mut idle = self.lock();
@@ -258,7 +263,7 @@ impl Seats {
     }
 }
 
-/// A seat in use; it goes back when this is dropped, after a panic too: what is in it then does not matter.
+/// A seat in use. It goes back when this is dropped. That holds after a panic, too: what is in a seat does not matter.
 struct Taken<'a> {
     seats: &'a Seats,
     /// There until it goes back.

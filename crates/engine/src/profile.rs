@@ -1,4 +1,4 @@
-//! Where the time goes: one row for each kind of step, of whatever plans ran (steps of one name and kernel share a row).
+//! Where the time goes: one row for all steps of one name and kernel, of whatever plans ran.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ pub struct StepProfile {
     pub calls: u64,
     /// Wall-clock time of all runs together.
     pub seconds: f64,
-    /// Floating-point operations of all runs together, as really done; counted for convolutions and dense layers only,
-    /// and only for taps inside the map (of a Winograd algorithm: its products, without the transforms).
+    /// Floating-point operations of all runs together, as really done. Only convolutions and dense layers are counted, and
+    /// only taps inside the map. Of a Winograd algorithm its products count, the transforms do not.
     pub flops: u64,
     /// What a direct convolution would have done.
     pub direct_flops: u64,

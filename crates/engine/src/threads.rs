@@ -1,8 +1,10 @@
-//! Our own threads: a region is a number of pieces handed out one by one; the caller works too.
+//! The engine's own threads.
 //!
-//! Which thread runs which piece depends on timing, so the pieces of a region write disjoint outputs and no result
-//! depends on it. Workers spin for a moment between regions and then sleep; a panic in a piece is passed on to the
-//! caller after all threads have left the region.
+//! A region is a number of pieces that are handed out one by one. The caller works, too. Which thread runs which piece
+//! depends on timing; no result does, because the pieces of a region write disjoint outputs.
+//!
+//! Workers spin for a moment between regions and then sleep. A panic in a piece is passed on to the caller after all
+//! threads have left the region.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,6 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::arena::Floats;
+
+/// How many threads to use: as many as asked for, else one for each core that the process may use. The system's answer
+/// respects CPU affinity and cgroup limits; where it gives none, the answer is 1.
+pub fn settle_threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
 
 /// Turns of the spin loop before a worker sleeps: some tens of microseconds, longer than the serial gap between two
 /// regions and much shorter than a region.

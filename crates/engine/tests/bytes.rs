@@ -7,12 +7,12 @@ use plusx_engine::{Engine, EngineOptions, Level, Mode};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
-use plusx_model::random::{Philox, uniform24};
+use plusx_model::random::{ENGINE_TESTS, Philox, uniform24};
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 
 fn images(len: usize) -> Vec<f32> {
-    let random = Philox::new(5, 9);
+    let random = Philox::new(5, ENGINE_TESTS);
     (0..len).map(|index| uniform24(random.block([index as u32, 0, 0, 0])[0])).collect()
 }
 

@@ -9,11 +9,11 @@ use plusx_engine::{Engine, EngineOptions, Level, Mode};
 use plusx_model::executor::{Executor, Images, Sgd, Targets};
 use plusx_model::graph::{Graph, NodeId, ParamId, Role};
 use plusx_model::params::Params;
-use plusx_model::random::{Philox, uniform24};
+use plusx_model::random::{ENGINE_TESTS, Philox, uniform24};
 
 /// Values in [-1, 1).
 fn values(len: usize, seed: u32) -> Vec<f32> {
-    let random = Philox::new(seed, 9);
+    let random = Philox::new(seed, ENGINE_TESTS);
     (0..len).map(|index| 2.0 * uniform24(random.block([index as u32, 0, 0, 0])[0]) - 1.0).collect()
 }
 

@@ -2,8 +2,7 @@
 
 mod support;
 
-use plusx_kernels::args::FusedActivation;
-use plusx_kernels::args::SUM_RUN;
+use plusx_kernels::args::{FusedActivation, SUM_RUN};
 use plusx_kernels::pitch;
 use plusx_kernels::pooling::global_avg_pool2d::{
     BACKWARD, FORWARD, GlobalAvgPool2dBackwardArgs, GlobalAvgPool2dForwardArgs,

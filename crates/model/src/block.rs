@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use crate::error::ModelError;
 use crate::graph::{NodeId, Op, SubsampleSpec};
-use crate::layers::Pair;
-use crate::shape::ImageShape;
-use crate::trace::{Tag, Tracer};
+use crate::image_shape::ImageShape;
+use crate::pair::Pair;
+use crate::tracer::{Tag, Tracer};
 
 /// A recipe for a part of a network. Its `forward` runs once per trace, on symbols, and may use any Rust:
 ///
 /// ```
 /// use plusx_model::{ModelError, block::{Block, Var}, layers::Conv2d};
 ///
-/// struct Twice { conv: Conv2d, again: bool }
+/// struct Twice { conv: Conv2d, residual: bool }
 ///
 /// impl Block for Twice {
 ///     fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
 ///         let y = self.conv.forward(x)?.relu();
-///         if self.again { (self.conv.forward(y)? + x).map(Var::relu) } else { Ok(y) }
+///         if self.residual { (self.conv.forward(y)? + x).map(Var::relu) } else { Ok(y) }
 ///     }
 /// }
 /// ```
@@ -89,8 +89,8 @@ impl<'g> Var<'g> {
         Self { tracer, node }
     }
 
-    /// The node that holds it, for the time of the trace: nodes that the network's value does not need are dropped
-    /// at its end.
+    /// The node that holds it while the trace runs. At its end, nodes that the network's value does not need are dropped
+    /// and the others get new numbers.
     pub fn node(self) -> NodeId {
         self.node
     }
@@ -106,9 +106,9 @@ impl<'g> Var<'g> {
         Self::new(self.tracer, self.tracer.push(Op::Relu, &[self.node], self.shape(), label))
     }
 
-    /// Every pixel in `strides` steps, with channels of zeros on both sides (the odd one behind) up to `channels`; with
-    /// fewer than there are, all stay. The shortcut without parameters of He et al. 2015, option A; as a function it
-    /// is not counted.
+    /// Every pixel in `strides` steps, with channels of zeros on both sides up to `channels`. Of an odd number of them the
+    /// last is behind. With fewer `channels` than there are, all stay. This is the shortcut without parameters of He et al.
+    /// 2015, option A. It is a function and has no counter of its own.
     pub fn subsample(self, strides: impl Into<Pair>, channels: usize) -> Result<Self, ModelError> {
         let more = channels.saturating_sub(self.shape().c);
         let spec = SubsampleSpec { stride: strides.into().0, before: more / 2, after: more - more / 2 };

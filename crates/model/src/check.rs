@@ -1,9 +1,10 @@
-//! Whether a graph is one that a trace could have written, and how it looks in plain text. For graphs that come from
-//! elsewhere, and for finding out what a block did.
+//! Whether a graph is one that a trace could have written, for graphs that come from elsewhere. How it looks in plain text,
+//! for finding out what a block did.
 
 use crate::error::ModelError;
 use crate::graph::{Graph, Node, Op};
-use crate::shape::{self, ImageShape};
+use crate::image_shape::ImageShape;
+use crate::shape;
 
 impl Graph {
     /// Checks the order of nodes, their shapes, and the names, dimensions and roles of their parameters.

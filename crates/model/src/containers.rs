@@ -2,8 +2,9 @@
 
 use crate::block::{Block, Var};
 use crate::error::ModelError;
-use crate::layers::{BatchNorm, Conv2d, Pair, layer, named};
-use crate::trace::{Identity, Tag};
+use crate::layers::{BatchNorm, Conv2d, layer, named};
+use crate::pair::Pair;
+use crate::tracer::{LayerIdentity, Tag};
 
 /// Blocks that run one after another.
 ///
@@ -16,7 +17,7 @@ use crate::trace::{Identity, Tag};
 pub struct Sequential {
     children: Vec<(String, Box<dyn Block>)>,
     name: Option<String>,
-    identity: Identity,
+    identity: LayerIdentity,
 }
 
 impl Sequential {
@@ -98,7 +99,7 @@ pub struct Residual {
     conv3: Conv2d,
     use_1x1conv: bool,
     name: Option<String>,
-    identity: Identity,
+    identity: LayerIdentity,
 }
 
 impl Residual {
@@ -112,7 +113,7 @@ impl Residual {
             conv3: Conv2d::new(channels, 1).named("downsample.0"),
             use_1x1conv: false,
             name: None,
-            identity: Identity::new(),
+            identity: LayerIdentity::new(),
         }
     }
 

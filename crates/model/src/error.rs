@@ -1,6 +1,6 @@
 //! What can be wrong with a network: every error names the layer and says what was expected and what was found.
 
-use crate::shape::ImageShape;
+use crate::image_shape::ImageShape;
 use crate::words::did_you_mean;
 
 /// A network that cannot be built. `layer` is the Gluon-style label ("conv5").
@@ -117,7 +117,7 @@ pub enum ModelError {
     /// A value or parameter that no machine could hold.
     #[error(
         "{layer}: expected at most {} values in one image's {what}, got more for an input of {input}",
-        crate::shape::MAX_VALUES
+        crate::image_shape::MAX_VALUES
     )]
     TooLarge {
         /// The layer.

@@ -1,8 +1,8 @@
-//! What runs a graph on numbers: the trait the CPU engine (and later a GPU) implements, and its plain arguments.
+//! What runs a graph on numbers: the trait that the CPU engine implements, and its plain arguments.
 
 use crate::graph::{Graph, NodeId};
+use crate::image_shape::ImageShape;
 use crate::params::Params;
-use crate::shape::ImageShape;
 
 /// A batch of images: `data` is \[n\]\[h\]\[w\]\[c\], channels unpadded.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub struct Images<'a> {
     pub n: usize,
 }
 
-/// What the network should have said. Later: soft labels.
+/// What the network should have said.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Targets<'a> {
@@ -81,8 +81,8 @@ pub trait Executor {
     /// The graph it runs.
     fn graph(&self) -> &Graph;
 
-    /// The arithmetic whose bytes it gives, `fma` say: executors of one arithmetic give the same bytes for the same
-    /// calls. Checkpoints record it, and a run that goes on with another is told that its bytes will differ.
+    /// The arithmetic whose bytes it gives, for example `fma`. Executors of one arithmetic give the same bytes for the same
+    /// calls. Checkpoints record it, so that a run that goes on with another can say that its bytes will differ.
     fn arithmetic(&self) -> &str;
 
     /// Replaces parameters and running statistics (logical layout, the table of the same graph).

@@ -1,6 +1,6 @@
 //! The network as data: nodes in topological order, and the parameters they name.
 
-use crate::shape::ImageShape;
+use crate::image_shape::ImageShape;
 
 /// Index of a node in [`Graph::nodes`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

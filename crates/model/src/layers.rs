@@ -3,23 +3,9 @@
 use crate::block::{Block, Var};
 use crate::error::ModelError;
 use crate::graph::{BatchNormSpec, ConvSpec, Op, ParamId, PoolSpec, RunningVariance};
-use crate::trace::{Identity, Tag};
+use crate::tracer::{LayerIdentity, Tag};
 
-/// A (vertical, horizontal) pair; one number stands for both.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Pair(pub [usize; 2]);
-
-impl From<usize> for Pair {
-    fn from(both: usize) -> Self {
-        Self([both, both])
-    }
-}
-
-impl From<(usize, usize)> for Pair {
-    fn from((vertical, horizontal): (usize, usize)) -> Self {
-        Self([vertical, horizontal])
-    }
-}
+pub use crate::pair::Pair;
 
 /// Stands for the ids of parameters until the trace creates them.
 const LATER: ParamId = ParamId(0);
@@ -59,7 +45,7 @@ pub struct Conv2d {
     spec: ConvSpec,
     bias: bool,
     name: Option<String>,
-    identity: Identity,
+    identity: LayerIdentity,
 }
 
 impl Conv2d {
@@ -67,7 +53,7 @@ impl Conv2d {
     pub fn new(channels: usize, kernel: impl Into<Pair>) -> Self {
         let (kernel, stride, padding, dilation) = (kernel.into().0, [1, 1], [0, 0], [1, 1]);
         let spec = ConvSpec { channels, kernel, stride, padding, dilation, groups: 1 };
-        Self { spec, bias: true, name: None, identity: Identity::new() }
+        Self { spec, bias: true, name: None, identity: LayerIdentity::new() }
     }
 
     /// Pixels between neighbouring outputs; default 1.
@@ -117,14 +103,14 @@ impl Block for Conv2d {
 pub struct BatchNorm {
     spec: BatchNormSpec,
     name: Option<String>,
-    identity: Identity,
+    identity: LayerIdentity,
 }
 
 impl BatchNorm {
     /// Momentum 0.9, epsilon 1e-5, biased running variance.
     pub fn new() -> Self {
         let spec = BatchNormSpec { epsilon: 1e-5, momentum: 0.9, running_variance: RunningVariance::Biased };
-        Self { spec, name: None, identity: Identity::new() }
+        Self { spec, name: None, identity: LayerIdentity::new() }
     }
 
     /// Weight of the old running value, between 0 and 1; default 0.9.
@@ -309,13 +295,13 @@ pub struct Dense {
     units: usize,
     bias: bool,
     name: Option<String>,
-    identity: Identity,
+    identity: LayerIdentity,
 }
 
 impl Dense {
     /// `units` outputs.
     pub fn new(units: usize) -> Self {
-        Self { units, bias: true, name: None, identity: Identity::new() }
+        Self { units, bias: true, name: None, identity: LayerIdentity::new() }
     }
 
     /// Whether a number is added per output; default yes.

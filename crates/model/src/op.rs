@@ -1,7 +1,7 @@
 //! What is true of each operation wherever it is used: its name, the parameters it owns, what it costs.
 
-use crate::graph::{Graph, Node, Op, ParamId, Role};
-use crate::shape::{ImageShape, conv_weight_dims};
+use crate::graph::{ConvSpec, Graph, Node, Op, ParamId, Role};
+use crate::image_shape::ImageShape;
 
 /// One parameter of an operation.
 #[derive(Debug)]
@@ -91,6 +91,12 @@ impl Op {
         let filter = slots.iter().find(|slot| matches!(slot.role, Role::ConvWeight | Role::DenseWeight));
         filter.map_or(0, |slot| output.len() as u64 * slot.dims[1..].iter().product::<usize>() as u64)
     }
+}
+
+/// Dimensions of a convolution's filter over `c` input channels: output channels, input channels of one group,
+/// kernel rows, kernel columns. `groups` divides `c`.
+pub(crate) fn conv_weight_dims(spec: &ConvSpec, c: usize) -> [usize; 4] {
+    [spec.channels, c / spec.groups, spec.kernel[0], spec.kernel[1]]
 }
 
 impl Graph {

@@ -1,4 +1,4 @@
-//! Parameters as one flat buffer with a table of offsets: saving, reducing and comparing are one loop each.
+//! Parameters as one flat buffer with a table of offsets, so that saving, reducing and comparing are one loop each.
 
 use crate::error::ModelError;
 use crate::graph::{Graph, ParamId, ParamSpec};

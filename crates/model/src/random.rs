@@ -1,10 +1,26 @@
-//! Random numbers that are the same on every machine: a counter-based generator, so that number i of a stream is a
-//! function of i alone and nothing has to be remembered for a resume.
+//! Random numbers that are the same on every machine.
+//!
+//! The generator is counter-based: number i of a stream is a function of seed, stream and i alone. Nothing has to be
+//! remembered for a resume.
+//!
+//! Every use of random numbers draws from a stream of its own, and all streams are listed here. Their numbers are part of
+//! every result, so they stay as they are. The golden data have streams of their own, which `tools/golden*.py` choose and
+//! the files name.
 
-/// Stream of initial weights.
+/// Initial weights, by [`initialize`](crate::init::initialize).
 pub const INIT: u32 = 1;
-/// Stream of the order of samples.
+/// The order of samples in an epoch, by [`shuffle`].
 pub const SHUFFLE: u32 = 2;
+/// Pictures of noise that an exported file is proved on.
+pub const EXPORT_PROOF: u32 = 3;
+/// Images of noise that an imported ONNX file is proved on.
+pub const IMPORT_PROOF: u32 = 4;
+/// Images and labels of the engine's tests.
+pub const ENGINE_TESTS: u32 = 9;
+/// `Tensor::uniform` of the façade.
+pub const TENSOR: u32 = 0x7e_4503;
+/// Images of `plusx bench`.
+pub const BENCH: u32 = 0x7e_be4c;
 
 /// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 4.3): a keyed
 /// function from a 128-bit counter to four words.
@@ -21,7 +37,7 @@ impl Philox {
     /// Added to the key after each round: fractions of the golden ratio and of the square root of 3.
     const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-    /// The generator of `stream` for `seed`.
+    /// The generator of `stream`, one of those listed in [this module](self), for `seed`.
     pub fn new(seed: u32, stream: u32) -> Self {
         Self { key: [seed, stream] }
     }
@@ -77,6 +93,13 @@ mod tests {
         let pi =
             Philox::new(0xa409_3822, 0x299f_31d0).block([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344]);
         assert_eq!(pi, [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
+    }
+
+    #[test]
+    fn streams_are_apart() {
+        let mut streams = [INIT, SHUFFLE, EXPORT_PROOF, IMPORT_PROOF, ENGINE_TESTS, TENSOR, BENCH];
+        streams.sort_unstable();
+        assert!(streams.windows(2).all(|two| two[0] < two[1]));
     }
 
     #[test]

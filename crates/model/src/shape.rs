@@ -1,55 +1,17 @@
-//! Shapes, and the only place where output sizes are computed.
+//! The only place where output sizes are computed.
 //!
-//! A window of `k` taps, `d` pixels apart, spans `d (k - 1) + 1` pixels; moved by `s` over `n` pixels with `p` zeros
-//! on each side it fits `floor((n + 2p - d (k - 1) - 1) / s) + 1` times (Dumoulin & Visin 2016, "A guide to
-//! convolution arithmetic for deep learning", relationship 15). Where sizes round up, it fits once more if pixels are
-//! left over and it would still begin inside the map or its first border, as in PyTorch's `ceil_mode`.
+//! A window of `k` taps, `d` pixels apart, spans `d (k - 1) + 1` pixels. Moved by `s` over `n` pixels with `p` zeros on
+//! each side, it fits `floor((n + 2p - d (k - 1) - 1) / s) + 1` times (Dumoulin & Visin 2016, "A guide to convolution
+//! arithmetic for deep learning", relationship 15).
+//!
+//! Where sizes round up, it fits once more if pixels are left over and it would still begin inside the map or its first
+//! border, as in PyTorch's `ceil_mode`.
 
 use crate::error::ModelError;
 use crate::graph::{ConvSpec, Op, PoolSpec, SubsampleSpec};
+use crate::op::conv_weight_dims;
 
-/// Most values in one image's feature map, and in one parameter: 2^31 - 1, 8 GiB of `f32`. Beyond it, sizes are
-/// typing errors; below it, no product of sizes overflows.
-pub const MAX_VALUES: usize = i32::MAX as usize;
-
-/// Shape of one image or feature map: channels, rows, columns.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ImageShape {
-    /// Channels.
-    pub c: usize,
-    /// Rows.
-    pub h: usize,
-    /// Columns.
-    pub w: usize,
-}
-
-impl ImageShape {
-    /// Channels, rows, columns.
-    pub const fn new(c: usize, h: usize, w: usize) -> Self {
-        Self { c, h, w }
-    }
-
-    /// Values in one image.
-    pub const fn len(self) -> usize {
-        self.c * self.h * self.w
-    }
-
-    /// Whether there is no value at all.
-    pub const fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    /// Rows times columns.
-    pub const fn pixels(self) -> usize {
-        self.h * self.w
-    }
-}
-
-impl std::fmt::Display for ImageShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}x{}x{}", self.c, self.h, self.w)
-    }
-}
+pub use crate::image_shape::{ImageShape, MAX_VALUES};
 
 /// Reads "1x96x96": channels, rows, columns.
 impl std::str::FromStr for ImageShape {
@@ -265,12 +227,6 @@ impl Window {
         let axis = |i: usize| self.dilation[i].checked_mul(self.kernel[i] - 1)?.checked_add(1);
         Some([axis(0)?, axis(1)?])
     }
-}
-
-/// Dimensions of a convolution's filter over `c` input channels: output channels, input channels of one group,
-/// kernel rows, kernel columns. `groups` divides `c`.
-pub fn conv_weight_dims(spec: &ConvSpec, c: usize) -> [usize; 4] {
-    [spec.channels, c / spec.groups, spec.kernel[0], spec.kernel[1]]
 }
 
 /// The product, if it is at most [`MAX_VALUES`].

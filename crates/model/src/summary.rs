@@ -1,11 +1,13 @@
 //! The summary table: what each layer gives, holds and costs.
 
 use crate::graph::{Graph, ParamId};
-use crate::shape::ImageShape;
+use crate::image_shape::ImageShape;
+
+pub use crate::thousands::thousands;
 
 /// One operation of a network.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct SummaryRow {
     /// Gluon-style name ("conv5").
     pub name: String,
     /// Kind of operation ("conv2d").
@@ -32,7 +34,7 @@ pub struct Summary {
     /// Multiply-accumulates of convolutions and dense layers for one image.
     pub total_macs: u64,
     /// The operations in order, without the input.
-    pub layers: Vec<Row>,
+    pub layers: Vec<SummaryRow>,
 }
 
 impl Summary {
@@ -44,11 +46,11 @@ impl Summary {
             let spec = graph.param(id);
             if first && spec.role.trainable() { spec.len() as u64 } else { 0 }
         };
-        let layers: Vec<Row> = graph
+        let layers: Vec<SummaryRow> = graph
             .nodes
             .iter()
             .skip(1)
-            .map(|node| Row {
+            .map(|node| SummaryRow {
                 name: node.label.clone(),
                 op: node.op.kind(),
                 output_shape: node.shape,
@@ -90,17 +92,4 @@ impl std::fmt::Display for Summary {
         writeln!(f, "running statistics: {}", thousands(self.total_statistics))?;
         write!(f, "multiply-accumulates: {} per image", thousands(self.total_macs))
     }
-}
-
-/// 11178378 as "11,178,378".
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -1,6 +1,6 @@
 //! How texts for people say things: counted nouns, shares in percent, small numbers, and names that are nearly right.
 
-use crate::summary::thousands;
+use crate::thousands::thousands;
 
 /// "1 image", "12 images", "60,000 images"; nouns in s take "es": "2 classes".
 pub fn counted(count: u64, noun: &str) -> String {

@@ -131,8 +131,8 @@ fn two_layers_of_one_name() {
 fn unknown_models_list_the_known_ones() {
     let Err(error) = zoo::build("resnet19", ZooOptions::default()) else { panic!() };
     assert!(error.to_string().contains("resnet18-d2l"), "{error}");
-    assert!(zoo::default_input("").is_err());
-    assert_eq!(zoo::default_input("resnet18-d2l").unwrap(), ImageShape::new(1, 96, 96));
+    assert!(zoo::find("").is_err());
+    assert_eq!(zoo::find("resnet18-d2l").unwrap().input, ImageShape::new(1, 96, 96));
     let none = zoo::build("resnet18-d2l", ZooOptions { classes: 0 }).unwrap();
     assert!(trace(&none, ImageShape::new(1, 96, 96), &mut Names::new()).is_err());
 }

@@ -2,10 +2,7 @@
 
 use crate::{Error, Shape};
 use plusx_model::executor::NodeValue;
-use plusx_model::random::{Philox, uniform24};
-
-/// Stream of the generator behind [`Tensor::uniform`]; no other part of the house draws from it.
-const UNIFORM: u32 = 0x7e_4503;
+use plusx_model::random::{Philox, TENSOR, uniform24};
 
 /// Values in row-major order: images are \[n\]\[c\]\[h\]\[w\].
 #[derive(Clone, PartialEq)]
@@ -32,7 +29,7 @@ impl Tensor {
     /// Independent values in \[low, high), the same for the same `seed` on every machine; [`Error::Memory`] if there is
     /// no room for them.
     pub fn uniform(shape: impl Into<Shape>, low: f32, high: f32, seed: u32) -> Result<Self, Error> {
-        let generator = Philox::new(seed, UNIFORM);
+        let generator = Philox::new(seed, TENSOR);
         let bits = (0u64..).flat_map(|index| generator.block([0, 0, (index >> 32) as u32, index as u32]));
         Self::filled(shape.into(), bits.map(|bits| low + (high - low) * uniform24(bits)))
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plusx_engine::{Engine, EngineOptions, Level};
+use plusx_engine::{Engine, EngineOptions, Level, settle_threads};
 use plusx_formats::{ModelFile, safetensors};
 use plusx_model::executor::Executor;
 use plusx_model::graph::Graph;
@@ -24,7 +24,7 @@ pub struct Machine {
 impl Machine {
     /// Worker threads, resolved. The number the system grants respects CPU affinity and cgroup limits.
     pub fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
+        settle_threads(self.threads)
     }
 
     /// Instruction-set level, resolved.

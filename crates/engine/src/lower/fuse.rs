@@ -1,12 +1,14 @@
-//! Views on their way out: where nothing has to wait for batch statistics, a convolution whose output one view alone reads
-//! stores that view instead. Batch norm, residual join and ReLU are then applied while the output is in registers; the
-//! operations, their order and their rounding stay those of a reader.
+//! Views that a convolution stores in place of its output.
+//!
+//! It does so if one view alone reads the output, and if nothing has to wait for batch statistics. Batch norm, residual join
+//! and ReLU are then applied while the output is in registers. The operations, their order and their rounding stay those of
+//! a reader.
 
 use plusx_model::graph::NodeId;
 
 use super::{Lowered, LoweredTerm, LoweredUnit, ValueId};
 
-/// Lets convolutions store the views of their outputs. Batch norms must know their statistics; values of `roots` stay.
+/// Lets convolutions store the views of their outputs. Batch norms must know their statistics. Values of `roots` stay.
 pub(crate) fn fuse(lowered: &mut Lowered, roots: &[NodeId]) {
     let wanted: Vec<Option<ValueId>> = roots.iter().map(|root| lowered.of_node[root.index()]).collect();
     for index in 0..lowered.units.len() {
@@ -20,7 +22,7 @@ pub(crate) fn fuse(lowered: &mut Lowered, roots: &[NodeId]) {
     }
 }
 
-/// The view that alone reads the output `raw` of unit `index`, if all else it needs is in memory before.
+/// The view that alone reads the output `raw` of unit `index`, if its other term is in memory before that unit.
 fn view_of(lowered: &Lowered, raw: ValueId, index: usize) -> Option<ValueId> {
     let [reader] = lowered.value(raw).readers[..] else { return None };
     let LoweredUnit::View(id) = lowered.units[reader] else { return None };

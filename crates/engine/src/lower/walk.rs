@@ -86,8 +86,8 @@ impl<'a> Lowering<'a> {
             }
             Op::Conv2d { spec, weight, bias } => {
                 let src = self.source(node.inputs[0]);
-                let shapes = [self.done.value(src).shape, node.shape];
-                self.conv(id, src, LoweredFilter::conv(&spec, weight, bias, shapes));
+                let input = self.done.value(src).shape;
+                self.conv(id, src, LoweredFilter::conv(&spec, weight, bias, input, node.shape));
             }
             Op::Dense { units, weight, bias } => {
                 let src = self.source(node.inputs[0]);

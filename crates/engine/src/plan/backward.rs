@@ -1,68 +1,38 @@
 //! The backward half of a plan.
 //!
-//! Gradients live at values. Each reader of a value *contributes* to the value's gradient, the last reader first; the
-//! last contribution to arrive is gated by the value's ReLU and summed for the batch norms behind it on its way out
-//! ([`plusx_kernels::args::Sink`]), so the gradient is never passed over again. Two shortcuts avoid most copies:
-//! - A convolution whose output is read by one view never gets a gradient of its own: it reads the view's, through
-//!   the batch norm if there is one (*lazy*; [`plusx_kernels::args::Grad`]).
-//! - A value that a sum passes on unchanged (the skip) goes on accumulating in the sum's own gradient buffer, when
-//!   nobody still has to read what is there (*alias*).
+//! Gradients live at values. Each reader of a value *contributes* to the value's gradient, the last reader first. The last
+//! contribution is gated by the value's ReLU and summed for the batch norms behind it on its way out
+//! ([`plusx_kernels::args::Sink`]). So no step passes over the gradient again. Two shortcuts avoid most copies:
+//! - *Lazy*: a convolution whose output one view reads has no gradient of its own. It reads the view's, through the batch
+//!   norm if there is one ([`plusx_kernels::args::Grad`]).
+//! - *Alias*: a value that a sum passes on unchanged (the skip) goes on accumulating in the sum's own gradient buffer, once
+//!   every reader of what is there has read it.
 
 use std::collections::{HashMap, HashSet};
 
 use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
 use plusx_kernels::{LANES, conv};
-use plusx_kernels::{elementwise, sgd, subsample};
-use plusx_model::graph::ParamId;
+use plusx_kernels::{sgd, subsample};
 
+use super::buffer::ElementType;
 use super::build::{PlanBuilder, only, pick};
 use super::convolution::ConvChoice;
+use super::gradient::{BackwardBuilder, FilterParts, Gradient};
 use super::pieces::PieceGrid;
-use super::refs::{BufferId, GateRef, GradRef, SinkRef};
+use super::refs::{BufferId, GradRef, SinkRef};
 use super::step::{KernelRef, PlanStep};
 use super::work::{ConvWork, LossWork, MapWork, PoolWork, StepWork, WeightParts};
-use crate::lower::{LoweredFilter, LoweredUnit, NormId, ValueId};
+use crate::lower::{LoweredFilter, LoweredUnit, ValueId};
 use crate::params::ParamLayout;
 
-/// Values that one piece of a sum over segments has at most, and at least.
-const CHUNK: [usize; 2] = [1 << 10, 1 << 16];
+/// Values that one piece of a sum over segments has at least.
+const CHUNK_LEAST: usize = 1 << 10;
+
+/// Values that it has at most.
+const CHUNK_MOST: usize = 1 << 16;
 
 /// Pieces of such a sum, within these limits.
 const CHUNKS: usize = 64;
-
-/// The gradient of one value in the making.
-#[derive(Clone, Default)]
-pub(super) struct Gradient {
-    /// Where contributions are added up.
-    pub(super) buffer: Option<BufferId>,
-    /// Contributions still to come.
-    pub(super) left: usize,
-    /// Read elsewhere instead.
-    pub(super) lazy: Option<GradRef>,
-    /// Per-image sums made with the last contribution, and the batch norm they are for.
-    pub(super) sums: Option<(BufferId, Option<NormId>)>,
-    /// The a, b, c of the batch norms of a view, in the order of its terms.
-    pub(super) coefficients: [Option<BufferId>; 2],
-}
-
-/// Results of the segments of a filter.
-struct Parts {
-    /// All results, if there is more than one.
-    buffer: Option<BufferId>,
-    count: usize,
-    next: usize,
-}
-
-/// A backward pass in the making.
-pub(super) struct BackwardBuilder<'b, 'a> {
-    pub(super) build: &'b mut PlanBuilder<'a>,
-    pub(super) gradients: Vec<Gradient>,
-    /// Units that have yet to read a gradient buffer lazily.
-    pub(super) waiting: HashMap<BufferId, Vec<usize>>,
-    /// Vector parameters that have a gradient already.
-    pub(super) seen: HashSet<ParamId>,
-    parts: HashMap<ParamId, Parts>,
-}
 
 impl PlanBuilder<'_> {
     /// Emits loss, backward pass and update.
@@ -75,7 +45,8 @@ impl PlanBuilder<'_> {
         let mut parts = HashMap::new();
         for unit in &lowered.units {
             if let LoweredUnit::Conv { filter, .. } = unit {
-                let parts = parts.entry(filter.weight).or_insert(Parts { buffer: None, count: 0, next: 0 });
+                let parts =
+                    parts.entry(filter.weight).or_insert(FilterParts { buffer: None, count: 0, next: 0 });
                 parts.count += self.batch.div_ceil(conv::weight_segment(&filter.shape));
             }
         }
@@ -91,7 +62,7 @@ impl PlanBuilder<'_> {
                     if let Some(winner) = backward.build.winners[index] {
                         let kernel = pick(max_pool2d::BACKWARD, level, shape);
                         let shape = *shape;
-                        backward.map([*src, *dst], kernel, |g, sink| PoolWork::MaxPoolBackward {
+                        backward.map(*src, *dst, kernel, |g, sink| PoolWork::MaxPoolBackward {
                             shape,
                             g,
                             winner,
@@ -102,25 +73,17 @@ impl PlanBuilder<'_> {
                 LoweredUnit::AvgPool { src, dst, shape } => {
                     let kernel = pick(avg_pool2d::BACKWARD, level, shape);
                     let shape = *shape;
-                    backward.map([*src, *dst], kernel, |g, sink| PoolWork::AvgPoolBackward {
-                        shape,
-                        g,
-                        sink,
-                    });
+                    backward.map(*src, *dst, kernel, |g, sink| PoolWork::AvgPoolBackward { shape, g, sink });
                 }
                 LoweredUnit::Subsample { src, dst, shape } => {
                     let kernel = pick(subsample::BACKWARD, level, shape);
                     let shape = *shape;
-                    backward.map([*src, *dst], kernel, |g, sink| MapWork::SubsampleBackward {
-                        shape,
-                        g,
-                        sink,
-                    });
+                    backward.map(*src, *dst, kernel, |g, sink| MapWork::SubsampleBackward { shape, g, sink });
                 }
                 LoweredUnit::GlobalAvgPool { src, dst } => {
                     let shape = lowered.value(*src).map_shape();
                     let kernel = pick(global_avg_pool2d::BACKWARD, level, &shape);
-                    backward.map([*src, *dst], kernel, |g, sink| PoolWork::GlobalAvgPoolBackward {
+                    backward.map(*src, *dst, kernel, |g, sink| PoolWork::GlobalAvgPoolBackward {
                         shape,
                         g,
                         sink,
@@ -151,72 +114,10 @@ impl BackwardBuilder<'_, '_> {
         self.arrived(output, gradient);
     }
 
-    /// The gradient buffer of a value.
-    pub(super) fn buffer(&mut self, id: ValueId) -> BufferId {
-        if let Some(buffer) = self.gradients[id.0].buffer {
-            return buffer;
-        }
-        let buffer = self.build.map(format!("{}.grad", self.build.value_label(id)), id);
-        self.gradients[id.0].buffer = Some(buffer);
-        buffer
-    }
-
-    /// Where the next contribution to `id` goes; the last one is gated and summed.
-    pub(super) fn sink(&mut self, id: ValueId) -> SinkRef {
-        let accumulate = self.gradients[id.0].buffer.is_some();
-        let dst = self.buffer(id);
-        self.gradients[id.0].left -= 1;
-        let (gate, sums) = match self.gradients[id.0].left {
-            0 => (self.gate(id), self.last_sums(id)),
-            _ => (GateRef::Open, None),
-        };
-        SinkRef { dst, accumulate, gate, sums }
-    }
-
-    /// After the step of a [`BackwardBuilder::sink`].
-    pub(super) fn contributed(&mut self, id: ValueId) {
-        if self.gradients[id.0].left == 0 {
-            self.complete(id);
-        }
-    }
-
-    /// A contribution to `id` that was written to `buffer`, ungated, by a kernel without a sink (or that is there
-    /// already): the buffer is the value's gradient from now on.
-    pub(super) fn arrived(&mut self, id: ValueId, buffer: BufferId) {
-        self.gradients[id.0].buffer = Some(buffer);
-        if self.gradients[id.0].left > 1 {
-            self.gradients[id.0].left -= 1;
-            return;
-        }
-        let sink = self.sink(id);
-        if sink.gate != GateRef::Open || sink.sums.is_some() {
-            self.push_sink(id, None, sink);
-        }
-        self.complete(id);
-    }
-
-    pub(super) fn push_sink(&mut self, id: ValueId, g: Option<BufferId>, sink: SinkRef) {
-        let shape = self.build.value(id).map_shape();
-        let kernel = pick(elementwise::SINK, self.build.kernels.level, &shape);
-        let label = format!("{} gradient", self.build.value_label(id));
-        let pieces = self.build.by_values(id);
-        self.build.push_plain(label, kernel, pieces, MapWork::Sink { shape, g, sink });
-    }
-
-    /// The gradient at a unit's output.
-    fn gradient(&self, id: ValueId) -> GradRef {
-        let gradient = &self.gradients[id.0];
-        match (gradient.lazy, gradient.buffer) {
-            (Some(lazy), _) => lazy,
-            (None, Some(g)) => GradRef { g, norm: None },
-            (None, None) => unreachable!("{} has no gradient", self.build.value_label(id)),
-        }
-    }
-
     fn conv(&mut self, src: ValueId, dst: ValueId, filter: &LoweredFilter) {
         let grad = self.gradient(dst);
         let label = self.build.value_label(dst);
-        self.backward_weights(src, filter, (label, grad));
+        self.backward_weights(src, filter, label, grad);
         if !self.build.value(src).learns {
             return;
         }
@@ -235,7 +136,7 @@ impl BackwardBuilder<'_, '_> {
         self.contributed(src);
     }
 
-    fn backward_weights(&mut self, src: ValueId, filter: &LoweredFilter, (label, grad): (&str, GradRef)) {
+    fn backward_weights(&mut self, src: ValueId, filter: &LoweredFilter, label: &str, grad: GradRef) {
         let build = &mut *self.build;
         let len = conv::packed_len(&filter.shape);
         let segments = build.batch.div_ceil(conv::weight_segment(&filter.shape));
@@ -244,12 +145,12 @@ impl BackwardBuilder<'_, '_> {
         };
         if parts.count > 1 && parts.buffer.is_none() {
             let name = format!("{label}.weight_parts");
-            parts.buffer = Some(build.buffer(name, super::ElementType::F32, parts.count * len, len));
+            parts.buffer = Some(build.buffer(name, ElementType::F32, parts.count * len, len));
         }
         let place = parts.buffer.map(|buffer| WeightParts { buffer, first: parts.next, count: parts.count });
         parts.next += segments;
-        let (ConvChoice { kernel, pieces, scratch, flops, .. }, winograd) =
-            build.choose_backward_weights(filter);
+        let ConvChoice { kernel, pieces, scratch, flops, .. } = build.choose_backward_weights(filter);
+        let winograd = build.winograd(&filter.shape);
         let source = build.source(src);
         build.push(PlanStep {
             label: format!("{label} backward weights"),
@@ -268,7 +169,7 @@ impl BackwardBuilder<'_, '_> {
             .into(),
         });
         if let (Some(buffer), true) = (parts.buffer, parts.next == parts.count) {
-            let chunk = len.div_ceil(CHUNKS).next_multiple_of(LANES).clamp(CHUNK[0], CHUNK[1]);
+            let chunk = len.div_ceil(CHUNKS).next_multiple_of(LANES).clamp(CHUNK_LEAST, CHUNK_MOST);
             let pieces = PieceGrid::chunks(len.div_ceil(chunk));
             let work =
                 ConvWork::SumTree { parts: buffer, count: parts.count, len, chunk, weight: filter.weight };
@@ -280,7 +181,8 @@ impl BackwardBuilder<'_, '_> {
     /// where that of `src` goes.
     fn map<W: Into<StepWork>>(
         &mut self,
-        [src, dst]: [ValueId; 2],
+        src: ValueId,
+        dst: ValueId,
         kernel: KernelRef,
         work: impl FnOnce(BufferId, SinkRef) -> W,
     ) {

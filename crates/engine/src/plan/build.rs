@@ -3,16 +3,19 @@
 use plusx_kernels::{KernelEntry, LANES, Level, pitch, select};
 use plusx_model::graph::{Graph, NodeId};
 
+use super::buffer::{Buffer, ElementType, IMAGES, Lasting, Life};
+use super::finished::{Plan, Tap};
+use super::memory;
+use super::mode::{Kernels, Mode};
 use super::pieces::PieceGrid;
 use super::refs::{BufferId, NormRef, PairRef, SourceRef, SumsRef, TermRef};
 use super::step::{KernelRef, PlanStep};
 use super::work::{ChannelWork, StepWork};
-use super::{Buffer, ElementType, IMAGES, Kernels, Lasting, Mode, Plan, Tap, memory};
 use crate::lower::{Lowered, LoweredTerm, LoweredValue, NormId, ValueId};
 use crate::params::ParamLayout;
 
-/// Values that a step of inference may leave behind for the next run, 16 MB: of a network on pictures of 224x224 the
-/// transformed filters of 256 channels (9 MB), not those of 512 (38 MB).
+/// Values that a step of inference may leave behind for the next run: 16 MB. In a network on pictures of 224x224 the
+/// transformed filters of 256 channels (9 MB) may stay, those of 512 (38 MB) may not.
 const MOST_PREPARED: usize = 4 << 20;
 
 /// Per-channel buffers of a batch norm.
@@ -66,7 +69,7 @@ impl<'a> PlanBuilder<'a> {
             pitch: input.c,
             offset: None,
             lasting: None,
-            life: [0, 0],
+            life: Life { first: 0, last: 0 },
         };
         Self {
             graph,
@@ -99,7 +102,7 @@ impl<'a> PlanBuilder<'a> {
     }
 
     pub(super) fn buffer(&mut self, name: String, kind: ElementType, len: usize, pitch: usize) -> BufferId {
-        let life = [usize::MAX, 0];
+        let life = Life::UNTOUCHED;
         self.buffers.push(Buffer { name, kind, len, pitch, offset: None, lasting: None, life });
         BufferId(self.buffers.len() - 1)
     }
@@ -130,7 +133,7 @@ impl<'a> PlanBuilder<'a> {
         self.steps.push(step);
     }
 
-    /// A step that makes buffers of parameters only: one that can be left out when a plan runs again, if they may stay.
+    /// A step that makes the buffers `made` of parameters only. If they may stay, the next run of the plan leaves it out.
     pub(super) fn push_prepared(&mut self, step: PlanStep, made: &[(BufferId, Lasting)]) {
         let values: usize = made.iter().map(|(id, _)| self.buffers[id.0].len).sum();
         // outside the arena they take no memory from each caller
@@ -257,7 +260,7 @@ impl<'a> PlanBuilder<'a> {
         zeros
     }
 
-    /// The buffer that value `id`, the images, is in; whether it has to be loaded there.
+    /// Chooses the buffer of value `id`, the images; says whether they have to be loaded there.
     pub(super) fn place_images(&mut self, id: ValueId) -> bool {
         let load = self.value(id).pitch != self.value(id).shape.c;
         let buffer = if load { self.map(self.value_label(id).to_owned(), id) } else { IMAGES };

@@ -1,29 +1,29 @@
-//! How each pass of a convolution is computed: direct, or by a Winograd algorithm where one fits and plans are not exact.
+//! How each pass of a convolution is computed: by a Winograd algorithm where one fits and plans are not exact, else direct.
 
 use plusx_kernels::conv::{self, winograd};
 use plusx_kernels::shape::ConvShape;
 
+use super::buffer::{ElementType, Lasting};
 use super::build::{PlanBuilder, blocks, only, pick};
-use super::pieces::{Bands, MOST_BANDS, PieceGrid, TILE_BLOCKS};
+use super::pieces::{Bands, ChannelBlocks, MOST_BANDS, PieceGrid, TILE_BLOCKS};
 use super::refs::FilterRef;
 use super::step::{Flops, KernelRef, PlanStep};
 use super::work::ConvWork;
-use super::{ElementType, Lasting};
 use crate::lower::LoweredFilter;
 
-/// Inference on at most this many images is planned for latency; its logits may differ in the last places from those of
-/// the same images in a larger batch.
+/// Inference on at most this many images is planned for latency. Its logits may differ in the last places from those of the
+/// same images in a larger batch.
 const LATENCY_IMAGES: usize = 4;
 
-/// Tiles below which such a plan takes the direct method: transformed filters, 4 times the memory of the plain ones, are read
-/// once for each register tile of 6. (Where they are too large to be prepared, a transform in every run makes the two
-/// methods equally fast from here to about 32 tiles.)
+/// Tiles below which such a plan takes the direct method. Transformed filters take 4 times the memory of the plain ones and
+/// are read once for each register tile of 6. Where they are too large to be prepared, every run transforms them, and the
+/// two methods are equally fast from here to about 32 tiles.
 const LATENCY_TILES: usize = 16;
 
-/// Tiles of a band of a single image at most.
+/// Most tiles in a band of a single image.
 const BAND_TILES: usize = 32;
 
-/// Pixels of such a band, about, if the method is direct.
+/// Pixels in such a band, about, if the method is direct.
 const BAND_PIXELS: usize = 96;
 
 /// What a step of a convolution is made of, beside its maps.
@@ -36,16 +36,16 @@ pub(super) struct ConvChoice {
 }
 
 impl PlanBuilder<'_> {
-    /// Whether a convolution is computed by a Winograd algorithm: by its shape alone, but for the latency of inference on
-    /// a few images, where reading the transformed filters of a small map would take longer than the convolution.
-    fn winograd(&self, shape: &ConvShape) -> bool {
+    /// Whether a convolution is computed by a Winograd algorithm. Its shape alone decides, except in inference on a few
+    /// images: there, reading the transformed filters of a small map would take longer than the convolution.
+    pub(super) fn winograd(&self, shape: &ConvShape) -> bool {
         let latency = !self.mode.backward && self.batch <= LATENCY_IMAGES;
         let fits = !self.kernels.exact && winograd::fits(shape);
         fits && !(latency && self.batch * winograd::tiles(shape) < LATENCY_TILES)
     }
 
-    /// The forward pass; its filters, if they are not the parameter as it is, are made by a step before it. `keeps`: it
-    /// stores its evaluated source too.
+    /// The forward pass. Filters other than the parameter as it is are made by a step before it. `keeps` says that it
+    /// stores its evaluated source, too.
     pub(super) fn choose_forward(&mut self, label: &str, filter: &LoweredFilter, keeps: bool) -> ConvChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let flops = Flops::new(shape, self.batch, self.winograd(shape));
@@ -57,9 +57,9 @@ impl PlanBuilder<'_> {
             let pieces = if bands {
                 let [_, columns] = winograd::grid(shape);
                 let bands = Bands::new(shape.oh, winograd::rows(shape), BAND_TILES / columns);
-                PieceGrid::bands(bands, (blocks(shape.k), widest))
+                PieceGrid::bands(bands, ChannelBlocks { count: blocks(shape.k), widest })
             } else {
-                PieceGrid::at_most(self.batch, images, (blocks(shape.k), widest))
+                PieceGrid::at_most(self.batch, images, ChannelBlocks { count: blocks(shape.k), widest })
             };
             let scratch = winograd::forward_scratch_len(shape, pieces.block_step());
             return ConvChoice {
@@ -73,7 +73,7 @@ impl PlanBuilder<'_> {
         let pieces = if bands {
             let rows = shape.oh.div_ceil(MOST_BANDS).max(BAND_PIXELS.div_ceil(shape.ow));
             let bands = Bands::new(shape.oh, 1, rows);
-            PieceGrid::bands(bands, (blocks(shape.k), blocks(shape.k)))
+            PieceGrid::bands(bands, ChannelBlocks { count: blocks(shape.k), widest: blocks(shape.k) })
         } else {
             PieceGrid::grid(self.batch, conv::forward_images(shape), blocks(shape.k))
         };
@@ -82,14 +82,15 @@ impl PlanBuilder<'_> {
         ConvChoice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }
     }
 
-    /// The gradient of the input, likewise.
+    /// The gradient of the input. Its filters are made by a step before it.
     pub(super) fn choose_backward_data(&mut self, label: &str, filter: &LoweredFilter) -> ConvChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let flops = Flops::new(shape, self.batch, self.winograd(shape));
         if self.winograd(shape) {
             let filters = self.transformed(label, filter, true);
             let (images, widest) = (winograd::images(shape), winograd::backward_data_blocks(shape));
-            let pieces = PieceGrid::at_most(self.batch, images, (blocks(shape.c), widest));
+            let pieces =
+                PieceGrid::at_most(self.batch, images, ChannelBlocks { count: blocks(shape.c), widest });
             let scratch = winograd::backward_data_scratch_len(shape, pieces.block_step());
             let kernel = pick(winograd::BACKWARD_DATA, level, shape);
             return ConvChoice { kernel, pieces, scratch, flops, filters };
@@ -100,12 +101,16 @@ impl PlanBuilder<'_> {
         ConvChoice { kernel: pick(conv::BACKWARD_DATA, level, shape), pieces, scratch, flops, filters }
     }
 
-    /// The gradient of the filters, which reads none.
-    pub(super) fn choose_backward_weights(&self, filter: &LoweredFilter) -> (ConvChoice, bool) {
+    /// The gradient of the filters, which reads no filters.
+    pub(super) fn choose_backward_weights(&self, filter: &LoweredFilter) -> ConvChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let winograd = self.winograd(shape);
         let widest = if winograd { TILE_BLOCKS } else { conv::weight_blocks(shape) };
-        let pieces = PieceGrid::segments(self.batch, conv::weight_segment(shape), (blocks(shape.k), widest));
+        let pieces = PieceGrid::segments(
+            self.batch,
+            conv::weight_segment(shape),
+            ChannelBlocks { count: blocks(shape.k), widest },
+        );
         let (kernel, scratch) = if winograd {
             let scratch = winograd::backward_weights_scratch_len(shape, pieces.block_step());
             (pick(winograd::BACKWARD_WEIGHTS, level, shape), scratch)
@@ -114,7 +119,7 @@ impl PlanBuilder<'_> {
             (pick(conv::BACKWARD_WEIGHTS, level, shape), scratch)
         };
         let flops = Flops::new(shape, self.batch, winograd);
-        (ConvChoice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }, winograd)
+        ConvChoice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }
     }
 
     /// Filters transposed for a direct gradient of the input.

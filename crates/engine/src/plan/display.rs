@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::buffer::{Buffer, Life};
+use super::finished::Plan;
+use super::mode::Statistics;
 use super::refs::Access;
 use super::step::PlanStep;
-use super::{Buffer, Plan, Statistics};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,7 +31,7 @@ impl fmt::Display for Plan {
         let mut order: Vec<&Buffer> = self.buffers.iter().filter(|buffer| buffer.offset.is_some()).collect();
         order.sort_by_key(|buffer| (buffer.offset, buffer.life));
         for buffer in order {
-            let [first, last] = buffer.life;
+            let Life { first, last } = buffer.life;
             let offset = buffer.offset.unwrap_or_default();
             writeln!(f, "{offset:12}  {:12} B  steps {first:3}-{last:3}  {}", buffer.bytes(), buffer.name)?;
         }

@@ -1,16 +1,17 @@
-//! The forward half of a plan: one unit after the other, statistics made where the values are, views written by their
-//! first reader.
+//! The forward half of a plan, one unit after the other. Statistics are made where the values are made. Views are written
+//! by their first reader.
 
 use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
 use plusx_kernels::{elementwise, norm, subsample};
 
+use super::buffer::{ElementType, Lasting};
 use super::build::{NormBuffers, PlanBuilder, only, pick};
 use super::convolution::ConvChoice;
-use super::pieces::{Bands, MOST_BANDS, PieceGrid};
+use super::mode::Statistics;
+use super::pieces::{Bands, ChannelBlocks, MOST_BANDS, PieceGrid};
 use super::refs::{BufferId, FinishRef, SumsRef};
 use super::step::{KernelRef, PlanStep};
 use super::work::{ChannelWork, ConvWork, MapWork, PoolWork, StepWork};
-use super::{ElementType, Lasting, Statistics};
 use crate::lower::{LoweredFilter, LoweredUnit, NormId, ValueId};
 
 impl PlanBuilder<'_> {
@@ -20,7 +21,7 @@ impl PlanBuilder<'_> {
         for index in 0..self.lowered.units.len() {
             match &self.lowered.units[index] {
                 LoweredUnit::Images(value) => self.images(*value),
-                LoweredUnit::Conv { src, dst, filter, raw } => self.conv_forward(*src, (*dst, *raw), filter),
+                LoweredUnit::Conv { src, dst, filter, raw } => self.conv_forward(*src, *dst, *raw, filter),
                 LoweredUnit::MaxPool { src, dst, shape } => {
                     let source = self.source(*src);
                     let out = self.store(*dst);
@@ -33,7 +34,10 @@ impl PlanBuilder<'_> {
                     let kernel = pick(max_pool2d::FORWARD, self.kernels.level, shape);
                     let work = PoolWork::MaxPoolForward { shape: *shape, src: source, dst: out, winner };
                     let pieces = if self.mode.inference() && self.batch == 1 {
-                        PieceGrid::bands(Bands::new(shape.oh, 1, shape.oh.div_ceil(MOST_BANDS)), (1, 1))
+                        PieceGrid::bands(
+                            Bands::new(shape.oh, 1, shape.oh.div_ceil(MOST_BANDS)),
+                            ChannelBlocks::ONE,
+                        )
                     } else {
                         self.by_values(*src)
                     };
@@ -43,13 +47,13 @@ impl PlanBuilder<'_> {
                     let (source, out) = (self.source(*src), self.store(*dst));
                     let kernel = pick(avg_pool2d::FORWARD, self.kernels.level, shape);
                     let work = PoolWork::AvgPoolForward { shape: *shape, src: source, dst: out };
-                    self.push_map([*src, *dst], kernel, work);
+                    self.push_map(*src, *dst, kernel, work);
                 }
                 LoweredUnit::Subsample { src, dst, shape } => {
                     let (source, out) = (self.source(*src), self.store(*dst));
                     let kernel = pick(subsample::FORWARD, self.kernels.level, shape);
                     let work = MapWork::SubsampleForward { shape: *shape, src: source, dst: out };
-                    self.push_map([*src, *dst], kernel, work);
+                    self.push_map(*src, *dst, kernel, work);
                 }
                 LoweredUnit::GlobalAvgPool { src, dst } => {
                     let shape = self.value(*src).map_shape();
@@ -57,7 +61,8 @@ impl PlanBuilder<'_> {
                     let out = self.store(*dst);
                     let kernel = pick(global_avg_pool2d::FORWARD, self.kernels.level, &shape);
                     self.push_map(
-                        [*src, *dst],
+                        *src,
+                        *dst,
                         kernel,
                         PoolWork::GlobalAvgPoolForward { shape, src: source, dst: out },
                     );
@@ -116,7 +121,7 @@ impl PlanBuilder<'_> {
     }
 
     /// A step that makes value `dst` of value `src`, image by image.
-    fn push_map(&mut self, [src, dst]: [ValueId; 2], kernel: KernelRef, work: impl Into<StepWork>) {
+    fn push_map(&mut self, src: ValueId, dst: ValueId, kernel: KernelRef, work: impl Into<StepWork>) {
         let label = format!("{} forward", self.value_label(dst));
         self.push_plain(label, kernel, self.by_values(src), work);
     }
@@ -128,7 +133,7 @@ impl PlanBuilder<'_> {
         buffer
     }
 
-    fn conv_forward(&mut self, src: ValueId, (dst, raw): (ValueId, Option<ValueId>), filter: &LoweredFilter) {
+    fn conv_forward(&mut self, src: ValueId, dst: ValueId, raw: Option<ValueId>, filter: &LoweredFilter) {
         let source = self.source(src);
         let keep = std::mem::take(&mut self.unwritten[src.0]).then(|| self.place(src));
         let out = self.store(dst);
@@ -205,8 +210,8 @@ impl PlanBuilder<'_> {
         self.push_plain(format!("{label} forward"), only("finalize"), PieceGrid::single(), work);
     }
 
-    /// A view comes into being at unit `index`: a stored one is written by its first reader if that is a
-    /// convolution, else here.
+    /// A view comes into being at unit `index`. A stored one is written by its first reader if that is a convolution, else
+    /// here.
     fn view(&mut self, id: ValueId, index: usize) {
         // a convolution may have stored it
         if !self.value(id).stored || self.stored[id.0].is_some() {

@@ -1,20 +1,123 @@
-//! What becomes of the gradient of one value: its gate, its sums, and what follows from them once it is complete; how
-//! a view passes it on.
+//! The gradient of one value: where contributions to it go, its gate, its sums, and what follows once it is complete.
+
+use std::collections::{HashMap, HashSet};
 
 use plusx_kernels::args::FusedActivation;
 use plusx_kernels::elementwise;
 use plusx_model::graph::ParamId;
 
-use super::backward::BackwardBuilder;
-use super::build::{only, pick};
+use super::build::{PlanBuilder, only, pick};
 use super::pieces::PieceGrid;
-use super::refs::{
-    BufferId, GateRef, GradNormRef, GradRef, GradTo, PairRef, SinkRef, SourceRef, SumsRef, TermRef,
-};
+use super::refs::{BufferId, GateRef, GradRef, GradTo, SinkRef, SinkSumsRef, SumsRef};
 use super::work::{ChannelWork, MapWork};
 use crate::lower::{LoweredTerm, LoweredUnit, NormId, ValueId};
 
+/// The gradient of one value in the making.
+#[derive(Clone, Default)]
+pub(super) struct Gradient {
+    /// Where contributions are added up.
+    pub(super) buffer: Option<BufferId>,
+    /// Contributions still to come.
+    pub(super) left: usize,
+    /// Read elsewhere instead.
+    pub(super) lazy: Option<GradRef>,
+    /// Per-image sums made with the last contribution.
+    pub(super) sums: Option<GradientSums>,
+    /// The a, b, c of the batch norms of a view, in the order of its terms.
+    pub(super) coefficients: [Option<BufferId>; 2],
+}
+
+/// Per-image sums of a gradient.
+#[derive(Clone, Copy)]
+pub(super) struct GradientSums {
+    pub(super) out: BufferId,
+    /// The batch norm they are for; none: a bias.
+    pub(super) norm: Option<NormId>,
+}
+
+/// Results of the segments of a filter.
+pub(super) struct FilterParts {
+    /// All results, if there is more than one.
+    pub(super) buffer: Option<BufferId>,
+    pub(super) count: usize,
+    /// The first result that no step has yet.
+    pub(super) next: usize,
+}
+
+/// A backward pass in the making.
+pub(super) struct BackwardBuilder<'b, 'a> {
+    pub(super) build: &'b mut PlanBuilder<'a>,
+    pub(super) gradients: Vec<Gradient>,
+    /// Units that have yet to read a gradient buffer lazily.
+    pub(super) waiting: HashMap<BufferId, Vec<usize>>,
+    /// Vector parameters that have a gradient already.
+    pub(super) seen: HashSet<ParamId>,
+    pub(super) parts: HashMap<ParamId, FilterParts>,
+}
+
 impl BackwardBuilder<'_, '_> {
+    /// The gradient buffer of a value.
+    pub(super) fn buffer(&mut self, id: ValueId) -> BufferId {
+        if let Some(buffer) = self.gradients[id.0].buffer {
+            return buffer;
+        }
+        let buffer = self.build.map(format!("{}.grad", self.build.value_label(id)), id);
+        self.gradients[id.0].buffer = Some(buffer);
+        buffer
+    }
+
+    /// Where the next contribution to `id` goes; the last one is gated and summed.
+    pub(super) fn sink(&mut self, id: ValueId) -> SinkRef {
+        let accumulate = self.gradients[id.0].buffer.is_some();
+        let dst = self.buffer(id);
+        self.gradients[id.0].left -= 1;
+        let (gate, sums) = match self.gradients[id.0].left {
+            0 => (self.gate(id), self.last_sums(id)),
+            _ => (GateRef::Open, None),
+        };
+        SinkRef { dst, accumulate, gate, sums }
+    }
+
+    /// After the step of a [`BackwardBuilder::sink`].
+    pub(super) fn contributed(&mut self, id: ValueId) {
+        if self.gradients[id.0].left == 0 {
+            self.complete(id);
+        }
+    }
+
+    /// A contribution to `id` that is in `buffer`, ungated, because a kernel without a sink wrote it or because it was
+    /// there. The buffer becomes that of the value's gradient.
+    pub(super) fn arrived(&mut self, id: ValueId, buffer: BufferId) {
+        self.gradients[id.0].buffer = Some(buffer);
+        if self.gradients[id.0].left > 1 {
+            self.gradients[id.0].left -= 1;
+            return;
+        }
+        let sink = self.sink(id);
+        if sink.gate != GateRef::Open || sink.sums.is_some() {
+            self.push_sink(id, None, sink);
+        }
+        self.complete(id);
+    }
+
+    pub(super) fn push_sink(&mut self, id: ValueId, g: Option<BufferId>, sink: SinkRef) {
+        let shape = self.build.value(id).map_shape();
+        let kernel = pick(elementwise::SINK, self.build.kernels.level, &shape);
+        let label = format!("{} gradient", self.build.value_label(id));
+        let pieces = self.build.by_values(id);
+        self.build.push_plain(label, kernel, pieces, MapWork::Sink { shape, g, sink });
+    }
+
+    /// The gradient at a unit's output.
+    pub(super) fn gradient(&self, id: ValueId) -> GradRef {
+        let gradient = &self.gradients[id.0];
+        match (gradient.lazy, gradient.buffer) {
+            (Some(lazy), _) => lazy,
+            (None, Some(g)) => GradRef { g, norm: None },
+            (None, None) => unreachable!("{} has no gradient", self.build.value_label(id)),
+        }
+    }
+
     /// Where the ReLU of a value was open.
     pub(super) fn gate(&self, id: ValueId) -> GateRef {
         let value = self.build.value(id);
@@ -32,30 +135,32 @@ impl BackwardBuilder<'_, '_> {
         }
     }
 
-    /// The sums that whoever is behind `id` needs of its gradient: a batch norm's, or just the first row, a bias's.
-    pub(super) fn last_sums(&mut self, id: ValueId) -> Option<(BufferId, SumsRef)> {
+    /// The sums that the maker of `id` needs of its gradient: those of a batch norm or, in the first row, of a bias.
+    fn last_sums(&mut self, id: ValueId) -> Option<SinkSumsRef> {
         let norm = self.build.value(id).view.and_then(|view| view.terms().find_map(|term| term.norm));
         if let Some(norm) = norm {
             let sums = self.norm_sums(id, norm);
-            self.gradients[id.0].sums = Some((sums.1.out, Some(norm)));
+            self.gradients[id.0].sums = Some(GradientSums { out: sums.sums.out, norm: Some(norm) });
             return Some(sums);
         }
         let (conv, _) = self.biases(id).into_iter().next()?;
         let out = self.build.sums(format!("{}.bias_sums", self.build.value_label(id)), id);
-        self.gradients[id.0].sums = Some((out, None));
-        Some((self.build.place(conv), SumsRef { shift: self.build.zeros(), out }))
+        self.gradients[id.0].sums = Some(GradientSums { out, norm: None });
+        let y = self.build.place(conv);
+        Some(SinkSumsRef { y, sums: SumsRef { shift: self.build.zeros(), out } })
     }
 
-    fn norm_sums(&mut self, id: ValueId, norm: NormId) -> (BufferId, SumsRef) {
+    fn norm_sums(&mut self, id: ValueId, norm: NormId) -> SinkSumsRef {
         let label = self.build.label(self.build.lowered.norm(norm).node);
         let out = self.build.sums(format!("{label}.grad_sums"), id);
         // shifted by the batch mean, which the first saved vector is
         let shift = self.build.norm_buffers(norm).saved;
-        (self.build.place(self.build.lowered.norm(norm).input), SumsRef { shift, out })
+        let y = self.build.place(self.build.lowered.norm(norm).input);
+        SinkSumsRef { y, sums: SumsRef { shift, out } }
     }
 
-    /// Convolutions whose bias gradient is the sum of the gradient of `id`: its own, or those of the outputs it adds
-    /// up without a batch norm between.
+    /// Convolutions whose bias gradient is the sum of the gradient of `id`: the one that makes it, or those whose outputs
+    /// it adds up without a batch norm between.
     fn biases(&self, id: ValueId) -> Vec<(ValueId, ParamId)> {
         let bias_of = |id: ValueId| match &self.build.lowered.units[self.build.value(id).unit] {
             LoweredUnit::Conv { filter, .. } => filter.bias.map(|bias| (id, bias)),
@@ -71,9 +176,9 @@ impl BackwardBuilder<'_, '_> {
         }
     }
 
-    /// Whether the maker of a view's term can read the view's gradient itself: the view is its only reader, and it
-    /// knows how to look through the batch norm, if there is one.
-    fn is_lazy(&self, term: LoweredTerm) -> bool {
+    /// Whether the maker of a view's term can read the view's gradient itself. The view must be its only reader, and the
+    /// maker must know how to look through the batch norm, if there is one.
+    pub(super) fn is_lazy(&self, term: LoweredTerm) -> bool {
         let value = self.build.value(term.value);
         let output = self.build.graph.output();
         let only_reader = value.readers.len() == 1
@@ -95,20 +200,20 @@ impl BackwardBuilder<'_, '_> {
     }
 
     /// The gradient of `id` is complete: what follows from its sums.
-    pub(super) fn complete(&mut self, id: ValueId) {
+    fn complete(&mut self, id: ValueId) {
         let biases = self.biases(id);
         let norms: Vec<(usize, NormId)> = self.build.value(id).view.map_or_else(Vec::new, |view| {
             view.terms().enumerate().filter_map(|(index, term)| Some((index, term.norm?))).collect()
         });
         for (index, norm) in norms {
             let sums = match self.gradients[id.0].sums {
-                Some((sums, Some(made_for))) if made_for == norm => sums,
+                Some(GradientSums { out, norm: Some(made_for) }) if made_for == norm => out,
                 _ => self.more_sums(id, norm),
             };
             self.gradients[id.0].coefficients[index] = Some(self.norm_backward(norm, sums));
         }
         for (_, bias) in biases {
-            let Some((sums, _)) = self.gradients[id.0].sums else {
+            let Some(GradientSums { out: sums, .. }) = self.gradients[id.0].sums else {
                 unreachable!("a bias's sums were made with the gradient");
             };
             let pitch = self.build.value(id).pitch;
@@ -121,11 +226,11 @@ impl BackwardBuilder<'_, '_> {
 
     /// Sums for another batch norm of the same view.
     fn more_sums(&mut self, id: ValueId, norm: NormId) -> BufferId {
-        let (y, sums) = self.norm_sums(id, norm);
+        let sums = self.norm_sums(id, norm);
         let dst = self.buffer(id);
-        let sink = SinkRef { dst, accumulate: true, gate: GateRef::Open, sums: Some((y, sums)) };
+        let sink = SinkRef { dst, accumulate: true, gate: GateRef::Open, sums: Some(sums) };
         self.push_sink(id, None, sink);
-        sums.out
+        sums.sums.out
     }
 
     fn norm_backward(&mut self, id: NormId, sums: BufferId) -> BufferId {
@@ -144,90 +249,5 @@ impl BackwardBuilder<'_, '_> {
         };
         self.build.push_plain(format!("{label} backward"), only("finalize"), PieceGrid::single(), work);
         coefficients
-    }
-
-    /// Passes the gradient of a view on to its terms.
-    pub(super) fn view(&mut self, id: ValueId) {
-        let value = self.build.value(id);
-        let (Some(view), true) = (value.view, value.learns) else {
-            return;
-        };
-        let g = self.buffer(id);
-        let mut terms: Vec<(usize, LoweredTerm)> = view.terms().enumerate().collect();
-        terms.retain(|(_, term)| self.build.value(term.value).learns);
-        for (index, term) in terms.clone() {
-            if self.is_lazy(term) {
-                let norm = self.gradients[id.0].coefficients[index]
-                    .map(|coefficients| GradNormRef { y: self.build.place(term.value), coefficients });
-                self.gradients[term.value.0].lazy = Some(GradRef { g, norm });
-                self.waiting.entry(g).or_default().push(self.build.value(term.value).unit);
-            }
-        }
-        terms.retain(|(_, term)| self.gradients[term.value.0].lazy.is_none());
-        // at most one skip goes on in the same memory, after everybody else has read it
-        let alias = terms.iter().position(|(_, term)| self.can_alias(id, *term, &terms));
-        let alias = alias.map(|position| terms.remove(position));
-        for (index, term) in terms {
-            match self.gradients[id.0].coefficients[index] {
-                Some(coefficients) => self.through_norm(g, coefficients, term.value),
-                None => {
-                    let sink = self.sink(term.value);
-                    self.push_sink(term.value, Some(g), sink);
-                    self.contributed(term.value);
-                }
-            }
-        }
-        if let Some((_, term)) = alias {
-            self.arrived(term.value, g);
-        }
-    }
-
-    /// Whether the gradient of `term` can go on accumulating in the buffer of the view `id` that reads it.
-    fn can_alias(&self, id: ValueId, term: LoweredTerm, terms: &[(usize, LoweredTerm)]) -> bool {
-        let twice = terms.iter().filter(|(_, other)| other.value == term.value).count() > 1;
-        if term.norm.is_some() || twice || self.gradients[term.value.0].buffer.is_some() {
-            return false;
-        }
-        let unit = self.build.value(id).unit;
-        let value = self.build.value(term.value);
-        // the unit that will write the buffer next: the next reader in backward order, or the gating right now
-        let next = match self.gradients[term.value.0].left {
-            1 if self.gate(term.value) == GateRef::Open => None,
-            1 => Some(unit),
-            _ => value.readers.iter().copied().filter(|reader| *reader < unit).max(),
-        };
-        let Some(buffer) = self.gradients[id.0].buffer else {
-            return false;
-        };
-        let waiting = self.waiting.get(&buffer).map_or(&[][..], Vec::as_slice);
-        waiting.iter().filter(|reader| **reader < unit).all(|reader| next.is_none_or(|next| *reader > next))
-    }
-
-    /// A contribution a g + b y + c to a value that is not read lazily: stored first, then added.
-    fn through_norm(&mut self, g: BufferId, coefficients: BufferId, id: ValueId) {
-        let first = self.gradients[id.0].buffer.is_none();
-        let label = self.build.value_label(id);
-        let dst = match first {
-            true => self.buffer(id),
-            false => self.build.map(format!("{label}.grad_term"), id),
-        };
-        let pair = |pair| Some(PairRef { buffer: coefficients, pair });
-        let src = SourceRef {
-            main: TermRef { data: g, affine: pair(0) },
-            add: Some(TermRef { data: self.build.place(id), affine: pair(1) }),
-            activation: FusedActivation::None,
-        };
-        let shape = self.build.value(id).map_shape();
-        let kernel = pick(elementwise::EVALUATE, self.build.kernels.level, &shape);
-        let pieces = self.build.by_values(id);
-        let work = MapWork::Evaluate { shape, src, dst };
-        self.build.push_plain(format!("{label} gradient term"), kernel, pieces, work);
-        if first {
-            self.arrived(id, dst);
-        } else {
-            let sink = self.sink(id);
-            self.push_sink(id, Some(dst), sink);
-            self.contributed(id);
-        }
     }
 }

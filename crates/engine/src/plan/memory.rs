@@ -3,15 +3,16 @@
 //! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference", section 5.2):
 //! the largest buffer first, each at the lowest offset free during its whole life.
 
+use super::buffer::{Buffer, IMAGES, Life};
+use super::finished::Tap;
 use super::step::PlanStep;
-use super::{Buffer, IMAGES, Tap};
 use crate::arena::ALIGN;
 
 /// From this size on, a buffer is padded by [`STAGGER`].
 const BIG: usize = 1 << 16;
 
-/// Extra bytes behind a big buffer, so that big buffers do not start at equal addresses modulo 4 KiB: streams read
-/// together would otherwise meet in the same cache sets.
+/// Extra bytes behind a big buffer. Big buffers then do not start at equal addresses modulo 4 KiB, where streams that are
+/// read together would meet in the same cache sets.
 const STAGGER: usize = 3 * ALIGN;
 
 /// The steps of a plan.
@@ -29,16 +30,17 @@ pub(super) fn place(buffers: &mut [Buffer], steps: &Steps<'_>, taps: &[Tap]) -> 
     for (index, step) in steps.iter().enumerate() {
         step.work.buffers(&mut |id, _| {
             let life = &mut buffers[id.0].life;
-            *life = [life[0].min(index), life[1].max(index)];
+            *life = life.with(index);
         });
     }
     for (index, step) in steps[..prepared].iter().enumerate() {
-        let life = if shared { [index, index] } else { [0, steps.len()] };
+        let life =
+            if shared { Life { first: index, last: index } } else { Life { first: 0, last: steps.len() } };
         step.work.buffers(&mut |id, _| buffers[id.0].life = life);
     }
     for tap in taps {
         let life = &mut buffers[tap.buffer.0].life;
-        *life = [life[0].min(steps.len()), steps.len()];
+        *life = Life { last: steps.len(), ..life.with(steps.len()) };
     }
     let mut order: Vec<usize> = (0..buffers.len()).filter(|index| *index != IMAGES.0).collect();
     order.sort_by_key(|index| (std::cmp::Reverse(buffers[*index].bytes()), *index));
@@ -46,7 +48,7 @@ pub(super) fn place(buffers: &mut [Buffer], steps: &Steps<'_>, taps: &[Tap]) -> 
     let mut total = 0;
     for index in order {
         let buffer = &buffers[index];
-        if buffer.life[0] > buffer.life[1] {
+        if buffer.life.first > buffer.life.last {
             continue;
         }
         let size = room(buffer);
@@ -54,7 +56,7 @@ pub(super) fn place(buffers: &mut [Buffer], steps: &Steps<'_>, taps: &[Tap]) -> 
         let mut taken: Vec<[usize; 2]> = placed
             .iter()
             .map(|other| &buffers[*other])
-            .filter(|other| other.life[0] <= buffer.life[1] && buffer.life[0] <= other.life[1])
+            .filter(|other| other.life.meets(buffer.life))
             .filter_map(|other| other.offset.map(|offset| [offset, offset + room(other)]))
             .collect();
         taken.sort_unstable();

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-/// Pieces a step should have at least, where its sizes allow: one for every [`ENOUGH_IMAGES`] images of the batch, so that
-/// the larger batches of larger machines keep many cores busy, within limits. More pieces cost: each loads and transforms its
-/// source for itself.
-const ENOUGH: [usize; 2] = [4, 64];
-/// See [`ENOUGH`].
+/// Images of the batch for which a step should have one piece, where its sizes allow: the larger batches of larger
+/// machines then keep many cores busy. More pieces cost, since each loads and transforms its source for itself.
 const ENOUGH_IMAGES: usize = 4;
+/// Pieces that are too few, however few images there are, are fewer than this.
+const ENOUGH_LEAST: usize = 4;
+/// Pieces that are enough, however many images there are.
+const ENOUGH_MOST: usize = 64;
 
 /// Blocks of the widest register tile.
 pub(crate) const TILE_BLOCKS: usize = 4;
@@ -24,16 +25,50 @@ pub(crate) const MOST_BANDS: usize = 8;
 /// A grid of pieces; results never depend on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct PieceGrid {
-    /// How many images, and how many of them a piece has.
-    images: [usize; 2],
-    /// How many blocks, and how many of them a piece has.
-    blocks: [usize; 2],
-    /// Of a single image: its rows instead, `images` being how many there are, and how many stay together.
+    /// Images; of a single image that is cut into bands, its rows.
+    images: Axis,
+    /// Blocks of channels.
+    blocks: Axis,
+    /// The bands of a single image.
     bands: Option<Bands>,
 }
 
-/// Rows of the output of one image, in bands that differ by one unit at most, the larger ones first: threads that take one
-/// after the other then end together.
+/// One side of a grid.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Axis {
+    /// How many there are.
+    count: usize,
+    /// How many of them a piece has; of rows, how many stay together.
+    step: usize,
+}
+
+impl Axis {
+    const ONE: Self = Self { count: 1, step: 1 };
+
+    fn parts(self) -> usize {
+        self.count.div_ceil(self.step)
+    }
+
+    fn part(self, index: usize) -> Range<usize> {
+        index * self.step..self.count.min((index + 1) * self.step)
+    }
+}
+
+/// Blocks of channels to cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ChannelBlocks {
+    pub(crate) count: usize,
+    /// How many of them a piece has at most.
+    pub(crate) widest: usize,
+}
+
+impl ChannelBlocks {
+    /// All channels as one.
+    pub(crate) const ONE: Self = Self { count: 1, widest: 1 };
+}
+
+/// Rows of the output of one image, in bands. They differ by one unit at most, and the larger ones come first, so that
+/// threads which take one after the other end together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Bands {
     rows: usize,
@@ -43,7 +78,7 @@ pub(crate) struct Bands {
 }
 
 impl Bands {
-    /// Bands of about `most` units of `unit` rows, at most, and an even number of them: processors come in even numbers.
+    /// Bands of at most about `most` units of `unit` rows. Their number is even: processors come in even numbers.
     pub(crate) fn new(rows: usize, unit: usize, most: usize) -> Self {
         let units = rows.div_ceil(unit.max(1));
         let count = units.div_ceil(most.max(1));
@@ -75,27 +110,27 @@ pub(crate) struct GridPiece {
 impl PieceGrid {
     /// Everything in one piece.
     pub(crate) fn single() -> Self {
-        Self { images: [1, 1], blocks: [1, 1], bands: None }
+        Self { images: Axis::ONE, blocks: Axis::ONE, bands: None }
     }
 
     /// Images only, so many that a piece has about [`PIECE_VALUES`] values, or fewer for enough pieces.
     pub(crate) fn by_values(images: usize, values_per_image: usize) -> Self {
-        let step = (PIECE_VALUES / values_per_image.max(1)).clamp(1, (images / ENOUGH[1]).max(1));
-        Self { images: [images, step], blocks: [1, 1], bands: None }
+        let step = (PIECE_VALUES / values_per_image.max(1)).clamp(1, (images / ENOUGH_MOST).max(1));
+        Self { images: Axis { count: images, step }, blocks: Axis::ONE, bands: None }
     }
 
     /// Chunks of one slice.
     pub(crate) fn chunks(count: usize) -> Self {
-        Self { images: [1, 1], blocks: [count, 1], bands: None }
+        Self { images: Axis::ONE, blocks: Axis { count, step: 1 }, bands: None }
     }
 
-    /// Pieces of `step` images, and of all blocks, or half of them, .. until there are plenty of pieces or a piece has no more
-    /// than [`SHARING_BLOCKS`]; of fewer where there would not be enough.
+    /// Pieces of `step` images. They have all blocks, or half of them, and so on, until there are plenty of pieces or a piece
+    /// has no more than [`SHARING_BLOCKS`]. They have fewer where there would not be enough pieces.
     pub(crate) fn grid(images: usize, step: usize, blocks: usize) -> Self {
         let rows = images.div_ceil(step.clamp(1, images.max(1)));
         let half = |width: usize| width.div_ceil(2).next_multiple_of(TILE_BLOCKS);
         let mut widest = blocks;
-        while widest > SHARING_BLOCKS && rows * blocks.div_ceil(widest) < ENOUGH[1] {
+        while widest > SHARING_BLOCKS && rows * blocks.div_ceil(widest) < ENOUGH_MOST {
             widest = half(widest);
         }
         let mut widths = vec![widest];
@@ -107,45 +142,47 @@ impl PieceGrid {
     }
 
     /// Segments of images, and of at most `widest` blocks.
-    pub(crate) fn segments(images: usize, segment: usize, (blocks, widest): (usize, usize)) -> Self {
+    pub(crate) fn segments(images: usize, segment: usize, blocks: ChannelBlocks) -> Self {
         let mut widths = vec![2, 1];
         let mut width = TILE_BLOCKS;
-        while width <= widest {
+        while width <= blocks.widest {
             widths.insert(0, width);
             width *= 2;
         }
-        Self::widest(images, segment, blocks, &widths)
+        Self::widest(images, segment, blocks.count, &widths)
     }
 
     /// Pieces of `step` images and of at most `widest` blocks.
-    pub(crate) fn at_most(images: usize, step: usize, (blocks, widest): (usize, usize)) -> Self {
-        Self::widest(images, step, blocks, &[widest.min(blocks), 4, 2, 1])
+    pub(crate) fn at_most(images: usize, step: usize, blocks: ChannelBlocks) -> Self {
+        Self::widest(images, step, blocks.count, &[blocks.widest.min(blocks.count), 4, 2, 1])
     }
 
     /// Bands of the rows of a single image, at most `widest` blocks.
-    pub(crate) fn bands(bands: Bands, blocks: (usize, usize)) -> Self {
+    pub(crate) fn bands(bands: Bands, blocks: ChannelBlocks) -> Self {
         let pieces = Self::at_most(bands.count, 1, blocks);
-        Self { images: [bands.rows, bands.unit], bands: Some(bands), ..pieces }
+        let images = Axis { count: bands.rows, step: bands.unit };
+        Self { images, bands: Some(bands), ..pieces }
     }
 
     /// Pixels of a map of `rows` by `columns` in an image of a window, or in a row of one of bands.
-    pub(crate) fn window_pixels(&self, [rows, columns]: [usize; 2]) -> usize {
+    pub(crate) fn window_pixels(&self, rows: usize, columns: usize) -> usize {
         if self.bands.is_some() { columns } else { rows * columns }
     }
 
-    /// The widest of `widths` blocks, widest first, that gives enough pieces; where none does, and for few images, whole
-    /// register tiles (four blocks) matter more than many pieces.
+    /// The first of `widths` blocks, which are in falling order, that gives enough pieces. Where none does, whole register
+    /// tiles (four blocks) matter more than many pieces.
     fn widest(images: usize, step: usize, blocks: usize, widths: &[usize]) -> Self {
         let step = step.clamp(1, images.max(1));
         let rows = images.div_ceil(step);
         let pieces = |width: usize| rows * blocks.div_ceil(width);
-        let least = (images / ENOUGH_IMAGES).clamp(ENOUGH[0], ENOUGH[1]);
+        let least = (images / ENOUGH_IMAGES).clamp(ENOUGH_LEAST, ENOUGH_MOST);
         let fitting = || widths.iter().copied().filter(|width| *width <= blocks);
         let enough = fitting().filter(|width| *width >= TILE_BLOCKS).find(|width| pieces(*width) >= least);
         let narrow =
-            || fitting().filter(|width| *width <= TILE_BLOCKS).find(|width| pieces(*width) >= ENOUGH[0]);
+            || fitting().filter(|width| *width <= TILE_BLOCKS).find(|width| pieces(*width) >= ENOUGH_LEAST);
         let width = enough.or_else(narrow).unwrap_or(1);
-        Self { images: [images, step], blocks: [blocks, width], bands: None }
+        let (images, blocks) = (Axis { count: images, step }, Axis { count: blocks, step: width });
+        Self { images, blocks, bands: None }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -153,41 +190,40 @@ impl PieceGrid {
     }
 
     fn rows(&self) -> usize {
-        self.bands.map_or(self.images[0].div_ceil(self.images[1]), |bands| bands.count)
+        self.bands.map_or(self.images.parts(), |bands| bands.count)
     }
 
     /// Windows of a grid that pieces are cut from: a piece is one, a band as many as it has units.
     pub(crate) fn windows(&self) -> usize {
-        self.images[0].div_ceil(self.images[1]) * self.columns()
+        self.images.parts() * self.columns()
     }
 
     /// Images in a (full) piece; of bands, rows that stay together.
     pub(crate) fn image_step(&self) -> usize {
-        self.images[1]
+        self.images.step
     }
 
     /// Blocks in a (full) piece.
     pub(crate) fn block_step(&self) -> usize {
-        self.blocks[1]
+        self.blocks.step
     }
 
     /// Pieces beside each other: 1 if the step is not cut by blocks.
     pub(crate) fn columns(&self) -> usize {
-        self.blocks[0].div_ceil(self.blocks[1])
+        self.blocks.parts()
     }
 
     /// Piece `index`. Those of the same blocks follow each other: threads then share one part of the filters.
     pub(crate) fn get(&self, index: usize) -> GridPiece {
         let (row, column) = (index % self.rows(), index / self.rows());
-        let part = |[count, step]: [usize; 2], at: usize| at * step..count.min((at + 1) * step);
-        let blocks = part(self.blocks, column);
+        let blocks = self.blocks.part(column);
         let (windows, images, rows) = match self.bands {
             Some(bands) => {
                 let units = bands.units(row);
                 let rows = units.start * bands.unit..bands.rows.min(units.end * bands.unit);
                 (units, 0..1, Some(rows))
             }
-            None => (row..row + 1, part(self.images, row), None),
+            None => (row..row + 1, self.images.part(row), None),
         };
         GridPiece { images, rows, blocks, row, column, windows }
     }
@@ -216,8 +252,8 @@ mod tests {
         assert_eq!(PieceGrid::grid(32, 3, 128).count(), 88);
         assert_eq!(PieceGrid::grid(32, 1, 64).count(), 64);
         assert_eq!(PieceGrid::grid(256, 1, 64).count(), 256);
-        assert_eq!(PieceGrid::segments(256, 4, (4, 4)).count(), 64);
-        assert_eq!(PieceGrid::segments(32, 64, (32, 16)).count(), 8);
+        assert_eq!(PieceGrid::segments(256, 4, ChannelBlocks { count: 4, widest: 4 }).count(), 64);
+        assert_eq!(PieceGrid::segments(32, 64, ChannelBlocks { count: 32, widest: 16 }).count(), 8);
         assert_eq!(PieceGrid::by_values(256, 147_456).count(), 256);
         assert_eq!(PieceGrid::single().count(), 1);
     }
@@ -225,7 +261,7 @@ mod tests {
     #[test]
     fn bands_are_even() {
         let rows = |rows, unit, most| {
-            let pieces = PieceGrid::bands(Bands::new(rows, unit, most), (1, 1));
+            let pieces = PieceGrid::bands(Bands::new(rows, unit, most), ChannelBlocks::ONE);
             (0..pieces.count()).map(|index| pieces.get(index).rows.unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(rows(14, 4, 4), vec![0..14; 1]);

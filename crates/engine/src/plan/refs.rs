@@ -23,14 +23,14 @@ pub(crate) struct PairRef {
     pub(crate) pair: usize,
 }
 
-/// See [`plusx_kernels::args::Term`].
+/// See [`plusx_kernels::args::MapTerm`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct TermRef {
     pub(crate) data: BufferId,
     pub(crate) affine: Option<PairRef>,
 }
 
-/// See [`plusx_kernels::args::Source`].
+/// See [`plusx_kernels::args::MapSource`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct SourceRef {
     pub(crate) main: TermRef,
@@ -87,7 +87,15 @@ pub(crate) struct SinkRef {
     pub(crate) dst: BufferId,
     pub(crate) accumulate: bool,
     pub(crate) gate: GateRef,
-    pub(crate) sums: Option<(BufferId, SumsRef)>,
+    pub(crate) sums: Option<SinkSumsRef>,
+}
+
+/// The sums of a sink.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct SinkSumsRef {
+    /// The input of the batch norm that the sums are for.
+    pub(crate) y: BufferId,
+    pub(crate) sums: SumsRef,
 }
 
 /// A batch norm's place in a step.
@@ -185,9 +193,9 @@ impl SinkRef {
                 touch(affine.buffer, Access::Read);
             }
         }
-        if let Some((y, sums)) = self.sums {
-            touch(y, Access::Read);
-            sums.buffers(touch);
+        if let Some(sums) = self.sums {
+            touch(sums.y, Access::Read);
+            sums.sums.buffers(touch);
         }
     }
 }

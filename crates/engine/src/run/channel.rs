@@ -1,5 +1,5 @@
-//! Per-channel steps: a few hundred values each, done by the caller alone. These are the places where machines that
-//! share a batch would exchange their sums.
+//! Per-channel steps. Each has a few hundred values, and the caller does it alone. Machines that share a batch would
+//! exchange their sums here.
 
 use plusx_kernels::norm::{
     FinalizeArgs, FinalizeBackwardArgs, InferenceAffineArgs, Running, finalize, finalize_backward,

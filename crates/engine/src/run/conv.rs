@@ -6,6 +6,7 @@ use plusx_kernels::sum::sum_tree;
 use plusx_model::graph::ParamId;
 
 use super::memory::Memory;
+use crate::arena::WindowSize;
 use crate::params::{Held, Store};
 use crate::plan::refs::FilterRef;
 use crate::plan::step::PlanStep;
@@ -27,9 +28,10 @@ pub(super) fn run(
                 // only the pieces of the first blocks write it, all channels
                 let pitch = memory.pitch(keep);
                 let data = memory.write(keep);
-                memory.cut(data, pitch, [shape.h * shape.w * pieces.image_step(), pitch])
+                let rows = shape.h * shape.w * pieces.image_step();
+                memory.cut(data, pitch, WindowSize { rows, columns: pitch })
             });
-            let dst = memory.tiles(*dst, pieces.window_pixels([shape.oh, shape.ow]), &pieces);
+            let dst = memory.windows(*dst, pieces.window_pixels(shape.oh, shape.ow), &pieces);
             let finish = memory.finish(finish);
             let sums = sums.map(|sums| memory.sums(&sums, &pieces));
             let weights = match filters {
@@ -66,7 +68,7 @@ pub(super) fn run(
                 Some(parts) => (memory.write(parts.buffer), parts.first),
                 None => (gradient(store.own(), *weight), 0),
             };
-            let dst = memory.cut(dst, len, [1, block * pieces.block_step()]);
+            let dst = memory.cut(dst, len, WindowSize { rows: 1, columns: block * pieces.block_step() });
             threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
                 run(ConvBackwardWeightsArgs {

@@ -6,8 +6,8 @@ use plusx_kernels::loss::{LossArgs, softmax_cross_entropy};
 use plusx_kernels::sgd::{self, SgdArgs, SgdStep};
 use plusx_model::executor::Sgd;
 
-use super::RunBatch;
 use super::memory::Memory;
+use super::resources::RunBatch;
 use crate::params::{Chunk, Store};
 use crate::plan::work::LossWork;
 use crate::threads::Threads;

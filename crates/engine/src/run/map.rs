@@ -15,7 +15,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
     match work {
         MapWork::Load { dst, shape } => {
             let images = memory.read(IMAGES);
-            let dst = memory.tiles::<f32>(*dst, shape.pixels, &pieces);
+            let dst = memory.windows::<f32>(*dst, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 let dst = dst.take_slice(piece.row, piece.column);
@@ -38,7 +38,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
         }
         MapWork::Evaluate { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.tiles(*dst, shape.pixels, &pieces);
+            let dst = memory.windows(*dst, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (elementwise::EVALUATE[entry].run)(EvaluateArgs {
@@ -64,7 +64,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
         }
         MapWork::SubsampleForward { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
+            let dst = memory.windows(*dst, shape.oh * shape.ow, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (subsample::FORWARD[entry].run)(SubsampleForwardArgs {

@@ -1,4 +1,4 @@
-//! From references in a plan to slices: whole maps for a step, and the part of them that one piece works on.
+//! From the references of a plan to slices: whole maps for a step, and the part of them that one piece works on.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use plusx_kernels::LANES;
 use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
 use plusx_kernels::rows::RowsMut;
 
-use crate::arena::{DisjointWindows, Floats, Lender, Plain};
+use crate::arena::{DisjointWindows, Floats, Lender, Plain, WindowSize};
 use crate::plan::pieces::{GridPiece, PieceGrid};
 use crate::plan::refs::{
     BufferId, FinishRef, GateRef, GradRef, PairRef, SinkRef, SourceRef, SumsRef, TermRef,
@@ -20,7 +20,7 @@ pub(super) struct Memory<'a> {
     plan: &'a Plan,
     lender: Lender<'a>,
     images: &'a [f32],
-    /// What was made once and is outside the arena, by buffer.
+    /// What was made of parameters before and lies outside the arena, by buffer.
     made: &'a [Option<Arc<Floats>>],
 }
 
@@ -116,35 +116,35 @@ impl<'a> Memory<'a> {
     pub(super) fn sums(&mut self, sums: &SumsRef, pieces: &PieceGrid) -> WholeSums<'a> {
         let pitch = self.pitch(sums.out);
         let shift = &self.read(sums.shift)[..pitch];
-        let tile = [2 * pieces.image_step(), columns(pieces, pitch)];
+        let window = WindowSize { rows: 2 * pieces.image_step(), columns: columns(pieces, pitch) };
         let out = self.write_as(sums.out);
-        WholeSums { shift, out: self.lender.tiles(out, pitch, tile) }
+        WholeSums { shift, out: self.lender.windows(out, pitch, window) }
     }
 
     /// Windows of a map with `pixels` rows for each image.
-    pub(super) fn tiles<T: Plain>(
+    pub(super) fn windows<T: Plain>(
         &mut self,
         id: BufferId,
         pixels: usize,
         pieces: &PieceGrid,
     ) -> DisjointWindows<'a, T> {
         let pitch = self.pitch(id);
-        let tile = [pixels * pieces.image_step(), columns(pieces, pitch)];
+        let window = WindowSize { rows: pixels * pieces.image_step(), columns: columns(pieces, pitch) };
         let data = self.write_as(id);
-        self.lender.tiles(data, pitch, tile)
+        self.lender.windows(data, pitch, window)
     }
 
-    /// Windows of `tile` rows and columns of rows of `pitch` values.
+    /// Windows of size `window` of rows of `pitch` values.
     pub(super) fn cut<'b>(
         &mut self,
         data: &'b mut [f32],
         pitch: usize,
-        tile: [usize; 2],
+        window: WindowSize,
     ) -> DisjointWindows<'b, f32>
     where
         'a: 'b,
     {
-        self.lender.tiles(data, pitch, tile)
+        self.lender.windows(data, pitch, window)
     }
 
     /// Chunks of `len` values.
@@ -161,8 +161,8 @@ impl<'a> Memory<'a> {
             GateRef::Stored(z) => Gate::Stored(self.read(z)),
             GateRef::Affine { y, affine } => Gate::Affine { y: self.read(y), affine: self.pair(affine) },
         };
-        let sums = sink.sums.map(|(y, sums)| (self.read(y), self.sums(&sums, pieces)));
-        let dst = self.tiles(sink.dst, pixels, pieces);
+        let sums = sink.sums.map(|sums| (self.read(sums.y), self.sums(&sums.sums, pieces)));
+        let dst = self.windows(sink.dst, pixels, pieces);
         WholeSink { dst, accumulate: sink.accumulate, gate, sums, batch: self.batch() }
     }
 }

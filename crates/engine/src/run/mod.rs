@@ -1,4 +1,4 @@
-//! Runs a plan: each step borrows its buffers from the arena, cuts them into the pieces' parts, and hands the pieces to
+//! Runs a plan. Each step borrows its buffers from the arena, cuts them into the pieces' parts, and hands the pieces to
 //! the threads.
 
 mod channel;
@@ -7,51 +7,18 @@ mod learn;
 mod map;
 mod memory;
 mod pool;
+mod resources;
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Instant;
 
-use plusx_model::executor::Sgd;
-
-use crate::arena::{Arena, Floats};
-use crate::params::Held;
+use crate::arena::Arena;
 use crate::plan::step::PlanStep;
 use crate::plan::work::StepWork;
 use crate::plan::{IMAGES, Plan, Tap};
-use crate::profile::Profile;
-use crate::threads::Threads;
 
 use self::memory::Memory;
-
-/// What a plan is run with, from call to call.
-#[derive(Debug)]
-pub(crate) struct RunResources<'a> {
-    pub(crate) arena: &'a mut Arena,
-    pub(crate) threads: &'a mut Threads,
-    pub(crate) store: Held<'a>,
-    /// What was made of the parameters before and lies outside the arena, by buffer; nothing if it is all in there.
-    pub(crate) made: &'a [Option<Arc<Floats>>],
-    pub(crate) profile: Option<&'a mut Profile>,
-}
-
-/// What belongs to one call.
-#[derive(Debug)]
-pub(crate) struct RunBatch<'a> {
-    pub(crate) images: &'a [f32],
-    /// Empty if there is no loss.
-    pub(crate) labels: &'a [u32],
-    pub(crate) losses: &'a mut [f32],
-    pub(crate) predictions: &'a mut [u32],
-    pub(crate) update: Option<&'a Sgd>,
-}
-
-impl<'a> RunBatch<'a> {
-    /// Images that nothing is learnt from.
-    pub(crate) fn forward(images: &'a [f32]) -> Self {
-        Self { images, labels: &[], losses: &mut [], predictions: &mut [], update: None }
-    }
-}
+pub(crate) use self::resources::{RunBatch, RunResources};
 
 /// Runs the steps `steps` of `plan`.
 pub(crate) fn run(
@@ -87,7 +54,7 @@ fn run_step(plan: &Plan, step: &PlanStep, resources: &mut RunResources<'_>, batc
 }
 
 /// Copies what `tap` holds after a run to `dst`, channels without padding.
-pub(crate) fn read_tap(plan: &Plan, tap: &Tap, (arena, images): (&mut Arena, &[f32]), dst: &mut [f32]) {
+pub(crate) fn read_tap(plan: &Plan, tap: &Tap, arena: &mut Arena, images: &[f32], dst: &mut [f32]) {
     let buffer = &plan.buffers[tap.buffer.0];
     let src = match buffer.offset {
         None => images,

@@ -16,9 +16,9 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
     match work {
         PoolWork::MaxPoolForward { shape, src, dst, winner } => {
             let src = memory.source(src);
-            let pixels = pieces.window_pixels([shape.oh, shape.ow]);
-            let dst = memory.tiles(*dst, pixels, &pieces);
-            let winner = winner.map(|winner| memory.tiles::<u8>(winner, pixels, &pieces));
+            let pixels = pieces.window_pixels(shape.oh, shape.ow);
+            let dst = memory.windows(*dst, pixels, &pieces);
+            let winner = winner.map(|winner| memory.windows::<u8>(winner, pixels, &pieces));
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (max_pool2d::FORWARD[entry].run)(MaxPool2dForwardArgs {
@@ -48,7 +48,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
         }
         PoolWork::AvgPoolForward { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.tiles(*dst, shape.oh * shape.ow, &pieces);
+            let dst = memory.windows(*dst, shape.oh * shape.ow, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (avg_pool2d::FORWARD[entry].run)(AvgPool2dForwardArgs {
@@ -74,7 +74,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
         }
         PoolWork::GlobalAvgPoolForward { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.tiles(*dst, 1, &pieces);
+            let dst = memory.windows(*dst, 1, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (global_avg_pool2d::FORWARD[entry].run)(GlobalAvgPool2dForwardArgs {

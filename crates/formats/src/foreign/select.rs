@@ -386,7 +386,7 @@ mod tests {
 
     fn graph(name: &str) -> Graph {
         let net: Box<dyn Block> = zoo::build(name, ZooOptions { classes: 10 }).unwrap();
-        trace(&*net, zoo::default_input(name).unwrap(), &mut Names::new()).unwrap()
+        trace(&*net, zoo::find(name).unwrap().input, &mut Names::new()).unwrap()
     }
 
     /// A tensor for each parameter that `rule` renames; its one value tells sets apart.

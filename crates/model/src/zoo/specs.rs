@@ -1,10 +1,10 @@
 //! The table of networks.
 
-use super::{Naming, Shortcut, Spec, Stem, Unit};
+use super::spec::{Naming, Shortcut, Spec, Stem, Unit};
+use crate::image_shape::ImageShape;
 use crate::preprocess::Preset;
-use crate::shape::ImageShape;
 
-/// Every network the zoo has: parameters, multiply-accumulates and inputs of all are shown by `plusx models`.
+/// Every network the zoo has. `plusx models` shows the parameters, multiply-accumulates and inputs of all.
 pub const SPECS: &[Spec] = &[
     // d2l: the chapter's network, and the one in the book's library for small pictures (`d2lzh.resnet18`)
     CHAPTER,

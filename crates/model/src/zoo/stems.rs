@@ -4,7 +4,7 @@
 //! and have one behind the stem's convolution, too. Here it is called `bn0`, the stem's `bn1`, the one behind the last
 //! stage `bn2`. Gluon fixes scale and shift of the first at 1 and 0; here they learn, like all others.
 
-use super::{Spec, Stem};
+use super::spec::{Spec, Stem};
 use crate::containers::Sequential;
 use crate::layers::{Activation, Conv2d, MaxPool2d};
 

@@ -1,26 +1,33 @@
 //! What networks repeat: a path of convolutions, and a shortcut around it.
 
-use super::{Place, Shortcut};
+use super::spec::{EXPANSION, Shortcut};
 use crate::block::{Block, Var};
 use crate::containers::Sequential;
 use crate::error::ModelError;
 use crate::graph::RunningVariance;
 use crate::layers::{AvgPool2d, BatchNorm, Conv2d};
 
-/// Channels of a bottleneck's value for each of its stage.
-pub(super) const EXPANSION: usize = 4;
-
 /// The channels of a stage for which the base of a bottleneck is given.
 const BASE_OF: usize = 64;
 
+/// Where in the network a unit is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnitPlace {
+    /// Channels of the stage, before a bottleneck's factor.
+    pub(super) width: usize,
+    pub(super) stride: usize,
+    /// Whether the unit's value has another shape than its input.
+    pub(super) changes: bool,
+}
+
 /// Convolutions of 3x3 and 3x3.
-fn two(Place { width, stride, .. }: Place) -> Vec<Conv2d> {
+fn two(UnitPlace { width, stride, .. }: UnitPlace) -> Vec<Conv2d> {
     let conv = || Conv2d::new(width, 3).padding(1).bias(false);
     vec![conv().strides(stride), conv()]
 }
 
 /// Convolutions of 1x1, 3x3 and 1x1, `inner` channels between them.
-fn three(Place { width, stride, .. }: Place, inner: usize, groups: usize) -> Vec<Conv2d> {
+fn three(UnitPlace { width, stride, .. }: UnitPlace, inner: usize, groups: usize) -> Vec<Conv2d> {
     let point = |channels| Conv2d::new(channels, 1).bias(false);
     let middle = Conv2d::new(inner, 3).padding(1).strides(stride).groups(groups).bias(false);
     vec![point(inner), middle, point(EXPANSION * width)]
@@ -51,12 +58,12 @@ enum Bypass {
 }
 
 impl PostActivation {
-    pub(super) fn basic(place: Place, shortcut: Shortcut) -> Self {
+    pub(super) fn basic(place: UnitPlace, shortcut: Shortcut) -> Self {
         let shortcut = Bypass::new(place, shortcut, place.width);
         Self { alias: "basicblock", path: numbered(two(place), RunningVariance::Unbiased), shortcut }
     }
 
-    pub(super) fn bottleneck(place: Place, [groups, base]: [usize; 2], shortcut: Shortcut) -> Self {
+    pub(super) fn bottleneck(place: UnitPlace, [groups, base]: [usize; 2], shortcut: Shortcut) -> Self {
         let inner = place.width * base / BASE_OF * groups;
         let path = numbered(three(place, inner, groups), RunningVariance::Unbiased);
         let shortcut = Bypass::new(place, shortcut, EXPANSION * place.width);
@@ -86,7 +93,7 @@ impl Block for PostActivation {
 
 impl Bypass {
     /// Around a path to `channels` channels.
-    fn new(Place { stride, changes, .. }: Place, shortcut: Shortcut, channels: usize) -> Self {
+    fn new(UnitPlace { stride, changes, .. }: UnitPlace, shortcut: Shortcut, channels: usize) -> Self {
         let conv = || Conv2d::new(channels, 1).bias(false);
         let norm = || BatchNorm::new().running_variance(RunningVariance::Unbiased);
         match shortcut {
@@ -118,16 +125,16 @@ pub(super) struct PreActivation {
 }
 
 impl PreActivation {
-    pub(super) fn basic(place: Place) -> Self {
+    pub(super) fn basic(place: UnitPlace) -> Self {
         Self::new("preactbasicblock", place, (two(place), place.width))
     }
 
-    pub(super) fn bottleneck(place: Place) -> Self {
+    pub(super) fn bottleneck(place: UnitPlace) -> Self {
         let channels = EXPANSION * place.width;
         Self::new("preactbottleneck", place, (three(place, place.width, 1), channels))
     }
 
-    fn new(alias: &'static str, place: Place, (convs, channels): (Vec<Conv2d>, usize)) -> Self {
+    fn new(alias: &'static str, place: UnitPlace, (convs, channels): (Vec<Conv2d>, usize)) -> Self {
         let projection = Conv2d::new(channels, 1).strides(place.stride).bias(false).named("downsample.0");
         let path = numbered(convs, RunningVariance::Biased);
         Self { alias, path, projection: place.changes.then_some(projection) }
