@@ -19,6 +19,7 @@ mod evaluate;
 mod export;
 mod fold;
 mod images;
+mod joins;
 mod layers;
 mod layout;
 mod moves;
