@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::install;
+use super::debian::install;
 use crate::command::{capture, run, succeeds, target_folder};
 
 /// The environment's name under target/.

@@ -1,6 +1,6 @@
 //! Rules on Rust code: what may stand where.
 
-use super::Finding;
+use super::finding::Finding;
 use super::source::{Source, has_word};
 use super::tree::Tree;
 

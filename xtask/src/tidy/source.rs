@@ -33,9 +33,25 @@ impl<'a> Source<'a> {
             && !test_module
     }
 
-    /// Lines of code before the tests, counted from 1.
+    /// Lines of code, counted from 1, without tests and without items for them.
     pub(super) fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code.lines().take(self.lines_before_tests).enumerate().map(|(index, line)| (index + 1, line))
+        // the indentation of the item that is left out
+        let mut out = None;
+        let mut product = move |line: &str| {
+            let text = line.trim_start();
+            let indentation = line.len() - text.len();
+            if out.is_none() && text == "#[cfg(test)]" {
+                out = Some(indentation);
+                return false;
+            }
+            let left_out = out.is_some();
+            if out == Some(indentation) && !text.starts_with('#') && text.ends_with([';', '}', ',']) {
+                out = None;
+            }
+            !left_out
+        };
+        let lines = self.code.lines().enumerate().take(self.lines_before_tests);
+        lines.filter(move |(_, line)| product(line)).map(|(index, line)| (index + 1, line))
     }
 }
 
@@ -157,5 +173,8 @@ mod tests {
             Source::new("crates/model/src/a.rs", "//! A.\nfn a() {}\n\n#[cfg(test)]\nmod tests {\n}\n");
         assert_eq!(file.lines_before_tests, 3);
         assert_eq!(Source::new("a.rs", "//! A.\n#[cfg(test)]\nmod tests;\nmod b;\n").lines_before_tests, 4);
+        let some = "#[cfg(test)]\nmod tests;\nmod b;\n#[cfg(test)]\n#[inline]\nfn c(\n) {\n}\nfn d() {}\n";
+        let lines: Vec<usize> = Source::new("a.rs", some).product_lines().map(|(line, _)| line).collect();
+        assert_eq!(lines, [3, 9]);
     }
 }

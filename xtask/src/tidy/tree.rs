@@ -17,6 +17,7 @@ pub(super) struct Tree {
     text: BTreeMap<String, String>,
     others: BTreeSet<String>,
     folders: BTreeSet<String>,
+    subjects: String,
 }
 
 impl Tree {
@@ -59,6 +60,16 @@ impl Tree {
         let text: BTreeMap<_, _> =
             files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
         Self { text, ..Self::default() }
+    }
+
+    /// The same with a history: lines of a hash and a subject, of the newest commits.
+    pub(super) fn with_subjects(self, subjects: String) -> Self {
+        Self { subjects, ..self }
+    }
+
+    /// As [`Self::with_subjects`] was given them.
+    pub(super) fn subjects(&self) -> &str {
+        &self.subjects
     }
 
     /// How many files were read.
