@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::source::{Source, has_word};
+use super::source::{RustFile, has_word};
 
 /// What a name at the left margin is declared with.
 const KINDS: [&str; 10] =
@@ -45,7 +45,7 @@ pub(super) struct Arrow<'s> {
 
 impl<'s> ModuleTree<'s> {
     /// Adds the file at `inside` (`a/b.rs`) of the crate's `src`.
-    pub(super) fn add(&mut self, inside: &str, source: &Source<'s>) {
+    pub(super) fn add(&mut self, inside: &str, source: &RustFile<'s>) {
         let mut name: Vec<String> = inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
         if matches!(name.last().map(String::as_str), Some("lib" | "main" | "mod")) {
             name.pop();
@@ -137,7 +137,7 @@ impl Import {
 }
 
 impl<'s> Module<'s> {
-    fn read(source: &Source<'s>) -> Self {
+    fn read(source: &RustFile<'s>) -> Self {
         let mut module = Self {
             file: source.path,
             items: BTreeSet::new(),

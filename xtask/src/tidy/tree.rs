@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::source::Source;
+use super::source::RustFile;
 
 /// Endings of files that are read; others are only known to exist.
 const TEXT: [&str; 6] = ["rs", "toml", "md", "py", "sh", "yml"];
@@ -99,7 +99,7 @@ impl Tree {
     }
 
     /// Rust files with what rules about code need to know.
-    pub(super) fn rust(&self) -> impl Iterator<Item = Source<'_>> {
-        self.with_ending("rs").map(|(path, text)| Source::new(path, text))
+    pub(super) fn rust(&self) -> impl Iterator<Item = RustFile<'_>> {
+        self.with_ending("rs").map(|(path, text)| RustFile::new(path, text))
     }
 }

@@ -10,7 +10,6 @@ const KINDS: [&str; 5] = ["struct", "enum", "trait", "type", "union"];
 
 /// Names that several types share until these are renamed.
 const ALLOWED: &[&str] = &[
-    "Absent",
     "ClassNames",
     "Content",
     "Cut",
@@ -21,16 +20,13 @@ const ALLOWED: &[&str] = &[
     "Images",
     "Isa",
     "Kind",
-    "Machine",
     "Model",
     "Names",
     "Node",
     "Number",
-    "Options",
     "Pair",
     "Place",
     "Report",
-    "Row",
     "Shape",
     "Source",
     "Step",
