@@ -13,8 +13,6 @@ use crate::python;
 const SCRIPTS: &[&[&str]] = &[
     &["golden.py", "--out", "tests/golden"],
     &["golden_units.py", "--out", "tests/golden"],
-    &["golden_resize.py"],
-    &["golden_pillow.py"],
     &["golden_pictures.py"],
     &["golden_prepared.py"],
     &["golden_onnx.py"],

@@ -33,7 +33,8 @@ const AVX2: &[(&str, &str)] =
 impl Contender {
     /// A build of plusx: `plusx bench COMMAND`.
     pub(super) fn plusx(name: &str, plusx: &Path, command: &str, settings: &Settings) -> Self {
-        let mut arguments = ["bench", command, "--json", "--isa", &settings.isa].map(str::to_owned).to_vec();
+        let mut arguments =
+            ["bench", command, "--json", "--turns", "--isa", &settings.isa].map(str::to_owned).to_vec();
         arguments.extend(settings.arguments());
         Self { name: name.to_owned(), ours: true, program: plusx.to_owned(), arguments, environment: &[] }
     }
@@ -68,7 +69,7 @@ impl Contender {
                 command
             }
         };
-        command.args(&self.arguments).arg("--turns").envs(self.environment.iter().copied());
+        command.args(&self.arguments).envs(self.environment.iter().copied());
         command
     }
 
@@ -265,7 +266,6 @@ fn row(
     };
     let [least_ms, median_ms, most_ms] = spread(times.iter().copied());
     let batch = number("batch")?;
-    let version = ["version", "torch", "mxnet"].into_iter().find_map(|name| json[name].as_str());
     Ok(TurnRow {
         round,
         contender: contender.name.clone(),
@@ -278,7 +278,7 @@ fn row(
         images_per_s: batch * 1e3 / median_ms,
         peak_rss_mb: number("peak_rss_mb")?,
         load,
-        version: version.map(str::to_owned),
+        version: json["version"].as_str().map(str::to_owned),
         limit: json["direct_limit_img_per_s"].as_f64(),
     })
 }
