@@ -128,17 +128,18 @@ def dynamo(out):
         name = f"{head}-{opset}"
         path = out / f"{name}.onnx"
         torch.onnx.export(net, (image,), path, dynamo=True, opset_version=opset, external_data=False, **how)
-        tidy(path)
+        without_notes(path, keep_shapes=False)
         cases.append({"file": name, "logits": source(net, torch, x).tolist(), "prepared": False})
     return cases
 
 
-def tidy(path):
-    """Takes out the exporter's notes: among them are paths of this machine."""
-    model = onnx.load(path)
+def without_notes(path, keep_shapes=True):
+    """Takes out the exporters' notes, among which are paths of this machine, and the shapes of inner values if told so."""
+    model = onnx.load(path, load_external_data=False)
     graph = model.graph
-    del graph.value_info[:]
-    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.initializer]:
+    if not keep_shapes:
+        del graph.value_info[:]
+    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
         del part.metadata_props[:]
         part.doc_string = ""
     onnx.save(model, path)
