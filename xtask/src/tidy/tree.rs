@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::source::RustFile;
 
 /// Endings of files that are read; others are only known to exist.
-const TEXT: [&str; 6] = ["rs", "toml", "md", "py", "sh", "yml"];
+const TEXT: [&str; 5] = ["rs", "toml", "md", "py", "sh"];
 
 /// A tree of files in memory, so that rules can be tested without a disk.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Reads everything under `root` but build products, runs and hidden folders (`.ci` and `.cargo` are read).
+    /// Reads everything under `root` but build products, runs and hidden folders (`.cargo`, `.ci` and `.config` are read).
     pub(super) fn read(root: &Path) -> Result<Self> {
         let mut tree = Self::default();
         tree.visit(root, "")?;
@@ -34,7 +34,7 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             if entry.file_type()?.is_dir() {
-                let hidden = name.starts_with('.') && ![".ci", ".cargo", ".github"].contains(&name.as_str());
+                let hidden = name.starts_with('.') && ![".cargo", ".ci", ".config"].contains(&name.as_str());
                 let product = name == "__pycache__" || name.starts_with("target") || path == "runs";
                 if !hidden && !product {
                     self.visit(&entry.path(), &format!("{path}/"))?;
