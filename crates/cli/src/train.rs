@@ -2,7 +2,7 @@
 
 use crate::disk;
 use crate::environment::Environment;
-use crate::exit::{self, Absent};
+use crate::exit::{self, not_there};
 use crate::memory::{self, Advice, Runs};
 use crate::preprocess::PreprocessArguments;
 use crate::recipe::{RecipeArguments, find_data};
@@ -82,10 +82,9 @@ fn start_from(
         return Ok(options.start_from((&name, pretrained), None, given)?);
     }
     let Ok(spec) = zoo::find(&name) else {
-        return Err(Absent(format!(
+        return Err(not_there(format!(
             "--pretrained {name}: there is no such file, and no network of that name"
-        ))
-        .into());
+        )));
     };
     let fetched = environment.cache.as_ref().map(|cache| weights_path(cache, spec.name));
     match fetched {
@@ -105,11 +104,10 @@ fn start_from(
                 || "the cache folder, which is not set".into(),
                 |file| file.display().to_string(),
             );
-            Err(Absent(format!(
+            Err(not_there(format!(
                 "--pretrained {name}: there is no such file, and no weights of {name} at {place}: plusx weights get {name} \
                  fetches them"
-            ))
-            .into())
+            )))
         }
     }
 }
