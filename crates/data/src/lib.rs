@@ -33,22 +33,26 @@ pub mod fashion;
 mod files;
 mod fingerprint;
 pub mod idx;
+mod load;
 mod loader;
 pub mod picture;
 mod place;
 mod pretrained;
 mod remarks;
 mod sample;
+mod split;
 mod unzip;
 
-pub use dataset::{Dataset, IDX, Split, load, open};
+pub use dataset::Dataset;
 pub use download::{DownloadOptions, download};
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
+pub use load::{load, open};
 pub use loader::{Batch, BatchPlan, Loader};
-pub use place::{FindOptions, cache_dir, locate};
+pub use place::{FindOptions, IDX, cache_dir, locate};
 pub use plusx_pixels::{Preparer, resample, resize};
 pub use pretrained::{
     HUB, Pin, SOURCES, Source, WeightOptions, Weights, fetch_weights, source_of, weights_path,
 };
 pub use sample::licenses;
+pub use split::Split;
