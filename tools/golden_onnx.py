@@ -37,7 +37,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-import made_up_statistics
+import made_up
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "tests/golden/onnx"
@@ -49,11 +49,8 @@ CLASSES = 5
 
 
 def images():
-    """The high bytes of a multiplicative hash of the index over [n][h][w][c], divided by 255."""
     c, h, w = INPUT
-    index = np.arange(BATCH * h * w * c, dtype=np.uint64)
-    values = (index * np.uint64(2654435761) % np.uint64(1 << 32)) >> np.uint64(24)
-    values = values.astype(np.float32).reshape(BATCH, h, w, c) / np.float32(255)
+    values = made_up.pixels(BATCH, h, w, c).astype(np.float32) / np.float32(255)
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
@@ -136,7 +133,7 @@ class Pooled(Narrow):
 def made(network, seed):
     """A network with running statistics as a training could have left them."""
     torch.manual_seed(seed)
-    return made_up_statistics.fill(network().eval())
+    return made_up.statistics(network().eval())
 
 
 def script(net, name, x, **how):

@@ -2,12 +2,15 @@
 //!
 //! Root on Debian gets the last two installed; everybody else is told what is missing and which tests then skip.
 
+mod debian;
 mod peers;
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+
+use debian::install;
 
 use crate::command::{cargo, exists, run, succeeds};
 
@@ -98,26 +101,4 @@ fn is_installed() -> bool {
 /// program is one that the tests need built in any case.
 fn is_found(root: &Path) -> bool {
     run(cargo(root).args(["run", "--package", "plusx-cli", "--", "data", "path", "fashion-mnist"])).is_ok()
-}
-
-/// Installs packages of Debian, where we may.
-fn install(packages: &[&str]) -> Result<()> {
-    if !(is_root() && exists("apt-get")) {
-        return Ok(());
-    }
-    // the lists of a fresh container are empty; a stale list still may do
-    run(&mut apt(&["update"]))?;
-    run(apt(&["install", "--yes", "--no-install-recommends"]).args(packages))
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
-fn apt(arguments: &[&str]) -> Command {
-    let mut command = Command::new("apt-get");
-    // an unreachable mirror must not hold the tests up for minutes
-    command.args(["--quiet", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"]).args(arguments);
-    command.env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }

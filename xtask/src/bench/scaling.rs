@@ -8,12 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::report;
-use crate::command::{capture, cargo, run as run_command, target_folder};
-use crate::machine::{Machine, load};
-use crate::options::Options;
-
-const OPTIONS: [&str; 3] = ["rounds", "steps", "out"];
+use super::Bench;
+use crate::command::capture;
+use crate::machine::load;
 
 /// Batches of the chapter's images, each twice the one before.
 const BATCHES: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
@@ -38,17 +35,12 @@ struct Point {
 
 /// Measures and writes scaling.csv and scaling.md.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
-    let options = Options::parse(arguments, &OPTIONS)?;
-    let machine = Machine::look();
-    let steps = options.count("steps", 3)?;
-    let rounds = options.count("rounds", 3)?.max(1);
-    let usual = [("rounds", "3".to_owned()), ("steps", "3".to_owned())];
-    let folder = super::folder(root, &options, &machine, &usual)?;
-    run_command(cargo(root).args(["build", "--release", "--package", "plusx-cli"]))?;
-    let plusx = target_folder(root)?.join("release").join(format!("plusx{}", std::env::consts::EXE_SUFFIX));
+    let known = [("rounds", "3"), ("steps", "3")];
+    let bench = Bench::start(root, arguments, &known, &["rounds", "steps"])?;
+    let (rounds, steps) = (bench.options.count("rounds")?, bench.options.count("steps")?);
     let before = load();
     let point = |size: usize, batch: usize, more: &[&str]| -> Result<Point> {
-        let mut command = Command::new(&plusx);
+        let mut command = Command::new(&bench.plusx);
         command.args(["bench", "train", "--json", "--steps", &steps.to_string()]);
         command.args(["--input", &format!("1x{size}x{size}"), "--batch-size", &batch.to_string()]).args(more);
         let json: Value = serde_json::from_str(capture(&mut command)?.trim())?;
@@ -82,7 +74,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let mut text = format!(
         "# Growth\n\n{}- load before: {before:.1}\n\nWhole training steps of the chapter's ResNet-18, fp32, median of {steps} \
          after 3 warm-ups, the least of {rounds} rounds.\n",
-        machine.describe()
+        bench.machine.describe()
     );
     growth(&mut text, "the batch", batches, |point| point.images as f64);
     growth(&mut text, "the image", sizes, |point| point.pixels as f64);
@@ -90,7 +82,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let _ = writeln!(
         text,
         "\n## With the threads\n\n{} threads take {:.0} ms where one takes {:.0} ms: {:.2} times as fast.\n",
-        machine.cores,
+        bench.machine.cores,
         all.ms,
         one.ms,
         one.ms / all.ms
@@ -100,9 +92,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     for Point { label, images, pixels, ms, .. } in &points {
         let _ = writeln!(csv, "\"{}\",{images},{pixels},{ms:.3}", label.trim());
     }
-    report::write(&folder, &[("scaling.csv", csv), ("scaling.md", text.clone())])?;
-    println!("{text}\nwritten to {}", folder.display());
-    Ok(())
+    bench.finish("scaling", &csv, &text)
 }
 
 /// A table of time for each unit of `size`, beside that of the row before.

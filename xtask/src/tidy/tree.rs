@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::source::Source;
+use super::source::RustFile;
 
 /// Endings of files that are read; others are only known to exist.
 const TEXT: [&str; 6] = ["rs", "toml", "md", "py", "sh", "yml"];
@@ -17,6 +17,7 @@ pub(super) struct Tree {
     text: BTreeMap<String, String>,
     others: BTreeSet<String>,
     folders: BTreeSet<String>,
+    subjects: String,
 }
 
 impl Tree {
@@ -61,6 +62,16 @@ impl Tree {
         Self { text, ..Self::default() }
     }
 
+    /// The same with a history: lines of a hash and a subject, of the newest commits.
+    pub(super) fn with_subjects(self, subjects: String) -> Self {
+        Self { subjects, ..self }
+    }
+
+    /// As [`Self::with_subjects`] was given them.
+    pub(super) fn subjects(&self) -> &str {
+        &self.subjects
+    }
+
     /// How many files were read.
     pub(super) fn len(&self) -> usize {
         self.text.len()
@@ -88,7 +99,7 @@ impl Tree {
     }
 
     /// Rust files with what rules about code need to know.
-    pub(super) fn rust(&self) -> impl Iterator<Item = Source<'_>> {
-        self.with_ending("rs").map(|(path, text)| Source::new(path, text))
+    pub(super) fn rust(&self) -> impl Iterator<Item = RustFile<'_>> {
+        self.with_ending("rs").map(|(path, text)| RustFile::new(path, text))
     }
 }
