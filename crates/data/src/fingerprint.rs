@@ -1,5 +1,5 @@
-//! Which pictures a data set holds, told by hashes: each part is hashed as the IDX file that would hold it, so that the
-//! parts of Fashion-MNIST can be compared with its official files, wherever they came from.
+//! Which pictures a data set holds, told by hashes. Each part is hashed as the IDX file that would hold it. So the parts of
+//! Fashion-MNIST can be compared with its official files, wherever they came from.
 
 use crate::DataError;
 use crate::dataset::Dataset;

@@ -2,8 +2,8 @@
 //! big-endian `u32`, then the values. Images are read of the type `u8` (0x08), labels of any whole numbers; plain or
 //! gzipped.
 //!
-//! Nothing in a file is believed: lengths are checked against a limit before memory is taken, memory grows with what
-//! is really there, and a file that is shorter or longer than it says is refused.
+//! Nothing in a file is believed. Lengths are checked against a limit before memory is taken. Memory grows with what is really
+//! there. A file that is shorter or longer than it says is refused.
 
 use crate::{DataError, classes, unzip};
 use plusx_model::words::counted;

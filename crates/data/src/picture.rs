@@ -1,5 +1,5 @@
-//! Picture files: opened within limits, decoded to the bytes that Pillow gives, and turned upright. What becomes of them is
-//! `plusx-pixels`'s; what is done with each kind of file, `docs/pictures.md` says.
+//! Picture files: opened within limits, decoded to the bytes that Pillow gives, and turned upright. `docs/pictures.md` says
+//! what is done with each kind of file. `plusx-pixels` brings pictures to a network's input.
 
 mod encoded;
 mod guard;

@@ -1,4 +1,4 @@
-//! What a user should know of a data set, in sentences: nothing of it is wrong, and all of it surprises later.
+//! What a user should know of a data set, in sentences. None of it is an error, and all of it would surprise later.
 
 use crate::dataset::Dataset;
 use crate::files::{ClassFile, Files};

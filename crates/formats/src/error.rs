@@ -6,7 +6,7 @@ use plusx_model::ErrorKind;
 use plusx_model::words::about;
 use plusx_weights::{WeightError, some};
 
-use crate::foreign::Kind;
+use crate::foreign::kind::FileKind;
 
 /// An error of this crate; every one names the file, or the parameter before there is a file.
 #[derive(Debug, thiserror::Error)]
@@ -163,7 +163,7 @@ pub enum FormatError {
         /// The file.
         path: PathBuf,
         /// What its first bytes say it is.
-        kind: Kind,
+        kind: FileKind,
         /// What the reader stumbled over.
         reason: String,
     },
@@ -232,7 +232,7 @@ impl FormatError {
     }
 
     /// `reason` may come from a reader that quotes the file; so much of it is kept as a screen can bear.
-    pub(crate) fn broken(path: &Path, kind: Kind, reason: impl Into<String>) -> Self {
+    pub(crate) fn broken(path: &Path, kind: FileKind, reason: impl Into<String>) -> Self {
         const LONGEST: usize = 300;
         let mut reason: String = reason.into();
         if let Some((end, _)) = reason.char_indices().nth(LONGEST) {

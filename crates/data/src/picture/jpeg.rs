@@ -1,9 +1,9 @@
 //! JPEG files, decoded to the bytes that libjpeg-turbo gives in Pillow.
 //!
-//! `libjpeg-turbo-rs` decodes what it does as the original does; the tests compare it with Pillow. What it does otherwise is
-//! told apart here by the file's headers: samplings where another component is finer than the first, and those of four
-//! components, are put together from its planes ([`planes`]); the rest is refused by name. So are damaged files: the original
-//! makes something of them, and it would be something else.
+//! `libjpeg-turbo-rs` decodes most files as the original does; the tests compare it with Pillow. The others are told apart here
+//! by their headers. Samplings where another component is finer than the first, and those of four components, are put together
+//! from the decoder's planes ([`planes`]). The rest is refused by name. So are damaged files: the original makes something of
+//! them, and the decoder makes something else.
 
 mod header;
 mod planes;

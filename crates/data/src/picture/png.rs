@@ -1,7 +1,7 @@
 //! PNG files: chunks are walked here, the compressed pixels go through the `png` crate.
 //!
-//! That crate is handed the header and the data and nothing else, so a damaged profile or comment cannot keep a picture from
-//! being read, and what becomes of palettes and deep samples is decided here: what Pillow makes of them.
+//! That crate is handed the header and the data and nothing else. So a damaged profile or comment cannot keep a picture from
+//! being read. Palettes and deep samples become here what Pillow makes of them.
 
 use super::encoded::{Decoded, Encoded};
 use super::guard;
