@@ -30,7 +30,9 @@ def build(torch, model, channels):
     """The chapter's network, or the one that torchvision has under this name, with weights as `plusx bench` draws them."""
     torch.manual_seed(42)
     if model == bench_steps.CHAPTER:
-        net = chapter(torch, channels)
+        import torch_networks
+
+        net = torch.nn.Sequential(*torch_networks.chapter(channels, [64, 128, 256, 512], classes_of(model)))
     else:
         import torchvision
 
@@ -45,36 +47,6 @@ def build(torch, model, channels):
         if weight.dim() > 1:
             torch.nn.init.xavier_uniform_(weight)
     return net
-
-
-def chapter(torch, channels):
-    """Deferred nowhere: input channels are given."""
-    nn = torch.nn
-
-    class Residual(nn.Module):
-        def __init__(self, c, k, stride, shortcut):
-            super().__init__()
-            self.conv1 = nn.Conv2d(c, k, 3, padding=1, stride=stride)
-            self.conv2 = nn.Conv2d(k, k, 3, padding=1)
-            self.conv3 = nn.Conv2d(c, k, 1, stride=stride) if shortcut else None
-            self.bn1 = nn.BatchNorm2d(k)
-            self.bn2 = nn.BatchNorm2d(k)
-
-        def forward(self, x):
-            y = torch.relu(self.bn1(self.conv1(x)))
-            y = self.bn2(self.conv2(y))
-            return torch.relu(y + (x if self.conv3 is None else self.conv3(x)))
-
-    layers = [nn.Conv2d(channels, 64, 7, stride=2, padding=3), nn.BatchNorm2d(64), nn.ReLU()]
-    layers.append(nn.MaxPool2d(3, stride=2, padding=1))
-    c = 64
-    for stage, k in enumerate([64, 128, 256, 512]):
-        for block in range(2):
-            first = stage > 0 and block == 0
-            layers.append(Residual(c, k, 2 if first else 1, first))
-            c = k
-    classifier = nn.Linear(c, classes_of(bench_steps.CHAPTER))
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier)
 
 
 def bench(args):

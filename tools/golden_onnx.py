@@ -38,6 +38,7 @@ from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 import made_up
+from golden_onnx_exports import without_notes
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "tests/golden/onnx"
@@ -137,27 +138,16 @@ def made(network, seed):
 
 
 def script(net, name, x, **how):
-    axes = {"input": {0: "batch"}, "logits": {0: "batch"}}
-    names = {"input_names": ["input"], "output_names": ["logits"]}
-    torch.onnx.export(net, (x,), OUT / name, dynamo=False, dynamic_axes=axes, **names, **how)
-    tidy(name)
+    export(net, name, x, dynamo=False, dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}}, **how)
 
 
 def dynamo(net, name, x, **how):
-    shapes = ({0: torch.export.Dim("batch")},)
-    names = {"input_names": ["input"], "output_names": ["logits"]}
-    torch.onnx.export(net, (x,), OUT / name, dynamo=True, dynamic_shapes=shapes, **names, **how)
-    tidy(name)
+    export(net, name, x, dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), **how)
 
 
-def tidy(name):
-    """Takes out the exporters' notes: among them are paths of this machine."""
-    model = onnx.load(OUT / name, load_external_data=False)
-    graph = model.graph
-    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
-        del part.metadata_props[:]
-        part.doc_string = ""
-    onnx.save(model, OUT / name)
+def export(net, name, x, **how):
+    torch.onnx.export(net, (x,), OUT / name, input_names=["input"], output_names=["logits"], **how)
+    without_notes(OUT / name)
 
 
 def logits(net, x):

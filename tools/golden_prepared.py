@@ -14,19 +14,9 @@ import pathlib
 import timm
 from torchvision.models import resnet
 
+from zoo_names import TORCHVISION
+
 OUT = pathlib.Path(__file__).resolve().parent.parent / "crates/cli/tests/golden/prepared.json"
-TORCHVISION = [
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-]
 TIMM = ["resnet101.a1_in1k", "resnet18d.ra2_in1k", "resnet34d.ra2_in1k", "resnet50d.a1_in1k"]
 
 

@@ -75,6 +75,23 @@ fn spread(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     [values[0], median, values[values.len() - 1]]
 }
 
+/// The same of quotients: of each number of one list and that of the same round in another.
+fn ratios(above: &[f64], below: &[f64]) -> [f64; 3] {
+    spread(above.iter().zip(below).map(|(above, below)| above / below))
+}
+
+/// Numbers by name, in the order in which the names first appear.
+fn by_name<'n>(numbers: impl Iterator<Item = (&'n str, f64)>) -> Vec<(&'n str, Vec<f64>)> {
+    let mut all: Vec<(&str, Vec<f64>)> = Vec::new();
+    for (name, number) in numbers {
+        match all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => known.push(number),
+            None => all.push((name, vec![number])),
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -206,8 +206,8 @@ fn torchvision_loads_what_is_written() {
         peers::write(&logits, &ours);
         let said = peers::run(
             &python,
-            "check_torchvision.py",
-            &[&file, &"--model", &name, &"--images", &images, &"--logits", &logits],
+            "check_weights.py",
+            &[&"torchvision", &file, &"--images", &images, &"--logits", &logits],
         );
         println!("{said}");
     }

@@ -20,6 +20,8 @@ struct Work {
     /// The peers: each one's name, its script and the script's own options.
     peers: &'static [(&'static str, &'static str, &'static [&'static str])],
     modules: Modules<'static>,
+    /// Whether MXNet takes part.
+    has_mxnet: bool,
 }
 
 const TRAIN: Work = Work {
@@ -32,6 +34,7 @@ const TRAIN: Work = Work {
         ("torch contiguous", "bench_torch.py", &["--layout", "contiguous"]),
     ],
     modules: python::TORCH,
+    has_mxnet: true,
 };
 
 const INFER: Work = Work {
@@ -46,6 +49,7 @@ const INFER: Work = Work {
         ("torch.compile", "bench_infer.py", &["--engine", "torch-compile"]),
     ],
     modules: python::ENGINES,
+    has_mxnet: false,
 };
 
 /// Measures and writes train.csv, train.md, train.svg and train.png.
@@ -67,17 +71,25 @@ fn compare(root: &Path, work: &Work, arguments: &[&str]) -> Result<()> {
     }
     let mut contenders = vec![Contender::plusx("plusx", &bench.plusx, work.name, &settings)];
     let mut left_out = Vec::new();
-    let beside = bench.options.text("beside");
-    match beside {
-        Some(other) => {
-            let other = Contender::plusx("the other build", Path::new(other), work.name, &settings);
-            contenders.push(other.peer());
+    let others = if let Some(other) = bench.options.text("beside") {
+        contenders.push(Contender::plusx("the other build", Path::new(other), work.name, &settings).peer());
+        "another build of plusx"
+    } else {
+        let python = python::with(root, &bench.options, &settings.modules(work.modules))?;
+        for (name, script, own) in work.peers {
+            let script = root.join("tools").join(script);
+            contenders.push(Contender::script(name, &python, &script, &settings, own));
         }
-        None => peers(root, &bench, work, &settings, (&mut contenders, &mut left_out))?,
-    }
+        if work.has_mxnet {
+            match mxnet(root, &bench, &settings) {
+                Ok(contender) => contenders.push(contender),
+                Err(missing) => left_out.push(missing),
+            }
+        }
+        "other programs"
+    };
     let measured = turns::measure(&contenders, &settings)?;
     left_out.extend(measured.left_out);
-    let others = if beside.is_some() { "another build of plusx" } else { "other programs" };
     let comparison = MeasuredComparison {
         title: format!("{} beside {others}: {}", work.title, settings.subject()),
         setup: format!("{} {}", settings.describe(), work.about),
@@ -88,37 +100,17 @@ fn compare(root: &Path, work: &Work, arguments: &[&str]) -> Result<()> {
     comparison.draw(&bench.folder.join(work.name))
 }
 
-/// Adds the programs of others, and says who of them cannot take part.
-fn peers(
-    root: &Path,
-    bench: &Bench,
-    work: &Work,
-    settings: &Settings,
-    (contenders, left_out): (&mut Vec<Contender>, &mut Vec<MissingPeer>),
-) -> Result<()> {
-    let python = python::with(root, &bench.options, &settings.modules(work.modules))?;
-    for (name, script, own) in work.peers {
-        contenders.push(Contender::script(name, &python, &root.join("tools").join(script), settings, own));
+/// MXNet, or why it cannot take part.
+fn mxnet(root: &Path, bench: &Bench, settings: &Settings) -> Result<Contender, MissingPeer> {
+    const NAME: &str = "mxnet hybridized";
+    let missing = |why: &str| MissingPeer { name: NAME.to_owned(), why: why.to_owned() };
+    if !settings.is_chapter() {
+        return Err(missing("tools/bench_mxnet.py has the chapter's network only"));
     }
-    if work.name == INFER.name {
-        return Ok(());
-    }
-    let why = if !settings.is_chapter() {
-        "tools/bench_mxnet.py has the chapter's network only"
-    } else {
-        match python::mxnet(root, &bench.options) {
-            Ok(python) => {
-                let script = root.join("tools/bench_mxnet.py");
-                contenders.push(Contender::script("mxnet hybridized", &python, &script, settings, &[]));
-                return Ok(());
-            }
-            Err(error) => {
-                // here and not in the summary: it names folders of this machine
-                eprintln!("xtask: without MXNet: {error:#}");
-                "MXNet 1.9.1, its last release, could not be imported (it wants Python 3.11 at most)"
-            }
-        }
-    };
-    left_out.push(MissingPeer { name: "mxnet hybridized".to_owned(), why: why.to_owned() });
-    Ok(())
+    let python = python::mxnet(root, &bench.options).map_err(|error| {
+        // here and not in the summary: it names folders of this machine
+        eprintln!("xtask: without MXNet: {error:#}");
+        missing("MXNet 1.9.1, its last release, could not be imported (it wants Python 3.11 at most)")
+    })?;
+    Ok(Contender::script(NAME, &python, &root.join("tools/bench_mxnet.py"), settings, &[]))
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Bench, spread};
+use super::{Bench, by_name, ratios, spread};
 use crate::command::{built, capture, cargo, run as run_command, target_folder};
 use crate::machine::{MeasuringMachine, load};
 
@@ -86,24 +86,12 @@ fn summary(machine: &MeasuringMachine, turns: &[Turn]) -> String {
             text,
             "\n## {what}\n\n| decoder | us a file | speed of plusx beside it |\n|---|---|---|\n"
         );
-        let mut decoders: Vec<&str> = Vec::new();
-        for turn in turns.iter().filter(|turn| turn.set == set) {
-            if !decoders.contains(&turn.decoder.as_str()) {
-                decoders.push(&turn.decoder);
-            }
-        }
-        let times = |decoder: &str| -> Vec<f64> {
-            turns
-                .iter()
-                .filter(|turn| turn.set == set && turn.decoder == decoder)
-                .map(|turn| turn.us)
-                .collect()
-        };
-        let Some(ours) = decoders.first().map(|decoder| times(decoder)) else { continue };
-        for decoder in decoders {
-            let theirs = times(decoder);
+        let of_set = turns.iter().filter(|turn| turn.set == set);
+        let times = by_name(of_set.map(|turn| (turn.decoder.as_str(), turn.us)));
+        for (decoder, theirs) in &times {
             let [_, us, _] = spread(theirs.iter().copied());
-            let [least, median, most] = spread(theirs.iter().zip(&ours).map(|(theirs, ours)| theirs / ours));
+            // plusx is the first
+            let [least, median, most] = ratios(theirs, &times[0].1);
             let _ = writeln!(text, "| {decoder} | {us:.1} | {median:.2} ({least:.2} to {most:.2}) |");
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::turns::{MissingPeer, TurnRow};
-use super::{chart, spread};
+use super::{by_name, chart, ratios, spread};
 use crate::machine::MeasuringMachine;
 
 /// What was measured.
@@ -19,20 +19,9 @@ pub(super) struct MeasuredComparison {
 }
 
 impl MeasuredComparison {
-    /// The contenders, in order: first ours.
-    fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for row in &self.rows {
-            if !names.contains(&row.contender.as_str()) {
-                names.push(&row.contender);
-            }
-        }
-        names
-    }
-
-    /// What one contender did in each round.
-    fn of(&self, name: &str, what: impl Fn(&TurnRow) -> f64) -> Vec<f64> {
-        self.rows.iter().filter(|row| row.contender == name).map(what).collect()
+    /// What each contender did in every round, ours first.
+    fn each(&self, what: impl Fn(&TurnRow) -> f64) -> Vec<(&str, Vec<f64>)> {
+        by_name(self.rows.iter().map(|row| (row.contender.as_str(), what(row))))
     }
 
     /// Median of the direct limits.
@@ -43,8 +32,8 @@ impl MeasuredComparison {
 
     /// Draws `path.svg` and `path.png`: median images a second of each contender.
     pub(super) fn draw(&self, path: &Path) -> Result<()> {
-        let median = |name| spread(self.of(name, |row| row.images_per_s))[1];
-        let bars: Vec<_> = self.names().into_iter().map(|name| (name, median(name))).collect();
+        let speeds = self.each(|row| row.images_per_s).into_iter();
+        let bars: Vec<_> = speeds.map(|(name, speeds)| (name, spread(speeds)[1])).collect();
         chart::bars(&self.title, &bars, self.limit(), path)
     }
 
@@ -69,26 +58,27 @@ impl MeasuredComparison {
         text.push_str(
             "| | images/s (least, median, most) | ms a step (median) | peak memory, MB | load before |\n|---|---|---|---|---|\n",
         );
-        let names = self.names();
-        for &name in &names {
-            let [least, median, most] = spread(self.of(name, |row| row.images_per_s));
-            let [_, ms, _] = spread(self.of(name, |row| row.median_ms));
-            let [_, _, memory] = spread(self.of(name, |row| row.peak_rss_mb));
-            let [_, load, _] = spread(self.of(name, |row| row.load));
+        let speeds = self.each(|row| row.images_per_s);
+        let times = self.each(|row| row.median_ms);
+        let memory = self.each(|row| row.peak_rss_mb);
+        let loads = self.each(|row| row.load);
+        let median = |of: &[(&str, Vec<f64>)], at: usize| spread(of[at].1.iter().copied())[1];
+        for (at, (name, own)) in speeds.iter().enumerate() {
+            let [least, middle, most] = spread(own.iter().copied());
+            let [_, _, memory] = spread(memory[at].1.iter().copied());
+            let (ms, load) = (median(&times, at), median(&loads, at));
             let _ = writeln!(
                 text,
-                "| {name} | {least:.1}, {median:.1}, {most:.1} | {ms:.0} | {memory:.0} | {load:.1} |"
+                "| {name} | {least:.1}, {middle:.1}, {most:.1} | {ms:.0} | {memory:.0} | {load:.1} |"
             );
         }
         text.push('\n');
-        let ours = self.of(names[0], |row| row.images_per_s);
-        for &peer in &names[1..] {
-            let theirs = self.of(peer, |row| row.images_per_s);
-            let [least, median, most] = spread(ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs));
+        let (our_name, ours) = &speeds[0];
+        for (peer, theirs) in &speeds[1..] {
+            let [least, middle, most] = ratios(ours, theirs);
             let _ = writeln!(
                 text,
-                "{} is {median:.2} times as fast as {peer} ({least:.2} to {most:.2} over the rounds).  ",
-                names[0]
+                "{our_name} is {middle:.2} times as fast as {peer} ({least:.2} to {most:.2} over the rounds).  "
             );
         }
         for left_out in &self.left_out {
@@ -98,9 +88,8 @@ impl MeasuredComparison {
             let _ = writeln!(
                 text,
                 "A direct convolution at the whole fp32 peak, measured in the same processes, would do {limit:.1} images/s: \
-                 {} does {:.2} times that.",
-                names[0],
-                spread(ours)[1] / limit
+                 {our_name} does {:.2} times that.",
+                median(&speeds, 0) / limit
             );
         }
         let first = self.rows.iter().filter(|row| row.round == 1);

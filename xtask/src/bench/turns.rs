@@ -83,7 +83,7 @@ impl Contender {
             .spawn()
             .with_context(|| format!("cannot start `{shown}`"))?;
         let (to, from) = (child.stdin.take(), child.stdout.take().context("the child's stdout is ours")?);
-        let mut player = Player { shown, child, to, from: BufReader::new(from) };
+        let mut player = Player { name: self.name.clone(), shown, child, to, from: BufReader::new(from) };
         let ready = player.hear()?;
         if ready["ready"] != true {
             bail!("it said {ready} instead of being ready");
@@ -94,6 +94,8 @@ impl Contender {
 
 /// A contender's process.
 struct Player {
+    name: String,
+    /// As one would type it.
     shown: String,
     child: Child,
     /// Taken when it shall end.
@@ -200,44 +202,44 @@ pub(super) struct Measured {
     pub(super) left_out: Vec<MissingPeer>,
 }
 
+/// One turn.
+struct Turn {
+    round: usize,
+    /// Of the player.
+    index: usize,
+    /// Of the machine, before it.
+    load: f64,
+    /// Of its steps, in milliseconds.
+    times: Vec<f64>,
+}
+
 /// Everybody in turns.
 pub(super) fn measure(contenders: &[Contender], settings: &Settings) -> Result<Measured> {
     let (mut playing, left_out) = start(contenders, settings)?;
     let mut turns = Vec::new();
     for round in 1..=settings.rounds {
-        for (index, (contender, player)) in playing.iter_mut().enumerate() {
+        for (index, player) in playing.iter_mut().enumerate() {
             std::thread::sleep(PAUSE);
-            let before = load();
+            let load = load();
             let times = player.turn(settings.steps)?;
             let [_, median, _] = spread(times.iter().copied());
-            eprintln!("round {round} {:<28} {median:>9.1} ms, load {before:.1}", contender.name);
-            turns.push((round, index, before, times));
+            eprintln!("round {round} {:<28} {median:>9.1} ms, load {load:.1}", player.name);
+            turns.push(Turn { round, index, load, times });
         }
     }
-    let said = playing
-        .into_iter()
-        .map(|(contender, player)| Ok((contender, player.end()?)))
-        .collect::<Result<Vec<_>>>()?;
-    let row = |(round, index, load, times): (usize, usize, f64, Vec<f64>)| {
-        let (contender, json) = &said[index];
-        row((contender, json), (round, load), &times)
-    };
-    Ok(Measured { rows: turns.into_iter().map(row).collect::<Result<_>>()?, left_out })
+    let names: Vec<String> = playing.iter().map(|player| player.name.clone()).collect();
+    let said = playing.into_iter().map(Player::end).collect::<Result<Vec<_>>>()?;
+    let rows = turns.iter().map(|turn| row(turn, &names[turn.index], &said[turn.index]));
+    Ok(Measured { rows: rows.collect::<Result<_>>()?, left_out })
 }
 
-/// A contender and its process.
-type Playing<'c> = (&'c Contender, Player);
-
 /// Everybody's process, and who has none. Ours must start, and one peer at least if there are any.
-fn start<'c>(
-    contenders: &'c [Contender],
-    settings: &Settings,
-) -> Result<(Vec<Playing<'c>>, Vec<MissingPeer>)> {
+fn start(contenders: &[Contender], settings: &Settings) -> Result<(Vec<Player>, Vec<MissingPeer>)> {
     let (mut playing, mut left_out) = (Vec::new(), Vec::new());
     for contender in contenders {
         eprintln!("starting {}", contender.name);
         match contender.start(settings) {
-            Ok(player) => playing.push((contender, player)),
+            Ok(player) => playing.push(player),
             Err(error) if contender.ours => {
                 return Err(error.context(format!("`{}`", shown(&contender.command(settings)))));
             }
@@ -248,27 +250,22 @@ fn start<'c>(
             }
         }
     }
-    if playing.iter().all(|(contender, _)| contender.ours) && !left_out.is_empty() {
+    if playing.len() <= 1 && !left_out.is_empty() {
         let all: Vec<String> = left_out.iter().map(ToString::to_string).collect();
         bail!("no peer can run this, so there is nothing to compare:\n{}", all.join("\n"));
     }
     Ok((playing, left_out))
 }
 
-/// One turn of a contender that said `json` of itself.
-fn row(
-    (contender, json): (&Contender, &Value),
-    (round, load): (usize, f64),
-    times: &[f64],
-) -> Result<TurnRow> {
-    let number = |name: &str| {
-        json[name].as_f64().with_context(|| format!("{}: no number `{name}` in {json}", contender.name))
-    };
-    let [least_ms, median_ms, most_ms] = spread(times.iter().copied());
+/// A turn of a contender that said `json` of itself.
+fn row(turn: &Turn, name: &str, json: &Value) -> Result<TurnRow> {
+    let number =
+        |key: &str| json[key].as_f64().with_context(|| format!("{name}: no number `{key}` in {json}"));
+    let [least_ms, median_ms, most_ms] = spread(turn.times.iter().copied());
     let batch = number("batch")?;
     Ok(TurnRow {
-        round,
-        contender: contender.name.clone(),
+        round: turn.round,
+        contender: name.to_owned(),
         threads: number("threads")?,
         batch,
         isa: json["isa"].as_str().unwrap_or("unknown").to_owned(),
@@ -277,7 +274,7 @@ fn row(
         most_ms,
         images_per_s: batch * 1e3 / median_ms,
         peak_rss_mb: number("peak_rss_mb")?,
-        load,
+        load: turn.load,
         version: json["version"].as_str().map(str::to_owned),
         limit: json["direct_limit_img_per_s"].as_f64(),
     })

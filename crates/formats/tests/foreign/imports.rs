@@ -79,7 +79,7 @@ pub(crate) fn floats(values: &Value) -> Vec<f32> {
 
 /// The files of the script, made once for each test.
 fn files() -> Option<tempfile::TempDir> {
-    let python = peers::python("torch, safetensors")?;
+    let python = peers::python("torch, torchvision, safetensors")?;
     let folder = tempfile::tempdir().unwrap();
     peers::run(&python, "import_reference.py", &[&folder.path()]);
     Some(folder)
