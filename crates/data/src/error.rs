@@ -92,9 +92,8 @@ pub enum DataError {
     #[error(
         "{folder} does not hold the Fashion-MNIST of its authors: SHA-256 of {file}, decompressed, is {found}, not {expected}. \
          If it is damaged, plusx data get fashion-mnist fetches it; if it is other data, or changed on purpose, \
-         --data {idx} --data-dir {folder} takes it as it is",
-        folder = folder.display(),
-        idx = crate::IDX
+         --data idx --data-dir {folder} takes it as it is",
+        folder = folder.display()
     )]
     Impostor {
         /// The folder it was read from.
