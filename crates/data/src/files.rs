@@ -5,7 +5,7 @@
 //! `t10k-labels.idx1-ubyte`, `emnist-letters-test-images-idx3-ubyte.gz`. The split is `train`, `t10k` or `test`, the kind
 //! `images` or `labels`. Beside them may lie the names of the classes: `classes.txt`, or EMNIST's `[set-]mapping.txt`.
 
-use crate::fashion;
+use crate::fashion::set as fashion;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ pub(crate) struct Files {
     pub(crate) set: String,
     /// Training images, training labels, test images, test labels: the order of [`fashion::FILES`].
     pub(crate) parts: [PathBuf; 4],
-    /// Names of the classes, if they are there.
-    pub(crate) names: Option<Names>,
+    /// ClassFile of the classes, if they are there.
+    pub(crate) names: Option<ClassFile>,
 }
 
 /// A file that names classes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Names {
+pub(crate) enum ClassFile {
     /// One on each line.
     Lines(PathBuf),
     /// EMNIST's: a label and the codes of the letters it stands for on each line.
@@ -82,7 +82,7 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Files, String> {
     Ok(Files { set, parts, names })
 }
 
-/// Names of what is in a folder, sorted. Names that are no text are none of ours.
+/// ClassFile of what is in a folder, sorted. ClassFile that are no text are none of ours.
 fn names(folder: &Path) -> Result<Vec<String>, String> {
     let entries = match fs::metadata(folder) {
         Ok(found) if !found.is_dir() => return Err("a file, not a folder".to_owned()),
@@ -143,13 +143,13 @@ fn lacks(set: &str, parts: &[Option<(Rank, PathBuf)>; 4]) -> String {
 }
 
 /// The file among `others` that names the classes of `set`.
-fn class_names(folder: &Path, set: &str, others: &[String]) -> Option<Names> {
+fn class_names(folder: &Path, set: &str, others: &[String]) -> Option<ClassFile> {
     let mapping = if set.is_empty() { MAPPING.to_owned() } else { format!("{set}-{MAPPING}") };
     let find = |wanted: &str| {
         let name = others.iter().find(|name| name.eq_ignore_ascii_case(wanted))?;
         Some(folder.join(name)).filter(|path| path.is_file())
     };
-    find(CLASSES).map(Names::Lines).or_else(|| find(&mapping).map(Names::Mapping))
+    find(CLASSES).map(ClassFile::Lines).or_else(|| find(&mapping).map(ClassFile::Mapping))
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
         let files = in_folder(folder.path())?;
         let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
         let names = files.names.iter().map(|names| match names {
-            Names::Lines(path) | Names::Mapping(path) => name(path),
+            ClassFile::Lines(path) | ClassFile::Mapping(path) => name(path),
         });
         Ok((files.set, files.parts.iter().map(name).chain(names).collect()))
     }

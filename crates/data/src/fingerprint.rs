@@ -1,9 +1,11 @@
-//! Which pictures a data set holds, told by hashes: each part is hashed as the IDX file that would hold it, so that the
-//! parts of Fashion-MNIST can be compared with its official files, wherever they came from.
+//! Which pictures a data set holds, told by hashes. Each part is hashed as the IDX file that would hold it. So the parts of
+//! Fashion-MNIST can be compared with its official files, wherever they came from.
 
-use crate::fashion::SetFile;
+use crate::DataError;
+use crate::dataset::Dataset;
+use crate::fashion::set::{self as fashion, SetFile};
+use crate::split::Split;
 use crate::unzip::hex;
-use crate::{DataError, Dataset, Split, fashion};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
-//! What a user should know of a data set, in sentences: nothing of it is wrong, and all of it surprises later.
+//! What a user should know of a data set, in sentences. None of it is an error, and all of it would surprise later.
 
-use crate::Dataset;
-use crate::files::{Files, Names};
+use crate::dataset::Dataset;
+use crate::files::{ClassFile, Files};
 use plusx_model::summary::thousands;
 use plusx_model::words::counted;
 use std::path::Path;
@@ -16,7 +16,7 @@ const EMNIST: &str = "emnist";
 pub(crate) fn of_files(folder: &Path, files: &Files, classes: &[String], tell: &mut dyn FnMut(&str)) {
     let by = match &files.names {
         None => String::new(),
-        Some(Names::Lines(path) | Names::Mapping(path)) => format!(" by {}", path.display()),
+        Some(ClassFile::Lines(path) | ClassFile::Mapping(path)) => format!(" by {}", path.display()),
     };
     tell(&format!(
         "{} holds IDX data that are not Fashion-MNIST: {}, called{by} {}",
@@ -87,7 +87,7 @@ fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Split;
+    use crate::split::Split;
     use plusx_model::shape::ImageShape;
 
     fn set(classes: &[&str], train: &[u32], test: &[u32]) -> Dataset {

@@ -143,11 +143,6 @@ pub fn read(path: &Path) -> Result<Loaded, FormatError> {
     Loaded::new(plusx_weights::read(path)?)
 }
 
-/// What a file says about itself, if it is one of ours; nothing but its header is read.
-pub(crate) fn about(path: &Path) -> Result<Option<ModelFile>, FormatError> {
-    plusx_weights::about(path)?.map(|text| ModelFile::from_text(&text, path)).transpose()
-}
-
 /// Reads the bytes of a file; `path` is only for messages.
 ///
 /// # Errors
@@ -158,7 +153,7 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Loaded, FormatError> {
 
 impl Loaded {
     fn new(file: WeightFile) -> Result<Self, FormatError> {
-        let meta = ModelFile::from_text(&file.text, file.path())?;
+        let meta = ModelFile::of(file.entry.clone(), file.path())?;
         Ok(Self { meta, file })
     }
 

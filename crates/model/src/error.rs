@@ -1,5 +1,6 @@
 //! What can be wrong with a network: every error names the layer and says what was expected and what was found.
 
+use crate::error_kind::ErrorKind;
 use crate::image_shape::ImageShape;
 use crate::words::did_you_mean;
 
@@ -69,6 +70,42 @@ pub enum ModelError {
         left: ImageShape,
         /// Shape of the right side.
         right: ImageShape,
+    },
+
+    /// A map multiplied by something other than one number for each of its channels.
+    #[error(
+        "{layer}: expected a second value of {}x1x1, one number for each channel of {input}, got {scale}; a \
+         GlobalAvgPool2d and 1x1 convolutions or dense layers give such a value",
+        input.c
+    )]
+    Scale {
+        /// The product.
+        layer: String,
+        /// Shape of the map.
+        input: ImageShape,
+        /// Shape of the second value.
+        scale: ImageShape,
+    },
+
+    /// A concatenation of maps of different sizes.
+    #[error(
+        "{layer}: expected maps of the same rows and columns to lay beside each other, got {first} and {other}; pool \
+         or stride both alike"
+    )]
+    Beside {
+        /// The concatenation.
+        layer: String,
+        /// Shape of the first map.
+        first: ImageShape,
+        /// Shape of the first that differs.
+        other: ImageShape,
+    },
+
+    /// A concatenation of fewer than two maps.
+    #[error("{layer}: expected at least two maps to lay beside each other, got one")]
+    Parts {
+        /// The concatenation.
+        layer: String,
     },
 
     /// A layer used twice, on inputs that need different parameters.
@@ -176,4 +213,29 @@ pub enum ModelError {
         /// What was given.
         found: String,
     },
+}
+
+impl ModelError {
+    /// Networks are described by options, so what is wrong with one is wrong with an option. Whoever reads a network from a
+    /// file says with an error of its own that the file is at fault.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Window { .. }
+            | Self::Padding { .. }
+            | Self::Groups { .. }
+            | Self::Shapes { .. }
+            | Self::Scale { .. }
+            | Self::Beside { .. }
+            | Self::Parts { .. }
+            | Self::Shared { .. }
+            | Self::DuplicateName { .. }
+            | Self::Setting { .. }
+            | Self::TooLarge { .. }
+            | Self::UnknownModel { .. }
+            | Self::ShapeText { .. }
+            | Self::Preprocess { .. } => ErrorKind::Usage,
+            // no option leads here: the program contradicts itself
+            Self::Malformed { .. } | Self::ParamLength { .. } => ErrorKind::Failed,
+        }
+    }
 }

@@ -16,8 +16,8 @@ use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use plusx_train::{
-    Event, Machine, Outcome, Overrides, PlanReport, Silent, Stop, TrainError, TrainOptions, evaluate, open,
-    plan, resume, run,
+    Event, Machine, Outcome, Overrides, PlanReport, PretrainedFile, Silent, Stop, TrainError, TrainOptions,
+    evaluate, open, plan, resume, run,
 };
 use plusx_weights::WeightError;
 use stripes::{CLASSES, dataset};
@@ -61,7 +61,7 @@ fn given(output: &Path) -> Overrides {
 
 fn started(given: &Overrides, file: &Path) -> TrainOptions {
     let mut options = given.resolve().unwrap();
-    options.start_from(("old", file), None, given).unwrap();
+    options.start_from(PretrainedFile { name: "old", path: file, usual: None }, given).unwrap();
     options
 }
 
@@ -214,7 +214,10 @@ fn weights_that_do_not_fit_leave_no_run_behind() {
     let (file, _) = weights(place.path());
     let other = Overrides { model: Some("resnet32".into()), ..given(place.path()) };
     let mut options = other.resolve().unwrap();
-    let error = options.start_from(("old", &file), None, &other).unwrap_err().to_string();
+    let error = options
+        .start_from(PretrainedFile { name: "old", path: &file, usual: None }, &other)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("not resnet32") && error.contains("resnet20"), "{error}");
 
     // a file that says nothing about itself, of another network
@@ -228,7 +231,9 @@ fn weights_that_do_not_fit_leave_no_run_behind() {
         [(small, Interpolation::Bilinear, 40), (file, Interpolation::Bicubic, SIDE)]
     {
         let mut options = given.resolve().unwrap();
-        options.start_from(("old", &file), Some(known.clone()), &given).unwrap();
+        options
+            .start_from(PretrainedFile { name: "old", path: &file, usual: Some(known.clone()) }, &given)
+            .unwrap();
         let record = options.record(options.input_shape(1));
         assert_eq!((record.interpolation, options.resize), (interpolation, resize), "{}", file.display());
     }

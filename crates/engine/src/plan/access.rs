@@ -1,7 +1,7 @@
 //! Which buffers a step reads and writes: what gives each buffer its life, and its place in the arena.
 
 use super::refs::{Access, BufferId};
-use super::work::{ChannelWork, ConvWork, LossWork, MapWork, PoolWork, StepWork};
+use super::work::{ChannelWork, ConvWork, JoinWork, LossWork, MapWork, PoolWork, StepWork};
 use Access::{Read, Write};
 
 /// Is called with a buffer and how it is touched.
@@ -13,6 +13,7 @@ impl StepWork {
         match self {
             Self::Map(work) => work.buffers(touch),
             Self::Pool(work) => work.buffers(touch),
+            Self::Join(work) => work.buffers(touch),
             Self::Channel(work) => work.buffers(touch),
             Self::Conv(work) => work.buffers(touch),
             Self::Loss(LossWork { logits, gradient, .. }) => {
@@ -66,6 +67,37 @@ impl PoolWork {
                 sink.buffers(touch);
             }
             Self::AvgPoolBackward { g, sink, .. } | Self::GlobalAvgPoolBackward { g, sink, .. } => {
+                touch(*g, Read);
+                sink.buffers(touch);
+            }
+        }
+    }
+}
+
+impl JoinWork {
+    fn buffers(&self, touch: Touch<'_>) {
+        match self {
+            Self::SigmoidForward { src, dst, .. } | Self::ConcatForward { src, dst, .. } => {
+                src.buffers(touch);
+                touch(*dst, Write);
+            }
+            Self::MultiplyForward { src, scale, dst, .. } => {
+                src.buffers(touch);
+                scale.buffers(touch);
+                touch(*dst, Write);
+            }
+            Self::SigmoidBackward { g, y, sink, .. } => {
+                touch(*g, Read);
+                touch(*y, Read);
+                sink.buffers(touch);
+            }
+            Self::MultiplyBackwardMap { g, scale: other, sink, .. }
+            | Self::MultiplyBackwardScale { g, src: other, sink, .. } => {
+                touch(*g, Read);
+                other.buffers(touch);
+                sink.buffers(touch);
+            }
+            Self::ConcatBackward { g, sink, .. } => {
                 touch(*g, Read);
                 sink.buffers(touch);
             }

@@ -5,6 +5,7 @@
 // every test binary uses another part of it
 #![allow(dead_code)]
 
+mod joins;
 pub(crate) mod networks;
 
 use std::iter::Sum;
@@ -201,6 +202,19 @@ impl<R: Real> Interpreter<'_, R> {
                 let other = &values[node.inputs[1].index()];
                 x.iter().zip(other).map(|(a, b)| *a + *b).collect()
             }
+            Op::Sigmoid => x.iter().map(|x| joins::sigmoid(*x)).collect(),
+            Op::Multiply => {
+                let scale = &values[node.inputs[1].index()];
+                let factor = |index: usize| scale[joins::factor(input, index)];
+                x.iter().enumerate().map(|(index, x)| *x * factor(index)).collect()
+            }
+            Op::Concat { .. } => {
+                let mut y = vec![R::of(0.0); self.n * node.shape.len()];
+                joins::places(self.graph, node, self.n, |part, to, from| {
+                    y[to] = values[node.inputs[part].index()][from];
+                });
+                y
+            }
         }
     }
 
@@ -280,6 +294,25 @@ impl<R: Real> Interpreter<'_, R> {
                 }
                 dx.copy_from_slice(dy);
             }
+            Op::Sigmoid => {
+                for (index, dx) in dx.iter_mut().enumerate() {
+                    let y = joins::sigmoid(x[index]);
+                    *dx = dy[index] * (y * (R::of(1.0) - y));
+                }
+            }
+            Op::Multiply => {
+                let scale = &values[node.inputs[1].index()];
+                for (index, dy) in dy.iter().enumerate() {
+                    let factor = joins::factor(input, index);
+                    dx[index] = *dy * scale[factor];
+                    maps[node.inputs[1].index()][factor] += *dy * x[index];
+                }
+            }
+            // the first part's gradient is in `dx`, too: it may be there again
+            Op::Concat { .. } => joins::places(self.graph, node, self.n, |part, to, from| match part {
+                0 => dx[from] = dy[to],
+                _ => maps[node.inputs[part].index()][from] += dy[to],
+            }),
         }
         for (sum, dx) in maps[node.inputs[0].index()].iter_mut().zip(dx) {
             *sum += dx;
