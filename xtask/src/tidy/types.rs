@@ -9,31 +9,7 @@ use super::tree::Tree;
 const KINDS: [&str; 5] = ["struct", "enum", "trait", "type", "union"];
 
 /// Names that several types share until these are renamed.
-const ALLOWED: &[&str] = &[
-    "ClassNames",
-    "Content",
-    "Cut",
-    "Entry",
-    "Found",
-    "Graph",
-    "Header",
-    "Images",
-    "Isa",
-    "Kind",
-    "Model",
-    "Names",
-    "Node",
-    "Number",
-    "Pair",
-    "Place",
-    "Report",
-    "Shape",
-    "Source",
-    "Step",
-    "Tensor",
-    "Value",
-    "Weights",
-];
+const ALLOWED: &[&str] = &["Found", "Isa", "Step"];
 
 pub(super) fn types(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
