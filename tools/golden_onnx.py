@@ -1,9 +1,7 @@
 """Golden data for the ONNX reader: files by PyTorch's two exporters and by the onnx package, with what they compute.
+`cargo xtask golden` runs it.
 
-    pip install torch torchvision onnx onnxscript onnxruntime
-    python tools/golden_onnx.py
-
-writes to tests/golden/onnx/: narrow residual networks made of torchvision's blocks, with made-up running statistics,
+Written to tests/golden/onnx/ are narrow residual networks made of torchvision's blocks, with made-up running statistics,
 and logits.json. The logits are PyTorch's for its own files, in f64, and ONNX Runtime's for the others.
 
 basic-script.onnx     basic blocks, the exporter based on TorchScript: batch norms merged into convolutions

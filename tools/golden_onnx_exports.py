@@ -1,6 +1,5 @@
 """One small network as PyTorch's two exporters write it, whichever way it flattens: golden data for the ONNX reader.
 
-    pip install torch onnx onnxscript
     python tools/golden_onnx_exports.py dynamo tests/golden/onnx/dynamo
     python tools/golden_onnx_exports.py script OUT
 

@@ -1,7 +1,5 @@
-#!/usr/bin/env python3
 """How pictures are prepared for published weights, as their publishers say: writes crates/cli/tests/golden/prepared.json.
-
-    pip install torch torchvision timm    python tools/golden_prepared.py
+`cargo xtask golden` runs it.
 
 Of torchvision every weights enum of a network of the zoo: the name of its file, and resize, crop, interpolation, mean and
 deviation of its transforms. Of timm the configurations of the weights that `plusx weights get` fetches and torchvision does

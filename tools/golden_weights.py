@@ -1,12 +1,7 @@
-#!/usr/bin/env python3
 """Weight files as other programs write them, for the tests of crates/formats: writes crates/formats/tests/golden/, and
-small ones to fuzz/corpus/, where the fuzz targets start.
+small ones to fuzz/corpus/, where the fuzz targets start. `cargo xtask golden` runs it.
 
-    pip install torch numpy safetensors            python tools/golden_weights.py torch
-    pip install mxnet==1.9.1 numpy==1.23.5         python tools/golden_weights.py mxnet
-                                                   python tools/golden_weights.py bare
-
-`torch` and `mxnet` use the real programs; `bare` writes, with nothing but Python, what no current program writes: the tar
+Of its three parts, `torch` and `mxnet` use the real programs; `bare` writes, with nothing but Python, what no current program writes: the tar
 container of torch.save before 0.1.10, and files that mean harm.
 
 All hold one small network under torchvision's names (NET), or the chapter's (CHAPTER). Value i of the tensor called
