@@ -19,10 +19,12 @@ const MAPPING: &str = "mapping.txt";
 /// The files of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Files {
+    /// The folder they are in.
+    pub(crate) folder: PathBuf,
     /// What stands before the names of MNIST, `emnist-letters`; mostly nothing.
-    pub(crate) set: String,
+    pub(crate) prefix: String,
     /// Training images, training labels, test images, test labels: the order of [`fashion::FILES`].
-    pub(crate) parts: [PathBuf; 4],
+    pub(crate) paths: [PathBuf; 4],
     /// ClassFile of the classes, if they are there.
     pub(crate) names: Option<ClassFile>,
 }
@@ -77,9 +79,9 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Files, String> {
             false => "none of the files".to_owned(),
         }));
     }
-    let (set, parts) = whole.swap_remove(0);
-    let names = class_names(folder, &set, &others);
-    Ok(Files { set, parts, names })
+    let (prefix, paths) = whole.swap_remove(0);
+    let names = class_names(folder, &prefix, &others);
+    Ok(Files { folder: folder.to_owned(), prefix, paths, names })
 }
 
 /// ClassFile of what is in a folder, sorted. ClassFile that are no text are none of ours.
@@ -172,7 +174,7 @@ mod tests {
         let names = files.names.iter().map(|names| match names {
             ClassFile::Lines(path) | ClassFile::Mapping(path) => name(path),
         });
-        Ok((files.set, files.parts.iter().map(name).chain(names).collect()))
+        Ok((files.prefix, files.paths.iter().map(name).chain(names).collect()))
     }
 
     #[test]

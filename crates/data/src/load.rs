@@ -1,10 +1,11 @@
 //! Loads a data set: which one is meant, and what the files of a folder turn out to hold.
 
 use crate::dataset::Dataset;
+use crate::fashion::set::{self as fashion, SplitFiles};
 use crate::files::Files;
 use crate::place::{FindOptions, IDX, Wanted};
 use crate::split::{Named, Split};
-use crate::{DataError, classes, fashion, fingerprint, idx, place, remarks, sample};
+use crate::{DataError, classes, fingerprint, idx, place, remarks, sample};
 use std::path::Path;
 
 /// Loads the data set called `name`: `fashion-mnist` from the first place of [`locate`](crate::locate),
@@ -48,8 +49,8 @@ pub fn open(
         Some(sample::NAME) => return sample::load(),
         Some(other) => return Err(unknown(other)),
     };
-    let (folder, files) = place::find(wanted, options)?;
-    let set = folder_set(&folder, &files, wanted, tell)?;
+    let files = place::find(wanted, options)?;
+    let set = folder_set(&files, wanted, tell)?;
     for remark in remarks::of(&set) {
         tell(&remark);
     }
@@ -63,17 +64,13 @@ pub(crate) fn unknown(name: &str) -> DataError {
     }
 }
 
-fn folder_set(
-    folder: &Path,
-    files: &Files,
-    wanted: Wanted,
-    tell: &mut dyn FnMut(&str),
-) -> Result<Dataset, DataError> {
-    let [train_images, train_labels, test_images, test_labels] = &files.parts;
+fn folder_set(files: &Files, wanted: Wanted, tell: &mut dyn FnMut(&str)) -> Result<Dataset, DataError> {
+    let [train_images, train_labels, test_images, test_labels] = &files.paths;
+    let folder = files.folder.as_path();
     // unpacking is most of the work, and the two splits are independent
     let (train, test) = std::thread::scope(|scope| {
-        let test = scope.spawn(|| read_split(test_images, test_labels, [2, 3]));
-        let train = read_split(train_images, train_labels, [0, 1]);
+        let test = scope.spawn(|| read_split(test_images, test_labels, fashion::TEST));
+        let train = read_split(train_images, train_labels, fashion::TRAIN);
         (train, test.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let (train, test) = (train?, test?);
@@ -98,7 +95,7 @@ fn folder_set(
     }
     let largest = train.labels.iter().chain(&test.labels).max().copied().unwrap_or(0);
     let classes = classes::names(files.names.as_ref(), largest as usize)?;
-    remarks::of_files(folder, files, &classes, tell);
+    remarks::of_files(files, &classes, tell);
     Ok(Dataset { name: IDX.to_owned(), classes, train, test, source })
 }
 
@@ -111,8 +108,12 @@ struct ReadSplit<'a> {
     ignored: Vec<&'a Path>,
 }
 
-/// Reads a split; `which` are the places of its files among those of Fashion-MNIST.
-fn read_split<'a>(images: &'a Path, labels: &'a Path, which: [usize; 2]) -> Result<ReadSplit<'a>, DataError> {
+/// Reads a split; `theirs` are the files of Fashion-MNIST that it may be.
+fn read_split<'a>(
+    images: &'a Path,
+    labels: &'a Path,
+    theirs: SplitFiles,
+) -> Result<ReadSplit<'a>, DataError> {
     let pixels = idx::bytes(idx::open(images)?, images)?;
     let numbers = idx::labels(idx::open(labels)?, labels)?;
     let mut ignored = Vec::from_iter(pixels.ignored.then_some(images));
@@ -121,7 +122,7 @@ fn read_split<'a>(images: &'a Path, labels: &'a Path, which: [usize; 2]) -> Resu
         Named { path: images, content: pixels.content },
         Named { path: labels, content: numbers.content },
     )?;
-    let official = fingerprint::official(&split, which.map(|part| fashion::FILES[part]));
+    let official = fingerprint::official(&split, theirs);
     Ok(ReadSplit { split, official, ignored })
 }
 

@@ -69,19 +69,15 @@ pub fn locate(name: &str, options: &FindOptions) -> Option<PathBuf> {
         IDX => Wanted::Idx,
         _ => return None,
     };
-    find(wanted, options).ok().map(|(folder, _)| folder)
+    find(wanted, options).ok().map(|files| files.folder)
 }
 
-/// The folder and the files in it, or the reason if there is no such folder.
-pub(crate) fn find(wanted: Wanted, options: &FindOptions) -> Result<(PathBuf, Files), DataError> {
+/// The files of the set, or the reason if no place has them.
+pub(crate) fn find(wanted: Wanted, options: &FindOptions) -> Result<Files, DataError> {
     find_with_system(wanted, options, Path::new(SYSTEM_DIR))
 }
 
-fn find_with_system(
-    wanted: Wanted,
-    options: &FindOptions,
-    system: &Path,
-) -> Result<(PathBuf, Files), DataError> {
+fn find_with_system(wanted: Wanted, options: &FindOptions, system: &Path) -> Result<Files, DataError> {
     let places = match &options.data_dir {
         _ if wanted != Wanted::Fashion => vec![("--data-dir", options.data_dir.as_deref())],
         Some(folder) => vec![("--data-dir", Some(folder.as_path()))],
@@ -110,8 +106,8 @@ fn find_with_system(
     Err(DataError::NotFound { name: name.to_owned(), looked, ways })
 }
 
-/// The folder at or below `place` with all files, or why there is none.
-fn in_place(place: &Path) -> Result<(PathBuf, Files), String> {
+/// The files of a folder at or below `place` that has all of them, or why there is none.
+fn in_place(place: &Path) -> Result<Files, String> {
     let mut reason = None;
     for below in BELOW {
         let folder = if below.is_empty() { place.to_owned() } else { place.join(below) };
@@ -119,7 +115,7 @@ fn in_place(place: &Path) -> Result<(PathBuf, Files), String> {
             continue;
         }
         match files::in_folder(&folder) {
-            Ok(files) => return Ok((folder, files)),
+            Ok(files) => return Ok(files),
             // of several the one that says most: what is below has some of the files, or nothing has
             Err(said) if reason.is_none() || said.starts_with("lacks") => reason = Some(said),
             Err(_) => {}
@@ -161,7 +157,7 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         let options = FindOptions { data_dir: None, env_dir: Some(at("env")), cache_dir: Some(at("cache")) };
         let find = |options: &FindOptions| {
-            find_with_system(Wanted::Fashion, options, &at("system")).map(|(folder, _)| folder)
+            find_with_system(Wanted::Fashion, options, &at("system")).map(|files| files.folder)
         };
 
         assert!(find(&options).unwrap_err().is_not_found());

@@ -143,6 +143,15 @@ pub fn read(path: &Path) -> Result<Loaded, FormatError> {
     Loaded::new(plusx_weights::read(path)?)
 }
 
+/// What a file says about itself, if it is one of ours; nothing but its header is read.
+///
+/// # Errors
+/// [`FormatError::Read`], and [`FormatError::Weights`] for a file of another kind or a bad entry.
+pub fn about(path: &Path) -> Result<Option<ModelFile>, FormatError> {
+    let entry = plusx_weights::about(path)?;
+    Ok(entry.map(|entry| ModelFile::of(entry, path)).transpose()?)
+}
+
 /// Reads the bytes of a file; `path` is only for messages.
 ///
 /// # Errors

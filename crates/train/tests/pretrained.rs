@@ -171,7 +171,7 @@ fn a_resumed_run_does_not_need_the_file() {
     let place = tempfile::tempdir().unwrap();
     let (file, _) = weights(place.path());
     let [whole, cut] = ["whole", "cut"].map(|name| place.path().join(name));
-    run(&started(&given(&whole), &file), dataset(50, 20), &Stop::new(), &mut Silent).unwrap();
+    run(started(&given(&whole), &file), dataset(50, 20), &Stop::new(), &mut Silent).unwrap();
 
     // stopped before its first step
     let stop = Stop::new();
@@ -180,7 +180,7 @@ fn a_resumed_run_does_not_need_the_file() {
             stop.request(plusx_train::Signal::Interrupt);
         }
     };
-    let outcome = run(&started(&given(&cut), &file), dataset(50, 20), &stop, &mut at_once).unwrap();
+    let outcome = run(started(&given(&cut), &file), dataset(50, 20), &stop, &mut at_once).unwrap();
     assert!(matches!(outcome, Outcome::Interrupted { at: (1, 0), .. }), "{outcome:?}");
     fs::remove_file(&file).unwrap();
     for max_steps in [2, 4, 6] {

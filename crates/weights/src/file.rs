@@ -112,13 +112,14 @@ fn beginning(file: &mut File, path: &Path) -> Result<(Vec<u8>, SafetensorsHeader
     Ok((bytes, header))
 }
 
-/// The whole entry of a safetensors file, JSON, if it is one of ours; nothing but its header is read.
+/// The entry of a safetensors file, if it is one of ours; nothing but its header is read.
 ///
 /// # Errors
-/// [`WeightError::Read`], [`WeightError::NotSafetensors`].
-pub fn about(path: &Path) -> Result<Option<String>, WeightError> {
+/// [`WeightError::Read`], [`WeightError::NotSafetensors`], [`WeightError::Metadata`].
+pub fn about(path: &Path) -> Result<Option<NetworkEntry>, WeightError> {
     let mut file = File::open(path).map_err(|source| WeightError::read(path, source))?;
-    Ok(beginning(&mut file, path)?.1.texts.remove(KEY))
+    let (_, header) = beginning(&mut file, path)?;
+    header.texts.get(KEY).map(|text| NetworkEntry::from_text(text, path)).transpose()
 }
 
 /// Adds up to `count` bytes of `file`.

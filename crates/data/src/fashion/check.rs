@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 /// missing; [`DataError::Io`].
 pub fn verify(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let found = files::in_folder(folder).map_err(|reason| DataError::malformed(folder, reason))?;
-    for (file, path) in FILES.iter().zip(&found.parts) {
+    for (file, path) in FILES.iter().zip(&found.paths) {
         file.check(path)?;
     }
-    Ok(found.parts.into())
+    Ok(found.paths.into())
 }
 
 /// The first `count` images of every class, in the order in which they stand in `split`: how the embedded sample is

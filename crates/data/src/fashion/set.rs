@@ -52,6 +52,19 @@ pub const TEST_LABELS: SetFile = SetFile {
 /// All files of the set.
 pub const FILES: [SetFile; 4] = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS];
 
+/// The two files of a split.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SplitFiles {
+    pub(crate) images: SetFile,
+    pub(crate) labels: SetFile,
+}
+
+/// Those of the training split.
+pub(crate) const TRAIN: SplitFiles = SplitFiles { images: TRAIN_IMAGES, labels: TRAIN_LABELS };
+
+/// Those of the test split.
+pub(crate) const TEST: SplitFiles = SplitFiles { images: TEST_IMAGES, labels: TEST_LABELS };
+
 impl SetFile {
     /// Where the file lies in `folder`: plain if there is such a file (it needs no unpacking), else with `.gz`.
     pub fn in_folder(&self, folder: &Path) -> Option<PathBuf> {

@@ -131,7 +131,7 @@ impl ForeignWeights {
             head: None,
             grey: None,
             folded: self.folded,
-            parts: self.parts,
+            files: self.files,
             numbers_only: self.numbers_only(),
             notes: self.notes.clone(),
         };

@@ -37,7 +37,7 @@ pub struct AdoptReport {
     /// Batch norms that the file has inside its convolutions.
     pub folded: usize,
     /// How many files they were in.
-    pub parts: usize,
+    pub files: usize,
     /// Whether nothing but numbers was there: no word on strides, dilations and epsilons.
     pub numbers_only: bool,
     /// What else should be known, each a sentence.
@@ -48,8 +48,8 @@ impl std::fmt::Display for AdoptReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let classes = |count: usize| counted(count as u64, "class");
         write!(f, "{}: {}", self.kind, counted(self.taken as u64, "parameter"))?;
-        if self.parts > 1 {
-            write!(f, " in {} files", self.parts)?;
+        if self.files > 1 {
+            write!(f, " in {} files", self.files)?;
         }
         if let Some(section) = &self.section {
             write!(f, " from `{section}`")?;

@@ -185,7 +185,7 @@ fn join(path: &Path, by: &Path, parts: Vec<PathBuf>) -> Result<ForeignWeights, F
         return Err(wrong(format!("two of its parts have the tensor {}", twice[0].name)));
     }
     all.path = path.into();
-    all.parts = count;
+    all.files = count;
     Ok(all)
 }
 

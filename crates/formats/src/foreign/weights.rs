@@ -43,7 +43,7 @@ pub struct ForeignWeights {
     /// What else should be said to whoever reads the file, each a sentence.
     pub notes: Vec<String>,
     /// How many files the tensors were in.
-    pub parts: usize,
+    pub files: usize,
     /// Whether MXNet's names tell parameters from statistics, as those of a network saved with its symbol do.
     pub(super) exported: bool,
 }
@@ -66,7 +66,7 @@ impl ForeignWeights {
             described: false,
             network: None,
             notes: Vec::new(),
-            parts: 1,
+            files: 1,
             exported: false,
         }
     }
