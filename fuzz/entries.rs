@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use plusx_formats::foreign::{self, Allow, Kind};
+use plusx_formats::foreign::{self, Allow, FileKind, ForeignFile};
 use plusx_model::containers::Sequential;
 use plusx_model::graph::Graph;
 use plusx_model::layers::{BatchNorm, Conv2d, Dense};
@@ -25,14 +25,14 @@ pub(crate) fn safetensors(bytes: &[u8]) {
 
 /// Files of PyTorch. Of plain zip and tar archives there is no end: only those that could be PyTorch's are read.
 pub(crate) fn torch(bytes: &[u8]) {
-    if matches!(Kind::of(bytes), Some(Kind::TorchZip | Kind::TorchStream | Kind::TorchTar)) {
+    if matches!(FileKind::of(bytes), Some(FileKind::TorchZip | FileKind::TorchStream | FileKind::TorchTar)) {
         weights(bytes);
     }
 }
 
 /// Files of MXNet.
 pub(crate) fn params(bytes: &[u8]) {
-    if Kind::of(bytes) == Some(Kind::Gluon) {
+    if FileKind::of(bytes) == Some(FileKind::Gluon) {
         weights(bytes);
     }
 }
@@ -56,7 +56,7 @@ fn onnx_file(bytes: &[u8], compare: bool) {
         return;
     }
     let spec = plusx_model::zoo::find("resnet20").expect("a network of the zoo");
-    if let Ok(weights) = foreign::from_onnx(&found, Path::new("fuzz"), spec) {
+    if let Ok(weights) = foreign::from_onnx(found, Path::new("fuzz"), spec) {
         assert!(weights.tensors.iter().all(|one| one.values.len() == one.dims.iter().product::<usize>()));
     }
 }
@@ -64,7 +64,7 @@ fn onnx_file(bytes: &[u8], compare: bool) {
 fn weights(bytes: &[u8]) {
     let path = file();
     std::fs::write(path, bytes).expect("a file in the folder for temporary ones");
-    if let Ok(weights) = foreign::read(path) {
+    if let Ok(weights) = ForeignFile::read(path).and_then(ForeignFile::tensors) {
         let allow = Allow { other_classes: true, grey: true };
         let _ =
             weights.adopt(graph(), Params::zeros(graph()), allow).map(|adopted| adopted.report.to_string());

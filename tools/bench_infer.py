@@ -3,23 +3,17 @@
 One step is one batch: the engine's own conversion of the input to its inner layout, the net with batch norm in
 evaluation mode, and the logits readable as fp32. The input tensor is made outside the clock. Before and after the
 timing the logits are compared with those of eager PyTorch; more than 1e-3 of the largest logit apart is an error.
-Prints one JSON object, the keys of `plusx bench infer --json` first. The net is the d2l ResNet-18, or with `--model
-resnet50 --input 3x224x224` or any other name of torchvision's the one that torchvision builds, with 1000 classes.
-`cargo xtask bench infer` runs it; by hand:
-
-    pip install torch numpy onnx onnxruntime openvino MNN ncnn pnnx
-    python tools/bench_infer.py --engine onnxruntime --batch-size 32 --steps 20 --threads 2
-    python tools/bench_infer.py --engine onnxruntime --model resnet50 --input 3x224x224 --batch-size 1
+The net is the d2l ResNet-18, or with `--model resnet50 --input 3x224x224` or any other name of torchvision's the one
+that torchvision builds, with 1000 classes. `cargo xtask bench infer` runs it.
 
 Requirements: Python 3.10 or newer; torch 2.x and numpy for every engine (they make the net and the reference), onnx for
-all but the torch ones (the exporter imports it), and the engine's own package; torchvision for networks other than the
+all but torch-compile (the exporter imports it), and the engine's own package; torchvision for networks other than the
 d2l net; torch-compile needs a C++ compiler. Tried with torch 2.15.0, torchvision 0.29.2, onnx 1.23.2, onnxruntime
 1.32.0, openvino 2026.4.1, MNN 3.6.1, ncnn 1.0.20261020 (batches need a version from July 2026 on) and pnnx 20261020.
 
 The net is built, exported to ONNX (opset 17, static batch, batch norm folded by the exporter) and converted in a
 child process, so that peak_rss_mb, the peak of this process, has no converter in it: it is that of Python, NumPy,
-loading the model, and inference. The torch engines have torch (and torchvision) in it, torch-compile its compiler
-too: it has to run here.
+loading the model, and inference. torch-compile has torch, torchvision and its compiler in it: it has to run here.
 """
 
 import argparse
@@ -38,10 +32,8 @@ FAILURE = "failure.txt"
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = bench_steps.options(__doc__)
     parser.add_argument("--engine", choices=sorted(ENGINES), required=True)
-    bench_steps.add_options(parser, steps=20, warmup=5)
-    parser.add_argument("--batch-size", type=int, default=32)
     # the child's half of the work: write the net, its input and its logits into this folder
     parser.add_argument("--prepare", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -54,27 +46,23 @@ def prepare(args):
 
     # nothing here is timed: one thread does not suffer from other work on the machine
     torch.set_num_threads(1)
-    torch.manual_seed(42)
-    channels, rows, columns = (int(part) for part in args.input.split("x"))
-    net = build(torch, args.model, channels)
-    for weight in net.parameters():
-        if weight.dim() > 1:
-            torch.nn.init.xavier_uniform_(weight)
+    sizes = bench_steps.sizes(args)
+    net = build(torch, args.model, sizes[0])
     # running statistics off their initial 0 and 1, or folding them would go untested
     net.train()
     with torch.no_grad():
         for _ in range(10):
-            net(torch.rand(8, channels, rows, columns))
+            net(torch.rand(8, *sizes))
     net.eval()
     # of different brightness, so that the logits tell the images apart and a mixed up batch is seen; as random weights
     # hardly tell noise from noise, the brightest are four times as bright as those of the running statistics
     brightness = torch.linspace(0.2, 4, args.batch_size).reshape(-1, 1, 1, 1)
-    images = torch.rand(args.batch_size, channels, rows, columns) * brightness
+    images = torch.rand(args.batch_size, *sizes) * brightness
     with torch.inference_mode():
         logits = net(images)
     numpy.save("images.npy", images.numpy())
     numpy.save("logits.npy", logits.numpy())
-    if args.engine.startswith("torch"):
+    if args.engine == "torch-compile":
         torch.save({"model": args.model, "parameters": net.state_dict()}, "net.pt")
         return
     # the newer exporter (dynamo=True) cannot write opset 17 for this net: its converter down from 18 fails
@@ -97,21 +85,18 @@ def prepare(args):
             raise SystemExit(f"ncnn's converter pnnx failed with status {status}")
 
 
-def start_torch(images, threads, compiled=False):
-    """Eager, channels_last, which is the documented layout for CPUs."""
+def start_torch_compile(images, threads):
+    """In channels_last, which is the documented layout for CPUs."""
     import torch
+    import torch._inductor.config
 
     torch.set_num_threads(threads)
     saved = torch.load("net.pt")
     net = build(torch, saved["model"], images.shape[1])
     net.load_state_dict(saved["parameters"])
-    net = net.eval().to(memory_format=torch.channels_last)
-    if compiled:
-        import torch._inductor.config
-
-        # weights become constants: batch norm is folded and the weights are packed for oneDNN
-        torch._inductor.config.freezing = True
-        net = torch.compile(net, mode="max-autotune")
+    # weights become constants: batch norm is folded and the weights are packed for oneDNN
+    torch._inductor.config.freezing = True
+    net = torch.compile(net.eval().to(memory_format=torch.channels_last), mode="max-autotune")
     batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
 
     def run():
@@ -119,10 +104,6 @@ def start_torch(images, threads, compiled=False):
             return net(batch).numpy()
 
     return torch.__version__, torch.backends.cpu.get_cpu_capability(), run
-
-
-def start_torch_compile(images, threads):
-    return start_torch(images, threads, compiled=True)
 
 
 def start_onnxruntime(images, threads):
@@ -240,7 +221,6 @@ def start_ncnn(images, threads):
 
 
 ENGINES = {
-    "torch": start_torch,
     "torch-compile": start_torch_compile,
     "onnxruntime": start_onnxruntime,
     "openvino": start_openvino,
@@ -250,44 +230,34 @@ ENGINES = {
 
 
 def check(engine, logits, expected):
-    """The largest difference from PyTorch's logits, over the largest of them; ends the run if it is too large."""
+    """Ends the run if logits differ from PyTorch's by too large a part of the largest of them."""
     if logits.shape != expected.shape:
         raise SystemExit(f"{engine}: logits of shape {logits.shape}, not {expected.shape}")
     error = float(abs(logits - expected).max() / abs(expected).max())
     # not a comparison that a NaN would pass
     if not error <= TOLERANCE:
         raise SystemExit(f"{engine}: logits differ from PyTorch's by {error:.3e} of the largest, more than {TOLERANCE}")
-    return error
 
 
 def bench(args, stdout):
+    bench_steps.limit_threads(args)
     import numpy
 
-    threads = args.threads or len(os.sched_getaffinity(0))
-    # before the engine is imported: OpenMP runtimes read it once
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    os.environ["MKL_NUM_THREADS"] = str(threads)
     images = numpy.load("images.npy")
     expected = numpy.load("logits.npy")
     # or the comparison could not see the images in another order
     if args.batch_size > 1 and expected.std(axis=0).max() < 10 * TOLERANCE * abs(expected).max():
         raise SystemExit("the reference does not tell the images apart")
-    version, isa, run = ENGINES[args.engine](images, threads)
-    error = check(args.engine, run(), expected)
+    version, isa, run = ENGINES[args.engine](images, args.threads)
+    check(args.engine, run(), expected)
     last = {}
 
     def step():
         last["logits"] = run()
 
-    times = bench_steps.measure(step, args, stdout)
-    error = max(error, check(args.engine, last["logits"], expected))
-    bench_steps.report(times, args, {
-        "threads": threads,
-        "isa": isa,
-        "engine": args.engine,
-        "version": version,
-        "max_error": float(f"{error:.3e}"),
-    }, stdout)
+    bench_steps.take_turns(step, 5, stdout)
+    check(args.engine, last["logits"], expected)
+    bench_steps.report(args, {"isa": isa, "version": version}, stdout)
 
 
 def child(args):
@@ -321,7 +291,7 @@ def main():
     # engines and converters print, some from C when the process ends: all of it goes to stderr, only the JSON to stdout
     stdout = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    with bench_steps.failures_told(args, stdout), tempfile.TemporaryDirectory() as folder:
+    with bench_steps.failures_told(stdout), tempfile.TemporaryDirectory() as folder:
         # what torch-compile makes is no other run's, and goes away with the folder
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
         prepared(folder)

@@ -1,35 +1,18 @@
-"""Times a training step of the d2l ResNet-18 in MXNet Gluon, for comparison with `plusx bench train`.
+"""Times a training step of the d2l ResNet-18 in MXNet Gluon, for comparison with `plusx bench train`; `cargo xtask bench
+train` runs it.
 
 One step is forward, softmax cross-entropy, backward, a plain SGD update by gluon.Trainer and the wait for all of it
-(the engine of MXNet is asynchronous), on input made outside the clock. Prints one JSON object with the keys of `plusx
-bench train --json`. By hand:
-
-    pip install mxnet==1.9.1 numpy==1.23.5
-    python tools/bench_mxnet.py --batch-size 256 --steps 5 --threads 2
+(the engine of MXNet is asynchronous), on input made outside the clock.
 
 Requirements: Python 3.8 to 3.11, mxnet 1.9.1 (the last release; its wheel has oneDNN 2.4 and GNU OpenMP), numpy 1.23.5
 (MXNet uses np.bool, which numpy 1.24 removed; numpy 1.23 has no wheel for Python 3.12). Networks: the d2l net only (no
 batch norm on the shortcut, biases on all convolutions; any other `--model` is refused). fp32, NCHW outside (oneDNN
-blocks it inside); hybridized with static memory and shapes, which is the fastest mode documented; `--imperative` runs
-operator by operator.
+blocks it inside); hybridized with static memory and shapes, which is the fastest mode documented.
 """
 
-import argparse
 import os
 
 import bench_steps
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    bench_steps.add_options(parser, steps=5, warmup=3)
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--lr", type=float, default=0.05)
-    parser.add_argument("--imperative", action="store_true", help="do not hybridize")
-    args = parser.parse_args()
-    if args.model != bench_steps.CHAPTER:
-        parser.error(f"--model {args.model}: this script has {bench_steps.CHAPTER} only")
-    return args
 
 
 def build(nn, channels, classes=10):
@@ -63,26 +46,25 @@ def build(nn, channels, classes=10):
 
 
 def bench(args):
-    threads = args.threads or len(os.sched_getaffinity(0))
-    # before mxnet is imported: unset, its engine would take half of the cores, and the OpenMP runtime reads it once
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if args.model != bench_steps.CHAPTER:
+        raise SystemExit(f"--model {args.model}: this script has {bench_steps.CHAPTER} only")
+    # unset, its engine would take half of the cores
+    bench_steps.limit_threads(args)
     import mxnet as mx
 
     mx.random.seed(42)
-    channels, rows, columns = (int(part) for part in args.input.split("x"))
-    net = build(mx.gluon.nn, channels)
+    sizes = bench_steps.sizes(args)
+    net = build(mx.gluon.nn, sizes[0])
     # uniform, magnitude 3, average of fan in and fan out: torch's xavier_uniform_
     net.initialize(mx.init.Xavier())
     loss_of = mx.gluon.loss.SoftmaxCrossEntropyLoss()
-    if not args.imperative:
-        net.hybridize(static_alloc=True, static_shape=True)
-        loss_of.hybridize(static_alloc=True, static_shape=True)
-    images = mx.nd.random.uniform(shape=(args.batch_size, channels, rows, columns))
+    net.hybridize(static_alloc=True, static_shape=True)
+    loss_of.hybridize(static_alloc=True, static_shape=True)
+    images = mx.nd.random.uniform(shape=(args.batch_size, *sizes))
     labels = mx.nd.random.randint(0, 10, shape=(args.batch_size,)).astype("float32")
-    trainer = mx.gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": args.lr})
+    trainer = mx.gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.05})
     # the input is made lazily, too: not in the first step's time
     mx.nd.waitall()
-    last = {}
 
     def step():
         with mx.autograd.record():
@@ -91,24 +73,13 @@ def bench(args):
         # the loss is one value an image: the trainer divides the summed gradient by the batch
         trainer.step(args.batch_size)
         mx.nd.waitall()
-        last["loss"] = loss
 
-    times = bench_steps.measure(step, args)
-    bench_steps.report(times, args, {
-        "threads": threads,
-        # MXNet cannot be asked what oneDNN chose; only a limit set from outside is known
-        "isa": os.environ.get("DNNL_MAX_CPU_ISA", "default"),
-        "mxnet": mx.__version__,
-        "layout": "NCHW",
-        "loss": round(last["loss"].mean().asscalar().item(), 6),
-    })
-
-
-def main():
-    args = parse()
-    with bench_steps.failures_told(args):
-        bench(args)
+    bench_steps.take_turns(step, 3)
+    # MXNet cannot be asked what oneDNN chose; only a limit set from outside is known
+    isa = os.environ.get("DNNL_MAX_CPU_ISA", "default")
+    bench_steps.report(args, {"isa": isa, "version": mx.__version__})
 
 
 if __name__ == "__main__":
-    main()
+    with bench_steps.failures_told():
+        bench(bench_steps.options(__doc__).parse_args())

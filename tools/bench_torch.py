@@ -1,10 +1,6 @@
-"""Times a training step in PyTorch, for comparison with `plusx bench train`.
+"""Times a training step in PyTorch, for comparison with `plusx bench train`; `cargo xtask bench train` runs it.
 
-One step is forward, softmax cross-entropy, backward and a plain SGD update on input made outside the clock. Prints one
-JSON object with the keys of `plusx bench train --json`. `cargo xtask bench train` runs it; by hand:
-
-    pip install torch
-    python tools/bench_torch.py --batch-size 256 --steps 5 --threads 2 --layout channels_last
+One step is forward, softmax cross-entropy, backward and a plain SGD update on input made outside the clock.
 
 Requirements: Python 3.10 or newer, torch 2.x. Networks: the d2l ResNet-18 (no batch norm on the shortcut, biases on all
 convolutions; 10 classes), and with `--model resnet50 --input 3x224x224` or any other name of torchvision's those that
@@ -12,7 +8,6 @@ torchvision builds (1000 classes, without its weights), which needs torchvision 
 `--compile` adds torch.compile.
 """
 
-import argparse
 import os
 import tempfile
 
@@ -20,11 +15,8 @@ import bench_steps
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    bench_steps.add_options(parser, steps=5, warmup=3)
-    parser.add_argument("--batch-size", type=int, default=256)
+    parser = bench_steps.options(__doc__)
     parser.add_argument("--layout", choices=["channels_last", "contiguous"], default="channels_last")
-    parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--compile", action="store_true", help="torch.compile, default mode")
     return parser.parse_args()
 
@@ -35,93 +27,54 @@ def classes_of(model):
 
 
 def build(torch, model, channels):
-    """The chapter's network, or the one that torchvision has under this name."""
-    if model == bench_steps.CHAPTER:
-        return chapter(torch, channels)
-    import torchvision
-
-    try:
-        make = torchvision.models.get_model_builder(model)
-    except ValueError:
-        raise SystemExit(f"torchvision has no network {model}") from None
-    if channels != 3:
-        raise SystemExit(f"torchvision's networks take 3 channels, not {channels}")
-    return make(weights=None, num_classes=classes_of(model))
-
-
-def chapter(torch, channels):
-    """Deferred nowhere: input channels are given."""
-    nn = torch.nn
-
-    class Residual(nn.Module):
-        def __init__(self, c, k, stride, shortcut):
-            super().__init__()
-            self.conv1 = nn.Conv2d(c, k, 3, padding=1, stride=stride)
-            self.conv2 = nn.Conv2d(k, k, 3, padding=1)
-            self.conv3 = nn.Conv2d(c, k, 1, stride=stride) if shortcut else None
-            self.bn1 = nn.BatchNorm2d(k)
-            self.bn2 = nn.BatchNorm2d(k)
-
-        def forward(self, x):
-            y = torch.relu(self.bn1(self.conv1(x)))
-            y = self.bn2(self.conv2(y))
-            return torch.relu(y + (x if self.conv3 is None else self.conv3(x)))
-
-    layers = [nn.Conv2d(channels, 64, 7, stride=2, padding=3), nn.BatchNorm2d(64), nn.ReLU()]
-    layers.append(nn.MaxPool2d(3, stride=2, padding=1))
-    c = 64
-    for stage, k in enumerate([64, 128, 256, 512]):
-        for block in range(2):
-            first = stage > 0 and block == 0
-            layers.append(Residual(c, k, 2 if first else 1, first))
-            c = k
-    classifier = nn.Linear(c, classes_of(bench_steps.CHAPTER))
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier)
-
-
-def bench(args):
-    threads = args.threads or len(os.sched_getaffinity(0))
-    # before torch is imported: its OpenMP runtime reads these once
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    os.environ["MKL_NUM_THREADS"] = str(threads)
-    import torch
-
-    torch.set_num_threads(threads)
+    """The chapter's network, or the one that torchvision has under this name, with weights as `plusx bench` draws them."""
     torch.manual_seed(42)
-    channels, rows, columns = (int(part) for part in args.input.split("x"))
-    layout = torch.channels_last if args.layout == "channels_last" else torch.contiguous_format
-    net = build(torch, args.model, channels)
+    if model == bench_steps.CHAPTER:
+        import torch_networks
+
+        net = torch.nn.Sequential(*torch_networks.chapter(channels, [64, 128, 256, 512], classes_of(model)))
+    else:
+        import torchvision
+
+        try:
+            make = torchvision.models.get_model_builder(model)
+        except ValueError:
+            raise SystemExit(f"torchvision has no network {model}") from None
+        if channels != 3:
+            raise SystemExit(f"torchvision's networks take 3 channels, not {channels}")
+        net = make(weights=None, num_classes=classes_of(model))
     for weight in net.parameters():
         if weight.dim() > 1:
             torch.nn.init.xavier_uniform_(weight)
-    net = net.to(memory_format=layout).train()
+    return net
+
+
+def bench(args):
+    bench_steps.limit_threads(args)
+    import torch
+
+    torch.set_num_threads(args.threads)
+    sizes = bench_steps.sizes(args)
+    layout = torch.channels_last if args.layout == "channels_last" else torch.contiguous_format
+    net = build(torch, args.model, sizes[0]).to(memory_format=layout).train()
     step_of = torch.compile(net) if args.compile else net
-    images = torch.rand(args.batch_size, channels, rows, columns).to(memory_format=layout)
+    images = torch.rand(args.batch_size, *sizes).to(memory_format=layout)
     labels = torch.randint(0, classes_of(args.model), (args.batch_size,))
     loss_of = torch.nn.CrossEntropyLoss()
-    optimiser = torch.optim.SGD(net.parameters(), lr=args.lr)
-    last = {}
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.05)
 
     def step():
         optimiser.zero_grad()
-        loss = loss_of(step_of(images), labels)
-        loss.backward()
+        loss_of(step_of(images), labels).backward()
         optimiser.step()
-        last["loss"] = loss
 
-    times = bench_steps.measure(step, args)
-    bench_steps.report(times, args, {
-        "threads": threads,
-        "isa": torch.backends.cpu.get_cpu_capability(),
-        "torch": torch.__version__,
-        "layout": args.layout,
-        "loss": round(last["loss"].item(), 6),
-    })
+    bench_steps.take_turns(step, 3)
+    bench_steps.report(args, {"isa": torch.backends.cpu.get_cpu_capability(), "version": torch.__version__})
 
 
 def main():
     args = parse()
-    with bench_steps.failures_told(args), tempfile.TemporaryDirectory() as folder:
+    with bench_steps.failures_told(), tempfile.TemporaryDirectory() as folder:
         # the compiler would take what it made for another instruction set from its shared cache, and fail or be slow
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
         bench(args)

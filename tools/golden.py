@@ -1,7 +1,4 @@
-"""Golden data for the tests, made with PyTorch in f64: writes tests/golden/. `cargo xtask golden` runs it; by hand:
-
-    pip install torch numpy
-    python tools/golden.py --out tests/golden
+"""Golden data for the tests, made with PyTorch in f64: writes tests/golden/. `cargo xtask golden` runs it.
 
 What is stored. Weights, images and labels are not: both sides draw them (philox.py). Big tensors are stored as length,
 l2 norm, sum and 64 sampled entries; the narrow network's gradients whole (gradients.f32). Every value is computed in f64;

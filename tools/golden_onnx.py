@@ -1,9 +1,7 @@
 """Golden data for the ONNX reader: files by PyTorch's two exporters and by the onnx package, with what they compute.
+`cargo xtask golden` runs it.
 
-    pip install torch torchvision onnx onnxscript onnxruntime
-    python tools/golden_onnx.py
-
-writes to tests/golden/onnx/: narrow residual networks made of torchvision's blocks, with made-up running statistics,
+Written to tests/golden/onnx/ are narrow residual networks made of torchvision's blocks, with made-up running statistics,
 and logits.json. The logits are PyTorch's for its own files, in f64, and ONNX Runtime's for the others.
 
 basic-script.onnx     basic blocks, the exporter based on TorchScript: batch norms merged into convolutions
@@ -39,7 +37,8 @@ from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import SqueezeExcitation
 
-import made_up_statistics
+import made_up
+from golden_onnx_exports import without_notes
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "tests/golden/onnx"
@@ -51,11 +50,8 @@ CLASSES = 5
 
 
 def images():
-    """The high bytes of a multiplicative hash of the index over [n][h][w][c], divided by 255."""
     c, h, w = INPUT
-    index = np.arange(BATCH * h * w * c, dtype=np.uint64)
-    values = (index * np.uint64(2654435761) % np.uint64(1 << 32)) >> np.uint64(24)
-    values = values.astype(np.float32).reshape(BATCH, h, w, c) / np.float32(255)
+    values = made_up.pixels(BATCH, h, w, c).astype(np.float32) / np.float32(255)
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
@@ -163,31 +159,20 @@ class Joined(nn.Module):
 def made(network, seed):
     """A network with running statistics as a training could have left them."""
     torch.manual_seed(seed)
-    return made_up_statistics.fill(network().eval())
+    return made_up.statistics(network().eval())
 
 
 def script(net, name, x, **how):
-    axes = {"input": {0: "batch"}, "logits": {0: "batch"}}
-    names = {"input_names": ["input"], "output_names": ["logits"]}
-    torch.onnx.export(net, (x,), OUT / name, dynamo=False, dynamic_axes=axes, **names, **how)
-    tidy(name)
+    export(net, name, x, dynamo=False, dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}}, **how)
 
 
 def dynamo(net, name, x, **how):
-    shapes = ({0: torch.export.Dim("batch")},)
-    names = {"input_names": ["input"], "output_names": ["logits"]}
-    torch.onnx.export(net, (x,), OUT / name, dynamo=True, dynamic_shapes=shapes, **names, **how)
-    tidy(name)
+    export(net, name, x, dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), **how)
 
 
-def tidy(name):
-    """Takes out the exporters' notes: among them are paths of this machine."""
-    model = onnx.load(OUT / name, load_external_data=False)
-    graph = model.graph
-    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
-        del part.metadata_props[:]
-        part.doc_string = ""
-    onnx.save(model, OUT / name)
+def export(net, name, x, **how):
+    torch.onnx.export(net, (x,), OUT / name, input_names=["input"], output_names=["logits"], **how)
+    without_notes(OUT / name)
 
 
 def logits(net, x):

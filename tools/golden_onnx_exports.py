@@ -1,6 +1,5 @@
 """One small network as PyTorch's two exporters write it, whichever way it flattens: golden data for the ONNX reader.
 
-    pip install torch onnx onnxscript
     python tools/golden_onnx_exports.py dynamo tests/golden/onnx/dynamo
     python tools/golden_onnx_exports.py script OUT
 
@@ -18,33 +17,33 @@ import warnings
 
 import numpy as np
 import onnx
+import torch
+from torch import nn
+from torch.nn import functional as F
 
+import made_up
 from onnx_nodes import CLASSES, INPUT, images
 
 HEADS = {
-    "flatten": lambda t, f, x: t.flatten(f.adaptive_avg_pool2d(x, 1), 1),
-    "view": lambda t, f, x: f.adaptive_avg_pool2d(x, 1).view(x.size(0), -1),
-    "view-shape": lambda t, f, x: f.adaptive_avg_pool2d(x, 1).view(-1, x.shape[1]),
-    "reshape": lambda t, f, x: f.adaptive_avg_pool2d(x, 1).reshape(x.shape[0], x.shape[1]),
-    "squeeze": lambda t, f, x: f.adaptive_avg_pool2d(x, 1).squeeze(),
-    "squeezes": lambda t, f, x: f.adaptive_avg_pool2d(x, 1).squeeze(-1).squeeze(-1),
-    "index": lambda t, f, x: f.adaptive_avg_pool2d(x, 1)[:, :, 0, 0],
-    "mean": lambda t, f, x: x.mean([2, 3]),
-    "means": lambda t, f, x: x.mean(3).mean(2),
-    "flat-mean": lambda t, f, x: x.flatten(2).mean(-1),
-    "view-mean": lambda t, f, x: x.view(x.size(0), x.size(1), -1).mean(2),
-    "kept": lambda t, f, x: x.mean((-2, -1), keepdim=True).flatten(1),
-    "average": lambda t, f, x: f.avg_pool2d(x, (INPUT[1] // 2, INPUT[2] // 2)).view(x.size(0), -1),
-    "numel": lambda t, f, x: f.adaptive_avg_pool2d(x, 1).view(x.size(0), x[0].numel() // (x.size(2) * x.size(3))),
+    "flatten": lambda x: torch.flatten(F.adaptive_avg_pool2d(x, 1), 1),
+    "view": lambda x: F.adaptive_avg_pool2d(x, 1).view(x.size(0), -1),
+    "view-shape": lambda x: F.adaptive_avg_pool2d(x, 1).view(-1, x.shape[1]),
+    "reshape": lambda x: F.adaptive_avg_pool2d(x, 1).reshape(x.shape[0], x.shape[1]),
+    "squeeze": lambda x: F.adaptive_avg_pool2d(x, 1).squeeze(),
+    "squeezes": lambda x: F.adaptive_avg_pool2d(x, 1).squeeze(-1).squeeze(-1),
+    "index": lambda x: F.adaptive_avg_pool2d(x, 1)[:, :, 0, 0],
+    "mean": lambda x: x.mean([2, 3]),
+    "means": lambda x: x.mean(3).mean(2),
+    "flat-mean": lambda x: x.flatten(2).mean(-1),
+    "view-mean": lambda x: x.view(x.size(0), x.size(1), -1).mean(2),
+    "kept": lambda x: x.mean((-2, -1), keepdim=True).flatten(1),
+    "average": lambda x: F.avg_pool2d(x, (INPUT[1] // 2, INPUT[2] // 2)).view(x.size(0), -1),
+    "numel": lambda x: F.adaptive_avg_pool2d(x, 1).view(x.size(0), x[0].numel() // (x.size(2) * x.size(3))),
 }
 
 
-def network(torch, head, shortcut, seed=0):
+def network(head, shortcut, seed):
     """resnet20 with four channels and one unit for each of two stages."""
-    # brings torch along, which the module does without until here
-    import made_up_statistics
-
-    nn, functional = torch.nn, torch.nn.functional
 
     class Unit(nn.Module):
         def __init__(self, inner, out, stride):
@@ -54,18 +53,18 @@ def network(torch, head, shortcut, seed=0):
             self.conv2, self.bn2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
 
         def forward(self, x):
-            y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+            y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
             if self.stride > 1:
                 if shortcut == "pool":
-                    x = functional.avg_pool2d(x, 1, self.stride)
+                    x = F.avg_pool2d(x, 1, self.stride)
                 else:
                     x = x[:, :, :: self.stride, :: self.stride]
                 if shortcut != "cat":
-                    x = functional.pad(x, (0, 0, 0, 0, self.more, self.more))
+                    x = F.pad(x, (0, 0, 0, 0, self.more, self.more))
                 else:
                     zeros = torch.zeros(x.size(0), self.more, x.size(2), x.size(3), device=x.device)
                     x = torch.cat([zeros, x, zeros], 1)
-            return functional.relu(y + x)
+            return F.relu(y + x)
 
     class Network(nn.Module):
         def __init__(self):
@@ -75,14 +74,14 @@ def network(torch, head, shortcut, seed=0):
             self.linear = nn.Linear(8, CLASSES)
 
         def forward(self, x):
-            x = self.layer2(self.layer1(functional.relu(self.bn1(self.conv1(x)))))
-            return self.linear(HEADS[head](torch, functional, x))
+            x = self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x)))))
+            return self.linear(HEADS[head](x))
 
     torch.manual_seed(seed)
-    return made_up_statistics.fill(Network().eval())
+    return made_up.statistics(Network().eval())
 
 
-def source(net, torch, x):
+def source(net, x):
     """What the program that was exported computes."""
     with torch.no_grad():
         net = net.double()
@@ -92,8 +91,6 @@ def source(net, torch, x):
 
 
 def script(out):
-    import torch
-
     x, cases = images(), []
     sample = torch.zeros(2, *INPUT)
     for at, head in enumerate(HEADS):
@@ -102,7 +99,7 @@ def script(out):
             kept, last, one = (at + opset) % 2 == 0, (at + opset) % 3 == 0, (at + opset) % 5 == 0
             # before version 10, that exporter has no steps
             shortcut = "pool" if opset < 10 else ("pad", "cat")[(at + opset) // 2 % 2]
-            net = network(torch, head, shortcut, at)
+            net = network(head, shortcut, at)
             image = sample[:1] if one else sample
             image = image.to(memory_format=torch.channels_last) if last else image
             how = {"opset_version": opset, "input_names": ["images"], "output_names": ["out"]}
@@ -112,35 +109,34 @@ def script(out):
                 how |= {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
             name = f"{head}-{opset}"
             torch.onnx.export(net, (image,), str(out / f"{name}.onnx"), **how)
-            cases.append({"file": name, "logits": source(net, torch, x).tolist(), "prepared": False})
+            cases.append({"file": name, "logits": source(net, x).tolist(), "prepared": False})
     return cases
 
 
 def dynamo(out):
-    import torch
-
     x, cases = images(), []
     heads = ["flatten", "view", "squeeze", "index", "means", "view-mean", "average", "reshape"]
     for at, head in enumerate(heads):
         last, one, opset = at % 2 == 1, at % 4 == 2, (18, 20, 22)[at % 3]
-        net = network(torch, head, ("pad", "cat")[at % 2], at)
+        net = network(head, ("pad", "cat")[at % 2], at)
         image = torch.zeros(1 if one else 2, *INPUT)
         image = image.to(memory_format=torch.channels_last) if last else image
         how = {} if one else {"dynamic_shapes": ({0: torch.export.Dim("batch")},)}
         name = f"{head}-{opset}"
         path = out / f"{name}.onnx"
         torch.onnx.export(net, (image,), path, dynamo=True, opset_version=opset, external_data=False, **how)
-        tidy(path)
-        cases.append({"file": name, "logits": source(net, torch, x).tolist(), "prepared": False})
+        without_notes(path, keep_shapes=False)
+        cases.append({"file": name, "logits": source(net, x).tolist(), "prepared": False})
     return cases
 
 
-def tidy(path):
-    """Takes out the exporter's notes: among them are paths of this machine."""
-    model = onnx.load(path)
+def without_notes(path, keep_shapes=True):
+    """Takes out the exporters' notes, among which are paths of this machine, and the shapes of inner values if told so."""
+    model = onnx.load(path, load_external_data=False)
     graph = model.graph
-    del graph.value_info[:]
-    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.initializer]:
+    if not keep_shapes:
+        del graph.value_info[:]
+    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
         del part.metadata_props[:]
         part.doc_string = ""
     onnx.save(model, path)

@@ -1,7 +1,5 @@
-#!/usr/bin/env python3
 """How pictures are prepared for published weights, as their publishers say: writes crates/cli/tests/golden/prepared.json.
-
-    pip install torch torchvision timm    python tools/golden_prepared.py
+`cargo xtask golden` runs it.
 
 Of torchvision every weights enum of a network of the zoo: the name of its file, and resize, crop, interpolation, mean and
 deviation of its transforms. Of timm the configurations of the weights that `plusx weights get` fetches and torchvision does
@@ -14,19 +12,9 @@ import pathlib
 import timm
 from torchvision.models import resnet
 
+from zoo_names import TORCHVISION
+
 OUT = pathlib.Path(__file__).resolve().parent.parent / "crates/cli/tests/golden/prepared.json"
-TORCHVISION = [
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-]
 TIMM = ["resnet101.a1_in1k", "resnet18d.ra2_in1k", "resnet34d.ra2_in1k", "resnet50d.a1_in1k"]
 
 

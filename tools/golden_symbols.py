@@ -1,7 +1,5 @@
-#!/usr/bin/env python3
 """Networks of MXNet with their symbols, and what MXNet answers: writes crates/formats/tests/golden/symbols/.
-
-    pip install mxnet==1.9.1 numpy==1.23.5    python tools/golden_symbols.py
+`cargo xtask golden` runs it.
 
 * `v1_18`, `v1_34`, `v2_18`: Gluon's own residual networks of two channels, through `export`: shortcuts before their blocks, and in
   the second version a batch norm with fixed gamma.

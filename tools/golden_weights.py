@@ -1,12 +1,7 @@
-#!/usr/bin/env python3
 """Weight files as other programs write them, for the tests of crates/formats: writes crates/formats/tests/golden/, and
-small ones to fuzz/corpus/, where the fuzz targets start.
+small ones to fuzz/corpus/, where the fuzz targets start. `cargo xtask golden` runs it.
 
-    pip install torch numpy safetensors            python tools/golden_weights.py torch
-    pip install mxnet==1.9.1 numpy==1.23.5         python tools/golden_weights.py mxnet
-                                                   python tools/golden_weights.py bare
-
-`torch` and `mxnet` use the real programs; `bare` writes, with nothing but Python, what no current program writes: the tar
+Of its three parts, `torch` and `mxnet` use the real programs; `bare` writes, with nothing but Python, what no current program writes: the tar
 container of torch.save before 0.1.10, and files that mean harm.
 
 All hold one small network under torchvision's names (NET), or the chapter's (CHAPTER). Value i of the tensor called
@@ -76,15 +71,6 @@ def values(name, dims):
     return [((37 * i + seed) % 251 - 125) / 64 for i in range(math.prod(dims))]
 
 
-def report(name):
-    print(f"{name}: {(GOLDEN / name).stat().st_size} bytes")
-
-
-def write(name, data):
-    (GOLDEN / name).write_bytes(data)
-    report(name)
-
-
 # torch
 
 
@@ -105,7 +91,6 @@ def torch_files():
 
     def save(name, value, **options):
         torch.save(value, GOLDEN / name, **options)
-        report(name)
 
     save("zip.pth", tensors())
     # as the training script of torchvision saves: more than one network, and things that are no tensors
@@ -137,7 +122,6 @@ def torch_files():
     for name, dtype in [("conv1.weight", torch.float16), ("bn1.weight", torch.bfloat16), ("fc.weight", torch.float64)]:
         mixed[name] = mixed[name].to(dtype)
     safetensors.torch.save_file(dict(mixed), GOLDEN / "mixed.safetensors", metadata={"format": "pt"})
-    report("mixed.safetensors")
     tiny = {name: torch.zeros(dims) for name, dims in TINY.items()}
     torch.save(tiny, CORPUS / "torch/zip.pth")
     torch.save({"net": tiny}, CORPUS / "torch/legacy.pth", _use_new_zipfile_serialization=False)
@@ -146,7 +130,6 @@ def torch_files():
     integers = tensors()
     integers["fc.bias"] = integers["fc.bias"].to(torch.int32)
     safetensors.torch.save_file(dict(integers), GOLDEN / "integers.safetensors")
-    report("integers.safetensors")
 
 
 # MXNet
@@ -224,10 +207,9 @@ def mxnet_files():
     fill(net, NET, ["conv1", "bn1", *block, "fc"])
     net(mx.nd.zeros((1, 3, 16, 16)))
     net.save_parameters(str(GOLDEN / "gluon.params"))
-    report("gluon.params")
     with tempfile.TemporaryDirectory() as folder:
         net.export(f"{folder}/net")
-        write("export.params", pathlib.Path(folder, "net-0000.params").read_bytes())
+        (GOLDEN / "export.params").write_bytes(pathlib.Path(folder, "net-0000.params").read_bytes())
 
     chapter = nn.Sequential()
     chapter.add(nn.Conv2D(4, kernel_size=7, strides=2, padding=3), nn.BatchNorm(), nn.Activation("relu"))
@@ -241,16 +223,13 @@ def mxnet_files():
     blocks += [f"layer2.0.{part}" for part in ("conv1", "conv2", "downsample.0", "bn1", "bn2")]
     fill(chapter, CHAPTER, ["conv1", "bn1", *blocks, "fc"])
     chapter.save_parameters(str(GOLDEN / "chapter.params"))
-    report("chapter.params")
     # names that count over the whole program, as the chapter's first edition saved them
     chapter.collect_params().save(str(GOLDEN / "counted.params"))
-    report("counted.params")
     roles = {"bn1.weight": "bn1.gamma", "bn1.bias": "bn1.beta"}
     tiny = {roles.get(name, name): mx.nd.zeros(dims) for name, dims in TINY.items()}
     mx.nd.save(str(CORPUS / "params/tiny.params"), tiny)
     sparse = mx.nd.sparse.row_sparse_array((mx.nd.ones((2, 3)), [1, 4]), shape=(6, 3))
     mx.nd.save(str(GOLDEN / "sparse.params"), {"embedding.weight": sparse})
-    report("sparse.params")
 
 
 # without any of them
@@ -322,18 +301,22 @@ def archive(entries, compression):
 
 
 def bare_files():
-    write("tar.pth", tar_file(NET, values))
-    zeros = tar_file(TINY, lambda name, dims: [0] * math.prod(dims))
-    (CORPUS / "torch/tar.pth").write_bytes(zeros)
     # Python would call os.system("echo ran") here
     call = b"\x80\x02cposix\nsystem\nX\x08\x00\x00\x00echo ran\x85R."
-    write("call.pkl", call)
-    write("call.pth", archive({"archive/data.pkl": call, "archive/version": b"3\n"}, zipfile.ZIP_STORED))
     # a few kilobytes that unpack to twenty million empty tuples
     bomb = {"archive/data.pkl": b"\x80\x02(" + b")" * 20_000_000 + b"t.", "archive/version": b"3\n"}
-    write("bomb.pth", archive(bomb, zipfile.ZIP_DEFLATED))
+    for path, data in {
+        GOLDEN / "tar.pth": tar_file(NET, values),
+        CORPUS / "torch/tar.pth": tar_file(TINY, lambda name, dims: [0] * math.prod(dims)),
+        GOLDEN / "call.pkl": call,
+        GOLDEN / "call.pth": archive({"archive/data.pkl": call, "archive/version": b"3\n"}, zipfile.ZIP_STORED),
+        GOLDEN / "bomb.pth": archive(bomb, zipfile.ZIP_DEFLATED),
+    }.items():
+        path.write_bytes(data)
 
 
 if __name__ == "__main__":
     GOLDEN.mkdir(parents=True, exist_ok=True)
     {"torch": torch_files, "mxnet": mxnet_files, "bare": bare_files}[sys.argv[1]]()
+    for path in sorted(path for path in GOLDEN.iterdir() if path.is_file()):
+        print(f"{path.name}: {path.stat().st_size} bytes")

@@ -19,84 +19,33 @@ import safetensors.torch
 import torch
 from torch import nn
 
+import made_up
+import torch_networks
+
 CLASSES, WIDTH = 5, 4
 SHAPES = {"residual": (3, 24, 20), "chapter": (1, 40, 36)}
 
 
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.downsample = None
-        if stride > 1:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
-class Residual(nn.Module):
+def residual(seed):
     """Two stages of two blocks."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, WIDTH, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(WIDTH)
-        self.relu = nn.ReLU()
-        self.layer1 = nn.Sequential(Block(WIDTH, WIDTH, 1), Block(WIDTH, WIDTH, 1))
-        self.layer2 = nn.Sequential(Block(WIDTH, 2 * WIDTH, 2), Block(2 * WIDTH, 2 * WIDTH, 1))
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(2 * WIDTH, CLASSES)
-
-    def forward(self, x):
-        x = self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x)))))
-        return self.fc(torch.flatten(self.avgpool(x), 1))
-
-
-class ChapterBlock(nn.Module):
-    def __init__(self, inputs, outputs, use_1x1conv, strides):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, stride=strides)
-        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1)
-        self.conv3 = nn.Conv2d(inputs, outputs, kernel_size=1, stride=strides) if use_1x1conv else None
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.bn2 = nn.BatchNorm2d(outputs)
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        return torch.relu(y + (x if self.conv3 is None else self.conv3(x)))
+    blocks = [[(WIDTH, WIDTH, 1)] * 2, [(WIDTH, 2 * WIDTH, 2), (2 * WIDTH, 2 * WIDTH, 1)]]
+    torch.manual_seed(seed)
+    return made_up.statistics(torch_networks.small(blocks, CLASSES)).eval()
 
 
 def chapter(named):
-    """Two stages of two blocks; `named` as the edition's classes put it together, else as a plain list."""
-    stem = nn.Sequential(nn.Conv2d(1, WIDTH, 7, 2, 3), nn.BatchNorm2d(WIDTH), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
-    first = nn.Sequential(ChapterBlock(WIDTH, WIDTH, False, 1), ChapterBlock(WIDTH, WIDTH, False, 1))
-    second = nn.Sequential(ChapterBlock(WIDTH, 2 * WIDTH, True, 2), ChapterBlock(2 * WIDTH, 2 * WIDTH, False, 1))
-    last = [nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(2 * WIDTH, CLASSES)]
-    if not named:
-        return nn.Sequential(stem, first, second, *last)
-    net = nn.Sequential(stem)
-    net.add_module("b2", first)
-    net.add_module("b3", second)
-    net.add_module("last", nn.Sequential(*last))
-    whole = nn.Module()
-    whole.net, whole.forward = net, net.forward
-    return whole
-
-
-def drawn(model, seed):
-    torch.manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.3, 0.3)
-            module.running_mean.uniform_(-0.3, 0.3)
-            module.running_var.uniform_(0.3, 1.5)
-    return model.eval()
+    """The chapter's network; `named` as the edition's classes put it together, else as a plain list."""
+    torch.manual_seed(5)
+    stem, first, second, *last = torch_networks.chapter(1, [WIDTH, 2 * WIDTH], CLASSES)
+    whole = nn.Sequential(stem, first, second, *last)
+    if named:
+        net = nn.Sequential(stem)
+        net.add_module("b2", first)
+        net.add_module("b3", second)
+        net.add_module("last", nn.Sequential(*last))
+        whole = nn.Module()
+        whole.net, whole.forward = net, net.forward
+    return made_up.statistics(whole).eval()
 
 
 def images(kind):
@@ -148,7 +97,7 @@ def main():
     for kind, shape in SHAPES.items():
         raw = images(kind).permute(0, 2, 3, 1).contiguous().numpy().astype("<f4")
         (folder / f"{kind}.images").write_bytes(raw.tobytes())
-    net, other = drawn(Residual(), 1), drawn(Residual(), 2)
+    net, other = residual(1), residual(2)
 
     # prefixes
     files.pth("lightning.ckpt", {"epoch": 1, "state_dict": renamed(net, under("model."))}, net)
@@ -180,17 +129,17 @@ def main():
     # other ways of putting a network together
     files.pth("children.pth", nn.Sequential(*net.children()).state_dict(), net)
     for named in (False, True):
-        whole = drawn(chapter(named), 5)
+        whole = chapter(named)
         name = "chapter1" if named else "chapter2"
         files.pth(f"{name}.pth", whole.state_dict(), whole, kind="chapter")
         files.safetensors(f"{name}.safetensors", whole.state_dict(), whole, kind="chapter")
 
     # memory formats and types
-    last = drawn(Residual(), 1).to(memory_format=torch.channels_last)
+    last = residual(1).to(memory_format=torch.channels_last)
     files.pth("channels_last.pth", last.state_dict(), net)
     files.pth("double.pth", {name: tensor.double() for name, tensor in net.state_dict().items()}, net)
     for dtype, name in ((torch.float16, "half"), (torch.bfloat16, "bfloat")):
-        rounded = drawn(Residual(), 1).to(dtype)
+        rounded = residual(1).to(dtype)
         files.safetensors(f"{name}.safetensors", {**rounded.state_dict()}, rounded)
 
     # in several files

@@ -6,17 +6,17 @@ It is resnet20 (option A) of plusx's zoo with four channels and one unit for eac
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+import made_up
+
 INPUT = (3, 20, 18)
 CLASSES = 5
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def images():
-    """The high bytes of a multiplicative hash of the index over [n][h][w][c], as channels, rows, columns."""
+    """As channels, rows, columns."""
     c, h, w = INPUT
-    index = np.arange(2 * h * w * c, dtype=np.uint64)
-    values = (index * np.uint64(2654435761) % np.uint64(1 << 32)) >> np.uint64(24)
-    return np.ascontiguousarray(values.astype(np.uint8).reshape(2, h, w, c).transpose(0, 3, 1, 2))
+    return np.ascontiguousarray(made_up.pixels(2, h, w, c).transpose(0, 3, 1, 2))
 
 
 class Made:
@@ -63,59 +63,41 @@ class Made:
         return self.rng.uniform(-0.5, 0.5, dims)
 
     def conv(self, x, out, kernel, stride=1):
-        w = self.draw(out, x[1], kernel, kernel)
-        b = self.draw(out)
-        how = self.get("pads", "pads")
-        p = kernel // 2
-        a = {"strides": [stride, stride], "dilations": [self.get("dilation", 1)] * 2}
-        if self.get("dilation", 1) > 1:
-            p *= self.get("dilation")
-        name = x[0]
-        if p and how == "node":
+        (name, inner), how, bn = x, self.get("pads"), self.get("bn")
+        w, b, dilation = self.draw(out, inner, kernel, kernel), self.draw(out), self.get("dilation", 1)
+        p = kernel // 2 * dilation
+        a = {"strides": [stride, stride], "dilations": [dilation, dilation]}
+        if how == "node":
             name = self.pad(name, [0, 0, p, p, 0, 0, p, p])
-        elif p and how == "split":
+        elif how == "split":
             # part of it in a node of its own
             name = self.pad(name, [0, 0, p, 0, 0, 0, p, 0])
             a["pads"] = [0, p, 0, p]
-        elif how == "auto" and stride == 1:
-            a["auto_pad"] = "SAME_UPPER"
-        elif how == "lower":
-            a["auto_pad"] = "SAME_LOWER"
-        elif how == "less" and stride == 2:
+        elif how == "lower" or how == "auto" and stride == 1:
+            a["auto_pad"] = {"lower": "SAME_LOWER", "auto": "SAME_UPPER"}[how]
+        else:
             # even sizes: what is added behind is never read
-            a["pads"] = [p, p, 0, 0]
-        elif how == "asymmetric":
-            a["pads"] = [p, p, p + 1, p + 1]
-        else:
-            a["pads"] = [p, p, p, p]
+            behind = 0 if how == "less" and stride == 2 else p + (how == "asymmetric")
+            a["pads"] = [p, p, behind, behind]
         weight = self.weight(w)
-        if self.get("bn") == "folded":
-            y = self.node("Conv", [name, weight, self.const(b)], **a)
+        bias = [self.const(b)] if bn in ("folded", "biased") else []
+        y = self.node("Conv", [name, weight, *bias], **a)
+        if bn == "folded":
             return (y, out)
-        if self.get("bn") == "biased":
-            y = self.node("Conv", [name, weight, self.const(b)], **a)
-        elif self.get("bn") == "added":
-            y = self.node("Conv", [name, weight], **a)
-            y = self.node("Add", [self.const(b.reshape(out, 1, 1)), y])
-            return (y, out)
-        else:
-            y = self.node("Conv", [name, weight], **a)
+        if bn == "added":
+            return (self.node("Add", [self.const(b.reshape(out, 1, 1)), y]), out)
         return (self.norm(y, out), out)
 
     def weight(self, w):
-        how = self.get("weights")
-        if how == "transposed":
-            return self.node("Transpose", [self.const(w.transpose(1, 0, 3, 2))], perm=[1, 0, 3, 2])
-        if how == "like":
-            return self.node("CastLike", [self.const(w.astype(np.float16)), self.const(np.zeros(1))])
-        if how == "cast":
-            return self.node("Cast", [self.const(w.astype(np.float16))], to=TensorProto.FLOAT)
-        if how == "scaled":
-            return self.node("Mul", [self.const(w * 2), self.const(0.5 * np.ones(1))])
-        if how == "split":
-            parts = self.node("Split", [self.const(np.concatenate([w, w]))], 2, axis=0)
-            return parts
-        return self.const(w, "w")
+        half = lambda: self.const(w.astype(np.float16))
+        return {
+            None: lambda: self.const(w, "w"),
+            "transposed": lambda: self.node("Transpose", [self.const(w.transpose(1, 0, 3, 2))], perm=[1, 0, 3, 2]),
+            "like": lambda: self.node("CastLike", [half(), self.const(np.zeros(1))]),
+            "cast": lambda: self.node("Cast", [half()], to=TensorProto.FLOAT),
+            "scaled": lambda: self.node("Mul", [self.const(w * 2), self.const(0.5 * np.ones(1))]),
+            "split": lambda: self.node("Split", [self.const(np.concatenate([w, w]))], 2, axis=0),
+        }[self.get("weights")]()
 
     def norm(self, y, c):
         gamma, beta, mean = self.draw(c) + 1, self.draw(c), self.draw(c)
@@ -131,63 +113,50 @@ class Made:
             return self.node("Add", [self.node("Mul", [y, column(scale)]), column(beta - mean * scale)])
         # as it is defined
         y = self.node("Sub", [y, column(mean)])
-        root = self.node("Sqrt", [self.node("Add", [column(var), self.const(np.array(eps))])])
+        root = self.node("Sqrt", [self.node("Add", [column(var), self.const(eps)])])
         y = self.node("Div", [y, root])
         return self.node("Add", [self.node("Mul", [y, column(gamma)]), column(beta)])
 
     def relu(self, x):
-        how = self.get("relu", "Relu")
-        if how == "Clip" and self.opset >= 11:
-            y = self.node("Clip", [x[0], self.const(np.array(0.0))])
-        elif how == "Clip":
-            y = self.node("Clip", [x[0]], min=0.0)
-        elif how == "Clip6":
-            y = self.node("Clip", [x[0], self.const(np.array(0.0)), self.const(np.array(6.0))])
-        elif how == "Max":
-            y = self.node("Max", [self.const(np.zeros(1)), x[0]])
-        elif how == "none":
-            y = self.node("Identity", [x[0]])
-        elif how == "LeakyRelu":
-            y = self.node("LeakyRelu", [x[0]], alpha=0.1)
-        else:
-            y = self.node(how, [x[0]])
+        old = self.opset < 11
+        y = {
+            "Relu": lambda x: self.node("Relu", [x]),
+            "Clip": lambda x: self.node("Clip", [x], min=0.0) if old else self.node("Clip", [x, self.const(0.0)]),
+            "Clip6": lambda x: self.node("Clip", [x, self.const(0.0), self.const(6.0)]),
+            "Max": lambda x: self.node("Max", [self.const(np.zeros(1)), x]),
+            "none": lambda x: self.node("Identity", [x]),
+            "LeakyRelu": lambda x: self.node("LeakyRelu", [x], alpha=0.1),
+        }[self.get("relu", "Relu")](x[0])
         return (y, x[1])
 
-    def pad(self, x, pads, value=0.0):
+    def pad(self, x, pads):
         if self.opset < 11:
-            return self.node("Pad", [x], pads=pads, value=value)
-        return self.node("Pad", [x, self.ints(*pads), self.const(np.array(value))], mode="constant")
+            return self.node("Pad", [x], pads=pads, value=0.0)
+        return self.node("Pad", [x, self.ints(*pads), self.const(0.0)], mode="constant")
 
     def slice(self, x, starts, ends, axes, steps):
         return self.node("Slice", [x, self.ints(*starts), self.ints(*ends), self.ints(*axes), self.ints(*steps)])
 
     def shortcut(self, x, out):
-        inner, how = x[1], self.get("shortcut", "pad")
-        big = 2**63 - 1
+        (x, inner), how, big = x, self.get("shortcut"), 2**63 - 1
         before = (out - inner) // 2
-        if how == "pool":
-            y = self.node("MaxPool", [x[0]], kernel_shape=[1, 1], strides=[2, 2])
-        elif how == "average":
-            y = self.node("AveragePool", [x[0]], kernel_shape=[1, 1], strides=[2, 2])
-        elif how == "two":
-            y = self.slice(self.slice(x[0], [0], [big], [-2], [2]), [-100], [1000], [3], [2])
-        elif how == "crop":
-            y = self.slice(x[0], [1, 0], [big, big], [2, 3], [2, 2])
-        else:
-            y = self.slice(x[0], [0, 0], [big, big], [2, 3], [2, 2])
+        every_second = lambda start: self.slice(x, [start, 0], [big, big], [2, 3], [2, 2])
+        y = {
+            "pool": lambda: self.node("MaxPool", [x], kernel_shape=[1, 1], strides=[2, 2]),
+            "average": lambda: self.node("AveragePool", [x], kernel_shape=[1, 1], strides=[2, 2]),
+            "two": lambda: self.slice(self.slice(x, [0], [big], [-2], [2]), [-100], [1000], [3], [2]),
+            "crop": lambda: every_second(1),
+        }.get(how, lambda: every_second(0))()
         if how == "times":
             # twice the channels, the second half of them zeros
-            zeros = self.node("Mul", [y, self.const(np.array(0.0))])
-            y = self.node("Concat", [y, zeros], axis=1)
-        elif how == "concat":
-            zeros = self.zeros(y, before)
-            y = self.node("Concat", [zeros, y, zeros], axis=1)
-        elif how == "expand":
+            return (self.node("Concat", [y, self.node("Mul", [y, self.const(0.0)])], axis=1), out)
+        if how == "concat":
+            zeros = self.node("ConstantOfShape", [self.sized(y, before)])
+            return (self.node("Concat", [zeros, y, zeros], axis=1), out)
+        if how == "expand":
             zeros = self.node("Expand", [self.const(np.zeros((1, 1, 1, 1))), self.sized(y, before)])
-            y = self.node("Concat", [zeros, y, zeros], axis=-3)
-        else:
-            y = self.pad(y, [0, before, 0, 0, 0, before, 0, 0])
-        return (y, out)
+            return (self.node("Concat", [zeros, y, zeros], axis=-3), out)
+        return (self.pad(y, [0, before, 0, 0, 0, before, 0, 0]), out)
 
     def sized(self, y, channels):
         """The sizes of a value, with so many channels."""
@@ -196,18 +165,11 @@ class Made:
         rest = self.slice(shape, [2], [2**31], [0], [1])
         return self.node("Concat", [first, self.ints(channels), rest], axis=0)
 
-    def zeros(self, y, channels):
-        return self.node("ConstantOfShape", [self.sized(y, channels)])
-
     def add(self, x, y):
-        if self.get("sum") == "Sum":
-            return (self.node("Sum", [x[0], y[0]]), x[1])
-        if self.get("sum") == "Sub":
-            return (self.node("Sub", [x[0], y[0]]), x[1])
-        if self.get("sum") == "scaled":
-            half = self.node("Mul", [x[0], self.const(np.array(0.5))])
-            return (self.node("Add", [half, y[0]]), x[1])
-        return (self.node("Add", [y[0], x[0]]), x[1])
+        how = self.get("sum", "Add")
+        if how == "scaled":
+            return (self.node("Add", [self.node("Mul", [x[0], self.const(0.5)]), y[0]]), x[1])
+        return (self.node(how, [y[0], x[0]] if how == "Add" else [x[0], y[0]]), x[1])
 
     def unit(self, x, out, stride):
         y = self.relu(self.conv(x, out, 3, stride))
@@ -215,69 +177,70 @@ class Made:
         short = self.shortcut(x, out) if stride > 1 else x
         return self.relu(self.add(y, short))
 
-    def head(self, x):
-        how, c = self.get("head", "flatten"), x[1]
-        y, size = x[0], [INPUT[1] // 2, INPUT[2] // 2]
-        if how == "mean-mean":
-            y = self.node("ReduceMean", [self.node("ReduceMean", [y], axes=[3], keepdims=0)], axes=[-1], keepdims=0)
-        elif how == "mean-kept":
-            y = self.node("ReduceMean", [self.node("ReduceMean", [y], axes=[-1], keepdims=1)], axes=[2], keepdims=0)
-            y = self.node("Flatten", [y])
-        elif how == "mean-input":
-            y = self.node("ReduceMean", [y, self.ints(2, 3)], keepdims=0)
-        elif how == "mean-flat":
-            y = self.node("ReduceMean", [self.node("Reshape", [y, self.ints(0, 0, -1)])], axes=[2], keepdims=0)
-        elif how == "mean-columns":
-            y = self.node("Flatten", [self.node("ReduceMean", [y], axes=[3], keepdims=0)])
-        else:
-            if how == "average":
-                y = self.node("AveragePool", [y], kernel_shape=size)
-            else:
-                y = self.node("GlobalAveragePool", [y])
-            if how == "squeeze":
-                y = self.node("Squeeze", [y])
-            elif how == "squeeze-axes" and self.opset < 13:
-                y = self.node("Squeeze", [self.node("Squeeze", [y], axes=[3])], axes=[2])
-            elif how == "squeeze-axes":
-                y = self.node("Squeeze", [y, self.ints(2, -1)])
-            elif how == "index":
-                zero = self.const(np.array(0, dtype=np.int64))
-                y = self.node("Gather", [self.node("Gather", [y, zero], axis=3), zero], axis=2)
-            elif how == "slice":
-                y = self.node("Flatten", [self.slice(y, [0, 0], [1, 1], [2, 3], [1, 1])])
-            elif how == "gather":
-                many = self.node("Range", [self.const(np.array(v, dtype=np.int64)) for v in (0, c, 1)])
-                y = self.node("Flatten", [self.node("Gather", [y, many], axis=1)])
-            elif how == "reversed":
-                many = self.const(np.arange(c)[::-1].astype(np.int64))
-                y = self.node("Flatten", [self.node("Gather", [y, many], axis=1)])
-            elif how == "view":
-                batch = self.node("Gather", [self.node("Shape", [y]), self.const(np.array(0, dtype=np.int64))], axis=0)
-                batch = self.unsqueeze(batch)
-                y = self.node("Reshape", [y, self.node("Concat", [batch, self.ints(-1)], axis=0)])
-            elif how == "view-features":
-                shape = self.node("Shape", [y])
-                count = self.node("ReduceProd", [self.slice(shape, [1], [2**31], [0], [1])], keepdims=1)
-                y = self.node("Reshape", [y, self.node("Concat", [self.ints(-1), count], axis=0)])
-            elif how == "constant":
-                y = self.node("Reshape", [y, self.ints(self.get("batch", 1), c)])
-            elif how == "transposed":
-                y = self.node("Transpose", [y], perm=[0, 2, 3, 1])
-                y = self.node("Reshape", [y, self.ints(-1, c)])
-            elif how == "expand":
-                y = self.node("Expand", [y, self.ints(1, c, 1, 1)])
-                y = self.node("Flatten", [self.node("Dropout", [y])])
-            elif how == "conv":
-                pass
-            else:
-                y = self.node("Flatten", [y], axis=1)
-        return self.dense(y, c)
+    def means(self, y):
+        """Heads that take means over the map by themselves."""
+        mean = lambda y, axes, keep=0: self.node("ReduceMean", [y], axes=axes, keepdims=keep)
+        return {
+            "mean-mean": lambda: mean(mean(y, [3]), [-1]),
+            "mean-kept": lambda: self.node("Flatten", [mean(mean(y, [-1], 1), [2])]),
+            "mean-input": lambda: self.node("ReduceMean", [y, self.ints(2, 3)], keepdims=0),
+            "mean-flat": lambda: mean(self.node("Reshape", [y, self.ints(0, 0, -1)]), [2]),
+            "mean-columns": lambda: self.node("Flatten", [mean(y, [3])]),
+        }.get(self.get("head"))
 
-    def unsqueeze(self, x):
-        return self.node("Unsqueeze", [x], axes=[0]) if self.opset < 13 else self.node("Unsqueeze", [x, self.ints(0)])
+    def flat(self, y, c):
+        """What stands behind a pooling."""
+        flatten = lambda y: self.node("Flatten", [y])
+        joined = lambda *parts: self.node("Concat", list(parts), axis=0)
+        gather = lambda y, at, axis: self.node("Gather", [y, at], axis=axis)
+
+        def squeezed():
+            if self.opset < 13:
+                return self.node("Squeeze", [self.node("Squeeze", [y], axes=[3])], axes=[2])
+            return self.node("Squeeze", [y, self.ints(2, -1)])
+
+        def index():
+            zero = self.const(0)
+            return gather(gather(y, zero, 3), zero, 2)
+
+        def view():
+            batch = gather(self.node("Shape", [y]), self.const(0), 0)
+            old = self.opset < 13
+            batch = self.node("Unsqueeze", [batch], axes=[0]) if old else self.node("Unsqueeze", [batch, self.ints(0)])
+            return self.node("Reshape", [y, joined(batch, self.ints(-1))])
+
+        def features():
+            shape = self.node("Shape", [y])
+            count = self.node("ReduceProd", [self.slice(shape, [1], [2**31], [0], [1])], keepdims=1)
+            return self.node("Reshape", [y, joined(self.ints(-1), count)])
+
+        return {
+            "squeeze": lambda: self.node("Squeeze", [y]),
+            "squeeze-axes": squeezed,
+            "index": index,
+            "slice": lambda: flatten(self.slice(y, [0, 0], [1, 1], [2, 3], [1, 1])),
+            "gather": lambda: flatten(gather(y, self.node("Range", [self.const(v) for v in (0, c, 1)]), 1)),
+            "reversed": lambda: flatten(gather(y, self.const(np.arange(c)[::-1].astype(np.int64)), 1)),
+            "view": view,
+            "view-features": features,
+            "constant": lambda: self.node("Reshape", [y, self.ints(self.get("batch", 1), c)]),
+            "transposed": lambda: self.node("Reshape", [self.node("Transpose", [y], perm=[0, 2, 3, 1]), self.ints(-1, c)]),
+            "expand": lambda: flatten(self.node("Dropout", [self.node("Expand", [y, self.ints(1, c, 1, 1)])])),
+            "conv": lambda: y,
+        }.get(self.get("head"), lambda: self.node("Flatten", [y], axis=1))()
+
+    def head(self, x):
+        y, c = x
+        if (means := self.means(y)) is not None:
+            return self.dense(means(), c)
+        if self.get("head") == "average":
+            y = self.node("AveragePool", [y], kernel_shape=[INPUT[1] // 2, INPUT[2] // 2])
+        else:
+            y = self.node("GlobalAveragePool", [y])
+        return self.dense(self.flat(y, c), c)
 
     def dense(self, y, c):
-        w, b, how = self.draw(CLASSES, c), self.draw(CLASSES), self.get("dense", "gemm")
+        w, b, how = self.draw(CLASSES, c), self.draw(CLASSES), self.get("dense")
         if self.get("head") == "conv":
             y = self.node("Conv", [y, self.const(w.reshape(CLASSES, c, 1, 1)), self.const(b)], kernel_shape=[1, 1])
             return self.node("Flatten", [y])
@@ -286,80 +249,68 @@ class Made:
             return self.node("Add", [y, self.const(b)])
         if how == "factors":
             return self.node("Gemm", [y, self.const(w.T * 2), self.const(b * 4)], alpha=0.5, beta=0.25)
-        if how == "temperature":
-            y = self.node("Gemm", [y, self.const(w), self.const(b)], transB=1)
-            return self.node("Div", [y, self.const(np.array(1.5))])
-        return self.node("Gemm", [y, self.const(w), self.const(b)], transB=1)
+        y = self.node("Gemm", [y, self.const(w), self.const(b)], transB=1)
+        return self.node("Div", [y, self.const(1.5)]) if how == "temperature" else y
 
     def prepare(self, x):
-        how, column = self.get("prepare"), lambda v: self.const(np.array(v, dtype=np.float64).reshape(1, 3, 1, 1))
-        if how == "unit":
-            x = self.node("Div", [self.node("Sub", [x, column(MEAN)]), column(STD)])
-        elif how == "bytes":
-            x = self.node("Div", [x, self.const(np.array(255.0))])
-            x = self.node("Div", [self.node("Sub", [x, column(MEAN)]), column(STD)])
-        elif how == "uint8":
-            x = self.node("Cast", [x], to=TensorProto.FLOAT)
-            x = self.node("Mul", [x, column([1 / 255 / s for s in STD])])
-            x = self.node("Add", [column([-m / s for m, s in zip(MEAN, STD)]), x])
-        elif how == "half":
-            x = self.node("Sub", [self.node("Div", [x, self.const(np.array(127.5))]), self.const(np.array(1.0))])
-        elif how == "last":
-            x = self.node("Cast", [x], to=TensorProto.FLOAT)
-            x = self.node("Div", [x, self.const(np.array([255.0] * 3))])
-            x = self.node("Sub", [x, self.const(np.array(MEAN))])
-            x = self.node("Transpose", [x], perm=[0, 3, 1, 2])
-            x = self.node("Div", [x, column(STD)])
-        elif how == "nhwc":
-            x = self.node("Transpose", [x], perm=[0, 3, 1, 2])
-        elif how == "turned":
-            x = self.node("Gather", [x, self.ints(2, 1, 0)], axis=1)
-        elif how == "twice":
-            y = self.node("Sub", [x, column(MEAN)])
-            # the images again, prepared otherwise
-            return self.node("Add", [self.node("Relu", [y]), self.node("Relu", [x])])
-        return x
+        """What stands before the network; of `twice`, the images are prepared again in another way."""
+        column = lambda v: self.const(np.array(v, dtype=np.float64).reshape(1, 3, 1, 1))
+        two = lambda op: lambda x, y: self.node(op, [x, y])
+        sub, div, mul, add = two("Sub"), two("Div"), two("Mul"), two("Add")
+        floats = lambda x: self.node("Cast", [x], to=TensorProto.FLOAT)
+        turn = lambda x: self.node("Transpose", [x], perm=[0, 3, 1, 2])
+        relu = lambda x: self.node("Relu", [x])
+        unit = lambda x: div(sub(x, column(MEAN)), column(STD))
+
+        def scaled(x):
+            x = mul(floats(x), column([1 / 255 / s for s in STD]))
+            return add(column([-m / s for m, s in zip(MEAN, STD)]), x)
+
+        return {
+            None: lambda x: x,
+            "unit": unit,
+            "bytes": lambda x: unit(div(x, self.const(255.0))),
+            "uint8": scaled,
+            "half": lambda x: sub(div(x, self.const(127.5)), self.const(1.0)),
+            "last": lambda x: div(turn(sub(div(floats(x), self.const([255.0] * 3)), self.const(MEAN))), column(STD)),
+            "nhwc": turn,
+            "turned": lambda x: self.node("Gather", [x, self.ints(2, 1, 0)], axis=1),
+            "twice": lambda x: add(relu(sub(x, column(MEAN))), relu(x)),
+        }[self.get("prepare")](x)
+
+    def end(self, y, x):
+        """The outputs, of the logits and of what the units give."""
+        tenth, zero = lambda: self.const(0.1), lambda: self.const(np.uint8(0))
+        return {
+            None: lambda: [y],
+            "softmax": lambda: [self.node("Softmax", [y], axis=1)],
+            "log": lambda: [self.node("LogSoftmax", [y], axis=-1)],
+            "both": lambda: [self.node("Softmax", [y], axis=1), y],
+            "features": lambda: [y, x],
+            "logits": lambda: self.nodes.append(helper.make_node("Identity", [y], ["logits"])) or [x, "logits"],
+            "sigmoid": lambda: [self.node("Sigmoid", [y])],
+            "quantised": lambda: [
+                self.node("DequantizeLinear", [self.node("QuantizeLinear", [y, tenth(), zero()]), tenth(), zero()])
+            ],
+            "if": lambda: [self.branch(y)],
+        }[self.get("end")]()
 
     def network(self):
-        last, kind = self.get("prepare") in ("last", "nhwc"), TensorProto.FLOAT
-        if self.get("prepare") in ("uint8", "last"):
+        prepare, kind, dtype = self.get("prepare"), TensorProto.FLOAT, self.get("dtype")
+        if prepare in ("uint8", "last"):
             kind = TensorProto.UINT8
-        if self.get("dtype") is not None:
-            kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.get("dtype")))
-        batch = self.get("batch", "batch")
-        sizes = [*INPUT[1:], INPUT[0]] if last else list(INPUT)
-        taken = helper.make_tensor_value_info("images", kind, [batch, *sizes])
-        x = self.prepare("images")
-        x = self.relu(self.conv((x, 3), 4, 3))
+        if dtype is not None:
+            kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        sizes = [*INPUT[1:], INPUT[0]] if prepare in ("last", "nhwc") else INPUT
+        taken = helper.make_tensor_value_info("images", kind, [self.get("batch", "batch"), *sizes])
+        x = self.relu(self.conv((self.prepare("images"), 3), 4, 3))
         if self.get("nhwc"):
             # to and fro, with work in between
             y = self.node("Relu", [self.node("Transpose", [x[0]], perm=[0, 2, 3, 1])])
             x = (self.node("Transpose", [y], perm=[0, 3, 1, 2]), x[1])
-        x = self.unit(x, 4, 1)
-        x = self.unit(x, 8, 2)
-        y = self.head(x)
-        outputs = [y]
-        end = self.get("end")
-        if end == "softmax":
-            outputs = [self.node("Softmax", [y], axis=1)]
-        elif end == "log":
-            outputs = [self.node("LogSoftmax", [y], axis=-1)]
-        elif end == "both":
-            outputs = [self.node("Softmax", [y], axis=1), y]
-        elif end == "features":
-            outputs = [y, x[0]]
-        elif end == "logits":
-            self.nodes.append(helper.make_node("Identity", [y], ["logits"]))
-            outputs = [x[0], "logits"]
-        elif end == "sigmoid":
-            outputs = [self.node("Sigmoid", [y])]
-        elif end == "quantised":
-            q = self.node("QuantizeLinear", [y, self.const(np.array(0.1)), self.const(np.array(0, dtype=np.uint8))])
-            outputs = [self.node("DequantizeLinear", [q, self.const(np.array(0.1)), self.const(np.array(0, dtype=np.uint8))])]
-        elif end == "if":
-            outputs = [self.branch(y)]
-        made = kind if self.get("dtype") is not None else TensorProto.FLOAT
-        outs = [helper.make_tensor_value_info(o, made, None) for o in outputs]
+        x = self.unit(self.unit(x, 4, 1), 8, 2)
+        made = kind if dtype is not None else TensorProto.FLOAT
+        outs = [helper.make_tensor_value_info(out, made, None) for out in self.end(self.head(x), x[0])]
         more = []
         if self.opset <= 8:
             more = [helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in self.tensors]
@@ -371,5 +322,4 @@ class Made:
     def branch(self, y):
         out = helper.make_tensor_value_info("b", TensorProto.FLOAT, None)
         same = lambda: helper.make_graph([helper.make_node("Identity", [y], ["b"])], "b", [], [out])
-        yes = self.const(np.array(True))
-        return self.node("If", [yes], then_branch=same(), else_branch=same())
+        return self.node("If", [self.const(True)], then_branch=same(), else_branch=same())

@@ -24,36 +24,19 @@ import numpy as np
 import torch
 import torchvision
 from torch import nn
-from torchvision.models.resnet import BasicBlock, ResNet
 
 import golden_weights
+import made_up
+import torch_networks
 from torch_histories import Attributes, Ordered, histories, measure, optimiser
 
 CLASSES, SIDE, IMAGES = 5, 16, 2
 
 
-def conv(before, after, kernel, stride, **options):
-    return nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False, **options)
-
-
 def network():
     """The tests' Net as an instance of torchvision's class: one stage of one block, no pooling behind the stem."""
-    net = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=CLASSES)
-    net.conv1, net.bn1, net.maxpool = conv(3, 4, 3, 1), nn.BatchNorm2d(4), nn.Identity()
-    shortcut = nn.Sequential(conv(4, 8, 1, 2), nn.BatchNorm2d(8))
-    net.layer1 = nn.Sequential(BasicBlock(4, 8, 2, shortcut))
-    for stage in ("layer2", "layer3", "layer4"):
-        setattr(net, stage, nn.Sequential())
-    net.fc = nn.Linear(8, CLASSES)
     torch.manual_seed(1)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor, least in ((module.weight, 0.5), (module.bias, -0.5), (module.running_mean, -0.5), (module.running_var, 0.5)):
-                tensor.data.copy_(torch.rand(tensor.shape) + least)
-        elif isinstance(module, (nn.Conv2d, nn.Linear)):
-            module.weight.data.copy_(torch.randn(module.weight.shape) * 0.3)
-    net.fc.bias.data.copy_(torch.randn(CLASSES))
-    return net.eval()
+    return made_up.statistics(torch_networks.small([[(4, 8, 2)]], CLASSES)).eval()
 
 
 class Own(nn.Module):
@@ -88,17 +71,17 @@ class Files:
         self.images = torch.rand(IMAGES, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2)) * 4 - 2
         self.index = []
 
-    def write(self, name, data):
-        (self.folder / name).write_bytes(data)
+    def save(self, name, value, options):
+        if isinstance(value, bytes):
+            (self.folder / name).write_bytes(value)
+        else:
+            torch.save(value, self.folder / name, **options)
 
     def reads(self, name, value, net=None, notes=(), section=None, **options):
         """A file with `value` in it, which answers as `net` does."""
         if self.sort != "reads":
             return
-        if isinstance(value, bytes):
-            self.write(name, value)
-        else:
-            torch.save(value, self.folder / name, **options)
+        self.save(name, value, options)
         net = copy.deepcopy(net if net is not None else network()).float().eval()
         with torch.no_grad():
             logits = net(self.images)
@@ -110,10 +93,7 @@ class Files:
         """A file with `value` in it; the error says all of `says`."""
         if self.sort != "refused":
             return
-        if isinstance(value, bytes):
-            self.write(name, value)
-        else:
-            torch.save(value, self.folder / name, **options)
+        self.save(name, value, options)
         self.index.append({"file": name, "says": says})
 
 
@@ -349,7 +329,7 @@ def main():
     makers = (whole,) if files.sort == "whole" else (containers, with_histories, of_types, modules, others)
     for make in makers:
         make(files)
-    files.write("images", files.images.permute(0, 2, 3, 1).contiguous().numpy().astype("<f4").tobytes())
+    files.save("images", files.images.permute(0, 2, 3, 1).contiguous().numpy().astype("<f4").tobytes(), {})
     (files.folder / "index.json").write_text(json.dumps(files.index))
 
 

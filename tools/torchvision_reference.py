@@ -28,6 +28,7 @@ import torchvision
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 import philox
+from golden import every_way, worst
 
 LOGITS = ["resnet18", "resnet50", "resnet101", "wide_resnet50_2", "resnext50_32x4d"]
 GRADIENTS = ["resnet18", "resnet50", "resnext50_32x4d"]
@@ -37,7 +38,6 @@ BATCHES, WARM_BATCH, WARM_SIDE = 5, 8, 64
 # images, rows and columns; up to four images are planned for latency
 SIZES = [(2, 224, 224), (5, 197, 171)]
 GRADIENT_BATCH, GRADIENT_SIZE = 4, (72, 65)
-WAYS = [(layout, onednn) for layout in (torch.contiguous_format, torch.channels_last) for onednn in (True, False)]
 # of the last gamma of a block
 BRANCH = 0.25
 # sizes of betas: for logits any; for gradients such that a unit is clearly on or clearly off, but for about one in two
@@ -113,13 +113,12 @@ def logits(model, files):
         files.index["sizes"].append({"n": n, "h": h, "w": w, "apart": float(apart)})
 
 
-def step(model, dtype, layout, onednn):
+def step(model, dtype, layout):
     """Losses, gradients and running statistics of one step, each a list of (name, tensor as f64)."""
     model = copy.deepcopy(model).to(dtype=dtype, memory_format=layout)
     x = images(GRADIENT, 0, GRADIENT_BATCH, *GRADIENT_SIZE).to(dtype=dtype, memory_format=layout)
-    with torch.backends.mkldnn.flags(enabled=onednn):
-        losses = F.cross_entropy(model(x), labels(GRADIENT, 0, GRADIENT_BATCH), reduction="none")
-        losses.sum().backward()
+    losses = F.cross_entropy(model(x), labels(GRADIENT, 0, GRADIENT_BATCH), reduction="none")
+    losses.sum().backward()
     gradients = [(name, value.grad) for name, value in model.named_parameters()]
     running = [(name, value) for name, value in model.named_buffers() if value.is_floating_point()]
     parts = {"losses": [("losses", losses)], "gradients": gradients, "running": running}
@@ -128,19 +127,15 @@ def step(model, dtype, layout, onednn):
 
 
 def gradients(model, files):
-    exact = step(model, torch.float64, torch.contiguous_format, True)
-    errors = {what: [0.0] * len(values) for what, values in exact.items()}
-    for layout, onednn in WAYS:
-        for what, values in step(model, torch.float32, layout, onednn).items():
-            for at, ((_, value), (_, wanted)) in enumerate(zip(values, exact[what])):
-                errors[what][at] = max(errors[what][at], float(np.abs(value - wanted).max()))
+    exact, *others = every_way(lambda dtype, layout: step(model, dtype, layout))
     n, (h, w) = GRADIENT_BATCH, GRADIENT_SIZE
     files.write("images", images(GRADIENT, 0, n, h, w).permute(0, 2, 3, 1).numpy())
     files.index.update({"n": n, "h": h, "w": w, "labels": labels(GRADIENT, 0, n).tolist()})
     for what, values in exact.items():
         files.write(what, np.concatenate([value for _, value in values]))
         files.index[what] = [
-            {"name": name, "len": len(value), "error": error} for (name, value), error in zip(values, errors[what])
+            {"name": name, "len": len(value), "error": worst(value, [other[what][at][1] for other in others])}
+            for at, (name, value) in enumerate(values)
         ]
 
 

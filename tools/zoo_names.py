@@ -1,8 +1,5 @@
-"""What torchvision and timm say about the networks that the zoo has in common with them: writes the text file that
-`crates/model/tests/zoo.rs` reads. By hand:
-
-    pip install torch torchvision timm
-    python tools/zoo_names.py --out crates/model/tests/state_dicts.txt
+"""What torchvision and timm say about the networks that the zoo has in common with them: writes
+crates/model/tests/state_dicts.txt, which zoo.rs beside it reads. `cargo xtask golden` runs it.
 
 A network is one line `= name parameters multiply-accumulates`, the first counted without running statistics, the second
 for one image of 3x224x224; below it stands `state_dict()` in its order, a line for each layer: its name, then the
@@ -13,13 +10,13 @@ changed but its number, the line `...` and the last number stand for all that fo
 Requirements: Python 3.10 or newer, torch, torchvision, timm.
 """
 
-import argparse
 import pathlib
 
 import timm
 import torch
 import torchvision
 
+OUT = pathlib.Path(__file__).resolve().parent.parent / "crates/model/tests/state_dicts.txt"
 TORCHVISION = [
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2",
     "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
@@ -84,16 +81,12 @@ def macs(model):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("crates/model/tests/state_dicts.txt"))
-    args = parser.parse_args()
     text = [f"# python tools/zoo_names.py: torchvision {torchvision.__version__.split('+')[0]}, timm {timm.__version__}"]
     for name in TORCHVISION + TIMM:
         model = torchvision.models.get_model(name) if name in TORCHVISION else timm.create_model(name)
         params = sum(value.numel() for value in model.parameters())
         text += [f"= {name} {params} {macs(model)}"] + shortened(layers(model.state_dict()))
-    args.out.write_text("\n".join(text) + "\n")
-    print(f"{len(text)} lines, {args.out.stat().st_size} bytes")
+    OUT.write_text("\n".join(text) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,56 +1,68 @@
 //! `cargo xtask bench`: measurements that go into the repository, as raw numbers and a summary.
 
-pub(crate) mod best;
 mod chart;
+pub(crate) mod comparison;
 pub(crate) mod decode;
-pub(crate) mod infer;
 pub(crate) mod kernels;
 mod report;
-pub(crate) mod roofline;
 pub(crate) mod scaling;
 mod settings;
-pub(crate) mod start;
-pub(crate) mod train;
 mod turns;
-mod verbose;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use self::settings::Settings;
-use crate::machine::Machine;
-use crate::options::Options;
+use crate::command::{built, cargo, run};
+use crate::machine::MeasuringMachine;
+use crate::options::{CommandOptions, Defaults};
 
-/// Where results go: `--out`, else `docs/benchmarks/<date>-<cpu>`. What is there gets compared, so it holds results of
-/// the `usual` settings only: a quick experiment must not replace them.
-fn folder(root: &Path, options: &Options, machine: &Machine, usual: &[(&str, String)]) -> Result<PathBuf> {
-    if let Some(out) = options.text("out") {
-        return Ok(PathBuf::from(out));
+/// What every bench has: its options, plusx built for release, the machine, and where results go.
+struct Bench {
+    options: CommandOptions,
+    plusx: PathBuf,
+    machine: MeasuringMachine,
+    folder: PathBuf,
+}
+
+impl Bench {
+    /// Results go to `--out`, else to `docs/benchmarks/<date>-<cpu>`. What is there gets compared, so it holds results of the
+    /// usual settings only: an experiment, which is what another value of an option in `how` makes it, must say `--out`.
+    fn start(root: &Path, arguments: &[&str], known: Defaults<'_>, how: &[&str]) -> Result<Self> {
+        let options = CommandOptions::parse(arguments, &[known, &[("out", "")]].concat())?;
+        let out = out(&options, how)?;
+        run(cargo(root).args(["build", "--release", "--package", "plusx-cli"]))?;
+        let plusx = built(root, "plusx")?;
+        let machine = MeasuringMachine::look(&plusx)?;
+        let folder = out.unwrap_or_else(|| root.join("docs/benchmarks").join(machine.folder()));
+        Ok(Self { options, plusx, machine, folder })
     }
-    let other = |(name, value): &&(&str, String)| options.text(name).is_some_and(|given| given != *value);
-    match usual.iter().find(other) {
-        None => Ok(root.join("docs/benchmarks").join(machine.folder())),
-        Some((name, value)) => {
-            let usual = if value.is_empty() { "none" } else { value.as_str() };
-            bail!(
-                "--{name} (usually {usual}) makes this an experiment: say with --out where its result goes, because \
-                 docs/benchmarks/{} is for results with the usual settings",
-                machine.folder()
-            )
+
+    /// Writes NAME.csv and NAME.md and prints the latter.
+    fn finish(&self, name: &str, csv: &str, summary: &str) -> Result<()> {
+        fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {}", self.folder.display()))?;
+        for (ending, text) in [("csv", csv), ("md", summary)] {
+            let path = self.folder.join(name).with_extension(ending);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         }
+        println!("{summary}\nwritten to {}", self.folder.display());
+        Ok(())
     }
 }
 
-/// Where a comparison goes: as [`folder`] says, with a folder of its own for what is not the usual network, input and batch.
-fn comparison_folder(
-    root: &Path,
-    options: &Options,
-    (machine, settings): (&Machine, &Settings),
-    command: &str,
-) -> Result<PathBuf> {
-    let folder = folder(root, options, machine, &Settings::usual(machine).how())?;
-    Ok(if options.text("out").is_some() { folder } else { folder.join(settings.corner(command)) })
+/// Where the options send results, if they do.
+fn out(options: &CommandOptions, how: &[&str]) -> Result<Option<PathBuf>> {
+    let out = options.text("out").map(PathBuf::from);
+    let changed = how.iter().find_map(|name| Some((name, options.changed(name)?)));
+    if let (None, Some((name, usual))) = (&out, changed) {
+        bail!(
+            "--{name} (usually {}) makes this an experiment: say with --out where its result goes, because docs/benchmarks \
+             is for results with the usual settings",
+            if usual.is_empty() { "none" } else { usual }
+        );
+    }
+    Ok(out)
 }
 
 /// Smallest, median and largest of a list that is not empty.
@@ -63,47 +75,41 @@ fn spread(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     [values[0], median, values[values.len() - 1]]
 }
 
+/// The same of quotients: of each number of one list and that of the same round in another.
+fn ratios(above: &[f64], below: &[f64]) -> [f64; 3] {
+    spread(above.iter().zip(below).map(|(above, below)| above / below))
+}
+
+/// Numbers by name, in the order in which the names first appear.
+fn by_name<'n>(numbers: impl Iterator<Item = (&'n str, f64)>) -> Vec<(&'n str, Vec<f64>)> {
+    let mut all: Vec<(&str, Vec<f64>)> = Vec::new();
+    for (name, number) in numbers {
+        match all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => known.push(number),
+            None => all.push((name, vec![number])),
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn experiments_go_elsewhere() {
-        let machine = Machine::look();
         let into = |arguments: &[&str]| {
-            let options = Options::parse(arguments, &["rounds", "filter", "out"]).unwrap();
-            folder(
-                Path::new("root"),
-                &options,
-                &machine,
-                &[("rounds", "3".to_owned()), ("filter", String::new())],
-            )
+            let known = [("rounds", "3"), ("filter", ""), ("model", "a"), ("out", "")];
+            out(&CommandOptions::parse(arguments, &known).unwrap(), &["rounds", "filter"])
         };
-        let usual = Path::new("root/docs/benchmarks").join(machine.folder());
-        assert_eq!(into(&[]).unwrap(), usual);
-        assert_eq!(into(&["--rounds", "3"]).unwrap(), usual);
+        for usual in [&[][..], &["--rounds", "3"], &["--model", "b"]] {
+            assert_eq!(into(usual).unwrap(), None);
+        }
         for other in [["--rounds", "1"], ["--filter", "conv"]] {
             let error = into(&other).unwrap_err().to_string();
             assert!(error.contains(other[0]) && error.contains("--out"), "{error}");
-            assert_eq!(into(&[other[0], other[1], "--out", "x"]).unwrap(), Path::new("x"));
+            assert_eq!(into(&[&other[..], &["--out", "x"]].concat()).unwrap(), Some(PathBuf::from("x")));
         }
-    }
-
-    #[test]
-    fn another_network_has_a_folder_of_its_own() {
-        let machine = Machine::look();
-        let into = |arguments: &[&str]| {
-            let options = Options::parse(arguments, &[&settings::OPTIONS[..], &["out"]].concat()).unwrap();
-            let settings = Settings::read(&options, &Settings::usual(&machine)).unwrap();
-            comparison_folder(Path::new("root"), &options, (&machine, &settings), "train")
-        };
-        let day = Path::new("root/docs/benchmarks").join(machine.folder());
-        assert_eq!(into(&[]).unwrap(), day);
-        let resnet50 = ["--model", "resnet50", "--batch-size", "16"];
-        assert_eq!(into(&resnet50).unwrap(), day.join("train-resnet50-batch-16"));
-        assert!(into(&[&resnet50[..], &["--rounds", "1"]].concat()).is_err());
-        let elsewhere = [&resnet50[..], &["--rounds", "1", "--out", "x"]].concat();
-        assert_eq!(into(&elsewhere).unwrap(), Path::new("x"));
     }
 
     #[test]

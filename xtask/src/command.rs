@@ -84,3 +84,9 @@ pub(crate) fn target_folder(root: &Path) -> Result<PathBuf> {
     let folder = metadata["target_directory"].as_str().context("cargo metadata names no target_directory")?;
     Ok(PathBuf::from(folder))
 }
+
+/// A program or an example that was built for release: `plusx`, `examples/decode_speed`.
+pub(crate) fn built(root: &Path, name: &str) -> Result<PathBuf> {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    Ok(target_folder(root)?.join("release").join(name))
+}

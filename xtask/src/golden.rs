@@ -6,30 +6,34 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::run as run_command;
-use crate::options::Options;
+use crate::options::CommandOptions;
 use crate::python;
 
-/// Runs the scripts tools/golden*.py.
+/// The scripts in tools/ and what they are told; those of MXNet have an environment of their own.
+const SCRIPTS: &[&[&str]] = &[
+    &["golden.py", "--out", "tests/golden"],
+    &["golden_units.py", "--out", "tests/golden"],
+    &["golden_pictures.py"],
+    &["golden_prepared.py"],
+    &["golden_onnx.py"],
+    &["golden_onnx_exports.py", "dynamo", "tests/golden/onnx/dynamo"],
+    &["golden_weights.py", "torch"],
+    &["golden_weights.py", "bare"],
+    &["zoo_names.py"],
+];
+const SCRIPTS_OF_MXNET: &[&[&str]] = &[&["golden_weights.py", "mxnet"], &["golden_symbols.py"]];
+
+/// Runs the scripts.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
-    let options = Options::parse(arguments, &[&python::OPTIONS[..], &["mxnet-python"]].concat())?;
-    // all are looked for before anything is written
-    let torch = python::with(root, &options, python::WEIGHTS)?;
-    let opencv = python::with(root, &options, python::OPENCV)?;
-    let pillow = python::with(root, &options, python::PILLOW)?;
-    let onnx = python::with(root, &options, python::ONNX)?;
+    let options = CommandOptions::parse(arguments, python::DEFAULTS)?;
+    // both are looked for before anything is written
+    let usual = python::with(root, &options, python::GOLDEN)?;
     let mxnet = python::mxnet(root, &options)?;
-    for script in ["tools/golden.py", "tools/golden_units.py"] {
-        run_command(Command::new(&torch).current_dir(root).args([script, "--out", "tests/golden"]))?;
-    }
-    run_command(Command::new(opencv).current_dir(root).arg("tools/golden_resize.py"))?;
-    for script in ["tools/golden_pillow.py", "tools/golden_pictures.py"] {
-        run_command(Command::new(&pillow).current_dir(root).arg(script))?;
-    }
-    run_command(Command::new(&onnx).current_dir(root).arg("tools/golden_onnx.py"))?;
-    let variants = ["tools/golden_onnx_exports.py", "dynamo", "tests/golden/onnx/dynamo"];
-    run_command(Command::new(onnx).current_dir(root).args(variants))?;
-    for (python, part) in [(&torch, "torch"), (&mxnet, "mxnet"), (&torch, "bare")] {
-        run_command(Command::new(python).current_dir(root).args(["tools/golden_weights.py", part]))?;
+    for (python, scripts) in [(usual, SCRIPTS), (mxnet, SCRIPTS_OF_MXNET)] {
+        for script in scripts {
+            let tools = Path::new("tools").join(script[0]);
+            run_command(Command::new(&python).current_dir(root).arg(tools).args(&script[1..]))?;
+        }
     }
     Ok(())
 }

@@ -1,81 +1,76 @@
 //! What measurements must be read beside: the processor, its levels, memory, versions, the load, the date.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::command::capture;
 
 /// The machine that measures.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub(crate) struct MeasuringMachine {
     /// As the processor calls itself.
-    pub(crate) cpu: String,
+    pub(crate) processor: String,
     /// Cores that this process may use.
     pub(crate) cores: usize,
+    /// The instruction levels that it has, best first.
+    levels: String,
     /// In GB; 0 if unknown.
-    pub(crate) memory_gb: f64,
-    /// Operating system and its version.
-    pub(crate) system: String,
+    memory_gb: f64,
+    /// The operating system and its version.
+    system: String,
     /// The compiler.
-    pub(crate) rustc: String,
-    /// Instruction levels.
-    pub(crate) levels: Vec<&'static str>,
+    rustc: String,
     /// Today, UTC.
-    pub(crate) date: String,
+    date: String,
 }
 
-impl Machine {
-    /// Looks around.
-    pub(crate) fn look() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown cpu".to_owned());
-        let kilobytes = field("/proc/meminfo", "MemTotal")
-            .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok())
-            .unwrap_or(0.0);
-        Self {
-            cpu,
-            cores,
-            memory_gb: kilobytes * 1024.0 / 1e9,
+impl MeasuringMachine {
+    /// As `plusx doctor` finds it.
+    pub(crate) fn look(plusx: &Path) -> Result<Self> {
+        let found = capture(Command::new(plusx).args(["doctor", "--json"]))?;
+        Self::read(&serde_json::from_str(&found)?)
+    }
+
+    fn read(found: &Value) -> Result<Self> {
+        let levels = found["isa_levels"].as_array().context("`plusx doctor` names no levels")?;
+        let levels: Vec<&str> = levels.iter().rev().filter_map(Value::as_str).collect();
+        let cores = found["available_parallelism"].as_u64().context("`plusx doctor` counts no cores")?;
+        Ok(Self {
+            processor: found["processor"].as_str().unwrap_or("unknown").to_owned(),
+            cores: usize::try_from(cores)?,
+            levels: levels.join(", "),
+            memory_gb: found["memory_bytes"].as_f64().unwrap_or(0.0) / 1e9,
             system: first_line("uname", &["-sr"]),
             rustc: first_line("rustc", &["--version"]),
-            levels: levels(),
-            date: today(),
-        }
+            date: first_line("date", &["-u", "+%F"]),
+        })
+    }
+
+    /// One with two cores, for tests.
+    #[cfg(test)]
+    pub(crate) fn made_up() -> Self {
+        let found = serde_json::json!({ "processor": "AMD EPYC 9B14", "isa_levels": ["portable", "avx2"],
+                                        "available_parallelism": 2, "memory_bytes": 25e9 });
+        Self { date: "2026-01-31".to_owned(), ..Self::read(&found).unwrap() }
     }
 
     /// Name of the folder of a day's measurements: `2026-01-31-amd-epyc-9b14`.
     pub(crate) fn folder(&self) -> String {
-        format!("{}-{}", self.date, slug(&self.cpu))
+        format!("{}-{}", self.date, slug(&self.processor))
     }
 
     /// The same as a few lines of markdown.
     pub(crate) fn describe(&self) -> String {
+        let Self { processor, cores, levels, memory_gb, system, rustc, date } = self;
         format!(
-            "- processor: {}, {} cores used, levels {}\n- memory: {:.0} GB\n- system: {}\n- compiler: {}\n- date: {}\n",
-            self.cpu,
-            self.cores,
-            self.levels.join(", "),
-            self.memory_gb,
-            self.system,
-            self.rustc,
-            self.date
+            "- processor: {processor}, {cores} cores used, levels {levels}\n- memory: {memory_gb:.0} GB\n\
+             - system: {system}\n- compiler: {rustc}\n- date: {date}\n"
         )
     }
-}
-
-/// Levels with vector kernels that this processor has, best first.
-pub(crate) fn levels() -> Vec<&'static str> {
-    let mut levels = vec!["portable"];
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            levels.insert(0, "avx2");
-            let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
-            if avx512 && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512dq") {
-                levels.insert(0, "avx512");
-            }
-        }
-    }
-    levels
 }
 
 /// Processes that ran or waited for a core, on average over the last minute; `NaN` where the system does not say.
@@ -86,21 +81,15 @@ pub(crate) fn load() -> f64 {
 
 /// The first `threads` cores that this process may use, as `taskset` wants them; `None` where the system does not say.
 pub(crate) fn first_cores(threads: usize) -> Option<String> {
-    let allowed = field("/proc/self/status", "Cpus_allowed_list")?;
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     let mut cores = Vec::new();
-    for range in allowed.split(',') {
+    for range in allowed.trim().split(',') {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         cores.extend(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?);
     }
     cores.truncate(threads);
     Some(cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
-}
-
-/// The value of `name: value` in a file of /proc.
-fn field(file: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let pairs = text.lines().filter_map(|line| line.split_once(':'));
-    pairs.into_iter().find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> String {
@@ -110,31 +99,12 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
 }
 
 /// Letters and digits in lower case, everything else one hyphen; words that every processor has are left out.
-fn slug(cpu: &str) -> String {
-    let cpu = cpu.split('@').next().unwrap_or(cpu).replace("(R)", "").replace("(TM)", "").to_lowercase();
-    let words = cpu.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+fn slug(processor: &str) -> String {
+    let name = processor.split('@').next().unwrap_or_default().replace("(R)", "").replace("(TM)", "");
+    let name = name.to_lowercase();
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.filter(|word| !["cpu", "processor", "core"].contains(word)).collect();
     if words.is_empty() { "unknown".to_owned() } else { words.join("-") }
-}
-
-fn today() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |past| past.as_secs());
-    let (year, month, day) = civil(seconds / 86_400);
-    format!("{year}-{month:02}-{day:02}")
-}
-
-/// The date of a day counted from 1970-01-01. Years are counted from March, so that the leap day ends one: month m
-/// of such a year starts (153 m + 2) / 5 days after its first.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // days from 0000-03-01 to 1970-01-01
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year_of_era + next, month, day)
 }
 
 #[cfg(test)]
@@ -142,17 +112,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(59), (1970, 3, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(20_819), (2027, 1, 1));
+    fn a_machine_is_described() {
+        let machine = MeasuringMachine::made_up();
+        assert_eq!(machine.folder(), "2026-01-31-amd-epyc-9b14");
+        let text = machine.describe();
+        assert!(
+            text.starts_with("- processor: AMD EPYC 9B14, 2 cores used, levels avx2, portable\n"),
+            "{text}"
+        );
+        assert!(text.contains("- memory: 25 GB\n"), "{text}");
+        assert!(MeasuringMachine::read(&serde_json::json!({})).is_err());
     }
 
     #[test]
     fn slugs() {
         assert_eq!(slug("Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz"), "intel-xeon-platinum-8481c");
-        assert_eq!(slug("AMD EPYC 9B14"), "amd-epyc-9b14");
         assert_eq!(slug("???"), "unknown");
     }
 }

@@ -25,27 +25,23 @@ cargo xtask COMMAND
                         documentation, tests, the release build and tidy; --stage runs one of them; tests that skipped
                         are listed at the end
   tidy                  rules of the house that reading the tree can check
-  bench                 lists the following, then runs `bench train`; settings other than the usual ones need --out,
-                        except model, input and batch: these get a folder of their own beside the usual results
-  bench train           a training step beside PyTorch and MXNet, in turns; writes docs/benchmarks/<date>-<cpu>/
+  bench                 lists the following, then runs `bench train`; all write to docs/benchmarks/<date>-<cpu>/, or to --out
+                        DIR; other settings than the usual ones need --out, except model, input and batch: these get a
+                        folder of their own beside the usual results
+  bench train           a training step beside PyTorch and MXNet, in turns
       --rounds N (6) --steps K (2) --threads T (all) --batch-size B (256) --isa L (auto)
       --model NAME (resnet18-d2l)  or a network that torchvision has too, resnet50 say; MXNet has no part in these
       --input CxHxW (1x96x96; 3x224x224 of other networks)
+      --beside FILE                another build of plusx, instead of the other programs; needs --out
       --venv DIR | --python FILE   an environment that has torch, instead of one made under target/
-      --out DIR
       --mxnet-python FILE          one that has MXNet 1.9.1, likewise
-  bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options but MXNet's
-  bench best            a training step of everybody at its own best batch size and with its best allocator
-      --rounds N (2) --steps K (2) --threads T (all) --venv DIR | --python FILE --mxnet-python FILE --out DIR
-  bench decode          pictures from files to pixels beside Pillow and torchvision; writes there too
-      --rounds N (7) --seconds S (2) --python FILE (that of the tests) --out DIR
-  bench kernels         every convolution kernel on the shapes of the d2l network; writes there too
-      --filter TEXT (part of the name of a kernel or layer) --out DIR
-  bench roofline        a training step against what memory and arithmetic allow
+  bench infer           inference beside ONNX Runtime, OpenVINO, MNN, ncnn and PyTorch; the same options
+  bench decode          pictures from files to pixels beside Pillow and torchvision
+      --rounds N (7) --seconds S (2) --python FILE (that of the tests)
+  bench kernels         every convolution kernel on the shapes of the d2l network
+      --filter TEXT (part of the name of a kernel or layer)
   bench scaling         how a training step grows with batch, image and threads, and a prediction for more cores
-      --steps K (3) --out DIR
-  bench start           from the start of `plusx train` to the end of its first step; writes there too
-      --rounds N (5) --data NAME (fashion-mnist-mini) --out DIR
+      --rounds N (3) --steps K (3)
   notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
   golden                makes golden data again, in tests/ and crates/*/tests/ (needs PyTorch, OpenCV, MXNet: --venv or
                         --python, and --mxnet-python; else they are set up under target/)
@@ -71,14 +67,11 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["bench"] => {
             let benches = HELP.lines().skip_while(|line| !line.starts_with("  bench "));
             benches.take_while(|line| !line.starts_with("  notices")).for_each(|line| println!("{line}"));
-            bench::train::run(&root, &[])
+            bench::comparison::train(&root, &[])
         }
-        ["bench", "train", rest @ ..] => bench::train::run(&root, rest),
-        ["bench", "best", rest @ ..] => bench::best::run(&root, rest),
-        ["bench", "infer", rest @ ..] => bench::infer::run(&root, rest),
-        ["bench", "roofline", rest @ ..] => bench::roofline::run(&root, rest),
+        ["bench", "train", rest @ ..] => bench::comparison::train(&root, rest),
+        ["bench", "infer", rest @ ..] => bench::comparison::infer(&root, rest),
         ["bench", "scaling", rest @ ..] => bench::scaling::run(&root, rest),
-        ["bench", "start", rest @ ..] => bench::start::run(&root, rest),
         ["bench", "decode", rest @ ..] => bench::decode::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
         ["notices"] => notices::write(&root),

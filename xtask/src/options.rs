@@ -5,44 +5,58 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 
-/// What was given on the command line.
-#[derive(Debug)]
-pub(crate) struct Options(BTreeMap<String, String>);
+/// Names and their defaults; an empty default stands for none.
+pub(crate) type Defaults<'d> = &'d [(&'static str, &'static str)];
 
-impl Options {
-    /// Reads `--name value` pairs; a name that is not in `known` is an error.
-    pub(crate) fn parse(arguments: &[&str], known: &[&str]) -> Result<Self> {
-        let mut given = BTreeMap::new();
+/// The values of a command's options.
+#[derive(Debug)]
+pub(crate) struct CommandOptions {
+    values: BTreeMap<&'static str, String>,
+    defaults: BTreeMap<&'static str, &'static str>,
+}
+
+impl CommandOptions {
+    /// Reads `--name value` pairs over the defaults; a name without a default is an error.
+    pub(crate) fn parse(arguments: &[&str], defaults: Defaults<'_>) -> Result<Self> {
+        let defaults: BTreeMap<_, _> = defaults.iter().copied().collect();
+        let mut values: BTreeMap<_, _> =
+            defaults.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
-            let Some(name) = argument.strip_prefix("--").filter(|name| known.contains(name)) else {
-                bail!("no option `{argument}`; there are: --{}", known.join(", --"));
+            let known = argument.strip_prefix("--").and_then(|name| values.get_mut(name));
+            let Some(value) = known else {
+                let names: Vec<&str> = defaults.keys().copied().collect();
+                bail!("no option `{argument}`; there are: --{}", names.join(", --"));
             };
-            let Some(value) = rest.next() else { bail!("--{name} needs a value") };
-            given.insert(name.to_owned(), (*value).to_owned());
+            let Some(given) = rest.next() else { bail!("{argument} needs a value") };
+            (*given).clone_into(value);
         }
-        Ok(Self(given))
+        Ok(Self { values, defaults })
     }
 
-    /// The text given for `name`.
+    /// The text of an option, if it has one.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    /// The value given for `name`, else `default`.
-    pub(crate) fn value<T: FromStr>(&self, name: &str, default: T) -> Result<T> {
-        match self.text(name) {
-            None => Ok(default),
-            Some(text) => text.parse().or_else(|_| bail!("--{name}: `{text}` is no such value")),
-        }
+    /// The value of an option.
+    pub(crate) fn value<T: FromStr>(&self, name: &str) -> Result<T> {
+        let text = self.text(name).unwrap_or_default();
+        text.parse().or_else(|_| bail!("--{name}: `{text}` is no such value"))
     }
 
-    /// The count given for `name`, else `default`; 0 measures nothing and is an error.
-    pub(crate) fn count(&self, name: &str, default: usize) -> Result<usize> {
-        match self.value(name, default)? {
+    /// The count that an option gives; 0 measures nothing and is an error.
+    pub(crate) fn count(&self, name: &str) -> Result<usize> {
+        match self.value(name)? {
             0 => bail!("--{name} must be at least 1"),
             count => Ok(count),
         }
+    }
+
+    /// The default of an option that has another value.
+    pub(crate) fn changed(&self, name: &str) -> Option<&'static str> {
+        let default = self.defaults.get(name)?;
+        (self.values[name] != *default).then_some(default)
     }
 }
 
@@ -52,18 +66,20 @@ mod tests {
 
     #[test]
     fn pairs() {
-        let options = Options::parse(&["--steps", "7"], &["steps", "rounds"]).unwrap();
-        assert_eq!(options.value("steps", 5).unwrap(), 7);
-        assert_eq!(options.value("rounds", 3).unwrap(), 3);
-        assert_eq!(options.text("rounds"), None);
+        let known = [("steps", "5"), ("rounds", "3"), ("out", "")];
+        let options = CommandOptions::parse(&["--steps", "7", "--rounds", "3"], &known).unwrap();
+        assert_eq!((options.count("steps").unwrap(), options.count("rounds").unwrap()), (7, 3));
+        assert_eq!((options.changed("steps"), options.changed("rounds")), (Some("5"), None));
+        assert_eq!((options.text("rounds"), options.text("out")), (Some("3"), None));
     }
 
     #[test]
     fn mistakes_are_errors() {
-        let known = ["steps"];
-        assert!(Options::parse(&["--step", "7"], &known).unwrap_err().to_string().contains("--steps"));
-        assert!(Options::parse(&["--steps"], &known).is_err());
-        assert!(Options::parse(&["--steps", "0"], &known).unwrap().count("steps", 5).is_err());
-        assert!(Options::parse(&["--steps", "many"], &known).unwrap().value("steps", 5).is_err());
+        let read = |arguments: &[&str]| CommandOptions::parse(arguments, &[("steps", "5")]);
+        assert!(read(&["--step", "7"]).unwrap_err().to_string().contains("--steps"));
+        assert!(read(&["--steps"]).is_err());
+        for wrong in ["0", "many"] {
+            assert!(read(&["--steps", wrong]).unwrap().count("steps").is_err());
+        }
     }
 }

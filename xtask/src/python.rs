@@ -1,4 +1,4 @@
-//! The Python environment of golden data and of the peer's benchmark: one that is given, else one made under target/.
+//! Python environments: one that is given, else one made under target/.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,107 +6,102 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::command::{exists, run, succeeds, target_folder};
-use crate::options::Options;
+use crate::options::{CommandOptions, Defaults};
 
 /// Options that choose an environment.
-pub(crate) const OPTIONS: [&str; 2] = ["venv", "python"];
+pub(crate) const DEFAULTS: Defaults<'static> = &[("venv", ""), ("python", ""), ("mxnet-python", "")];
 
-/// Python modules, each as it is imported and as pip calls it.
-pub(crate) type Modules<'m> = &'m [(&'m str, &'m str)];
+/// Python modules as they are imported.
+pub(crate) type Modules<'m> = &'m [&'static str];
 
-/// What the peer's benchmark needs.
-pub(crate) const TORCH: Modules<'_> = &[("torch", "torch"), ("numpy", "numpy")];
-
-/// What the golden ONNX files need.
-pub(crate) const ONNX: Modules<'_> = &[
-    ("torchvision", "torchvision"),
-    ("onnx", "onnx"),
-    ("onnxscript", "onnxscript"),
-    ("onnxruntime", "onnxruntime"),
-];
-
-/// What golden data needs: of networks, and weight files as PyTorch writes them.
-pub(crate) const WEIGHTS: Modules<'_> =
-    &[("torch", "torch"), ("numpy", "numpy"), ("safetensors", "safetensors")];
+/// What the benchmark of training needs.
+pub(crate) const TORCH: Modules<'_> = &["torch", "numpy"];
 
 /// What the benchmark of inference needs.
-pub(crate) const ENGINES: Modules<'_> = &[
-    ("torch", "torch"),
-    ("numpy", "numpy"),
-    ("onnx", "onnx"),
-    ("onnxruntime", "onnxruntime"),
-    ("openvino", "openvino"),
-    ("MNN", "MNN"),
-    ("ncnn", "ncnn"),
-    ("pnnx", "pnnx"),
+pub(crate) const ENGINES: Modules<'_> =
+    &["torch", "numpy", "onnx", "onnxruntime", "openvino", "MNN", "ncnn", "pnnx"];
+
+/// What golden data needs, but for MXNet's.
+pub(crate) const GOLDEN: Modules<'_> = &[
+    "torch",
+    "numpy",
+    "safetensors",
+    "cv2",
+    "PIL",
+    "torchvision",
+    "timm",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
 ];
 
 /// MXNet's last release, and the last numpy it works with.
-const MXNET: Modules<'_> = &[("mxnet", "mxnet==1.9.1"), ("numpy", "numpy==1.23.5")];
+const MXNET: Modules<'_> = &["mxnet", "numpy"];
 
-/// What the golden data of the resize needs; its display is not used.
-pub(crate) const OPENCV: Modules<'_> = &[("cv2", "opencv-python-headless"), ("numpy", "numpy")];
-
-/// What the golden data of the resize in evaluation needs.
-pub(crate) const PILLOW: Modules<'_> =
-    &[("PIL", "pillow"), ("numpy", "numpy"), ("torchvision", "torchvision"), ("timm", "timm")];
+/// What pip calls a module of an environment.
+fn package<'m>(module: &'m str, modules: Modules<'_>) -> &'m str {
+    match module {
+        // its display is not used
+        "cv2" => "opencv-python-headless",
+        "PIL" => "pillow",
+        "mxnet" => "mxnet==1.9.1",
+        "numpy" if modules == MXNET => "numpy==1.23.5",
+        other => other,
+    }
+}
 
 /// An interpreter that has these modules.
-pub(crate) fn with(root: &Path, options: &Options, modules: Modules<'_>) -> Result<PathBuf> {
-    if let Some(python) = options.text("python") {
-        return check(PathBuf::from(python), modules);
-    }
-    if let Some(folder) = options.text("venv") {
-        return check(interpreter(Path::new(folder)), modules);
-    }
-    made(&target_folder(root)?.join("torch-venv"), modules)
+pub(crate) fn with(root: &Path, options: &CommandOptions, modules: Modules<'_>) -> Result<PathBuf> {
+    let given = options.text("python").map(PathBuf::from);
+    let given = given.or_else(|| Some(interpreter(Path::new(options.text("venv")?))));
+    find(root, given, "torch-venv", modules)
 }
 
 /// An interpreter that has MXNet: its numpy is too old for the others, so it has an environment of its own.
-pub(crate) fn mxnet(root: &Path, options: &Options) -> Result<PathBuf> {
-    match options.text("mxnet-python") {
-        Some(python) => check(PathBuf::from(python), MXNET),
-        None => made(&target_folder(root)?.join("mxnet-venv"), MXNET),
+pub(crate) fn mxnet(root: &Path, options: &CommandOptions) -> Result<PathBuf> {
+    find(root, options.text("mxnet-python").map(PathBuf::from), "mxnet-venv", MXNET)
+}
+
+/// The interpreter that was given, else that of an environment under target/, made if it is not there.
+fn find(root: &Path, given: Option<PathBuf>, name: &str, modules: Modules<'_>) -> Result<PathBuf> {
+    let has = |python: &Path| {
+        succeeds(Command::new(python).args(["-c", &format!("import {}", modules.join(", "))]))
+    };
+    let packages: Vec<&str> = modules.iter().map(|module| package(module, modules)).collect();
+    let is_given = given.is_some();
+    let folder = target_folder(root)?.join(name);
+    let python = given.unwrap_or_else(|| interpreter(&folder));
+    if !has(&python) && !is_given {
+        let system = ["python3", "python"].into_iter().find(|name| exists(name));
+        make(
+            &folder,
+            system.context("Python 3.10 or newer is needed: no python3 was found")?,
+            &[],
+            &packages,
+        )?;
     }
-}
-
-/// The environment in `folder`, made if it is not there.
-fn made(folder: &Path, modules: Modules<'_>) -> Result<PathBuf> {
-    let python = interpreter(folder);
-    if !has(&python, modules) {
-        make(folder, &python, modules)?;
-    }
-    check(python, modules)
-}
-
-fn interpreter(folder: &Path) -> PathBuf {
-    if cfg!(windows) { folder.join("Scripts/python.exe") } else { folder.join("bin/python") }
-}
-
-fn has(python: &Path, modules: Modules<'_>) -> bool {
-    let names: Vec<&str> = modules.iter().map(|(import, _)| *import).collect();
-    succeeds(Command::new(python).args(["-c", &format!("import {}", names.join(", "))]))
-}
-
-fn check(python: PathBuf, modules: Modules<'_>) -> Result<PathBuf> {
-    if !has(&python, modules) {
-        let (imports, packages): (Vec<&str>, Vec<&str>) = modules.iter().copied().unzip();
+    if !has(&python) {
+        let python = python.display();
         bail!(
-            "{0} cannot import {1}: `{0} -m pip install {2}`",
-            python.display(),
-            imports.join(" and "),
+            "{python} cannot import {}: `{python} -m pip install {}`",
+            modules.join(" and "),
             packages.join(" ")
         );
     }
     Ok(python)
 }
 
-fn make(folder: &Path, python: &Path, modules: Modules<'_>) -> Result<()> {
-    let system = ["python3", "python"].into_iter().find(|name| exists(name));
-    let system = system.context("PyTorch needs Python 3.10 or newer: no python3 was found")?;
-    // on a folder that is there already this changes nothing
-    run(Command::new(system).args(["-m", "venv"]).arg(folder))
+/// The interpreter of an environment.
+pub(crate) fn interpreter(folder: &Path) -> PathBuf {
+    if cfg!(windows) { folder.join("Scripts/python.exe") } else { folder.join("bin/python") }
+}
+
+/// Makes an environment, or installs into one that is there.
+pub(crate) fn make(folder: &Path, python: &str, how: &[&str], packages: &[&str]) -> Result<()> {
+    run(Command::new(python).args(["-m", "venv"]).args(how).arg(folder))
         .context("on Debian the module venv is in the package python3-venv")?;
-    let packages = modules.iter().map(|(_, package)| package);
-    run(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(packages))
+    let mut pip = Command::new(interpreter(folder));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    // an unreachable server must not hold the tests up for minutes
+    run(pip.args(["--retries", "1", "--timeout", "20"]).args(packages))
 }

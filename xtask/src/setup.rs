@@ -2,6 +2,7 @@
 //!
 //! Root on Debian gets the last two installed; everybody else is told what is missing and which tests then skip.
 
+mod debian;
 mod peers;
 
 use std::path::Path;
@@ -9,17 +10,24 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use debian::install;
+
 use crate::command::{cargo, exists, run, succeeds};
 
-/// Debian's package, and a file of it.
-const PACKAGE: &str = "dataset-fashion-mnist";
+/// Where Debian's package puts the full set.
 const FOLDER: &str = "/usr/share/datasets/fashion-mnist";
 
 /// Sets everything up; an error names what cannot be done without.
 pub(crate) fn run_all(root: &Path) -> Result<()> {
     component(root, "rustfmt", "fmt")?;
     component(root, "clippy", "clippy")?;
-    data_set(root);
+    want(
+        || is_installed() || is_found(root),
+        "dataset-fashion-mnist",
+        "the full Fashion-MNIST set is missing: tests take the sample inside the program, and skip what compares the two\n\
+         (`cargo run --release -- data get fashion-mnist` fetches it)",
+    );
+    want(has_jpeg_tools, "libjpeg-turbo-progs", "cjpeg and jpegtran are missing: a part of one test skips");
     if let Err(error) = peers::set_up(root) {
         eprintln!(
             "{error:#}\nSo there is no Python for the tests that compare with torchvision, timm and ONNX Runtime (on Debian:\n\
@@ -27,9 +35,6 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
              of this shell if it has what they need; else they skip, and are listed at the end.",
             peers::DEBIAN.join(" ")
         );
-    }
-    if let Err(error) = jpeg_tools() {
-        eprintln!("{error:#}");
     }
     if !has_nextest(root) {
         eprintln!(
@@ -56,37 +61,21 @@ fn component(root: &Path, name: &str, subcommand: &str) -> Result<()> {
     bail!("{name} is missing: `rustup component add {name}`, or the package of your distribution that has it")
 }
 
-fn data_set(root: &Path) {
-    if is_installed() || is_found(root) {
-        return;
-    }
-    if let Err(error) = install(&[PACKAGE]) {
+/// Has a package of Debian installed if what it brings is not there, and says what is lost without it.
+fn want(found: impl Fn() -> bool, package: &str, without: &str) {
+    if !found()
+        && let Err(error) = install(&[package])
+    {
         eprintln!("{error:#}");
     }
-    if !is_installed() {
-        eprintln!(
-            "the full Fashion-MNIST set is missing (on Debian: `apt-get install {PACKAGE}`; anywhere:\n\
-             `cargo run --release -- data get fashion-mnist`). The tests go on with the sample that is embedded in\n\
-             the program; only the ones that compare that sample with the full set, or fetch the full set from a\n\
-             server of their own, skip, and are listed at the end."
-        );
+    if !found() {
+        eprintln!("{without} (on Debian: `apt-get install {package}`)");
     }
 }
 
-/// libjpeg-turbo's tools, which make JPEG files for a test of the decoder.
-fn jpeg_tools() -> Result<()> {
-    const PACKAGE: &str = "libjpeg-turbo-progs";
-    // they know no --version
-    let found = || ["cjpeg", "jpegtran"].iter().all(|tool| succeeds(Command::new(tool).arg("-version")));
-    if !found() {
-        install(&[PACKAGE])?;
-    }
-    if !found() {
-        bail!(
-            "cjpeg and jpegtran are missing (on Debian: `apt-get install {PACKAGE}`): a part of one test skips"
-        );
-    }
-    Ok(())
+/// Whether libjpeg-turbo's tools are there, which make JPEG files for a test of the decoder. They know no --version.
+fn has_jpeg_tools() -> bool {
+    ["cjpeg", "jpegtran"].iter().all(|tool| succeeds(Command::new(tool).arg("-version")))
 }
 
 /// Whether Debian's package is there.
@@ -98,26 +87,4 @@ fn is_installed() -> bool {
 /// program is one that the tests need built in any case.
 fn is_found(root: &Path) -> bool {
     run(cargo(root).args(["run", "--package", "plusx-cli", "--", "data", "path", "fashion-mnist"])).is_ok()
-}
-
-/// Installs packages of Debian, where we may.
-fn install(packages: &[&str]) -> Result<()> {
-    if !(is_root() && exists("apt-get")) {
-        return Ok(());
-    }
-    // the lists of a fresh container are empty; a stale list still may do
-    run(&mut apt(&["update"]))?;
-    run(apt(&["install", "--yes", "--no-install-recommends"]).args(packages))
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
-fn apt(arguments: &[&str]) -> Command {
-    let mut command = Command::new("apt-get");
-    // an unreachable mirror must not hold the tests up for minutes
-    command.args(["--quiet", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"]).args(arguments);
-    command.env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }

@@ -4,19 +4,24 @@
 //! found. Rules read text, not syntax: they are right often enough, and simple enough to be read.
 
 mod arrows;
+mod circles;
 mod code;
 mod documents;
+mod finding;
 mod layout;
+mod paths;
 mod source;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod types;
 
-use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use finding::Finding;
 use tree::Tree;
 
 /// One rule.
@@ -24,30 +29,6 @@ struct Rule {
     name: &'static str,
     wanted: &'static str,
     check: fn(&Tree) -> Vec<Finding>,
-}
-
-/// Where a rule is broken.
-#[derive(Debug)]
-struct Finding {
-    path: String,
-    /// Counted from 1; 0 stands for the whole file.
-    line: usize,
-    what: String,
-}
-
-impl Finding {
-    fn new(path: &str, line: usize, what: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), line, what: what.into() }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}", self.path, self.what),
-            line => write!(f, "{}:{line}: {}", self.path, self.what),
-        }
-    }
 }
 
 /// Every rule.
@@ -85,7 +66,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "unsafe",
-        wanted: "unsafe only in crates/kernels and in the engine's arena and pool; all other crates forbid it",
+        wanted: "unsafe only in crates/kernels and in the engine's arena and threads; all other crates forbid it",
         check: code::unsafe_code,
     },
     Rule {
@@ -113,7 +94,16 @@ const RULES: &[Rule] = &[
         wanted: "crates depend on each other as ARCHITECTURE.md draws it, and only the command line uses anyhow",
         check: arrows::arrows,
     },
-    Rule { name: "features", wanted: "two cargo features in all: gpu and mpi", check: arrows::features },
+    Rule {
+        name: "circles",
+        wanted: "no file of a crate uses what leads back to it; a parent may declare and re-export its children",
+        check: circles::circles,
+    },
+    Rule {
+        name: "types",
+        wanted: "no two types that are visible outside of their files have one name",
+        check: types::types,
+    },
     Rule {
         name: "dependencies",
         wanted: "docs/dependencies.md says of every dependency why it is there, and of no other",
@@ -126,11 +116,16 @@ const RULES: &[Rule] = &[
     },
     Rule { name: "links", wanted: "links between documents lead somewhere", check: documents::links },
     Rule { name: "commands", wanted: "the README shows the two commands", check: documents::commands },
+    Rule {
+        name: "subjects",
+        wanted: "the subject of a commit has at most 72 characters and no full stop",
+        check: subjects::subjects,
+    },
 ];
 
 /// Reads the tree under `root` and prints what breaks a rule; an error if anything does.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let tree = Tree::read(root)?;
+    let tree = Tree::read(root)?.with_subjects(subjects::read(root));
     let mut broken = 0;
     for rule in RULES {
         let findings = (rule.check)(&tree);

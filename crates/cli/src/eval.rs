@@ -7,7 +7,7 @@ use crate::screen::{note, result};
 use anyhow::Result;
 use clap::Args;
 use plusx_model::words::counted;
-use plusx_train::{ClassNames, EvalOptions, Event};
+use plusx_train::{ClassNamePolicy, EvalOptions, Event};
 use std::path::PathBuf;
 
 /// Options of `plusx eval`.
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Resul
     let weights = std::fs::metadata(&arguments.weights).map_or(0, |file| file.len().saturating_mul(3));
     let options = EvalOptions {
         machine,
-        names: if arguments.ignore_class_names { ClassNames::Any } else { ClassNames::Same },
+        names: if arguments.ignore_class_names { ClassNamePolicy::Any } else { ClassNamePolicy::Same },
         memory: crate::machine::room(machine.threads()).map(|room| room.bytes.saturating_sub(weights)),
     };
     let mut listen = |event: &Event| {

@@ -1,29 +1,21 @@
 //! `plusx export`: a trained network as a file for other programs. An ONNX file is compared with the network before it
 //! is written.
 
-use crate::arguments::{MachineArguments, SAMPLE};
+use crate::arguments::MachineArguments;
 use crate::environment::Environment;
-use crate::exit::{self, Usage};
+use crate::exit::{self, usage};
 use crate::pictures;
 use crate::screen::{note, result};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use plusx_data::picture::{self, Picture};
-use plusx_data::{FindOptions, Split};
-use plusx_engine::{Engine, EngineOptions};
-use plusx_formats::onnx::{self, Input, Options};
+use plusx_engine::EngineOptions;
+use plusx_formats::onnx::{self, Input, OnnxOptions};
 use plusx_formats::safetensors::{self, Contents};
 use plusx_formats::{ModelFile, timm};
-use plusx_model::executor::Images;
 use plusx_model::preprocess::Preprocess;
-use plusx_model::random::{EXPORT_PROOF, Philox};
-use plusx_model::shape::ImageShape;
-use plusx_train::{LoadedModel, fitting_batch, load_model};
+use plusx_train::{LoadedModel, OnnxExport, load_model};
 use serde::Serialize;
 use std::path::PathBuf;
-
-/// Images of the proof unless others are given: each must agree, and one would do to find a wrong layer.
-const PROOF_IMAGES: usize = 8;
 
 /// Options of `plusx export`.
 #[derive(Debug, Args)]
@@ -117,7 +109,7 @@ pub(crate) fn run(arguments: &ExportArguments, environment: &Environment) -> Res
     let output = arguments.output.as_path();
     if arguments.format != Format::Onnx && arguments.is_about_onnx() {
         let options = "--keep-batch-norm, --softmax, --with-preprocessing, --input-type, --batch, --for and --proof-images";
-        return Err(Usage(format!("{options} are for --format onnx")).into());
+        return Err(usage(format!("{options} are for --format onnx")));
     }
     match arguments.format {
         Format::Timm => crate::output::free_in(output, &timm::FILES, arguments.overwrite)?,
@@ -153,7 +145,7 @@ impl ExportArguments {
         flags || values || !self.proof_images.is_empty()
     }
 
-    fn options(&self) -> Options {
+    fn options(&self) -> OnnxOptions {
         let input = match (self.r#for, self.with_preprocessing, self.input_type) {
             (Some(Program::Ultralytics), ..) => Input::Ultralytics,
             (None, false, None | Some(InputType::Float32)) => Input::Prepared,
@@ -162,13 +154,12 @@ impl ExportArguments {
             (None, true, None) | (None, _, Some(InputType::Uint8)) => Input::Bytes,
         };
         let batch = self.batch.map(|batch| batch as usize);
-        Options { keep_batch_norm: self.keep_batch_norm, softmax: self.softmax, input, batch }
+        OnnxOptions { keep_batch_norm: self.keep_batch_norm, softmax: self.softmax, input, batch }
     }
 }
 
 /// Writes an ONNX file, if it answers as the network does.
 fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedModel) -> Result<Proof> {
-    let LoadedModel { graph, params, meta } = model;
     let machine = arguments.machine.machine(environment);
     let engine = EngineOptions {
         threads: machine.threads(),
@@ -176,28 +167,20 @@ fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedM
         exact: machine.exact,
         profile: false,
     };
-    fitting_batch(&mut Engine::new(graph.clone(), engine)?, &arguments.weights)?;
-    let (mut data, mut n) = (Vec::new(), 0);
-    let mut add = |picture: &Picture| -> Result<()> {
-        data.extend(picture::prepare(picture, &meta.preprocess)?);
-        n += 1;
-        Ok(())
-    };
-    match &arguments.proof_images[..] {
-        [] => pictures_at_hand(&meta.preprocess)?.iter().try_for_each(add)?,
-        // one at a time: photographs are large before they are resized
-        paths => {
-            for path in paths {
-                pictures::meant(path)?.iter().try_for_each(|path| add(&picture::open(path)?))?;
-            }
-        }
+    let mut pictures = Vec::new();
+    for path in &arguments.proof_images {
+        pictures.extend(pictures::meant(path)?);
     }
-    let images = Images { data: &data, n };
     let options = arguments.options();
-    let model = onnx::Model { graph, params, meta };
-    let proof =
-        onnx::export(&arguments.output, &model, options, images, |graph| Engine::new(graph.clone(), engine))?;
-    note(&left_to_do(&meta.preprocess, options.input));
+    let export = OnnxExport {
+        model,
+        weights: &arguments.weights,
+        output: &arguments.output,
+        options,
+        pictures: &pictures,
+    };
+    let proof = export.write(engine, &mut note)?;
+    note(&left_to_do(&model.meta.preprocess, options.input));
     Ok(Proof { images: proof.images, worst: proof.worst })
 }
 
@@ -212,55 +195,5 @@ fn left_to_do(preprocess: &Preprocess, input: Input) -> String {
         Input::Ultralytics => onnx::differs(preprocess).unwrap_or_else(|| {
             "Ultralytics prepares pictures for this file as the network wants them".to_owned()
         }),
-    }
-}
-
-/// Pictures of the sample, for a network that takes grey ones; else noise.
-fn pictures_at_hand(preprocess: &Preprocess) -> Result<Vec<Picture>> {
-    if preprocess.input.c == 1 {
-        let sample = plusx_data::load(SAMPLE, &FindOptions::default())?;
-        return Ok((0..PROOF_IMAGES).filter_map(|index| from_sample(&sample.test, index)).collect());
-    }
-    note(&format!(
-        "the sample inside this program is grey, the network takes {} channels: proving the file on {PROOF_IMAGES} \
-         images of noise; --proof-images takes real ones",
-        preprocess.input.c
-    ));
-    // a little larger than the input, so that there is something to resize or to cut off
-    let ImageShape { h, w, .. } = preprocess.input;
-    let sides = preprocess.resized([h, w]);
-    Ok((0..PROOF_IMAGES as u32).map(|index| noise(index, sides)).collect())
-}
-
-fn from_sample(split: &Split, index: usize) -> Option<Picture> {
-    let rgb8 = split.image(index)?.iter().flat_map(|&grey| [grey; 3]).collect();
-    Some(Picture { rgb8, w: split.shape.w, h: split.shape.h })
-}
-
-/// Cells of 8x8 pixels in random colours, with fine noise on them: as uneven as photographs.
-fn noise(index: u32, [h, w]: [usize; 2]) -> Picture {
-    let random = Philox::new(0, EXPORT_PROOF);
-    let colour = |y: usize, x: usize, fine: u32| random.block([index, y as u32, x as u32, fine]);
-    let mut rgb8 = Vec::with_capacity(3 * h * w);
-    for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
-        let (coarse, fine) = (colour(y / 8, x / 8, 0), colour(y, x, 1));
-        rgb8.extend([0, 1, 2].map(|i| (((coarse[i] >> 24) * 3 + (fine[i] >> 24)) / 4) as u8));
-    }
-    Picture { rgb8, w, h }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn noise_is_the_same_everywhere_and_uses_the_whole_range() {
-        let picture = noise(1, [40, 30]);
-        assert_eq!(picture, noise(1, [40, 30]));
-        assert_ne!(picture, noise(2, [40, 30]));
-        assert_eq!(picture.rgb8.len(), 3 * 40 * 30);
-        assert!(
-            picture.rgb8.iter().any(|&value| value < 32) && picture.rgb8.iter().any(|&value| value > 223)
-        );
     }
 }

@@ -2,33 +2,27 @@
 
 use crate::arguments::at_least_one;
 use crate::environment::Environment;
-use crate::exit::{self, Usage};
+use crate::exit::{self, usage};
 use crate::output;
 use crate::preprocess::PreprocessArguments;
 use crate::screen::{note, result};
 use anyhow::{Context, Result};
 use clap::Args;
-use plusx_engine::{Engine, EngineOptions};
-use plusx_formats::foreign::{self, Allow, Kind, Report, Weights};
+use plusx_engine::EngineOptions;
+use plusx_formats::foreign::{AdoptReport, Allow, ForeignFile, ForeignWeights};
 use plusx_formats::safetensors::{self, Contents};
-use plusx_formats::{FormatError, ModelFile, class_names, onnx};
-use plusx_model::executor::Images;
+use plusx_formats::{FormatError, ModelFile, class_names};
 use plusx_model::init::{Init, initialize};
-use plusx_model::params::Params;
 use plusx_model::preprocess::Preset;
-use plusx_model::random::{IMPORT_PROOF, Philox};
 use plusx_model::shape::ImageShape;
 use plusx_model::words::about;
 use plusx_model::zoo::{self, Spec};
-use plusx_train::fitting_batch;
+use plusx_train::{Import, ImportProof};
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// Seed of a classifier that starts anew; training has the same default.
 const SEED: u32 = 42;
-
-/// Images of noise on which an ONNX file and what is made of it must answer alike.
-const PROOF_IMAGES: u32 = 2;
 
 /// Options of `plusx import`.
 #[derive(Debug, Args)]
@@ -79,7 +73,7 @@ pub(crate) fn run(arguments: &ImportArguments, environment: &Environment) -> Res
     let spec = zoo::find(&arguments.model)?;
     output::free(&arguments.output, arguments.overwrite)?;
     let names = arguments.class_names.as_deref().map(class_names::read).transpose()?;
-    let weights = foreign::read_section_for(&arguments.file, spec, arguments.section.as_deref())?;
+    let weights = ForeignFile::read(&arguments.file)?.weights_for(spec, arguments.section.as_deref())?;
     let classes = arguments.classes(&weights, spec, names)?;
     let said = weights.preprocess.as_ref();
     let input = arguments.input.or(said.map(|said| said.input)).unwrap_or(spec.input);
@@ -99,8 +93,18 @@ pub(crate) fn run(arguments: &ImportArguments, environment: &Environment) -> Res
     }
     let (architecture, count) = (spec.name.to_owned(), classes.len());
     let meta = ModelFile { architecture, classes, preprocess, metrics: Default::default(), training: None };
-    if weights.kind == Kind::Onnx {
-        prove(arguments, environment, &weights)?;
+    for text in weights.network.iter().flat_map(|network| &network.notes) {
+        note(&format!("{}: {text}", arguments.file.display()));
+    }
+    let import =
+        Import { weights: &weights, spec, graph: &graph, adopted: &adopted, output: &arguments.output };
+    let engine = EngineOptions { threads: environment.threads(None), ..EngineOptions::default() };
+    if let Some(ImportProof { images, worst }) = import.prove(engine)? {
+        note(&format!(
+            "answers of the file's network and of {} on {images} images of noise differ by at most {} of the largest logit",
+            arguments.model,
+            about(worst.into())
+        ));
     }
     let contents = Contents { params: &adopted.params, velocity: None, batches: 0, meta: &meta };
     safetensors::write(&arguments.output, &contents)?;
@@ -110,41 +114,11 @@ pub(crate) fn run(arguments: &ImportArguments, environment: &Environment) -> Res
     Ok(exit::DONE)
 }
 
-/// Runs the network of an ONNX file and that of the zoo, on the file's images and classes, and compares their answers.
-fn prove(arguments: &ImportArguments, environment: &Environment, weights: &Weights) -> Result<()> {
-    let onnx::Imported { graph, params, notes, .. } = onnx::read(&arguments.file)?;
-    for text in notes {
-        note(&format!("{}: {text}", arguments.file.display()));
-    }
-    let (input, classes) = (graph.input_shape(), graph.output_shape().c);
-    let ours = crate::plan::graph(&arguments.model, Some(input), Some(classes))?;
-    let own = weights.adopt(&ours, Params::zeros(&ours), Allow::default())?.params;
-    let options = EngineOptions { threads: environment.threads(None), ..EngineOptions::default() };
-    fitting_batch(&mut Engine::new(graph.clone(), options)?, &arguments.file)?;
-    let data: Vec<f32> = (0..PROOF_IMAGES).flat_map(|index| noise_for(index, input)).collect();
-    let images = Images { data: &data, n: PROOF_IMAGES as usize };
-    let networks = [(&graph, &params, images), (&ours, &own, images)];
-    let worst = onnx::agree(&arguments.output, networks, &mut |graph| Engine::new(graph.clone(), options))?;
-    note(&format!(
-        "answers of the file's network and of {} on {PROOF_IMAGES} images of noise differ by at most {} of the largest \
-         logit",
-        arguments.model,
-        about(worst.into())
-    ));
-    Ok(())
-}
-
-/// An image of noise from -2 to 2, as normalised pictures are.
-fn noise_for(index: u32, input: ImageShape) -> impl Iterator<Item = f32> {
-    let random = Philox::new(0, IMPORT_PROOF);
-    (0..input.len() as u32).map(move |at| (random.block([index, at, 0, 0])[0] >> 16) as f32 / 16_384.0 - 2.0)
-}
-
 impl ImportArguments {
     /// Names of the classes: those of a file, which must be as many as the classifier has, else what the weights call them.
     fn classes(
         &self,
-        weights: &Weights,
+        weights: &ForeignWeights,
         spec: &Spec,
         names: Option<class_names::ClassNames>,
     ) -> Result<Vec<String>> {
@@ -159,8 +133,7 @@ impl ImportArguments {
         let many = names.len();
         match (count, found) {
             (Some(count), _) if count != many => {
-                Err(Usage(format!("{} names {many} classes, --num-classes says {count}", path.display()))
-                    .into())
+                Err(usage(format!("{} names {many} classes, --num-classes says {count}", path.display())))
             }
             (Some(_), _) => Ok(names),
             (None, Some(found)) if found == many => Ok(names),
@@ -180,7 +153,7 @@ impl ImportArguments {
     }
 
     /// Where the pictures of well-known weights were prepared otherwise than is usual for the network, a word on that.
-    fn doubts(&self, spec: &Spec, report: &Report) -> Vec<String> {
+    fn doubts(&self, spec: &Spec, report: &AdoptReport) -> Vec<String> {
         let mut found = Vec::new();
         // the one implementation of these networks that many took up calls the classifier so
         let linear = report.renamed.iter().any(|(from, _)| from == "linear.weight");

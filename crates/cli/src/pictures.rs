@@ -1,6 +1,6 @@
 //! Which pictures the arguments of a command mean: files, everything in folders, patterns.
 
-use crate::exit::Absent;
+use crate::exit::not_there;
 use crate::kinds::LeftOut;
 use crate::screen::note;
 use crate::spelled;
@@ -58,8 +58,8 @@ pub(crate) fn each(argument: &Path, take: &mut dyn FnMut(Result<PathBuf>) -> Res
             note(&format!("{argument}: left out {files}"));
             Ok(())
         }
-        (false, None) => take(Err(Absent(format!("{argument}: {nothing}")).into())),
-        (false, Some(files)) => take(Err(Absent(format!("{argument}: {nothing}, only {files}")).into())),
+        (false, None) => take(Err(not_there(format!("{argument}: {nothing}")))),
+        (false, Some(files)) => take(Err(not_there(format!("{argument}: {nothing}, only {files}")))),
     }
 }
 
@@ -232,7 +232,7 @@ mod tests {
         ] {
             let error = meant(&argument).expect_err("nothing is meant");
             assert!(error.to_string().contains(said), "{error}");
-            assert!(error.is::<Absent>(), "{error}");
+            assert_eq!(crate::exit::of(&error), 66, "{error}");
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Options that say how pictures were prepared for the weights of a network.
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser};
+use clap::Args;
+use plusx_data::Preparation;
 use plusx_model::preprocess::{Interpolation, Preprocess, Preset, Resize, shorter_side};
 use plusx_model::shape::ImageShape;
 
@@ -30,20 +31,15 @@ pub(crate) struct PreprocessArguments {
     std: Option<Vec<f32>>,
 }
 
-/// The options alone.
-#[derive(Parser)]
-#[command(no_binary_name = true)]
-struct Words {
-    #[command(flatten)]
-    arguments: PreprocessArguments,
+/// The options that say the same as `preparation`, as the words of a command line.
+pub(crate) fn words(preparation: &Preparation) -> Vec<String> {
+    let Preparation { preset, kept } = preparation;
+    let preset = preset.map(|preset| ["--preprocess".to_owned(), preset.as_str().to_owned()]);
+    let kept = kept.map(|kept| ["--crop-pct".to_owned(), kept.to_string()]);
+    [preset, kept].into_iter().flatten().flatten().collect()
 }
 
 impl PreprocessArguments {
-    /// From the words of a command line that holds nothing else.
-    pub(crate) fn of(words: &[&str]) -> Result<Self> {
-        Ok(Words::try_parse_from(words)?.arguments)
-    }
-
     /// Whether nothing was said about the numbers that pictures are normalised with.
     pub(crate) fn leaves_numbers_open(&self) -> bool {
         self.preset.is_none() && self.mean.is_none() && self.std.is_none()
@@ -94,14 +90,27 @@ fn part(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
     use plusx_data::SOURCES;
     use plusx_model::zoo;
 
     use super::*;
 
+    /// The options alone.
+    #[derive(Parser)]
+    #[command(no_binary_name = true)]
+    struct Alone {
+        #[command(flatten)]
+        arguments: PreprocessArguments,
+    }
+
+    fn parsed(words: &[impl AsRef<str>]) -> Result<PreprocessArguments, clap::Error> {
+        Ok(Alone::try_parse_from(words.iter().map(AsRef::as_ref))?.arguments)
+    }
+
     fn record(words: &[&str]) -> Preprocess {
         let input = ImageShape::new(3, 224, 224);
-        PreprocessArguments::of(words).unwrap().record(&Preset::Imagenet.record(input), input).unwrap()
+        parsed(words).unwrap().record(&Preset::Imagenet.record(input), input).unwrap()
     }
 
     #[test]
@@ -120,10 +129,10 @@ mod tests {
         for words in
             [["--crop-pct", "0"], ["--crop-pct", "1.5"], ["--resize", "-3"], ["--preprocess", "mnist"]]
         {
-            assert!(PreprocessArguments::of(&words).is_err(), "{words:?}");
+            assert!(parsed(&words).is_err(), "{words:?}");
         }
         let input = ImageShape::new(3, 224, 224);
-        let small = PreprocessArguments::of(&["--resize", "200"]).unwrap();
+        let small = parsed(&["--resize", "200"]).unwrap();
         assert!(small.record(&Preset::Imagenet.record(input), input).is_err());
     }
 
@@ -152,9 +161,7 @@ mod tests {
         let published = published();
         for source in SOURCES {
             let spec = zoo::find(source.model).unwrap();
-            let usual = spec.preset.record(spec.input);
-            let record =
-                PreprocessArguments::of(source.prepared).unwrap().record(&usual, spec.input).unwrap();
+            let record = source.preparation.record(spec);
             let tag = source.repository.rsplit('.').next().unwrap();
             let theirs = match tag {
                 "tv_in1k" => of_torchvision(&published["torchvision"][source.model]["IMAGENET1K_V1"]),
@@ -184,20 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_published_weights_is_understood() {
+    fn the_words_for_published_weights_say_what_the_table_says() {
         for source in SOURCES {
             let spec = zoo::find(source.model).unwrap();
             let usual = spec.preset.record(spec.input);
-            let record =
-                PreprocessArguments::of(source.prepared).unwrap().record(&usual, spec.input).unwrap();
-            // words may repeat what is usual for the network anyway
-            assert!(record == usual || !source.prepared.is_empty(), "{}", source.model);
+            let said = parsed(&words(&source.preparation)).unwrap().record(&usual, spec.input).unwrap();
+            assert_eq!(said, source.preparation.record(spec), "{}", source.model);
         }
         // torchvision's way but for the weights
         let resnext = zoo::find("resnext101_64x4d").unwrap();
         assert_eq!(resnext.preset.record(resnext.input).resize, Resize::Shorter(232));
         let resnet101 = SOURCES.iter().find(|source| source.model == "resnet101").unwrap();
-        let record = record(resnet101.prepared);
+        assert_eq!(words(&resnet101.preparation), ["--preprocess", "timm", "--crop-pct", "0.95"]);
+        let record = resnet101.preparation.record(zoo::find("resnet101").unwrap());
         assert_eq!(record.interpolation, Interpolation::Bicubic);
         assert_eq!(record.resize, Resize::Shorter(235));
     }

@@ -2,7 +2,7 @@
 
 use crate::arguments::{FASHION_MNIST, Isa, SAMPLE, at_least_one, isa};
 use crate::environment::Environment;
-use crate::exit::Usage;
+use crate::exit::usage;
 use crate::memory::{BatchSize, batch_size};
 use crate::screen::note;
 use anyhow::Result;
@@ -187,12 +187,11 @@ fn fetch_data(
 ) -> Result<Dataset> {
     if let Some(folder) = &arguments.data_dir {
         let folder = folder.display();
-        return Err(Usage(format!(
+        return Err(usage(format!(
             "{} is not in {folder}, and --download fetches into the cache folder, where --data-dir {folder} forbids to \
              look: leave --data-dir out",
             options.data
-        ))
-        .into());
+        )));
     }
     let folder = crate::data::fetch(environment, None, arguments.mirror.as_ref())?;
     note(&format!("fetched into {}", folder.display()));

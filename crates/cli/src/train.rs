@@ -2,17 +2,16 @@
 
 use crate::disk;
 use crate::environment::Environment;
-use crate::exit::{self, Absent};
+use crate::exit::{self, not_there};
 use crate::memory::{self, Advice, Runs};
-use crate::preprocess::PreprocessArguments;
 use crate::recipe::{RecipeArguments, find_data};
 use crate::screen::{note, result};
 use crate::watch::{Watcher, plan_text};
 use anyhow::Result;
 use clap::Args;
-use plusx_data::{source_of, weights_path};
+use plusx_data::{Preparation, source_of, weights_path};
 use plusx_model::zoo;
-use plusx_train::{Outcome, Overrides, Stop, TrainError, TrainOptions};
+use plusx_train::{Outcome, Overrides, PretrainedFile, Stop, TrainError, TrainOptions};
 use std::path::{Path, PathBuf};
 
 /// Options of `plusx train`. Defaults shown are those of the recipe.
@@ -66,7 +65,7 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     let stop = Stop::new();
     let mut watcher = Watcher::new(arguments.recipe.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
-    let outcome = plusx_train::run(&options, dataset, &stop, &mut watcher);
+    let outcome = plusx_train::run(options, dataset, &stop, &mut watcher);
     Ok(finish(outcome, &mut watcher))
 }
 
@@ -79,13 +78,13 @@ fn start_from(
 ) -> Result<()> {
     let name = pretrained.to_string_lossy();
     if pretrained.exists() {
-        return Ok(options.start_from((&name, pretrained), None, given)?);
+        let file = PretrainedFile { name: &name, path: pretrained, usual: None };
+        return Ok(options.start_from(file, given)?);
     }
     let Ok(spec) = zoo::find(&name) else {
-        return Err(Absent(format!(
+        return Err(not_there(format!(
             "--pretrained {name}: there is no such file, and no network of that name"
-        ))
-        .into());
+        )));
     };
     let fetched = environment.cache.as_ref().map(|cache| weights_path(cache, spec.name));
     match fetched {
@@ -94,22 +93,20 @@ fn start_from(
                 options.model = spec.name.into();
             }
             // files of the hub do not say how pictures were prepared for them
-            let usual = source_of(spec.name)
-                .map(|source| PreprocessArguments::of(source.prepared))
-                .unwrap_or_else(|_| Ok(PreprocessArguments::default()))?
-                .record(&spec.preset.record(spec.input), spec.input)?;
-            Ok(options.start_from((&name, &file), Some(usual), given)?)
+            let preparation = source_of(spec.name).map_or(Preparation::USUAL, |source| source.preparation);
+            let usual = preparation.record(spec);
+            let file = PretrainedFile { name: &name, path: &file, usual: Some(usual) };
+            Ok(options.start_from(file, given)?)
         }
         _ => {
             let place = fetched.map_or_else(
                 || "the cache folder, which is not set".into(),
                 |file| file.display().to_string(),
             );
-            Err(Absent(format!(
+            Err(not_there(format!(
                 "--pretrained {name}: there is no such file, and no weights of {name} at {place}: plusx weights get {name} \
                  fetches them"
-            ))
-            .into())
+            )))
         }
     }
 }

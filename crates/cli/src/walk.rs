@@ -1,7 +1,7 @@
 //! The files in a folder and the folders in it, in order. One odd entry does not end the walk: it is found like the
 //! others, as what could not be looked at.
 
-use crate::exit::{Absent, BadFile};
+use crate::exit::{bad_file, not_there};
 use crate::kinds;
 use crate::spelled;
 use anyhow::Error;
@@ -111,7 +111,7 @@ impl Walk {
             Ok(target) => Some(file(path, target.file_type())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let link = spelled::path(&path);
-                Some(Found::Failed(Absent(format!("{link}: a link to what is not there")).into()))
+                Some(Found::Failed(not_there(format!("{link}: a link to what is not there"))))
             }
             Err(error) => Some(refused("follow the link", &path, error)),
         }
@@ -179,7 +179,7 @@ pub(crate) fn unopened(path: &Path, kind: FileType) -> Found {
     let text = format!("{}: {}, not a file; it was not opened", spelled::path(path), other(kind));
     // what goes by the name of a picture was meant to be answered
     let called_picture = path.file_name().is_some_and(kinds::is_called_picture);
-    if called_picture { Found::Failed(BadFile(text).into()) } else { Found::Odd(text) }
+    if called_picture { Found::Failed(bad_file(text)) } else { Found::Odd(text) }
 }
 
 fn refused(action: &str, path: &Path, error: io::Error) -> Found {

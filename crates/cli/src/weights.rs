@@ -2,11 +2,14 @@
 
 use crate::data::Progress;
 use crate::environment::Environment;
-use crate::exit::{self, Usage};
+use crate::exit::{self, usage};
+use crate::preprocess;
 use crate::screen::{note, result};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use plusx_data::{HUB, Pin, SOURCES, WeightOptions, fetch_weights, source_of, weights_path};
+use plusx_data::{
+    HUB, Pin, PretrainedSource, SOURCES, WeightOptions, fetch_weights, source_of, weights_path,
+};
 use std::path::{Path, PathBuf};
 
 /// Options of `plusx weights`.
@@ -64,11 +67,13 @@ pub(crate) fn run(arguments: &WeightsArguments, environment: &Environment) -> Re
 
 /// Fetches weights, showing progress and licence; prints the path of the file.
 fn fetch(get: &GetArguments, environment: &Environment) -> Result<()> {
-    let cache_dir = get.cache_dir.as_ref().or(environment.cache.as_ref()).ok_or_else(|| {
-        Usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir".into())
-    })?;
+    let cache_dir =
+        get.cache_dir.as_ref().or(environment.cache.as_ref()).ok_or_else(|| {
+            usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir")
+        })?;
     let endpoint = get.endpoint.as_deref().or(environment.hub.as_deref()).unwrap_or(HUB);
     let source = source_of(&get.model)?;
+    let advice = advice(source, &weights_path(cache_dir, source.model));
     let options = WeightOptions {
         model: get.model.clone(),
         cache_dir: cache_dir.clone(),
@@ -78,6 +83,7 @@ fn fetch(get: &GetArguments, environment: &Environment) -> Result<()> {
             (None, true) => Pin::Hub,
             (None, false) => Pin::Known,
         },
+        advice: advice.clone(),
     };
     note(&format!("{}: {} at {endpoint}, licence {}", source.model, source.repository, source.licence));
     let mut progress = Progress::new();
@@ -91,8 +97,18 @@ fn fetch(get: &GetArguments, environment: &Environment) -> Result<()> {
             weights.note.display()
         ));
     }
-    note(&format!("make a weight file of it: {}", source.import(&weights.path)));
+    note(&advice);
     result(&weights.path.display().to_string())
+}
+
+/// The command that makes a weight file of `file`, so that it records how pictures were prepared.
+fn advice(source: &PretrainedSource, file: &Path) -> String {
+    let (model, options) = (source.model, preprocess::words(&source.preparation));
+    let options: String = options.iter().map(|word| format!(" {word}")).collect();
+    format!(
+        "make a weight file of it: plusx import {} --model {model}{options} -o {model}.safetensors",
+        file.display()
+    )
 }
 
 /// A line for each network; `cache_dir` is where weights may be already.

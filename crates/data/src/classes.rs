@@ -5,7 +5,7 @@
 //! label.
 
 use crate::DataError;
-use crate::files::{CLASSES, Names};
+use crate::files::{CLASSES, ClassFile};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -17,15 +17,15 @@ pub(crate) const MOST: usize = 1 << 16;
 /// Most bytes of names.
 const LARGEST: u64 = 8 << 20;
 
-/// Names for the labels 0 to `largest`, at least.
+/// ClassFile for the labels 0 to `largest`, at least.
 ///
 /// # Errors
 /// Naming the file: too few names, an empty or a repeated one, or text that is none.
-pub(crate) fn names(file: Option<&Names>, largest: usize) -> Result<Vec<String>, DataError> {
+pub(crate) fn names(file: Option<&ClassFile>, largest: usize) -> Result<Vec<String>, DataError> {
     let (path, names) = match file {
         None => return Ok((0..=largest).map(|label| label.to_string()).collect()),
-        Some(Names::Lines(path)) => (path, lines(path)?),
-        Some(Names::Mapping(path)) => (path, mapping(path)?),
+        Some(ClassFile::Lines(path)) => (path, lines(path)?),
+        Some(ClassFile::Mapping(path)) => (path, mapping(path)?),
     };
     if names.len() <= largest {
         let reason = format!(
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    fn with(text: &[u8], names_of: fn(PathBuf) -> Names, largest: usize) -> Result<Vec<String>, String> {
+    fn with(text: &[u8], names_of: fn(PathBuf) -> ClassFile, largest: usize) -> Result<Vec<String>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("names.txt");
         std::fs::write(&path, text).unwrap();
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn lines_are_names() {
-        let lines = |text: &[u8], largest| with(text, Names::Lines, largest);
+        let lines = |text: &[u8], largest| with(text, ClassFile::Lines, largest);
         assert_eq!(lines("zéro\neins\n".as_bytes(), 1).unwrap(), ["zéro", "eins"]);
         // marks and line ends of other systems; a class that no picture is of
         assert_eq!(lines(b"\xef\xbb\xbfa\r\nb c\r\n\r\n", 0).unwrap(), ["a", "b c"]);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn mappings_give_characters() {
-        let mapping = |text: &[u8], largest| with(text, Names::Mapping, largest);
+        let mapping = |text: &[u8], largest| with(text, ClassFile::Mapping, largest);
         // EMNIST's letters begin at 1 and are capital and small ones; its balanced set has one code a label
         assert_eq!(mapping(b"1 65 97\n2 66 98\n", 2).unwrap(), ["0", "A/a", "B/b"]);
         assert_eq!(mapping(b"0 48\r\n1 65\r\n", 1).unwrap(), ["0", "A"]);

@@ -5,7 +5,7 @@
 //! `t10k-labels.idx1-ubyte`, `emnist-letters-test-images-idx3-ubyte.gz`. The split is `train`, `t10k` or `test`, the kind
 //! `images` or `labels`. Beside them may lie the names of the classes: `classes.txt`, or EMNIST's `[set-]mapping.txt`.
 
-use crate::fashion;
+use crate::fashion::set as fashion;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,17 +19,19 @@ const MAPPING: &str = "mapping.txt";
 /// The files of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Files {
+    /// The folder they are in.
+    pub(crate) folder: PathBuf,
     /// What stands before the names of MNIST, `emnist-letters`; mostly nothing.
-    pub(crate) set: String,
+    pub(crate) prefix: String,
     /// Training images, training labels, test images, test labels: the order of [`fashion::FILES`].
-    pub(crate) parts: [PathBuf; 4],
-    /// Names of the classes, if they are there.
-    pub(crate) names: Option<Names>,
+    pub(crate) paths: [PathBuf; 4],
+    /// ClassFile of the classes, if they are there.
+    pub(crate) names: Option<ClassFile>,
 }
 
 /// A file that names classes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Names {
+pub(crate) enum ClassFile {
     /// One on each line.
     Lines(PathBuf),
     /// EMNIST's: a label and the codes of the letters it stands for on each line.
@@ -77,12 +79,12 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Files, String> {
             false => "none of the files".to_owned(),
         }));
     }
-    let (set, parts) = whole.swap_remove(0);
-    let names = class_names(folder, &set, &others);
-    Ok(Files { set, parts, names })
+    let (prefix, paths) = whole.swap_remove(0);
+    let names = class_names(folder, &prefix, &others);
+    Ok(Files { folder: folder.to_owned(), prefix, paths, names })
 }
 
-/// Names of what is in a folder, sorted. Names that are no text are none of ours.
+/// ClassFile of what is in a folder, sorted. ClassFile that are no text are none of ours.
 fn names(folder: &Path) -> Result<Vec<String>, String> {
     let entries = match fs::metadata(folder) {
         Ok(found) if !found.is_dir() => return Err("a file, not a folder".to_owned()),
@@ -143,13 +145,13 @@ fn lacks(set: &str, parts: &[Option<(Rank, PathBuf)>; 4]) -> String {
 }
 
 /// The file among `others` that names the classes of `set`.
-fn class_names(folder: &Path, set: &str, others: &[String]) -> Option<Names> {
+fn class_names(folder: &Path, set: &str, others: &[String]) -> Option<ClassFile> {
     let mapping = if set.is_empty() { MAPPING.to_owned() } else { format!("{set}-{MAPPING}") };
     let find = |wanted: &str| {
         let name = others.iter().find(|name| name.eq_ignore_ascii_case(wanted))?;
         Some(folder.join(name)).filter(|path| path.is_file())
     };
-    find(CLASSES).map(Names::Lines).or_else(|| find(&mapping).map(Names::Mapping))
+    find(CLASSES).map(ClassFile::Lines).or_else(|| find(&mapping).map(ClassFile::Mapping))
 }
 
 #[cfg(test)]
@@ -170,9 +172,9 @@ mod tests {
         let files = in_folder(folder.path())?;
         let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
         let names = files.names.iter().map(|names| match names {
-            Names::Lines(path) | Names::Mapping(path) => name(path),
+            ClassFile::Lines(path) | ClassFile::Mapping(path) => name(path),
         });
-        Ok((files.set, files.parts.iter().map(name).chain(names).collect()))
+        Ok((files.prefix, files.paths.iter().map(name).chain(names).collect()))
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! Which pictures a data set holds, told by hashes: each part is hashed as the IDX file that would hold it, so that the
-//! parts of Fashion-MNIST can be compared with its official files, wherever they came from.
+//! Which pictures a data set holds, told by hashes. Each part is hashed as the IDX file that would hold it. So the parts of
+//! Fashion-MNIST can be compared with its official files, wherever they came from.
 
-use crate::fashion::SetFile;
+use crate::DataError;
+use crate::dataset::Dataset;
+use crate::fashion::set::{self as fashion, SplitFiles};
+use crate::split::Split;
 use crate::unzip::hex;
-use crate::{DataError, Dataset, Split, fashion};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
@@ -52,13 +54,13 @@ impl Dataset {
     }
 }
 
-/// Whether the images and the labels of a split are the content of these two files. Others are mostly told by their size,
+/// Whether the images and the labels of a split are the content of `files`. Others are mostly told by their size,
 /// without hashing.
-pub(crate) fn official(split: &Split, [image_file, label_file]: [SetFile; 2]) -> [bool; 2] {
+pub(crate) fn official(split: &Split, files: SplitFiles) -> [bool; 2] {
     let sizes = [16 + split.images.len() as u64, 8 + split.labels.len() as u64];
     [
-        sizes[0] == image_file.bytes && images(split) == image_file.sha256,
-        sizes[1] == label_file.bytes && labels(split) == label_file.sha256,
+        sizes[0] == files.images.bytes && images(split) == files.images.sha256,
+        sizes[1] == files.labels.bytes && labels(split) == files.labels.sha256,
     ]
 }
 

@@ -2,8 +2,8 @@
 //! big-endian `u32`, then the values. Images are read of the type `u8` (0x08), labels of any whole numbers; plain or
 //! gzipped.
 //!
-//! Nothing in a file is believed: lengths are checked against a limit before memory is taken, memory grows with what
-//! is really there, and a file that is shorter or longer than it says is refused.
+//! Nothing in a file is believed. Lengths are checked against a limit before memory is taken. Memory grows with what is really
+//! there. A file that is shorter or longer than it says is refused.
 
 use crate::{DataError, classes, unzip};
 use plusx_model::words::counted;
@@ -59,24 +59,31 @@ pub fn read(path: &Path) -> Result<Idx, DataError> {
 /// # Errors
 /// As [`read`].
 pub fn parse(source: impl Read, path: &Path) -> Result<Idx, DataError> {
-    Ok(bytes(source, path)?.0)
+    Ok(bytes(source, path)?.content)
 }
 
-/// As [`parse`], and whether bytes after the end of a gzip archive were ignored.
-pub(crate) fn bytes(source: impl Read, path: &Path) -> Result<(Idx, bool), DataError> {
+/// What a file holds.
+pub(crate) struct Unpacked<T> {
+    pub(crate) content: T,
+    /// Whether bytes after the end of a gzip archive were ignored.
+    pub(crate) ignored: bool,
+}
+
+/// As [`parse`], with what there is to say of the archive.
+pub(crate) fn bytes(source: impl Read, path: &Path) -> Result<Unpacked<Idx>, DataError> {
     let Numbers { dims, values, ignored, .. } = Numbers::read(source, path, &[TYPE_U8])?;
-    Ok((Idx { dims, values }, ignored))
+    Ok(Unpacked { content: Idx { dims, values }, ignored })
 }
 
 pub(crate) fn open(path: &Path) -> Result<File, DataError> {
     File::open(path).map_err(DataError::io("open", path))
 }
 
-/// Reads labels, `[n]` whole numbers of any type, and whether bytes after the end of a gzip archive were ignored.
+/// Reads labels: `[n]` whole numbers of any type.
 ///
 /// # Errors
 /// As [`read`]; [`DataError::Malformed`] for other dimensions, and for a label that is negative or beyond 65,535.
-pub(crate) fn labels(source: impl Read, path: &Path) -> Result<(Vec<u32>, bool), DataError> {
+pub(crate) fn labels(source: impl Read, path: &Path) -> Result<Unpacked<Vec<u32>>, DataError> {
     let types = [TYPE_U8, TYPE_I8, TYPE_I16, TYPE_I32];
     let Numbers { kind, dims, values, ignored } = Numbers::read(source, path, &types)?;
     let [_] = dims[..] else {
@@ -101,7 +108,7 @@ pub(crate) fn labels(source: impl Read, path: &Path) -> Result<(Vec<u32>, bool),
             )
         })
     });
-    Ok((labels.collect::<Result<_, _>>()?, ignored))
+    Ok(Unpacked { content: labels.collect::<Result<_, _>>()?, ignored })
 }
 
 /// The content of an IDX file of any type.

@@ -1,9 +1,10 @@
-//! Where pictures come from: IDX files, the embedded sample, downloads, decoding, and batches made ahead of the engine;
-//! and where pretrained weights come from.
+//! Where pictures and pretrained weights come from.
 //!
-//! [`load`] gives a whole [`Dataset`]; [`open`] says how it is told which one. [`Loader`] turns one of its [`Split`]s into
-//! batches on its own thread.
-//! The network is used in [`download`] and nowhere else; nothing here calls it unasked.
+//! Pictures come from IDX files, the embedded sample, downloads and picture files. [`open`] gives a whole [`Dataset`]. A
+//! [`Loader`] turns one of its [`Split`]s into batches, on its own thread, ahead of the engine. Weights come from a hub, by
+//! [`fetch_weights`].
+//!
+//! The network is used by [`download`] and [`fetch_weights`] only, and nothing here calls them unasked.
 //!
 //! ```
 //! use plusx_data::{BatchPlan, FindOptions, Loader, load};
@@ -33,22 +34,26 @@ pub mod fashion;
 mod files;
 mod fingerprint;
 pub mod idx;
+mod load;
 mod loader;
 pub mod picture;
 mod place;
 mod pretrained;
 mod remarks;
 mod sample;
+mod split;
 mod unzip;
 
-pub use dataset::{Dataset, IDX, Split, load, open};
+pub use dataset::Dataset;
 pub use download::{DownloadOptions, download};
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
+pub use load::{load, open};
 pub use loader::{Batch, BatchPlan, Loader};
-pub use place::{FindOptions, cache_dir, locate};
-pub use plusx_pixels::{Preparer, resample, resize};
+pub use place::{FindOptions, IDX, cache_dir, locate};
 pub use pretrained::{
-    HUB, Pin, SOURCES, Source, WeightOptions, Weights, fetch_weights, source_of, weights_path,
+    FetchedWeights, HUB, Pin, Preparation, PretrainedSource, SOURCES, WeightOptions, fetch_weights,
+    source_of, weights_path,
 };
 pub use sample::licenses;
+pub use split::Split;

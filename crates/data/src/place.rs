@@ -1,10 +1,23 @@
 //! Where a data set may lie, and in which order the places are tried.
 
-use crate::dataset::{Asked, IDX};
 use crate::files::{self, Files};
 use crate::{DataError, fashion, sample};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+/// The name of data in IDX files that are not Fashion-MNIST.
+pub const IDX: &str = "idx";
+
+/// Which data set is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    /// Fashion-MNIST, and nothing else under its name.
+    Fashion,
+    /// Whatever the files are.
+    Idx,
+    /// Whatever the files are, but not a damaged Fashion-MNIST.
+    Any,
+}
 
 /// Where Debian's package `dataset-fashion-mnist` installs the set.
 const SYSTEM_DIR: &str = "/usr/share/datasets/fashion-mnist";
@@ -51,26 +64,22 @@ pub fn cache_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 /// training and test images and labels, called as MNIST's (`train-images-idx3-ubyte`), also with a dot before `idx`, with
 /// `test` for `t10k`, in capital letters, or with the name of a set before (`emnist-letters-train-images-idx3-ubyte`).
 pub fn locate(name: &str, options: &FindOptions) -> Option<PathBuf> {
-    let asked = match name {
-        fashion::NAME => Asked::Fashion,
-        IDX => Asked::Idx,
+    let wanted = match name {
+        fashion::NAME => Wanted::Fashion,
+        IDX => Wanted::Idx,
         _ => return None,
     };
-    find(asked, options).ok().map(|(folder, _)| folder)
+    find(wanted, options).ok().map(|files| files.folder)
 }
 
-/// The folder and the files in it, or the reason if there is no such folder.
-pub(crate) fn find(asked: Asked, options: &FindOptions) -> Result<(PathBuf, Files), DataError> {
-    find_with_system(asked, options, Path::new(SYSTEM_DIR))
+/// The files of the set, or the reason if no place has them.
+pub(crate) fn find(wanted: Wanted, options: &FindOptions) -> Result<Files, DataError> {
+    find_with_system(wanted, options, Path::new(SYSTEM_DIR))
 }
 
-fn find_with_system(
-    asked: Asked,
-    options: &FindOptions,
-    system: &Path,
-) -> Result<(PathBuf, Files), DataError> {
+fn find_with_system(wanted: Wanted, options: &FindOptions, system: &Path) -> Result<Files, DataError> {
     let places = match &options.data_dir {
-        _ if asked != Asked::Fashion => vec![("--data-dir", options.data_dir.as_deref())],
+        _ if wanted != Wanted::Fashion => vec![("--data-dir", options.data_dir.as_deref())],
         Some(folder) => vec![("--data-dir", Some(folder.as_path()))],
         None => vec![
             ("$PLUSX_DATA", options.env_dir.as_deref()),
@@ -89,16 +98,16 @@ fn find_with_system(
             Err(reason) => looked.push(format!("{label} {}: {reason}", place.display())),
         }
     }
-    let (name, ways) = match asked {
-        Asked::Fashion => (fashion::NAME, ways()),
-        Asked::Idx => (IDX, vec![own_folder()]),
-        Asked::Any => ("the data set", ways()),
+    let (name, ways) = match wanted {
+        Wanted::Fashion => (fashion::NAME, ways()),
+        Wanted::Idx => (IDX, vec![own_folder()]),
+        Wanted::Any => ("the data set", ways()),
     };
     Err(DataError::NotFound { name: name.to_owned(), looked, ways })
 }
 
-/// The folder at or below `place` with all files, or why there is none.
-fn in_place(place: &Path) -> Result<(PathBuf, Files), String> {
+/// The files of a folder at or below `place` that has all of them, or why there is none.
+fn in_place(place: &Path) -> Result<Files, String> {
     let mut reason = None;
     for below in BELOW {
         let folder = if below.is_empty() { place.to_owned() } else { place.join(below) };
@@ -106,7 +115,7 @@ fn in_place(place: &Path) -> Result<(PathBuf, Files), String> {
             continue;
         }
         match files::in_folder(&folder) {
-            Ok(files) => return Ok((folder, files)),
+            Ok(files) => return Ok(files),
             // of several the one that says most: what is below has some of the files, or nothing has
             Err(said) if reason.is_none() || said.starts_with("lacks") => reason = Some(said),
             Err(_) => {}
@@ -148,7 +157,7 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         let options = FindOptions { data_dir: None, env_dir: Some(at("env")), cache_dir: Some(at("cache")) };
         let find = |options: &FindOptions| {
-            find_with_system(Asked::Fashion, options, &at("system")).map(|(folder, _)| folder)
+            find_with_system(Wanted::Fashion, options, &at("system")).map(|files| files.folder)
         };
 
         assert!(find(&options).unwrap_err().is_not_found());
@@ -167,7 +176,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         put_set(&root.path().join("system"), "");
         let options = FindOptions { data_dir: Some(root.path().join("typo")), ..FindOptions::default() };
-        let error = find_with_system(Asked::Fashion, &options, &root.path().join("system")).unwrap_err();
+        let error = find_with_system(Wanted::Fashion, &options, &root.path().join("system")).unwrap_err();
         assert!(error.is_not_found());
         let text = error.to_string();
         assert!(text.contains("typo: no such folder") && text.contains("apt-get install"), "{text}");
@@ -179,7 +188,7 @@ mod tests {
         put_set(root.path(), ".gz");
         fs::remove_file(root.path().join("t10k-labels-idx1-ubyte.gz")).unwrap();
         let options = FindOptions { data_dir: Some(root.path().to_owned()), ..FindOptions::default() };
-        let text = find(Asked::Fashion, &options).unwrap_err().to_string();
+        let text = find(Wanted::Fashion, &options).unwrap_err().to_string();
         assert!(text.contains("lacks t10k-labels-idx1-ubyte (or .gz)"), "{text}");
         assert_eq!(locate("imagenet", &options), None);
     }
@@ -189,7 +198,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         put_set(root.path(), "");
         let elsewhere = FindOptions { env_dir: Some(root.path().to_owned()), ..FindOptions::default() };
-        let text = find(Asked::Idx, &elsewhere).unwrap_err().to_string();
+        let text = find(Wanted::Idx, &elsewhere).unwrap_err().to_string();
         assert!(text.contains("idx was not found") && text.contains("--data-dir FOLDER"), "{text}");
         let given = FindOptions { data_dir: Some(root.path().to_owned()), ..FindOptions::default() };
         assert_eq!(locate(IDX, &given).as_deref(), Some(root.path()));

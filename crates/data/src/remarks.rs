@@ -1,10 +1,9 @@
-//! What a user should know of a data set, in sentences: nothing of it is wrong, and all of it surprises later.
+//! What a user should know of a data set, in sentences. None of it is an error, and all of it would surprise later.
 
-use crate::Dataset;
-use crate::files::{Files, Names};
+use crate::dataset::Dataset;
+use crate::files::{ClassFile, Files};
 use plusx_model::summary::thousands;
 use plusx_model::words::counted;
-use std::path::Path;
 
 /// Classes listed by name, at most.
 const LISTED: usize = 8;
@@ -13,18 +12,18 @@ const LISTED: usize = 8;
 const EMNIST: &str = "emnist";
 
 /// Of files that are no set with a name of its own.
-pub(crate) fn of_files(folder: &Path, files: &Files, classes: &[String], tell: &mut dyn FnMut(&str)) {
+pub(crate) fn of_files(files: &Files, classes: &[String], tell: &mut dyn FnMut(&str)) {
     let by = match &files.names {
         None => String::new(),
-        Some(Names::Lines(path) | Names::Mapping(path)) => format!(" by {}", path.display()),
+        Some(ClassFile::Lines(path) | ClassFile::Mapping(path)) => format!(" by {}", path.display()),
     };
     tell(&format!(
         "{} holds IDX data that are not Fashion-MNIST: {}, called{by} {}",
-        folder.display(),
+        files.folder.display(),
         counted(classes.len() as u64, "class"),
         list(classes.iter().map(String::as_str))
     ));
-    if files.set.starts_with(EMNIST) {
+    if files.prefix.starts_with(EMNIST) {
         tell(
             "EMNIST's files hold pictures with rows and columns exchanged: what the network is shown later must be turned \
              the same way",
@@ -87,7 +86,7 @@ fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Split;
+    use crate::split::Split;
     use plusx_model::shape::ImageShape;
 
     fn set(classes: &[&str], train: &[u32], test: &[u32]) -> Dataset {

@@ -1,8 +1,9 @@
 //! The sample embedded in the program: the first 600 training and 100 test images of each class of Fashion-MNIST, in
 //! file order. `cargo run -p plusx-data --example make_mini` cuts it from the full set.
 
-use crate::dataset;
-use crate::{DataError, Dataset, Split, idx};
+use crate::dataset::Dataset;
+use crate::split::{Named, Split};
+use crate::{DataError, idx};
 use std::path::Path;
 
 /// Name of the sample on the command line.
@@ -16,7 +17,10 @@ const NOTICE: &str = include_str!("../assets/fashion-mnist-mini/LICENSE");
 
 macro_rules! asset {
     ($name:literal) => {
-        ($name, include_bytes!(concat!("../assets/fashion-mnist-mini/", $name)).as_slice())
+        Named {
+            path: &Path::new(SOURCE).join($name),
+            content: include_bytes!(concat!("../assets/fashion-mnist-mini/", $name)).as_slice(),
+        }
     };
 }
 
@@ -29,14 +33,13 @@ pub fn licenses() -> Vec<(&'static str, &'static str)> {
 pub(crate) fn load() -> Result<Dataset, DataError> {
     let train = unpack(asset!("train-images-idx3-ubyte.gz"), asset!("train-labels-idx1-ubyte.gz"))?;
     let test = unpack(asset!("t10k-images-idx3-ubyte.gz"), asset!("t10k-labels-idx1-ubyte.gz"))?;
-    Ok(dataset::named(NAME, train, test, SOURCE.to_owned()))
+    Ok(Dataset::with_fashion_classes(NAME, train, test, SOURCE.to_owned()))
 }
 
-fn unpack(images: (&str, &[u8]), labels: (&str, &[u8])) -> Result<Split, DataError> {
-    let [images_path, labels_path] = [images.0, labels.0].map(|name| Path::new(SOURCE).join(name));
-    let images = idx::parse(images.1, &images_path)?;
-    let (labels, _) = idx::labels(labels.1, &labels_path)?;
-    dataset::join((&images_path, images), (&labels_path, labels))
+fn unpack(images: Named<'_, &[u8]>, labels: Named<'_, &[u8]>) -> Result<Split, DataError> {
+    let pixels = idx::parse(images.content, images.path)?;
+    let numbers = idx::labels(labels.content, labels.path)?.content;
+    Split::join(Named { path: images.path, content: pixels }, Named { path: labels.path, content: numbers })
 }
 
 #[cfg(test)]

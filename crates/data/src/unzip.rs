@@ -17,8 +17,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Large enough that system calls cost nothing, small enough to stay in the first-level cache.
 const BUFFER: usize = 64 << 10;
 
-/// The content of a file, see [`content`].
-pub(crate) struct Content<'a> {
+/// A file, read as what it contains; see [`content`].
+pub(crate) struct Unzipped<'a> {
     state: State<'a>,
     ignored: bool,
 }
@@ -33,7 +33,7 @@ enum State<'a> {
 }
 
 /// The content of `raw`, decompressed if it starts like gzip (the name does not matter).
-pub(crate) fn content<'a>(mut raw: impl Read + 'a) -> io::Result<Content<'a>> {
+pub(crate) fn content<'a>(mut raw: impl Read + 'a) -> io::Result<Unzipped<'a>> {
     let mut magic = Vec::with_capacity(2);
     raw.by_ref().take(2).read_to_end(&mut magic)?;
     let zipped = magic == GZIP_MAGIC;
@@ -42,17 +42,17 @@ pub(crate) fn content<'a>(mut raw: impl Read + 'a) -> io::Result<Content<'a>> {
         true => State::Member(Box::new(GzDecoder::new(BufReader::with_capacity(BUFFER, whole))), false),
         false => State::Plain(whole),
     };
-    Ok(Content { state, ignored: false })
+    Ok(Unzipped { state, ignored: false })
 }
 
-impl Content<'_> {
+impl Unzipped<'_> {
     /// Whether the end was reached and bytes after the last gzip member were ignored.
     pub(crate) fn ignored(&self) -> bool {
         self.ignored
     }
 }
 
-impl Read for Content<'_> {
+impl Read for Unzipped<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);

@@ -1,4 +1,4 @@
-//! The resize of evaluation against what Pillow, torchvision and timm computed (`tools/golden_pillow.py`), bit for bit.
+//! The resize of evaluation against what Pillow, torchvision and timm computed (`tools/golden_pictures.py`), bit for bit.
 
 use flate2::read::GzDecoder;
 use plusx_data::picture::{Picture, prepare};

@@ -1,4 +1,4 @@
-//! The resize against what OpenCV computed (`tools/golden_resize.py`), pixel for pixel.
+//! The resize against what OpenCV computed (`tools/golden_pictures.py`), pixel for pixel.
 
 use flate2::read::GzDecoder;
 use plusx_data::{FindOptions, load};

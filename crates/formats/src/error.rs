@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use plusx_model::ErrorKind;
 use plusx_model::words::about;
 use plusx_weights::{WeightError, some};
 
-use crate::foreign::Kind;
+use crate::foreign::kind::FileKind;
 
 /// An error of this crate; every one names the file, or the parameter before there is a file.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +163,7 @@ pub enum FormatError {
         /// The file.
         path: PathBuf,
         /// What its first bytes say it is.
-        kind: Kind,
+        kind: FileKind,
         /// What the reader stumbled over.
         reason: String,
     },
@@ -194,6 +195,30 @@ pub enum FormatError {
 }
 
 impl FormatError {
+    /// What went wrong, roughly.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read { source, .. } | Self::Write { source, .. } => ErrorKind::of_io(source),
+            Self::Weights(error) => error.kind(),
+            // of a file that is as it should be, something was asked for that it does not have
+            Self::NoTwin { .. } | Self::NoSection { .. } => ErrorKind::Usage,
+            Self::Disproved { .. } | Self::NoProof { .. } | Self::Reserved { .. } | Self::Encode { .. } => {
+                ErrorKind::Failed
+            }
+            Self::Onnx { .. }
+            | Self::OnnxNode { .. }
+            | Self::OtherNetwork { .. }
+            | Self::Structure { .. }
+            | Self::ClassNames { .. }
+            | Self::Several { .. }
+            | Self::Index { .. }
+            | Self::Symbol { .. }
+            | Self::Broken { .. }
+            | Self::OtherKind { .. }
+            | Self::UnknownKind { .. } => ErrorKind::BadFile,
+        }
+    }
+
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
         FormatError::Read { path: path.into(), source }
     }
@@ -207,7 +232,7 @@ impl FormatError {
     }
 
     /// `reason` may come from a reader that quotes the file; so much of it is kept as a screen can bear.
-    pub(crate) fn broken(path: &Path, kind: Kind, reason: impl Into<String>) -> Self {
+    pub(crate) fn broken(path: &Path, kind: FileKind, reason: impl Into<String>) -> Self {
         const LONGEST: usize = 300;
         let mut reason: String = reason.into();
         if let Some((end, _)) = reason.char_indices().nth(LONGEST) {

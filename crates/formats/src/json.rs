@@ -1,6 +1,7 @@
 //! JSON whose bytes depend on nothing but its contents: keys sorted, numbers in their shortest form.
 
-use serde_json::{Map, Value};
+use plusx_weights::JsonValue;
+use serde_json::{Map, Number, Value};
 
 /// `value` as text with the keys of every object sorted, whatever map type serde_json was built with.
 pub(crate) fn sorted(value: &Value) -> String {
@@ -18,6 +19,21 @@ fn sort(value: &Value) -> Value {
         }
         Value::Array(items) => Value::Array(items.iter().map(sort).collect()),
         other => other.clone(),
+    }
+}
+
+/// What a weight file's own reader found, as serde_json has it: with the same numbers.
+pub(crate) fn value(found: JsonValue) -> Value {
+    match found {
+        JsonValue::Null => Value::Null,
+        JsonValue::Bool(value) => Value::Bool(value),
+        JsonValue::Number { nearest, whole } => match whole {
+            Some(whole) => Number::from_i128(whole).map_or(Value::Null, Value::Number),
+            None => Value::from(nearest),
+        },
+        JsonValue::Text(text) => Value::String(text),
+        JsonValue::List(items) => items.into_iter().map(value).collect(),
+        JsonValue::Object(fields) => fields.into_iter().map(|(name, field)| (name, value(field))).collect(),
     }
 }
 

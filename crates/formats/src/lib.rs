@@ -1,10 +1,10 @@
 //! How networks and weights travel: safetensors and ONNX files, written so that a crash never loses the previous one.
 //!
 //! A weight file carries torchvision's names and layouts (`conv1.weight` \[out, in, rows, columns\],
-//! `fc.weight` \[out, in\]) and one metadata entry, `plusx`: JSON with sorted keys holding the architecture, the class
+//! `fc.weight` \[out, in\]). Its one metadata entry, `plusx`, is JSON with sorted keys. It holds the architecture, the class
 //! names, the preprocessing and, in a checkpoint, the state of the training. Equal contents give equal bytes.
 //!
-//! Weights that PyTorch or MXNet wrote come in through [`foreign`], names of classes through [`class_names`].
+//! [`foreign`] reads weights that other programs wrote. [`class_names`] reads names of classes.
 #![forbid(unsafe_code)]
 
 pub mod atomic;

@@ -1,12 +1,11 @@
-//! The `plusx` entry of a weight file: which network it is, what its classes are called, how pictures become its
-//! input, how good it was, and, in a checkpoint, where the training stood.
+//! The `plusx` entry of a weight file. It says which network the file holds, what its classes are called, how pictures become
+//! its input and how good it was. In a checkpoint it also says where the training stood.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::path::Path;
 
 use plusx_model::preprocess::{Interpolation, Preprocess, Resize};
-use plusx_weights::{Entry, LAYOUT, WeightError};
+use plusx_weights::{LAYOUT, NetworkEntry, WeightError};
 use serde_json::{Value, json};
 
 use crate::error::FormatError;
@@ -60,15 +59,25 @@ impl ModelFile {
 
     /// Reads the entry of the file `path`.
     pub(crate) fn from_text(text: &str, path: &Path) -> Result<Self, FormatError> {
-        let Entry { architecture, classes, preprocess } = Entry::from_text(text, path)?;
-        let bad = |reason: &dyn Display| WeightError::metadata(path, reason);
-        let mut entry: Value = serde_json::from_str(text).map_err(|error| bad(&error))?;
-        let metrics = match entry.get_mut("metrics").map(Value::take) {
-            Some(Value::Object(metrics)) => metrics.into_iter().collect(),
-            Some(_) => return Err(bad(&"metrics must be an object").into()),
-            None => return Err(bad(&"the entry lacks `metrics`").into()),
-        };
-        let training = entry.get_mut("training").map(Value::take);
+        Ok(Self::of(NetworkEntry::from_text(text, path)?, path)?)
+    }
+
+    /// What the entry of the file `path` says.
+    ///
+    /// # Errors
+    /// [`WeightError::Metadata`] if it has no metrics.
+    pub(crate) fn of(entry: NetworkEntry, path: &Path) -> Result<Self, WeightError> {
+        let NetworkEntry { architecture, classes, preprocess, others } = entry;
+        let (mut metrics, mut training) = (None, None);
+        for (name, value) in others {
+            match (name.as_str(), json::value(value)) {
+                ("metrics", Value::Object(found)) => metrics = Some(found.into_iter().collect()),
+                ("metrics", _) => return Err(WeightError::metadata(path, "metrics must be an object")),
+                ("training", found) => training = Some(found),
+                _ => {}
+            }
+        }
+        let metrics = metrics.ok_or_else(|| WeightError::metadata(path, "the entry lacks `metrics`"))?;
         Ok(Self { architecture, classes, preprocess, metrics, training })
     }
 }

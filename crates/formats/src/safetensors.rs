@@ -144,8 +144,12 @@ pub fn read(path: &Path) -> Result<Loaded, FormatError> {
 }
 
 /// What a file says about itself, if it is one of ours; nothing but its header is read.
-pub(crate) fn about(path: &Path) -> Result<Option<ModelFile>, FormatError> {
-    plusx_weights::about(path)?.map(|text| ModelFile::from_text(&text, path)).transpose()
+///
+/// # Errors
+/// [`FormatError::Read`], and [`FormatError::Weights`] for a file of another kind or a bad entry.
+pub fn about(path: &Path) -> Result<Option<ModelFile>, FormatError> {
+    let entry = plusx_weights::about(path)?;
+    Ok(entry.map(|entry| ModelFile::of(entry, path)).transpose()?)
 }
 
 /// Reads the bytes of a file; `path` is only for messages.
@@ -158,7 +162,7 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Loaded, FormatError> {
 
 impl Loaded {
     fn new(file: WeightFile) -> Result<Self, FormatError> {
-        let meta = ModelFile::from_text(&file.text, file.path())?;
+        let meta = ModelFile::of(file.entry.clone(), file.path())?;
         Ok(Self { meta, file })
     }
 

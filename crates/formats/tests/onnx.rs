@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use plusx_formats::onnx::{Imported, Input, Model, Options, decode, encode, read};
+use plusx_formats::onnx::{ExportModel, Imported, Input, OnnxOptions, decode, encode, read};
 use plusx_formats::{FormatError, ModelFile};
 use plusx_model::block::{Block, Var};
 use plusx_model::containers::Sequential;
@@ -86,17 +86,19 @@ fn meta() -> ModelFile {
     }
 }
 
-fn bytes(options: Options) -> Vec<u8> {
+fn bytes(options: OnnxOptions) -> Vec<u8> {
     let (graph, meta) = (graph(), meta());
-    encode(&Model { graph: &graph, params: &params(&graph), meta: &meta }, options).unwrap()
+    encode(&ExportModel { graph: &graph, params: &params(&graph), meta: &meta }, options).unwrap()
 }
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/onnx").join(name)
 }
 
-const KEPT: Options = Options { keep_batch_norm: true, softmax: false, input: Input::Prepared, batch: None };
-const ALL: Options = Options { keep_batch_norm: false, softmax: true, input: Input::Bytes, batch: None };
+const KEPT: OnnxOptions =
+    OnnxOptions { keep_batch_norm: true, softmax: false, input: Input::Prepared, batch: None };
+const ALL: OnnxOptions =
+    OnnxOptions { keep_batch_norm: false, softmax: true, input: Input::Bytes, batch: None };
 
 #[test]
 fn a_network_with_its_batch_norms_comes_back_whole() {
@@ -116,7 +118,7 @@ fn a_network_with_its_batch_norms_comes_back_whole() {
 
 #[test]
 fn folded_batch_norms_disappear_and_the_others_stay() {
-    let found = decode(&bytes(Options::default()), Path::new("x.onnx")).unwrap();
+    let found = decode(&bytes(OnnxOptions::default()), Path::new("x.onnx")).unwrap();
     let norms = |graph: &Graph| graph.nodes.iter().filter(|node| node.op.kind() == "batch_norm").count();
     assert_eq!((norms(&graph()), norms(&found.graph)), (6, 1));
     let names: Vec<&str> = found.graph.params.iter().map(|spec| spec.name.as_str()).collect();
@@ -134,15 +136,15 @@ fn softmax_and_preprocessing_are_recognised() {
     assert_eq!((inside.mean, inside.std), (meta().preprocess.mean, meta().preprocess.std));
     assert!(found.softmax);
     assert_eq!(found.graph.input_shape(), INPUT);
-    assert_eq!(found.graph, decode(&bytes(Options::default()), Path::new("x")).unwrap().graph);
+    assert_eq!(found.graph, decode(&bytes(OnnxOptions::default()), Path::new("x")).unwrap().graph);
 }
 
 #[test]
 fn whatever_a_file_takes_its_network_is_found_behind_it() {
-    let plain = decode(&bytes(Options::default()), Path::new("x")).unwrap();
+    let plain = decode(&bytes(OnnxOptions::default()), Path::new("x")).unwrap();
     for input in [Input::Bytes, Input::Floats, Input::Ultralytics] {
         for batch in [None, Some(1), Some(32)] {
-            let options = Options { input, batch, ..Options::default() };
+            let options = OnnxOptions { input, batch, ..OnnxOptions::default() };
             let found = decode(&bytes(options), Path::new("x.onnx")).unwrap();
             let inside = found.normalise.unwrap();
             assert_eq!((inside.mean, inside.std), (meta().preprocess.mean, meta().preprocess.std));
@@ -162,8 +164,8 @@ fn ultralytics_gets_more_than_the_network_takes_where_the_middle_is_cut_out() {
         let preprocess = Preset::Imagenet.record(input);
         assert_eq!(preprocess.resize, Resize::Shorter(22));
         let meta = ModelFile { preprocess, ..meta() };
-        let model = Model { graph: &graph, params: &params(&graph), meta: &meta };
-        let options = Options { input: Input::Ultralytics, ..Options::default() };
+        let model = ExportModel { graph: &graph, params: &params(&graph), meta: &meta };
+        let options = OnnxOptions { input: Input::Ultralytics, ..OnnxOptions::default() };
         let file = encode(&model, options).unwrap();
         let found = decode(&file, Path::new("x")).unwrap();
         assert!(found.graph == graph && found.params == params(&graph), "{}\n{graph}", found.graph);
@@ -175,15 +177,15 @@ fn ultralytics_gets_more_than_the_network_takes_where_the_middle_is_cut_out() {
     // of other channels it knows nothing
     let two = trace(&Dense::new(3), ImageShape::new(2, 4, 4), &mut Names::new()).unwrap();
     let meta = ModelFile { preprocess: Preprocess::chapter(two.input_shape()), ..meta() };
-    let model = Model { graph: &two, params: &params(&two), meta: &meta };
-    let options = Options { input: Input::Ultralytics, ..Options::default() };
+    let model = ExportModel { graph: &two, params: &params(&two), meta: &meta };
+    let options = OnnxOptions { input: Input::Ultralytics, ..OnnxOptions::default() };
     assert!(encode(&model, options).unwrap_err().to_string().contains("three channels"));
 }
 
 #[test]
 fn no_other_file_looks_like_one_of_ultralytics() {
     // the keys by which it takes a file for its own
-    for options in [Options::default(), KEPT, ALL, Options { input: Input::Floats, ..ALL }] {
+    for options in [OnnxOptions::default(), KEPT, ALL, OnnxOptions { input: Input::Floats, ..ALL }] {
         let file = bytes(options);
         let has = |key: &str| {
             let field = [&[0x0a, key.len() as u8], key.as_bytes(), &[0x12]].concat();
@@ -197,9 +199,9 @@ fn no_other_file_looks_like_one_of_ultralytics() {
 #[test]
 fn a_batch_that_is_none_is_refused() {
     let (graph, meta) = (graph(), meta());
-    let model = Model { graph: &graph, params: &params(&graph), meta: &meta };
+    let model = ExportModel { graph: &graph, params: &params(&graph), meta: &meta };
     for batch in [0, 1 << 31] {
-        let options = Options { batch: Some(batch), ..Options::default() };
+        let options = OnnxOptions { batch: Some(batch), ..OnnxOptions::default() };
         let error = encode(&model, options).unwrap_err().to_string();
         assert!(error.contains(&format!("a batch of {batch} images")), "{error}");
     }
@@ -226,7 +228,7 @@ fn shortcuts_without_parameters_are_convolutions_and_come_back_as_what_they_are(
             .add_named("fc", Dense::new(3));
         let graph = trace(&net, INPUT, &mut Names::new()).unwrap();
         let params = params(&graph);
-        let file = encode(&Model { graph: &graph, params: &params, meta: &meta() }, KEPT).unwrap();
+        let file = encode(&ExportModel { graph: &graph, params: &params, meta: &meta() }, KEPT).unwrap();
         for op in [&b"Slice"[..], b"Pad"] {
             assert!(!file.windows(op.len()).any(|window| window == op));
         }
@@ -246,7 +248,7 @@ fn shortcuts_without_parameters_are_convolutions_and_come_back_as_what_they_are(
 
 #[test]
 fn equal_models_give_equal_bytes() {
-    for options in [Options::default(), KEPT, ALL] {
+    for options in [OnnxOptions::default(), KEPT, ALL] {
         assert_eq!(bytes(options), bytes(options));
     }
 }
@@ -259,7 +261,7 @@ fn maps_and_lists_change_into_each_other() {
         .add_named("relu", Activation::Relu)
         .add_named("conv", Conv2d::new(3, 1));
     let graph = trace(&net, INPUT, &mut Names::new()).unwrap();
-    let file = encode(&Model { graph: &graph, params: &params(&graph), meta: &meta() }, KEPT).unwrap();
+    let file = encode(&ExportModel { graph: &graph, params: &params(&graph), meta: &meta() }, KEPT).unwrap();
     assert_eq!(decode(&file, Path::new("x")).unwrap().graph, graph);
 }
 
@@ -267,8 +269,8 @@ fn maps_and_lists_change_into_each_other() {
 fn what_does_not_belong_together_is_not_written() {
     let (graph, meta) = (graph(), meta());
     let params = params(&graph);
-    let reason = |graph: &Graph, params: &Params, meta: &ModelFile, options: Options| {
-        encode(&Model { graph, params, meta }, options).unwrap_err().to_string()
+    let reason = |graph: &Graph, params: &Params, meta: &ModelFile, options: OnnxOptions| {
+        encode(&ExportModel { graph, params, meta }, options).unwrap_err().to_string()
     };
     let other = trace(&Dense::new(3), INPUT, &mut Names::new()).unwrap();
     assert!(reason(&other, &params, &meta, KEPT).contains("another network"));
@@ -281,7 +283,7 @@ fn what_does_not_belong_together_is_not_written() {
     let map = trace(&Conv2d::new(1, (21, 16)), INPUT, &mut Names::new()).unwrap();
     let zeros = Params::zeros(&map);
     assert!(reason(&map, &zeros, &meta, ALL).contains("softmax"));
-    assert!(encode(&Model { graph: &map, params: &zeros, meta: &meta }, KEPT).is_ok());
+    assert!(encode(&ExportModel { graph: &map, params: &zeros, meta: &meta }, KEPT).is_ok());
 }
 
 fn names(found: &Imported) -> Vec<&str> {

@@ -6,7 +6,7 @@ mod peers;
 use std::path::{Path, PathBuf};
 
 use plusx_engine::{Engine, EngineError, EngineOptions};
-use plusx_formats::onnx::{Input, Model, Options, Proof, decode, encode, export, read};
+use plusx_formats::onnx::{ExportModel, Input, OnnxOptions, Proof, decode, encode, export, read};
 use plusx_formats::{FormatError, ModelFile};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::graph::{Graph, Op};
@@ -125,7 +125,7 @@ fn prepared(n: usize, meta: &ModelFile) -> Vec<f32> {
 fn every_way_of_writing_answers_as_the_model_does() {
     let folder = tempfile::tempdir().unwrap();
     let (graph, params, meta) = chapter(ImageShape::new(3, 33, 30));
-    let model = Model { graph: &graph, params: &params, meta: &meta };
+    let model = ExportModel { graph: &graph, params: &params, meta: &meta };
     let data = prepared(3, &meta);
     for options in ways() {
         let path = folder.path().join("net.onnx");
@@ -141,13 +141,13 @@ fn every_way_of_writing_answers_as_the_model_does() {
 }
 
 /// All that options can say, but for the batch, which is free, one, or more than the images.
-fn ways() -> Vec<Options> {
+fn ways() -> Vec<OnnxOptions> {
     let mut ways = Vec::new();
     for input in [Input::Prepared, Input::Bytes, Input::Floats, Input::Ultralytics] {
         for bits in 0..4 {
             let [keep_batch_norm, softmax] = [1, 2].map(|bit| bits & bit != 0);
             let batch = [None, Some(1), Some(2), Some(5)][bits];
-            ways.push(Options { keep_batch_norm, softmax, input, batch });
+            ways.push(OnnxOptions { keep_batch_norm, softmax, input, batch });
         }
     }
     ways
@@ -162,10 +162,10 @@ fn every_kind_of_network_answers_as_the_model_does() {
     for name in OTHERS {
         // the fewest channels that make 32 groups
         let (graph, params, meta) = network(name, 16, ImageShape::new(3, 33, 30));
-        let model = Model { graph: &graph, params: &params, meta: &meta };
+        let model = ExportModel { graph: &graph, params: &params, meta: &meta };
         let data = prepared(2, &meta);
         for keep_batch_norm in [false, true] {
-            let options = Options { keep_batch_norm, ..Options::default() };
+            let options = OnnxOptions { keep_batch_norm, ..OnnxOptions::default() };
             let path = folder.path().join("net.onnx");
             let proof = export(&path, &model, options, Images { data: &data, n: 2 }, engine).unwrap();
             assert!(proof.worst < 1e-5, "{name}, {options:?}: {proof:?}");
@@ -179,7 +179,7 @@ fn a_file_that_answers_otherwise_is_not_written() {
     let path = folder.path().join("net.onnx");
     std::fs::write(&path, b"what stood here before").unwrap();
     let (graph, params, meta) = chapter(ImageShape::new(1, 16, 16));
-    let model = Model { graph: &graph, params: &params, meta: &meta };
+    let model = ExportModel { graph: &graph, params: &params, meta: &meta };
     let data = prepared(2, &meta);
     // the second network, the file's, pools otherwise than the file says
     let mut made = 0;
@@ -193,7 +193,7 @@ fn a_file_that_answers_otherwise_is_not_written() {
         }
         engine(&graph)
     };
-    let options = Options { keep_batch_norm: true, ..Options::default() };
+    let options = OnnxOptions { keep_batch_norm: true, ..OnnxOptions::default() };
     let error = export(&path, &model, options, Images { data: &data, n: 2 }, lying).unwrap_err();
     assert!(matches!(error, FormatError::Disproved { image: 0, .. }), "{error}");
     assert!(error.to_string().contains("net.onnx was not written: on image 0"), "{error}");
@@ -207,7 +207,7 @@ fn a_file_that_answers_otherwise_is_not_written() {
     assert!(matches!(error, FormatError::NoProof { .. }), "{error}");
     // images that no bytes could have become
     let odd: Vec<f32> = data.iter().map(|value| value + 0.01).collect();
-    let inside = Options { input: Input::Bytes, ..options };
+    let inside = OnnxOptions { input: Input::Bytes, ..options };
     let error = export(&path, &model, inside, Images { data: &odd, n: 2 }, engine).unwrap_err();
     assert!(error.to_string().contains("not made from a byte"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), b"what stood here before");
@@ -219,8 +219,8 @@ fn an_imported_network_can_be_written_again() {
     let input = found.graph.input_shape();
     let (_, _, meta) = chapter(input);
     let meta = ModelFile { classes: meta.classes[..5].to_vec(), ..meta };
-    let model = Model { graph: &found.graph, params: &found.params, meta: &meta };
-    let again = decode(&encode(&model, Options::default()).unwrap(), Path::new("again")).unwrap();
+    let model = ExportModel { graph: &found.graph, params: &found.params, meta: &meta };
+    let again = decode(&encode(&model, OnnxOptions::default()).unwrap(), Path::new("again")).unwrap();
     assert_eq!((again.graph, again.params), (found.graph, found.params));
 }
 
@@ -247,12 +247,12 @@ fn other_programs_agree() {
     let Some(python) = peers::python("onnx, onnxruntime, numpy") else { return };
     let folder = tempfile::tempdir().unwrap();
     let input = ImageShape::new(3, 33, 30);
-    let others = OTHERS.map(|name| (network(name, 16, input), Options::default()));
+    let others = OTHERS.map(|name| (network(name, 16, input), OnnxOptions::default()));
     // with and without all of it
     let ways = ways().into_iter().filter(|options| options.keep_batch_norm == options.softmax);
     let all = ways.map(|options| (chapter(input), options)).chain(others);
     for ((graph, params, meta), options) in all {
-        let model = Model { graph: &graph, params: &params, meta: &meta };
+        let model = ExportModel { graph: &graph, params: &params, meta: &meta };
         let data = prepared(3, &meta);
         let ours = logits(&graph, &params, Images { data: &data, n: 3 });
         let [file, inputs, outputs] = ["net.onnx", "images", "logits"].map(|name| folder.path().join(name));
@@ -284,11 +284,11 @@ fn ultralytics_prepares_pictures_as_the_network_wants_them() {
         let (graph, params, mut meta) = chapter(input);
         meta.preprocess = preset.record(input);
         meta.classes[..3].clone_from_slice(&["it's \"one\"", "a\\n\n\u{1}", "上衣 😀"].map(String::from));
-        let model = Model { graph: &graph, params: &params, meta: &meta };
+        let model = ExportModel { graph: &graph, params: &params, meta: &meta };
         let [file, ordinary] = ["net.onnx", "ordinary.onnx"].map(|name| folder.path().join(name));
-        let options = Options { input: Input::Ultralytics, ..Options::default() };
+        let options = OnnxOptions { input: Input::Ultralytics, ..OnnxOptions::default() };
         std::fs::write(&file, encode(&model, options).unwrap()).unwrap();
-        let options = Options { softmax: true, ..Options::default() };
+        let options = OnnxOptions { softmax: true, ..OnnxOptions::default() };
         std::fs::write(&ordinary, encode(&model, options).unwrap()).unwrap();
         println!("{input} {preset}");
         peers::run(&python, "check_onnx.py", &[&file, &"--ultralytics", &ordinary]);

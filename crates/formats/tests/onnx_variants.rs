@@ -7,8 +7,8 @@ mod peers;
 use std::path::{Path, PathBuf};
 
 use plusx_engine::{Engine, EngineOptions};
-use plusx_formats::foreign::{Allow, Weights, from_onnx};
-use plusx_formats::onnx::{Imported, Normalise, agree, read};
+use plusx_formats::foreign::{Allow, ForeignWeights, from_onnx};
+use plusx_formats::onnx::{Imported, NetworkRun, Normalise, agree, read};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::graph::Graph;
 use plusx_model::params::Params;
@@ -55,12 +55,13 @@ fn logits(found: &Imported) -> Vec<f32> {
 }
 
 /// The zoo's network with the weights of a file, against the file's own.
-fn apart(found: &Imported, weights: &Weights) -> f32 {
+fn apart(found: &Imported, weights: &ForeignWeights) -> f32 {
     let ours = trace(&spec().build(ZooOptions { classes: 5 }), INPUT, &mut Names::new()).unwrap();
     let params = weights.adopt(&ours, Params::zeros(&ours), Allow::default()).unwrap().params;
     let data = images(None);
     let images = Images { data: &data, n: 2 };
-    let networks = [(&found.graph, &found.params, images), (&ours, &params, images)];
+    let theirs = NetworkRun { graph: &found.graph, params: &found.params, images };
+    let networks = [theirs, NetworkRun { graph: &ours, params: &params, images }];
     agree(Path::new("net"), networks, &mut engine).unwrap()
 }
 
@@ -77,7 +78,7 @@ fn check(folder: &Path, kind: &str) -> usize {
 fn held_to(folder: &Path, case: &Value) -> Result<(), String> {
     let name = case["file"].as_str().unwrap();
     let path = folder.join(format!("{name}.onnx"));
-    let found = read(&path).and_then(|found| Ok((from_onnx(&found, &path, &spec())?, found)));
+    let found = read(&path).and_then(|found| Ok((from_onnx(found.clone(), &path, &spec())?, found)));
     if let Some(parts) = case["refused"].as_array() {
         let Err(error) = found else { return Err(format!("{name}: read")) };
         let text = error.to_string();
@@ -147,7 +148,7 @@ fn notes_say_what_was_changed(folder: &Path) {
 fn preparation_becomes_the_record(folder: &Path) {
     for name in ["unit", "bytes", "last"] {
         let path = folder.join(format!("{name}.onnx"));
-        let weights = from_onnx(&read(&path).unwrap(), &path, &spec()).unwrap();
+        let weights = from_onnx(read(&path).unwrap(), &path, &spec()).unwrap();
         let record = weights.preprocess.unwrap();
         assert_eq!(
             (&record.mean[..], &record.std[..]),
@@ -172,7 +173,7 @@ fn a_network_whose_weights_are_one_number() {
     let found = read(&path).unwrap();
     assert_eq!(found.graph.input_shape(), ImageShape::new(3, 224, 224));
     assert!(found.softmax && found.notes.iter().any(|note| note.contains("softmax")));
-    let weights = from_onnx(&found, &path, zoo::find("resnet50").unwrap()).unwrap();
+    let weights = from_onnx(found.clone(), &path, zoo::find("resnet50").unwrap()).unwrap();
     assert_eq!((weights.folded, weights.classes()), (0, Some(1000)));
     let filter = weights.tensors.iter().find(|tensor| tensor.name == "layer4.2.conv3.weight").unwrap();
     assert!(filter.values.len() == 2048 * 512 && filter.values.iter().all(|value| *value == 0.02));

@@ -1,4 +1,4 @@
-//! Folders for timm: what they say, and that networks timm does not have are refused. `tools/check_timm.py` opens them
+//! Folders for timm: what they say, and that networks timm does not have are refused. `tools/check_weights.py` opens them
 //! with timm itself.
 
 mod peers;
@@ -163,7 +163,8 @@ fn timm_agrees() {
         let ours = engine.infer(Images { data: &data, n: 2 }, &[output]).unwrap().remove(0).data;
         peers::write(&images, &peers::channels_first(&data, input));
         peers::write(&logits, &ours);
-        let arguments: [&dyn AsRef<OsStr>; 5] = [&folder.path(), &"--images", &images, &"--logits", &logits];
-        peers::run(&python, "check_timm.py", &arguments);
+        let arguments: [&dyn AsRef<OsStr>; 6] =
+            [&"timm", &folder.path(), &"--images", &images, &"--logits", &logits];
+        peers::run(&python, "check_weights.py", &arguments);
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use plusx_engine::{Engine, EngineOptions};
 use plusx_formats::ModelFile;
-use plusx_formats::foreign::{Allow, Kind, read_for};
+use plusx_formats::foreign::{Allow, FileKind, ForeignFile};
 use plusx_formats::safetensors::{Contents, write};
 use plusx_model::executor::{Executor, Images, Targets};
 use plusx_model::graph::{Graph, ParamId};
@@ -52,9 +52,10 @@ impl Reference<'_> {
 
     /// torchvision's weights in our engine, for colour pictures of the size that `sizes` says.
     fn engine(&self, sizes: &Value) -> Engine {
-        let weights =
-            read_for(&self.folder.join(format!("{}.pth", self.name)), zoo::find(self.name).unwrap()).unwrap();
-        assert_eq!(weights.kind, Kind::TorchZip);
+        let weights = ForeignFile::read(&self.folder.join(format!("{}.pth", self.name)))
+            .and_then(|file| file.weights_for(zoo::find(self.name).unwrap(), None))
+            .unwrap();
+        assert_eq!(weights.kind, FileKind::TorchZip);
         let graph = graph(self.name, ImageShape::new(3, integer(&sizes["h"]), integer(&sizes["w"])));
         let adopted = weights.adopt(&graph, Params::zeros(&graph), Allow::default()).unwrap();
         assert_eq!(adopted.report.taken, graph.params.len());
@@ -205,8 +206,8 @@ fn torchvision_loads_what_is_written() {
         peers::write(&logits, &ours);
         let said = peers::run(
             &python,
-            "check_torchvision.py",
-            &[&file, &"--model", &name, &"--images", &images, &"--logits", &logits],
+            "check_weights.py",
+            &[&"torchvision", &file, &"--images", &images, &"--logits", &logits],
         );
         println!("{said}");
     }

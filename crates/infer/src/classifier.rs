@@ -1,4 +1,4 @@
-//! A network that answers.
+//! The network of a weight file, ready to answer pictures.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use plusx_engine::{Prepared, PreparedOptions};
 use plusx_model::executor::Images;
 use plusx_model::preprocess::Preprocess;
 use plusx_pixels::{Picture, prepare};
-use plusx_weights::{Entry, MOST_BYTES};
+use plusx_weights::{MOST_BYTES, NetworkEntry};
 
 use crate::error::InferError;
 use crate::ranked::ranked_probabilities;
@@ -29,7 +29,7 @@ pub struct Prediction {
 #[derive(Debug)]
 pub struct Classifier {
     net: Prepared,
-    entry: Entry,
+    entry: NetworkEntry,
 }
 
 impl Classifier {

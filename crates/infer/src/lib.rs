@@ -12,8 +12,8 @@
 //! # Ok::<(), plusx_infer::InferError>(())
 //! ```
 //!
-//! A [`Classifier`] answers through `&self`: share it between threads by reference or in an [`Arc`](std::sync::Arc).
-//! Pictures are pixels here; `plusx`, the crate for everything, also decodes files.
+//! A [`Classifier`] answers through `&self`: threads share it by reference or in an [`Arc`](std::sync::Arc). Pictures are
+//! pixels here. `plusx-data` decodes picture files.
 #![forbid(unsafe_code)]
 
 mod classifier;

@@ -1,6 +1,6 @@
 //! From 8-bit pixels to what a network takes: resized, scaled, normalised, as the record in its weight file says.
 //!
-//! Where the pixels come from is somebody else's business: `plusx-data` decodes files, a camera needs no decoder.
+//! The pixels are the caller's. `plusx-data` decodes picture files; pixels of a camera need no decoder.
 #![forbid(unsafe_code)]
 
 mod error;

@@ -43,7 +43,7 @@ impl Preparer {
             return Err(plusx_model::ModelError::Preprocess { expected, found }.into());
         }
         let to = record.resized([h, w]);
-        let cut = Cut { from, to, at: record.corner(to), size: [record.input.h, record.input.w] };
+        let cut = Cut { from, to, corner: record.corner(to), size: [record.input.h, record.input.w] };
         let resize = match record.interpolation {
             _ if cut.to == [h, w] && cut.size == to => None,
             Interpolation::BilinearOpencv => Some(Resizer::Opencv(Bilinear::new(cut))),

@@ -80,7 +80,10 @@ struct Seen {
 }
 
 impl Axis {
-    fn new(filter: Filter, [src, dst]: [usize; 2], [first, count]: [usize; 2]) -> Self {
+    /// The rows (0) or the columns (1) of `cut`.
+    fn of(filter: Filter, cut: &Cut, axis: usize) -> Self {
+        let (src, dst) = (cut.from[axis], cut.to[axis]);
+        let (first, count) = (cut.corner[axis], cut.size[axis]);
         Self { filter, src, scale: src as f64 / dst as f64, first, count, same: src == dst }
     }
 
@@ -135,11 +138,11 @@ impl Resample {
     /// If a side is zero or the part that is wanted is not inside the resized image.
     pub fn new(filter: Filter, cut: Cut) -> Self {
         cut.check();
-        let Cut { from: [h, w, _], to: [rows, columns], at: [top, left], size: [height, width] } = cut;
+        let Cut { from: [h, w, _], to: [rows, columns], .. } = cut;
         Self {
             cut,
-            columns: Axis::new(filter, [w, columns], [left, width]),
-            rows: Axis::new(filter, [h, rows], [top, height]),
+            columns: Axis::of(filter, &cut, 1),
+            rows: Axis::of(filter, &cut, 0),
             columns_first: rows < h && h - rows > w.saturating_sub(columns).saturating_mul(2),
         }
     }
@@ -293,10 +296,10 @@ mod tests {
     #[test]
     fn extreme_proportions_take_little_memory() {
         // whole, the images between would have 300 MB; the parts that are wanted are small
-        for (from, to, at) in
+        for (from, to, corner) in
             [([200_000, 1, 1], [200_000, 1500], [100, 700]), ([1, 200_000, 1], [1500, 200_000], [700, 100])]
         {
-            let cut = Cut { from, to, at, size: [8, 8] };
+            let cut = Cut { from, to, corner, size: [8, 8] };
             let mut dst = [0; 64];
             Resample::new(Filter::Bicubic, cut).run(&made_up(200_000, 1), &mut dst);
             assert!(dst.iter().any(|value| *value != dst[0]));
@@ -319,7 +322,7 @@ mod tests {
             let whole = resample(filter, &src, [h, w, c], [rows, columns]);
             let (top, left) = (top % rows, left % columns);
             let size = [height.min(rows - top), width.min(columns - left)];
-            let cut = Cut { from: [h, w, c], to: [rows, columns], at: [top, left], size };
+            let cut = Cut { from: [h, w, c], to: [rows, columns], corner: [top, left], size };
             let mut part = vec![0; cut.dst_len()];
             Resample::new(filter, cut).run(&src, &mut part);
             let expected: Vec<u8> = (0..size[0])

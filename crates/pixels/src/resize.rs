@@ -32,7 +32,7 @@ pub struct Cut {
     /// Rows and columns of the resized image.
     pub to: [usize; 2],
     /// First row and column wanted of it.
-    pub at: [usize; 2],
+    pub corner: [usize; 2],
     /// How many rows and columns are wanted.
     pub size: [usize; 2],
 }
@@ -40,7 +40,7 @@ pub struct Cut {
 impl Cut {
     /// All of the resized image.
     pub fn whole(from: [usize; 3], to: [usize; 2]) -> Self {
-        Self { from, to, at: [0, 0], size: to }
+        Self { from, to, corner: [0, 0], size: to }
     }
 
     /// Bytes of the part that is wanted.
@@ -51,10 +51,11 @@ impl Cut {
     /// # Panics
     /// If a side is zero or the part is not inside.
     pub(crate) fn check(&self) {
-        let Self { from: [h, w, _], to, at, size } = *self;
+        let Self { from: [h, w, _], to, corner, size } = *self;
         assert!(h > 0 && w > 0 && !to.contains(&0), "an image without pixels cannot be resized");
-        let inside = (0..2).all(|axis| at[axis].checked_add(size[axis]).is_some_and(|end| end <= to[axis]));
-        assert!(inside, "{size:?} from {at:?} on are not inside {to:?}");
+        let inside =
+            (0..2).all(|axis| corner[axis].checked_add(size[axis]).is_some_and(|end| end <= to[axis]));
+        assert!(inside, "{size:?} from {corner:?} on are not inside {to:?}");
     }
 }
 
@@ -78,7 +79,7 @@ impl Bilinear {
     /// If a side is zero or the part that is wanted is not inside the resized image.
     pub fn new(cut: Cut) -> Self {
         cut.check();
-        let Cut { from: [h, w, c], to: [rows, columns], at: [top, left], size: [height, width] } = cut;
+        let Cut { from: [h, w, c], to: [rows, columns], corner: [top, left], size: [height, width] } = cut;
         Self {
             src_row: w * c,
             src_len: h * w * c,
@@ -200,7 +201,7 @@ mod tests {
     fn a_part_is_cut_out_of_the_whole() {
         let src: Vec<u8> = (0..9 * 7 * 3).map(|i| (i * 37 % 256) as u8).collect();
         let whole = bilinear_u8(&src, [9, 7, 3], [20, 5]);
-        let cut = Cut { from: [9, 7, 3], to: [20, 5], at: [6, 1], size: [9, 3] };
+        let cut = Cut { from: [9, 7, 3], to: [20, 5], corner: [6, 1], size: [9, 3] };
         let mut part = vec![0; cut.dst_len()];
         Bilinear::new(cut).run(&src, &mut part);
         let expected: Vec<u8> = (6..15).flat_map(|y| whole[(y * 5 + 1) * 3..][..9].to_vec()).collect();

@@ -172,10 +172,8 @@ pub(crate) fn bytes(graph: &Graph, momentum: bool) -> u64 {
 
 /// The state that the checkpoint `path` was written in. Of the file only the header is read.
 pub(crate) fn state(path: &Path) -> Result<State, TrainError> {
-    let entry = plusx_weights::about(path).map_err(FormatError::from)?.unwrap_or_default();
-    let entry: BTreeMap<String, Value> = serde_json::from_str(&entry)
-        .map_err(|error| TrainError::bad_run(path, format!("not a checkpoint: {error}")))?;
-    Ok(training(path, entry.get("training"))?.state)
+    let meta = safetensors::about(path)?;
+    Ok(training(path, meta.and_then(|meta| meta.training).as_ref())?.state)
 }
 
 /// The state and identity of the training in a checkpoint.

@@ -1,5 +1,5 @@
-//! Whether a network and a data set speak of the same classes. Their numbers alone say nothing: measured on another set's
-//! images, a network answers as if it were guessing, and nobody hears why.
+//! Whether a network and a data set have the same classes. Their number alone does not tell. Measured on the images of another
+//! set, a network would answer as if it were guessing, and nobody would hear why.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::error::TrainError;
 
 /// What becomes of a network whose classes are called otherwise than the data set's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum ClassNames {
+pub enum ClassNamePolicy {
     /// It is refused. Capital letters, blanks and signs do not count, and of names such as `T-shirt/top` one half is enough.
     #[default]
     Same,
@@ -32,7 +32,7 @@ pub(crate) fn compare(
     own: &ModelFile,
     weights: &Path,
     dataset: &Dataset,
-    asked: ClassNames,
+    asked: ClassNamePolicy,
 ) -> Result<Option<String>, TrainError> {
     let unfit = |reason| TrainError::Unfit { data: dataset.name.clone(), reason };
     let (file, names, theirs) = (weights.display(), &own.classes, &dataset.classes);
@@ -62,7 +62,7 @@ pub(crate) fn compare(
         differences.push(format!("{} more", differ.len() - LISTED));
     }
     let differences = differences.join(", ");
-    if asked == ClassNames::Any {
+    if asked == ClassNamePolicy::Any {
         return Ok(Some(format!(
             "the classes of {file} are called otherwise than those of {}: {differences}; they are taken for the same",
             dataset.name
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    fn against_fashion(own: &ModelFile, asked: ClassNames) -> Result<Option<String>, String> {
+    fn against_fashion(own: &ModelFile, asked: ClassNamePolicy) -> Result<Option<String>, String> {
         let data = load("fashion-mnist-mini", &FindOptions::default()).unwrap();
         compare(own, Path::new("some.safetensors"), &data, asked).map_err(|error| {
             let text = error.to_string();
@@ -159,13 +159,13 @@ mod tests {
 
     #[test]
     fn other_classes_are_refused_unless_told_otherwise() {
-        let text = against_fashion(&file(&CIFAR), ClassNames::Same).unwrap_err();
+        let text = against_fashion(&file(&CIFAR), ClassNamePolicy::Same).unwrap_err();
         for part in ["\"airplane\" there and \"t-shirt\" here", "7 more", "--ignore-class-names"] {
             assert!(text.contains(part), "{text}");
         }
-        let remark = against_fashion(&file(&CIFAR), ClassNames::Any).unwrap().unwrap();
+        let remark = against_fashion(&file(&CIFAR), ClassNamePolicy::Any).unwrap().unwrap();
         assert!(remark.contains("taken for the same"), "{remark}");
-        let text = against_fashion(&file(&CIFAR[..9]), ClassNames::Any).unwrap_err();
+        let text = against_fashion(&file(&CIFAR[..9]), ClassNamePolicy::Any).unwrap_err();
         assert!(
             text.contains("10 classes (t-shirt, trouser") && text.contains("9 classes (airplane"),
             "{text}"
@@ -187,11 +187,11 @@ mod tests {
             "Bag",
             "Ankle boot",
         ]);
-        assert_eq!(against_fashion(&torchvision, ClassNames::Same).unwrap(), None);
+        assert_eq!(against_fashion(&torchvision, ClassNamePolicy::Same).unwrap(), None);
         let mut swapped = torchvision;
         swapped.classes = plusx_data::fashion::CLASSES.map(str::to_owned).into();
         swapped.classes.swap(3, 4);
-        let text = against_fashion(&swapped, ClassNames::Same).unwrap_err();
+        let text = against_fashion(&swapped, ClassNamePolicy::Same).unwrap_err();
         assert!(text.contains("class 3 is \"coat\" there") && text.contains("another order"), "{text}");
     }
 
@@ -208,14 +208,14 @@ mod tests {
     fn numbers_of_an_import_are_no_names_and_those_of_a_training_are() {
         let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
         let mut own = file(&digits.iter().map(String::as_str).collect::<Vec<_>>());
-        let remark = against_fashion(&own, ClassNames::Same).unwrap().unwrap();
+        let remark = against_fashion(&own, ClassNamePolicy::Same).unwrap().unwrap();
         assert!(remark.contains("no names that tell its classes apart"), "{remark}");
         own.metrics.insert("top1".into(), 0.9.into());
         let labels = ModelFile {
             classes: digits.iter().map(|digit| format!("LABEL_{digit}")).collect(),
             ..own.clone()
         };
-        assert!(against_fashion(&labels, ClassNames::Same).unwrap().is_some());
-        assert!(against_fashion(&own, ClassNames::Same).unwrap_err().contains("class 0 is \"0\" there"));
+        assert!(against_fashion(&labels, ClassNamePolicy::Same).unwrap().is_some());
+        assert!(against_fashion(&own, ClassNamePolicy::Same).unwrap_err().contains("class 0 is \"0\" there"));
     }
 }

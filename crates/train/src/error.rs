@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use plusx_data::DataError;
 use plusx_formats::FormatError;
-use plusx_model::ModelError;
+use plusx_model::{ErrorKind, ModelError};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -217,6 +217,27 @@ impl std::fmt::Display for Kept {
 }
 
 impl TrainError {
+    /// What went wrong, roughly.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Option { .. }
+            | Self::Exists { .. }
+            | Self::ResumeChanged { .. }
+            | Self::ComparisonChanged { .. } => ErrorKind::Usage,
+            Self::Model(error) => error.kind(),
+            Self::Data(error) => error.kind(),
+            Self::Format(error) | Self::Save { source: error, .. } => error.kind(),
+            Self::NoRun { .. } => ErrorKind::NotThere,
+            Self::BadRun { .. } | Self::Unfit { .. } | Self::OtherData { .. } | Self::TooLarge { .. } => {
+                ErrorKind::BadFile
+            }
+            Self::Io { source, .. } => ErrorKind::of_io(source),
+            Self::Executor(_) | Self::Locked { .. } | Self::NoRoom { .. } | Self::NotFinite { .. } => {
+                ErrorKind::Failed
+            }
+        }
+    }
+
     pub(crate) fn option(option: &'static str, value: &str, wanted: &'static str) -> Self {
         TrainError::Option { option, value: value.into(), wanted }
     }

@@ -11,7 +11,7 @@ use plusx_model::words::counted;
 use plusx_weights::MOST_BYTES;
 use serde::Serialize;
 
-use crate::class_names::{self, ClassNames};
+use crate::class_names::{self, ClassNamePolicy};
 use crate::error::{PathDisplay, TrainError};
 use crate::event::{Event, Observer, Silent};
 use crate::load::{Machine, load_model};
@@ -49,7 +49,7 @@ pub struct EvalOptions {
     /// Which part of the machine to use.
     pub machine: Machine,
     /// What becomes of classes that the weight file and the data set call otherwise.
-    pub names: ClassNames,
+    pub names: ClassNamePolicy,
     /// Bytes that maps and inputs may take, where that is known; the batches become smaller. Default: not known.
     pub memory: Option<u64>,
 }

@@ -16,7 +16,9 @@ mod error;
 mod estimate;
 mod evaluate;
 mod event;
+mod export_proof;
 mod folder;
+mod import_proof;
 mod job;
 mod load;
 mod memory;
@@ -32,7 +34,7 @@ mod start;
 mod state;
 mod stop;
 
-pub use class_names::ClassNames;
+pub use class_names::ClassNamePolicy;
 pub use compare::{
     Claim, CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Deeper, Findings,
     ModelErrors, Spread, plan as plan_comparison,
@@ -43,10 +45,12 @@ pub use event::{
     CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason,
     Silent, Started, StepEvent,
 };
+pub use export_proof::OnnxExport;
 pub use folder::SavedRun;
+pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model};
 pub use memory::RunMemory;
 pub use options::{Overrides, Recipe, SaveEvery, TrainOptions};
-pub use pretrained::{Pictures, Pretrained};
+pub use pretrained::{Pictures, Pretrained, PretrainedFile};
 pub use start::{open, plan, resume, resume_on, run, run_on};
 pub use stop::{Signal, Stop};

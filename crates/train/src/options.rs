@@ -166,6 +166,13 @@ pub struct TrainOptions {
     pub measure_limit: Option<usize>,
 }
 
+impl From<&TrainOptions> for TrainOptions {
+    /// A copy; weights that the options hold are shared.
+    fn from(options: &TrainOptions) -> Self {
+        options.clone()
+    }
+}
+
 impl Default for TrainOptions {
     fn default() -> Self {
         Self {

@@ -49,7 +49,7 @@ pub(crate) fn report(
         pretrained: adopted
             .zip(options.pretrained.as_ref())
             .map(|(adopted, from)| {
-                let others = class_names::first_difference(&from.classes, &dataset.classes);
+                let others = class_names::first_difference(from.classes(), &dataset.classes);
                 let others = others.map_or_else(String::new, |others| {
                     format!("\nits classifier is of other classes of the same number ({others}) and learns these from there")
                 });

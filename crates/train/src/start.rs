@@ -28,19 +28,22 @@ use crate::session::Session;
 use crate::state::{Identity, State, Training};
 use crate::stop::Stop;
 
-/// Trains a network of the zoo in a new run folder.
+/// Trains a network of the zoo in a new run folder. Weights that the options hold
+/// ([`Pretrained::weights`](crate::Pretrained::weights)) are let go once the run has begun with them, if the options are
+/// given away.
 ///
 /// # Errors
 /// Anything in [`TrainError`]; whatever was saved before the error stays.
 pub fn run(
-    options: &TrainOptions,
+    options: impl Into<TrainOptions>,
     dataset: Dataset,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let mut engine = prepare(options, &dataset)?;
-    let adopted = pretrained::start(engine.graph(), options)?;
-    observer.event(&Event::Plan(report(options, &dataset, &mut engine, adopted.as_ref())?));
+    let options = options.into();
+    let mut engine = prepare(&options, &dataset)?;
+    let adopted = pretrained::start(engine.graph(), &options)?;
+    observer.event(&Event::Plan(report(&options, &dataset, &mut engine, adopted.as_ref())?));
     let start = Start { dataset, params: adopted.map(|adopted| adopted.params) };
     launch(&mut engine, options, start, stop, observer)
 }
@@ -96,7 +99,7 @@ pub fn run_on<E: Executor>(
     options.check()?;
     check(executor.graph(), options, &dataset)?;
     let params = pretrained::start(executor.graph(), options)?.map(|adopted| adopted.params);
-    launch(executor, options, Start { dataset, params }, stop, observer)
+    launch(executor, options.clone(), Start { dataset, params }, stop, observer)
 }
 
 /// What a new run begins with.
@@ -109,13 +112,13 @@ struct Start {
 /// Trains on what was checked.
 fn launch<E: Executor>(
     executor: &mut E,
-    options: &TrainOptions,
+    mut options: TrainOptions,
     start: Start,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     let Start { dataset, params } = start;
-    let mut options = options.clone();
+    options.forget_weights();
     let folder = Folder::create(&mut options)?;
     if params.is_none() {
         folder.write_options(&options)?;

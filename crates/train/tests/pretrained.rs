@@ -16,8 +16,8 @@ use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use plusx_train::{
-    Event, Machine, Outcome, Overrides, PlanReport, Silent, Stop, TrainError, TrainOptions, evaluate, open,
-    plan, resume, run,
+    Event, Machine, Outcome, Overrides, PlanReport, PretrainedFile, Silent, Stop, TrainError, TrainOptions,
+    evaluate, open, plan, resume, run,
 };
 use plusx_weights::WeightError;
 use stripes::{CLASSES, dataset};
@@ -61,7 +61,7 @@ fn given(output: &Path) -> Overrides {
 
 fn started(given: &Overrides, file: &Path) -> TrainOptions {
     let mut options = given.resolve().unwrap();
-    options.start_from(("old", file), None, given).unwrap();
+    options.start_from(PretrainedFile { name: "old", path: file, usual: None }, given).unwrap();
     options
 }
 
@@ -171,7 +171,7 @@ fn a_resumed_run_does_not_need_the_file() {
     let place = tempfile::tempdir().unwrap();
     let (file, _) = weights(place.path());
     let [whole, cut] = ["whole", "cut"].map(|name| place.path().join(name));
-    run(&started(&given(&whole), &file), dataset(50, 20), &Stop::new(), &mut Silent).unwrap();
+    run(started(&given(&whole), &file), dataset(50, 20), &Stop::new(), &mut Silent).unwrap();
 
     // stopped before its first step
     let stop = Stop::new();
@@ -180,7 +180,7 @@ fn a_resumed_run_does_not_need_the_file() {
             stop.request(plusx_train::Signal::Interrupt);
         }
     };
-    let outcome = run(&started(&given(&cut), &file), dataset(50, 20), &stop, &mut at_once).unwrap();
+    let outcome = run(started(&given(&cut), &file), dataset(50, 20), &stop, &mut at_once).unwrap();
     assert!(matches!(outcome, Outcome::Interrupted { at: (1, 0), .. }), "{outcome:?}");
     fs::remove_file(&file).unwrap();
     for max_steps in [2, 4, 6] {
@@ -214,7 +214,10 @@ fn weights_that_do_not_fit_leave_no_run_behind() {
     let (file, _) = weights(place.path());
     let other = Overrides { model: Some("resnet32".into()), ..given(place.path()) };
     let mut options = other.resolve().unwrap();
-    let error = options.start_from(("old", &file), None, &other).unwrap_err().to_string();
+    let error = options
+        .start_from(PretrainedFile { name: "old", path: &file, usual: None }, &other)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("not resnet32") && error.contains("resnet20"), "{error}");
 
     // a file that says nothing about itself, of another network
@@ -228,7 +231,9 @@ fn weights_that_do_not_fit_leave_no_run_behind() {
         [(small, Interpolation::Bilinear, 40), (file, Interpolation::Bicubic, SIDE)]
     {
         let mut options = given.resolve().unwrap();
-        options.start_from(("old", &file), Some(known.clone()), &given).unwrap();
+        options
+            .start_from(PretrainedFile { name: "old", path: &file, usual: Some(known.clone()) }, &given)
+            .unwrap();
         let record = options.record(options.input_shape(1));
         assert_eq!((record.interpolation, options.resize), (interpolation, resize), "{}", file.display());
     }

@@ -7,7 +7,7 @@ use plusx_model::preprocess::{Preprocess, Resize};
 use plusx_model::shape::ImageShape;
 
 use crate::error::WeightError;
-use crate::json::{self, Value};
+use crate::json::{self, JsonValue};
 
 /// Version of the entry's own layout; a reader refuses a larger one. Layout 1 knows no preprocessing but the chapter's way
 /// of resizing; entries that need no more are still written as that, for programs that know no more.
@@ -18,23 +18,28 @@ const LARGEST_SIDE: usize = 4096;
 
 /// What a weight file says besides the numbers.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Entry {
+pub struct NetworkEntry {
     /// Name in the zoo, `resnet18-d2l`.
     pub architecture: String,
     /// Class names in the order of the outputs.
     pub classes: Vec<String>,
     /// How a picture becomes the network's input.
     pub preprocess: Preprocess,
+    /// Its other fields, which belong to whoever wrote them; in the order of the text.
+    pub others: Vec<(String, JsonValue)>,
 }
 
-impl Entry {
+/// The fields that are read here, and the layout that says how.
+const READ: [&str; 4] = ["architecture", "classes", "layout", "preprocess"];
+
+impl NetworkEntry {
     /// Reads the entry of the file `path`.
     ///
     /// # Errors
     /// [`WeightError::Metadata`] naming the field that is missing or not as it should be.
     pub fn from_text(text: &str, path: &Path) -> Result<Self, WeightError> {
-        let entry = json::parse(text).map_err(|error| WeightError::metadata(path, error))?;
-        let entry = Fields::of(&entry, "the entry", path)?;
+        let value = json::parse(text).map_err(|error| WeightError::metadata(path, error))?;
+        let entry = Fields::of(&value, "the entry", path)?;
         let layout = entry.get("layout")?.as_u64().ok_or_else(|| entry.bad("layout", "a number"))?;
         if layout > LAYOUT {
             return Err(WeightError::metadata(
@@ -45,17 +50,21 @@ impl Entry {
             ));
         }
         let preprocess = preprocess(&Fields::of(entry.get("preprocess")?, "preprocess", path)?)?;
-        Ok(Self {
-            architecture: entry.text("architecture")?,
-            classes: entry.list("classes", "a list of names", |item| item.as_str().map(str::to_owned))?,
-            preprocess,
-        })
+        let architecture = entry.text("architecture")?;
+        let classes = entry.list("classes", "a list of names", |item| item.as_str().map(str::to_owned))?;
+        let others = match value {
+            JsonValue::Object(fields) => {
+                fields.into_iter().filter(|(name, _)| !READ.contains(&name.as_str())).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(Self { architecture, classes, preprocess, others })
     }
 }
 
 fn preprocess(fields: &Fields<'_>) -> Result<Preprocess, WeightError> {
-    let size = |item: &Value| item.as_u64().and_then(|value| usize::try_from(value).ok());
-    let number = |item: &Value| item.as_f64().map(|value| value as f32);
+    let size = |item: &JsonValue| item.as_u64().and_then(|value| usize::try_from(value).ok());
+    let number = |item: &JsonValue| item.as_f64().map(|value| value as f32);
     let input = fields.list("input", "three sizes", size)?;
     let [c, h, w] = input[..] else { return Err(fields.bad("input", "three sizes")) };
     let resize = match size(fields.get("resize")?) {
@@ -87,20 +96,20 @@ fn preprocess(fields: &Fields<'_>) -> Result<Preprocess, WeightError> {
 
 /// The fields of one JSON object, with what is needed to complain about them.
 struct Fields<'a> {
-    object: &'a Value,
+    object: &'a JsonValue,
     name: &'a str,
     path: &'a Path,
 }
 
 impl<'a> Fields<'a> {
-    fn of(object: &'a Value, name: &'a str, path: &'a Path) -> Result<Self, WeightError> {
+    fn of(object: &'a JsonValue, name: &'a str, path: &'a Path) -> Result<Self, WeightError> {
         match object.as_object() {
             Some(_) => Ok(Self { object, name, path }),
             None => Err(WeightError::metadata(path, format_args!("{name} must be an object"))),
         }
     }
 
-    fn get(&self, key: &str) -> Result<&'a Value, WeightError> {
+    fn get(&self, key: &str) -> Result<&'a JsonValue, WeightError> {
         let lacks = || WeightError::metadata(self.path, format_args!("{} lacks `{key}`", self.name));
         self.object.get(key).ok_or_else(lacks)
     }
@@ -117,7 +126,7 @@ impl<'a> Fields<'a> {
         &self,
         key: &str,
         wanted: &str,
-        item: impl Fn(&Value) -> Option<T>,
+        item: impl Fn(&JsonValue) -> Option<T>,
     ) -> Result<Vec<T>, WeightError> {
         self.get(key)?
             .as_array()

@@ -1,8 +1,8 @@
-//! Weight files: a header of names, types and places, then the numbers (little-endian, row-major).
+//! Weight files: a header with the name, type and byte range of each tensor, then the numbers (little-endian, row-major).
 //!
 //! The file holds the parameters and running statistics under their own names, `….num_batches_tracked` for every
 //! batch norm (PyTorch's loaders expect it), and in a checkpoint the velocity of the optimiser under
-//! `velocity.<parameter>`. Reading trusts nothing: sizes and places are checked against the file before anything is
+//! `velocity.<parameter>`. Reading trusts nothing: sizes and ranges are checked against the file before anything is
 //! allocated, and nothing in a file is ever run.
 
 use std::collections::BTreeMap;
@@ -15,9 +15,9 @@ use plusx_model::params::Params;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 
-use crate::entry::Entry;
+use crate::entry::NetworkEntry;
 use crate::error::{Misshapen, WeightError};
-use crate::header::Header;
+use crate::header::SafetensorsHeader;
 
 /// Larger files are refused unread: a billion parameters with their velocity fit.
 pub const LARGEST: u64 = 8 << 30;
@@ -43,9 +43,7 @@ pub const VELOCITY: &str = "velocity.";
 #[derive(Clone, Debug)]
 pub struct WeightFile {
     /// What it says of the network.
-    pub entry: Entry,
-    /// The whole entry, as it stands in the file: JSON.
-    pub text: String,
+    pub entry: NetworkEntry,
     path: PathBuf,
     tensors: BTreeMap<String, Tensor>,
 }
@@ -77,7 +75,7 @@ pub fn whole(path: &Path) -> Result<Vec<u8>, WeightError> {
 /// The bytes of a file, read after `judge` has seen its header.
 fn judged(
     path: &Path,
-    judge: impl FnOnce(&Header) -> Result<(), WeightError>,
+    judge: impl FnOnce(&SafetensorsHeader) -> Result<(), WeightError>,
 ) -> Result<Vec<u8>, WeightError> {
     let failed = |source| WeightError::read(path, source);
     let refused = |reason: &str| WeightError::not_safetensors(path, reason);
@@ -103,7 +101,7 @@ fn judged(
 }
 
 /// The bytes of `file` up to where the numbers start, and what they say.
-fn beginning(file: &mut File, path: &Path) -> Result<(Vec<u8>, Header), WeightError> {
+fn beginning(file: &mut File, path: &Path) -> Result<(Vec<u8>, SafetensorsHeader), WeightError> {
     let failed = |source| WeightError::read(path, source);
     let refused = |reason: &str| WeightError::not_safetensors(path, reason);
     let mut bytes = Vec::new();
@@ -114,13 +112,14 @@ fn beginning(file: &mut File, path: &Path) -> Result<(Vec<u8>, Header), WeightEr
     Ok((bytes, header))
 }
 
-/// The whole entry of a safetensors file, JSON, if it is one of ours; nothing but its header is read.
+/// The entry of a safetensors file, if it is one of ours; nothing but its header is read.
 ///
 /// # Errors
-/// [`WeightError::Read`], [`WeightError::NotSafetensors`].
-pub fn about(path: &Path) -> Result<Option<String>, WeightError> {
+/// [`WeightError::Read`], [`WeightError::NotSafetensors`], [`WeightError::Metadata`].
+pub fn about(path: &Path) -> Result<Option<NetworkEntry>, WeightError> {
     let mut file = File::open(path).map_err(|source| WeightError::read(path, source))?;
-    Ok(beginning(&mut file, path)?.1.texts.remove(KEY))
+    let (_, header) = beginning(&mut file, path)?;
+    header.texts.get(KEY).map(|text| NetworkEntry::from_text(text, path)).transpose()
 }
 
 /// Adds up to `count` bytes of `file`.
@@ -156,20 +155,20 @@ fn instead(bytes: &[u8]) -> &'static str {
 }
 
 /// The header, and what follows it.
-fn split(bytes: &[u8]) -> Result<(Header, &[u8]), String> {
+fn split(bytes: &[u8]) -> Result<(SafetensorsHeader, &[u8]), String> {
     let end = PREFIX + announced(bytes)? as usize;
     let header = bytes.get(PREFIX..end).ok_or("it ends inside its header")?;
-    Ok((Header::parse(header)?, &bytes[end..]))
+    Ok((SafetensorsHeader::parse(header)?, &bytes[end..]))
 }
 
-/// The entry, and its text; refuses numbers of another type.
-fn examine(header: &Header, path: &Path) -> Result<(Entry, String), WeightError> {
+/// The entry; refuses numbers of another type.
+fn examine(header: &SafetensorsHeader, path: &Path) -> Result<NetworkEntry, WeightError> {
     let text = header.texts.get(KEY).ok_or_else(|| WeightError::Foreign { path: path.into() })?;
-    let entry = Entry::from_text(text, path)?;
+    let entry = NetworkEntry::from_text(text, path)?;
     let odd =
         header.tensors.iter().find(|(name, place)| place.dtype != "F32" && !is_count(name, &place.dtype));
     match odd {
-        None => Ok((entry, text.clone())),
+        None => Ok(entry),
         Some((name, place)) => {
             let (name, found) = (name.clone(), place.dtype.clone());
             Err(WeightError::Dtype { path: path.into(), name, found })
@@ -193,14 +192,14 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<WeightFile, WeightError> {
         let (expected, found) = (header.data_len, data.len());
         return Err(refused(&format!("its header speaks of {expected} bytes behind it, there are {found}")));
     }
-    let (entry, text) = examine(&header, path)?;
+    let entry = examine(&header, path)?;
     let tensors = header.tensors.into_iter().filter(|(name, place)| !is_count(name, &place.dtype));
     let tensors = tensors.map(|(name, place)| {
         let (numbers, _) = data[place.bytes].as_chunks::<4>();
         let values = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
         (name, Tensor { dims: place.dims, values })
     });
-    Ok(WeightFile { entry, text, path: path.into(), tensors: tensors.collect() })
+    Ok(WeightFile { entry, path: path.into(), tensors: tensors.collect() })
 }
 
 impl WeightFile {

@@ -1,4 +1,4 @@
-//! The header of a safetensors file: names, types and places of the tensors, and texts by name.
+//! The header of a safetensors file: names, types and byte ranges of the tensors, and texts by name.
 //!
 //! ```text
 //! 8 bytes  length n of the header, little-endian
@@ -9,14 +9,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::json::{self, Value};
+use crate::json::{self, JsonValue};
 
 /// Where the texts are.
 const TEXTS: &str = "__metadata__";
 
 /// A tensor of the file.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Place {
+pub(crate) struct TensorRecord {
     pub(crate) dtype: String,
     pub(crate) dims: Vec<usize>,
     /// Its bytes, counted from the end of the header.
@@ -25,14 +25,14 @@ pub(crate) struct Place {
 
 /// A header.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Header {
+pub(crate) struct SafetensorsHeader {
     pub(crate) texts: BTreeMap<String, String>,
-    pub(crate) tensors: BTreeMap<String, Place>,
+    pub(crate) tensors: BTreeMap<String, TensorRecord>,
     /// Bytes behind it.
     pub(crate) data_len: usize,
 }
 
-impl Header {
+impl SafetensorsHeader {
     /// Reads the bytes of a header, without its length. The tensors must lie behind each other without gaps, and be as
     /// long as their shapes say.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
@@ -53,7 +53,7 @@ impl Header {
                 tensors.insert(name.clone(), place);
             }
         }
-        let mut places: Vec<(&String, &Place)> = tensors.iter().collect();
+        let mut places: Vec<(&String, &TensorRecord)> = tensors.iter().collect();
         places.sort_by_key(|(_, place)| (place.bytes.start, place.bytes.end));
         let mut data_len = 0;
         for (name, place) in places {
@@ -81,11 +81,15 @@ fn width(dtype: &str) -> Option<usize> {
     }
 }
 
-fn place(value: &Value) -> Option<Place> {
-    let size = |value: &Value| usize::try_from(value.as_u64()?).ok();
+fn place(value: &JsonValue) -> Option<TensorRecord> {
+    let size = |value: &JsonValue| usize::try_from(value.as_u64()?).ok();
     let sizes = |name| value.get(name)?.as_array()?.iter().map(size).collect::<Option<Vec<usize>>>();
     let [start, end] = sizes("data_offsets")?[..] else { return None };
-    Some(Place { dtype: value.get("dtype")?.as_str()?.to_owned(), dims: sizes("shape")?, bytes: start..end })
+    Some(TensorRecord {
+        dtype: value.get("dtype")?.as_str()?.to_owned(),
+        dims: sizes("shape")?,
+        bytes: start..end,
+    })
 }
 
 #[cfg(test)]
@@ -97,10 +101,11 @@ mod tests {
         let tensor = |dtype: &str, shape: &str, from: usize, to: usize| {
             format!(r#"{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
         };
-        let header = |a: String, b: String| Header::parse(format!(r#"{{"b":{b},"a":{a}}}"#).as_bytes());
+        let header =
+            |a: String, b: String| SafetensorsHeader::parse(format!(r#"{{"b":{b},"a":{a}}}"#).as_bytes());
         let good = header(tensor("F32", "[2,3]", 8, 32), tensor("I64", "[]", 0, 8)).unwrap();
         assert_eq!((good.data_len, good.tensors.len()), (32, 2));
-        assert_eq!(good.tensors["a"], Place { dtype: "F32".into(), dims: vec![2, 3], bytes: 8..32 });
+        assert_eq!(good.tensors["a"], TensorRecord { dtype: "F32".into(), dims: vec![2, 3], bytes: 8..32 });
         // types that nobody reads are only put in their place
         assert!(header(tensor("F16", "[2,3]", 8, 20), tensor("I64", "[]", 0, 8)).is_ok());
         for (shape, from, to) in [
@@ -115,8 +120,8 @@ mod tests {
             assert!(header(tensor("F32", shape, from, to), tensor("I64", "[]", 0, 8)).is_err(), "{shape}");
         }
         for text in ["[]", "{", r#"{"__metadata__":[]}"#, r#"{"__metadata__":{"a":1}}"#, r#"{"a":{}}"#] {
-            assert!(Header::parse(text.as_bytes()).is_err(), "{text}");
+            assert!(SafetensorsHeader::parse(text.as_bytes()).is_err(), "{text}");
         }
-        assert!(Header::parse(b"{\"\xff\":1}").unwrap_err().contains("no text"));
+        assert!(SafetensorsHeader::parse(b"{\"\xff\":1}").unwrap_err().contains("no text"));
     }
 }

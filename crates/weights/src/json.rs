@@ -1,53 +1,62 @@
 //! JSON, read: what headers and entries of weight files are written in (RFC 8259).
 //!
-//! One value and nothing behind it, no name twice in an object, nesting to a limit; numbers keep the bits of their
-//! nearest `f64`. Everything else is an error that says where.
+//! A text is one value with nothing behind it. No name stands twice in an object, and nesting has a limit. Everything else is
+//! an error that says where. Numbers keep the bits of their nearest `f64`.
 
 /// Deeper nesting is refused: reading is recursive, and the stack must not be a file's to fill.
 const DEEPEST: usize = 64;
 
 /// A value.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Value {
+pub enum JsonValue {
+    /// `null`.
     Null,
-    Bool,
-    /// The nearest `f64`, and the number itself if it is whole, not negative, and written without point and exponent.
-    Number(f64, Option<u64>),
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number {
+        /// The nearest `f64`.
+        nearest: f64,
+        /// The number itself, if it is written without point and exponent and an `u64` or an `i64` holds it. `-0` is none.
+        whole: Option<i128>,
+    },
+    /// A text.
     Text(String),
-    List(Vec<Value>),
+    /// Values in order.
+    List(Vec<JsonValue>),
     /// In the order of the text.
-    Object(Vec<(String, Value)>),
+    Object(Vec<(String, JsonValue)>),
 }
 
-impl Value {
+impl JsonValue {
     pub(crate) fn as_u64(&self) -> Option<u64> {
-        if let Self::Number(_, whole) = self { *whole } else { None }
+        if let Self::Number { whole, .. } = self { u64::try_from((*whole)?).ok() } else { None }
     }
 
     pub(crate) fn as_f64(&self) -> Option<f64> {
-        if let Self::Number(value, _) = self { Some(*value) } else { None }
+        if let Self::Number { nearest, .. } = self { Some(*nearest) } else { None }
     }
 
     pub(crate) fn as_str(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    pub(crate) fn as_array(&self) -> Option<&[Value]> {
+    pub(crate) fn as_array(&self) -> Option<&[JsonValue]> {
         if let Self::List(items) = self { Some(items) } else { None }
     }
 
-    pub(crate) fn as_object(&self) -> Option<&[(String, Value)]> {
+    pub(crate) fn as_object(&self) -> Option<&[(String, JsonValue)]> {
         if let Self::Object(fields) = self { Some(fields) } else { None }
     }
 
     /// The field of an object.
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&JsonValue> {
         self.as_object()?.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 }
 
 /// Reads `text`; an error says what is wrong at which byte.
-pub(crate) fn parse(text: &str) -> Result<Value, String> {
+pub(crate) fn parse(text: &str) -> Result<JsonValue, String> {
     let mut reader = Reader { text, at: 0, depth: 0 };
     let value = reader.value()?;
     reader.blanks();
@@ -93,7 +102,7 @@ impl Reader<'_> {
         there
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value, String> {
+    fn word(&mut self, word: &str, value: JsonValue) -> Result<JsonValue, String> {
         if !self.text[self.at..].starts_with(word) {
             return self.bad("an unknown word");
         }
@@ -101,22 +110,22 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn value(&mut self) -> Result<Value, String> {
+    fn value(&mut self) -> Result<JsonValue, String> {
         self.blanks();
         match self.peek() {
             None => self.bad("the end where a value should be"),
-            Some(b'"') => Ok(Value::Text(self.string()?)),
+            Some(b'"') => Ok(JsonValue::Text(self.string()?)),
             Some(b'[') => self.nested(Self::list),
             Some(b'{') => self.nested(Self::object),
-            Some(b't') => self.word("true", Value::Bool),
-            Some(b'f') => self.word("false", Value::Bool),
-            Some(b'n') => self.word("null", Value::Null),
+            Some(b't') => self.word("true", JsonValue::Bool(true)),
+            Some(b'f') => self.word("false", JsonValue::Bool(false)),
+            Some(b'n') => self.word("null", JsonValue::Null),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(_) => self.bad("no value"),
         }
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
+    fn nested(&mut self, read: fn(&mut Self) -> Result<JsonValue, String>) -> Result<JsonValue, String> {
         if self.depth == DEEPEST {
             return self.bad("nesting too deep");
         }
@@ -128,15 +137,15 @@ impl Reader<'_> {
     }
 
     /// Behind the bracket.
-    fn list(&mut self) -> Result<Value, String> {
+    fn list(&mut self) -> Result<JsonValue, String> {
         let mut items = Vec::new();
         if self.takes(b']') {
-            return Ok(Value::List(items));
+            return Ok(JsonValue::List(items));
         }
         loop {
             items.push(self.value()?);
             if self.takes(b']') {
-                return Ok(Value::List(items));
+                return Ok(JsonValue::List(items));
             }
             if !self.takes(b',') {
                 return self.bad("neither a comma nor the end of a list");
@@ -145,11 +154,11 @@ impl Reader<'_> {
     }
 
     /// Behind the brace.
-    fn object(&mut self) -> Result<Value, String> {
-        let mut fields: Vec<(String, Value)> = Vec::new();
+    fn object(&mut self) -> Result<JsonValue, String> {
+        let mut fields: Vec<(String, JsonValue)> = Vec::new();
         let mut names = std::collections::HashSet::new();
         if self.takes(b'}') {
-            return Ok(Value::Object(fields));
+            return Ok(JsonValue::Object(fields));
         }
         loop {
             self.blanks();
@@ -165,7 +174,7 @@ impl Reader<'_> {
             }
             fields.push((name, self.value()?));
             if self.takes(b'}') {
-                return Ok(Value::Object(fields));
+                return Ok(JsonValue::Object(fields));
             }
             if !self.takes(b',') {
                 return self.bad("neither a comma nor the end of an object");
@@ -173,7 +182,7 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&mut self) -> Result<Value, String> {
+    fn number(&mut self) -> Result<JsonValue, String> {
         let start = self.at;
         let negative = self.peek() == Some(b'-');
         self.at += usize::from(negative);
@@ -182,7 +191,7 @@ impl Reader<'_> {
         if whole > 1 && self.text.as_bytes()[first] == b'0' {
             return self.bad("a number that begins with 0");
         }
-        let mut plain = !negative;
+        let mut plain = true;
         if self.peek() == Some(b'.') {
             self.at += 1;
             self.digits()?;
@@ -196,7 +205,14 @@ impl Reader<'_> {
         }
         let text = &self.text[start..self.at];
         match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Value::Number(value, text.parse().ok().filter(|_| plain))),
+            Ok(nearest) if nearest.is_finite() => {
+                let fits = |whole: &i128| {
+                    let zero = negative && *whole == 0;
+                    !zero && (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(whole)
+                };
+                let whole = text.parse().ok().filter(|whole| plain && fits(whole));
+                Ok(JsonValue::Number { nearest, whole })
+            }
             _ => self.bad("a number beyond all bounds"),
         }
     }
@@ -283,21 +299,23 @@ mod tests {
 
     use super::*;
 
-    /// Whether serde_json has the same value. It tells whole numbers below 0 from floats, which nobody needs here.
-    fn same(ours: &Value, theirs: &serde_json::Value) -> bool {
+    /// Whether serde_json has the same value.
+    fn same(ours: &JsonValue, theirs: &serde_json::Value) -> bool {
         match ours {
-            Value::Null => theirs.is_null(),
-            Value::Bool => theirs.is_boolean(),
-            Value::Number(value, whole) => {
-                theirs.as_f64().map(f64::to_bits) == Some(value.to_bits()) && theirs.as_u64() == *whole
+            JsonValue::Null => theirs.is_null(),
+            JsonValue::Bool(value) => theirs.as_bool() == Some(*value),
+            JsonValue::Number { nearest, whole } => {
+                let theirs_whole = theirs.as_u64().map(i128::from).or(theirs.as_i64().map(i128::from));
+                theirs.as_f64().map(f64::to_bits) == Some(nearest.to_bits()) && theirs_whole == *whole
             }
-            Value::Text(text) => theirs.as_str() == Some(text),
-            Value::List(items) => theirs.as_array().is_some_and(|other| {
+            JsonValue::Text(text) => theirs.as_str() == Some(text),
+            JsonValue::List(items) => theirs.as_array().is_some_and(|other| {
                 other.len() == items.len() && items.iter().zip(other).all(|(ours, theirs)| same(ours, theirs))
             }),
-            Value::Object(fields) => theirs.as_object().is_some_and(|other| {
-                let found =
-                    |(name, value): &(String, Value)| other.get(name).is_some_and(|other| same(value, other));
+            JsonValue::Object(fields) => theirs.as_object().is_some_and(|other| {
+                let found = |(name, value): &(String, JsonValue)| {
+                    other.get(name).is_some_and(|other| same(value, other))
+                };
                 other.len() == fields.len() && fields.iter().all(found)
             }),
         }
@@ -309,7 +327,7 @@ mod tests {
             "null",
             " [ ] ",
             "{}",
-            "[1,0,18446744073709551615,18446744073709551616,1.5e-3,-0.0,0.1,1E5,9007199254740993]",
+            "[1,0,-1,-0,-9223372036854775808,-9223372036854775809,18446744073709551615,18446744073709551616,1.5e-3,-0.0,0.1,1E5,9007199254740993]",
             r#"{"a":[true,{"b":""}],"ab":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00 上衣"}"#,
             "0.30000001192092896",
             "5e-324",

@@ -7,16 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{report, spread};
-use crate::command::{capture, cargo, run as run_command, target_folder};
-use crate::machine::{Machine, load};
-use crate::options::Options;
-
-const OPTIONS: [&str; 4] = ["rounds", "seconds", "python", "out"];
-
-/// The usual settings: turns of each, and how long one lasts.
-const ROUNDS: usize = 7;
-const SECONDS: f64 = 2.0;
+use super::{Bench, by_name, ratios, spread};
+use crate::command::{built, capture, cargo, run as run_command, target_folder};
+use crate::machine::{MeasuringMachine, load};
 
 /// Folders of pictures, as tools/bench_decode.py makes them, and what they are.
 const SETS: [(&str, &str); 2] = [
@@ -36,18 +29,16 @@ struct Turn {
 
 /// Measures and writes decode.csv and decode.md.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
-    let options = Options::parse(arguments, &OPTIONS)?;
-    let machine = Machine::look();
-    let rounds = options.count("rounds", ROUNDS)?;
-    let seconds = options.value("seconds", SECONDS)?.to_string();
-    let usual = [("rounds", ROUNDS.to_string()), ("seconds", SECONDS.to_string())];
-    let folder = super::folder(root, &options, &machine, &usual)?;
-    let build = ["build", "--release", "--package", "plusx-data", "--example", "decode_speed"];
-    run_command(cargo(root).args(build))?;
+    let known = [("rounds", "7"), ("seconds", "2"), ("python", "")];
+    let bench = Bench::start(root, arguments, &known, &["rounds", "seconds"])?;
+    let rounds = bench.options.count("rounds")?;
+    let seconds = bench.options.value::<f64>("seconds")?.to_string();
+    let example = ["build", "--release", "--package", "plusx-data", "--example", "decode_speed"];
+    run_command(cargo(root).args(example))?;
+    let plusx = built(root, "examples/decode_speed")?;
     let target = target_folder(root)?;
-    let plusx = target.join("release/examples").join(format!("decode_speed{}", std::env::consts::EXE_SUFFIX));
     // where `cargo xtask test` put Pillow, beside Debian's torchvision
-    let python = options.text("python").map_or(target.join("test-python/bin/python"), PathBuf::from);
+    let python = bench.options.text("python").map_or(target.join("test-python/bin/python"), PathBuf::from);
     let script = root.join("tools/bench_decode.py");
     let mut turns = Vec::new();
     for (set, _) in SETS {
@@ -69,10 +60,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
             }
         }
     }
-    let text = summary(&machine, &turns);
-    report::write(&folder, &[("decode.csv", csv(&turns)), ("decode.md", text.clone())])?;
-    println!("{text}\nwritten to {}", folder.display());
-    Ok(())
+    bench.finish("decode", &csv(&turns), &summary(&bench.machine, &turns))
 }
 
 fn csv(turns: &[Turn]) -> String {
@@ -84,7 +72,7 @@ fn csv(turns: &[Turn]) -> String {
     text
 }
 
-fn summary(machine: &Machine, turns: &[Turn]) -> String {
+fn summary(machine: &MeasuringMachine, turns: &[Turn]) -> String {
     let [_, _, load] = spread(turns.iter().map(|turn| turn.load));
     let mut text = format!(
         "# Decoding pictures beside other programs\n\n{}- load before: at most {load:.1}\n\nFrom the name of a file to its \
@@ -98,24 +86,12 @@ fn summary(machine: &Machine, turns: &[Turn]) -> String {
             text,
             "\n## {what}\n\n| decoder | us a file | speed of plusx beside it |\n|---|---|---|\n"
         );
-        let mut decoders: Vec<&str> = Vec::new();
-        for turn in turns.iter().filter(|turn| turn.set == set) {
-            if !decoders.contains(&turn.decoder.as_str()) {
-                decoders.push(&turn.decoder);
-            }
-        }
-        let times = |decoder: &str| -> Vec<f64> {
-            turns
-                .iter()
-                .filter(|turn| turn.set == set && turn.decoder == decoder)
-                .map(|turn| turn.us)
-                .collect()
-        };
-        let Some(ours) = decoders.first().map(|decoder| times(decoder)) else { continue };
-        for decoder in decoders {
-            let theirs = times(decoder);
+        let of_set = turns.iter().filter(|turn| turn.set == set);
+        let times = by_name(of_set.map(|turn| (turn.decoder.as_str(), turn.us)));
+        for (decoder, theirs) in &times {
             let [_, us, _] = spread(theirs.iter().copied());
-            let [least, median, most] = spread(theirs.iter().zip(&ours).map(|(theirs, ours)| theirs / ours));
+            // plusx is the first
+            let [least, median, most] = ratios(theirs, &times[0].1);
             let _ = writeln!(text, "| {decoder} | {us:.1} | {median:.2} ({least:.2} to {most:.2}) |");
         }
     }
@@ -143,7 +119,7 @@ mod tests {
             turn("plusx", 3, 1000.0),
             turn("other", 3, 900.0),
         ];
-        let text = summary(&Machine::look(), &turns);
+        let text = summary(&MeasuringMachine::made_up(), &turns);
         assert!(text.contains("| plusx | 1000.0 | 1.00 (1.00 to 1.00) |"), "{text}");
         assert!(text.contains("| other | 1200.0 | 1.00 (0.90 to 1.20) |"), "{text}");
         assert_eq!(csv(&turns).lines().nth(2), Some("photos,other,1,1200.00,0.00"));

@@ -5,33 +5,25 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::report;
+use super::Bench;
 use crate::command::{capture, cargo};
-use crate::machine::{Machine, load};
-use crate::options::Options;
-
-const OPTIONS: [&str; 2] = ["filter", "out"];
+use crate::machine::{MeasuringMachine, load};
 
 /// Builds and runs the bench of the kernels crate; writes kernels.csv and kernels.md.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
-    let options = Options::parse(arguments, &OPTIONS)?;
-    let machine = Machine::look();
-    let folder = super::folder(root, &options, &machine, &[("filter", String::new())])?;
+    let bench = Bench::start(root, arguments, &[("filter", "")], &["filter"])?;
     let before = load();
-    let filter = options.text("filter").unwrap_or_default();
-    let mut bench = cargo(root);
-    bench.args(["bench", "--package", "plusx-kernels", "--bench", "conv", "--", filter]);
+    let filter = bench.options.text("filter").unwrap_or_default();
+    let mut kernels = cargo(root);
+    kernels.args(["bench", "--package", "plusx-kernels", "--bench", "conv", "--", filter]);
     // the engine's memory lies on large pages; so shall the bench's
-    bench.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
-    let csv = capture(&mut bench)?;
-    let summary = summary(&machine, before, &csv)?;
-    report::write(&folder, &[("kernels.csv", csv), ("kernels.md", summary.clone())])?;
-    println!("{summary}\nwritten to {}", folder.display());
-    Ok(())
+    kernels.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+    let csv = capture(&mut kernels)?;
+    bench.finish("kernels", &csv, &summary(&bench.machine, before, &csv)?)
 }
 
 /// A row a layer and pass, a column a level: GFLOP/s and the share of the level's peak.
-fn summary(machine: &Machine, load: f64, csv: &str) -> Result<String> {
+fn summary(machine: &MeasuringMachine, load: f64, csv: &str) -> Result<String> {
     let mut levels: Vec<String> = Vec::new();
     let mut images = "no";
     let mut rows: Vec<(String, Vec<(String, String)>)> = Vec::new();
@@ -91,11 +83,11 @@ mod tests {
                    fc,conv_forward/portable,12,0.1,5.00,20.00,0.250,0.250\n\
                    a,winograd_forward/avx2,12,0.1,60.00,80.00,0.750,2.500\n\
                    a,winograd_filters/avx2,12,0.1,0.00,80.00,0.000,0.000\n";
-        let text = summary(&Machine::look(), 0.0, csv).unwrap();
+        let text = summary(&MeasuringMachine::made_up(), 0.0, csv).unwrap();
         assert!(text.contains("| layer | pass | avx2 | portable |"), "{text}");
         assert!(text.contains("| fc | conv_forward | 40.00 (50 %) | 5.00 (25 %) |"), "{text}");
         assert!(text.contains("| a | winograd_forward | 60.00 (75 %), 2.500 x direct at peak |"), "{text}");
         assert!(text.contains("| a | winograd_filters | 0.1 ms |") && text.contains("12 images"), "{text}");
-        assert!(summary(&Machine::look(), 0.0, "header\nnonsense\n").is_err());
+        assert!(summary(&MeasuringMachine::made_up(), 0.0, "header\nnonsense\n").is_err());
     }
 }

@@ -5,12 +5,23 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::command::exists;
-use crate::machine::{Machine, first_cores};
-use crate::options::Options;
+use crate::machine::first_cores;
+use crate::options::{CommandOptions, Defaults};
 use crate::python::Modules;
 
-/// Options that [`Settings`] reads.
-pub(super) const OPTIONS: [&str; 7] = ["model", "rounds", "steps", "threads", "batch-size", "input", "isa"];
+/// Options that [`Settings`] reads. The input of a network is that which it was made for, unless it is given.
+pub(super) const DEFAULTS: Defaults<'static> = &[
+    ("model", CHAPTER),
+    ("input", ""),
+    ("batch-size", BATCH),
+    ("rounds", "6"),
+    ("steps", "2"),
+    ("threads", "all"),
+    ("isa", "auto"),
+];
+
+/// Those that say how, not what.
+pub(super) const HOW: &[&str] = &["rounds", "steps", "threads", "isa"];
 
 /// The chapter's network, which every peer has.
 const CHAPTER: &str = "resnet18-d2l";
@@ -20,14 +31,13 @@ const CHAPTER_INPUT: &str = "1x96x96";
 const TORCHVISION_INPUT: &str = "3x224x224";
 
 /// Images of a step, if not said otherwise.
-const BATCH: usize = 256;
+const BATCH: &str = "256";
 
 /// What is measured, the same for all.
-#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) rounds: usize,
     pub(super) steps: usize,
-    pub(super) model: String,
+    model: String,
     threads: usize,
     batch: usize,
     input: String,
@@ -37,39 +47,21 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Those of the results in docs/benchmarks/.
-    pub(super) fn usual(machine: &Machine) -> Self {
-        Self {
-            rounds: 6,
-            steps: 2,
-            model: CHAPTER.to_owned(),
-            threads: machine.cores,
-            batch: BATCH,
-            input: CHAPTER_INPUT.to_owned(),
-            isa: "auto".to_owned(),
-            cores: None,
-        }
-    }
-
-    /// What was given, over `usual`.
-    pub(super) fn read(options: &Options, usual: &Self) -> Result<Self> {
-        let threads = options.count("threads", usual.threads)?;
-        let model = options.value("model", usual.model.clone())?;
+    /// Those of a command line, on a machine with so many cores.
+    pub(super) fn read(options: &CommandOptions, cores: usize) -> Result<Self> {
+        let all = options.text("threads") == Some("all");
+        let threads = if all { cores } else { options.count("threads")? };
+        let model: String = options.value("model")?;
         Ok(Self {
-            rounds: options.count("rounds", usual.rounds)?,
-            steps: options.count("steps", usual.steps)?,
+            rounds: options.count("rounds")?,
+            steps: options.count("steps")?,
             threads,
-            batch: options.count("batch-size", usual.batch)?,
-            input: options.value("input", input_of(&model).to_owned())?,
+            batch: options.count("batch-size")?,
+            input: options.text("input").unwrap_or(input_of(&model)).to_owned(),
             model,
-            isa: options.value("isa", usual.isa.clone())?,
+            isa: options.value("isa")?,
             cores: first_cores(threads).filter(|_| exists("taskset")),
         })
-    }
-
-    /// Whether everybody is held to a level below the machine's best.
-    pub(super) fn is_held(&self) -> bool {
-        self.isa != "auto"
     }
 
     /// Whether it is the chapter's network: the one that MXNet's script has, and that needs no torchvision.
@@ -78,36 +70,16 @@ impl Settings {
     }
 
     /// The Python modules that the peers need: `theirs`, and what makes the network.
-    pub(super) fn modules(&self, theirs: Modules<'static>) -> Vec<(&'static str, &'static str)> {
-        let more: Modules<'_> = if self.is_chapter() { &[] } else { &[("torchvision", "torchvision")] };
+    pub(super) fn modules(&self, theirs: Modules<'static>) -> Vec<&'static str> {
+        let more: Modules<'_> = if self.is_chapter() { &[] } else { &["torchvision"] };
         [theirs, more].concat()
-    }
-
-    /// With another number of rounds.
-    pub(super) fn with_rounds(self, rounds: usize) -> Self {
-        Self { rounds, ..self }
-    }
-
-    /// With another batch size.
-    pub(super) fn at_batch(&self, batch: usize) -> Self {
-        Self { batch, ..self.clone() }
-    }
-
-    /// Options that say how, not what, and their values.
-    pub(super) fn how(&self) -> [(&'static str, String); 4] {
-        [
-            ("rounds", self.rounds.to_string()),
-            ("steps", self.steps.to_string()),
-            ("threads", self.threads.to_string()),
-            ("isa", self.isa.clone()),
-        ]
     }
 
     /// The folder, in that of the day, of results for another network, input or batch than the usual:
     /// `infer-224-batch-32`, `train-resnet50-batch-16`. The usual ones lie in that of the day itself.
     pub(super) fn corner(&self, command: &str) -> PathBuf {
         let usual_input = self.input == input_of(&self.model);
-        if self.is_chapter() && usual_input && self.batch == BATCH {
+        if self.is_chapter() && usual_input && self.batch.to_string() == BATCH {
             return PathBuf::new();
         }
         let mut words = vec![command.to_owned()];
@@ -168,8 +140,7 @@ mod tests {
     use super::*;
 
     fn settings(arguments: &[&str]) -> Settings {
-        let options = Options::parse(arguments, &OPTIONS).unwrap();
-        Settings::read(&options, &Settings::usual(&Machine::look())).unwrap()
+        Settings::read(&CommandOptions::parse(arguments, DEFAULTS).unwrap(), 2).unwrap()
     }
 
     #[test]
@@ -210,10 +181,8 @@ mod tests {
 
     #[test]
     fn torchvision_is_asked_for_when_it_builds_the_network() {
-        let torch: Modules<'_> = &[("torch", "torch")];
-        assert_eq!(settings(&[]).modules(torch), torch);
-        let more = settings(&["--model", "resnet50"]).modules(torch);
-        assert_eq!(more, [torch, &[("torchvision", "torchvision")]].concat());
+        assert_eq!(settings(&[]).modules(&["torch"]), ["torch"]);
+        assert_eq!(settings(&["--model", "resnet50"]).modules(&["torch"]), ["torch", "torchvision"]);
         let arguments = settings(&["--model", "resnet50"]).arguments();
         assert_eq!(arguments[..4], ["--model", "resnet50", "--input", "3x224x224"]);
     }

@@ -2,6 +2,7 @@
 //! itself; all are started and warmed up first, then each runs a few steps while the others wait, round after round, so
 //! that the steps of one round lie seconds apart. A peer that cannot run the network at all is left out, and it is said why.
 
+use std::fmt::{self, Display, Formatter};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -10,71 +11,56 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::report::{Absent, Row};
 use super::settings::Settings;
 use super::spread;
-use crate::command::{capture, cargo, run as run_command, shown, target_folder};
+use crate::command::shown;
 use crate::machine::load;
 
 /// Somebody who can be measured.
-#[derive(Clone)]
 pub(super) struct Contender {
-    pub(super) name: String,
-    /// Whether it is plusx: if that cannot run, nothing is to be compared.
+    name: String,
+    /// Whether it is what is measured, and no peer: if that cannot run, nothing is to be compared.
     ours: bool,
     program: PathBuf,
     arguments: Vec<String>,
-    environment: Vec<(&'static str, &'static str)>,
+    environment: &'static [(&'static str, &'static str)],
 }
 
+/// Holds peers that are built on oneDNN to AVX2.
+const AVX2: &[(&str, &str)] =
+    &[("ONEDNN_MAX_CPU_ISA", "AVX2"), ("DNNL_MAX_CPU_ISA", "AVX2"), ("ATEN_CPU_CAPABILITY", "avx2")];
+
 impl Contender {
-    /// plusx itself, built for release: `plusx bench COMMAND`.
-    pub(super) fn plusx(root: &Path, settings: &Settings, command: &str) -> Result<Self> {
-        run_command(cargo(root).args(["build", "--release", "--package", "plusx-cli"]))?;
-        let folder = target_folder(root)?.join("release");
-        let program = folder.join(format!("plusx{}", std::env::consts::EXE_SUFFIX));
-        let mut arguments: Vec<String> = ["bench", command, "--json"].map(str::to_owned).into();
+    /// A build of plusx: `plusx bench COMMAND`.
+    pub(super) fn plusx(name: &str, plusx: &Path, command: &str, settings: &Settings) -> Self {
+        let mut arguments =
+            ["bench", command, "--json", "--turns", "--isa", &settings.isa].map(str::to_owned).to_vec();
         arguments.extend(settings.arguments());
-        arguments.extend(["--isa".to_owned(), settings.isa.clone()]);
-        Ok(Self { name: "plusx".to_owned(), ours: true, program, arguments, environment: Vec::new() })
+        Self { name: name.to_owned(), ours: true, program: plusx.to_owned(), arguments, environment: &[] }
+    }
+
+    /// The same as one who is measured beside others.
+    pub(super) fn peer(self) -> Self {
+        Self { ours: false, ..self }
     }
 
     /// A script of tools/ with these options of its own.
     pub(super) fn script(
         name: &str,
-        (python, script): (&Path, PathBuf),
+        python: &Path,
+        script: &Path,
         settings: &Settings,
         own: &[&str],
     ) -> Self {
         let mut arguments = vec![script.display().to_string()];
         arguments.extend(settings.arguments());
         arguments.extend(own.iter().map(|argument| (*argument).to_owned()));
-        // peers built on oneDNN are held to the level that plusx is held to
-        let environment = match settings.isa.as_str() {
-            "avx2" => vec![
-                ("ONEDNN_MAX_CPU_ISA", "AVX2"),
-                ("DNNL_MAX_CPU_ISA", "AVX2"),
-                ("ATEN_CPU_CAPABILITY", "avx2"),
-            ],
-            _ => Vec::new(),
-        };
+        let environment = if settings.isa == "avx2" { AVX2 } else { &[] };
         Self { name: name.to_owned(), ours: false, program: python.to_owned(), arguments, environment }
     }
 
-    /// With an environment variable.
-    pub(super) fn variable(mut self, name: &'static str, value: &'static str) -> Self {
-        self.environment.push((name, value));
-        self
-    }
-
-    /// Under another name.
-    pub(super) fn named(mut self, name: String) -> Self {
-        self.name = name;
-        self
-    }
-
-    /// What starts it, with these arguments more.
-    fn command(&self, settings: &Settings, more: &[&str]) -> Command {
+    /// What starts it.
+    fn command(&self, settings: &Settings) -> Command {
         let mut command = match &settings.cores {
             None => Command::new(&self.program),
             Some(cores) => {
@@ -83,27 +69,13 @@ impl Contender {
                 command
             }
         };
-        command.args(&self.arguments).args(more).envs(self.environment.iter().copied());
+        command.args(&self.arguments).envs(self.environment.iter().copied());
         command
-    }
-
-    /// All that it prints when nobody else takes turns.
-    pub(super) fn output(&self, settings: &Settings, more: &[&str]) -> Result<String> {
-        capture(&mut self.command(settings, more))
-    }
-
-    /// What it prints about itself when nobody else takes turns.
-    pub(super) fn alone(&self, settings: &Settings, more: &[&str]) -> Result<Value> {
-        let steps = settings.steps.to_string();
-        let text = self.output(settings, &[&["--steps", &steps], more].concat())?;
-        let line = text.lines().rev().find(|line| line.starts_with('{'));
-        let line = line.with_context(|| format!("{} printed no JSON object", self.name))?;
-        Ok(serde_json::from_str(line)?)
     }
 
     /// Started, and warmed up when this returns.
     fn start(&self, settings: &Settings) -> Result<Player> {
-        let mut command = self.command(settings, &["--turns"]);
+        let mut command = self.command(settings);
         let shown = shown(&command);
         let mut child = command
             .stdin(Stdio::piped())
@@ -111,7 +83,7 @@ impl Contender {
             .spawn()
             .with_context(|| format!("cannot start `{shown}`"))?;
         let (to, from) = (child.stdin.take(), child.stdout.take().context("the child's stdout is ours")?);
-        let mut player = Player { shown, child, to, from: BufReader::new(from) };
+        let mut player = Player { name: self.name.clone(), shown, child, to, from: BufReader::new(from) };
         let ready = player.hear()?;
         if ready["ready"] != true {
             bail!("it said {ready} instead of being ready");
@@ -122,6 +94,8 @@ impl Contender {
 
 /// A contender's process.
 struct Player {
+    name: String,
+    /// As one would type it.
     shown: String,
     child: Child,
     /// Taken when it shall end.
@@ -189,76 +163,109 @@ impl Drop for Player {
 /// Runtimes let their threads spin for a while after the last work, a fifth of a second in the longest documented default.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// One turn of a contender.
+pub(super) struct TurnRow {
+    pub(super) round: usize,
+    pub(super) contender: String,
+    pub(super) threads: f64,
+    pub(super) batch: f64,
+    pub(super) isa: String,
+    pub(super) median_ms: f64,
+    pub(super) least_ms: f64,
+    pub(super) most_ms: f64,
+    pub(super) images_per_s: f64,
+    pub(super) peak_rss_mb: f64,
+    /// Of the machine, before the turn.
+    pub(super) load: f64,
+    /// Of the peer.
+    pub(super) version: Option<String>,
+    /// Images a second of a direct convolution at the whole measured peak, as plusx tells it.
+    pub(super) limit: Option<f64>,
+}
+
+/// A peer that could not be measured.
+pub(super) struct MissingPeer {
+    pub(super) name: String,
+    pub(super) why: String,
+}
+
+impl Display for MissingPeer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was left out: {}", self.name, self.why)
+    }
+}
+
 /// What came of it.
 pub(super) struct Measured {
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<TurnRow>,
     /// Peers that could not start.
-    pub(super) absent: Vec<Absent>,
+    pub(super) left_out: Vec<MissingPeer>,
+}
+
+/// One turn.
+struct Turn {
+    round: usize,
+    /// Of the player.
+    index: usize,
+    /// Of the machine, before it.
+    load: f64,
+    /// Of its steps, in milliseconds.
+    times: Vec<f64>,
 }
 
 /// Everybody in turns.
 pub(super) fn measure(contenders: &[Contender], settings: &Settings) -> Result<Measured> {
-    let (mut playing, absent) = start(contenders, settings)?;
+    let (mut playing, left_out) = start(contenders, settings)?;
     let mut turns = Vec::new();
     for round in 1..=settings.rounds {
-        for (index, (contender, player)) in playing.iter_mut().enumerate() {
+        for (index, player) in playing.iter_mut().enumerate() {
             std::thread::sleep(PAUSE);
-            let before = load();
+            let load = load();
             let times = player.turn(settings.steps)?;
             let [_, median, _] = spread(times.iter().copied());
-            eprintln!("round {round} {:<28} {median:>9.1} ms, load {before:.1}", contender.name);
-            turns.push((round, index, before, times));
+            eprintln!("round {round} {:<28} {median:>9.1} ms, load {load:.1}", player.name);
+            turns.push(Turn { round, index, load, times });
         }
     }
-    let said = playing
-        .into_iter()
-        .map(|(contender, player)| Ok((contender, player.end()?)))
-        .collect::<Result<Vec<_>>>()?;
-    let row = |(round, index, load, times): (usize, usize, f64, Vec<f64>)| {
-        let (contender, json) = &said[index];
-        row((contender, json), (round, load), &times)
-    };
-    Ok(Measured { rows: turns.into_iter().map(row).collect::<Result<_>>()?, absent })
+    let names: Vec<String> = playing.iter().map(|player| player.name.clone()).collect();
+    let said = playing.into_iter().map(Player::end).collect::<Result<Vec<_>>>()?;
+    let rows = turns.iter().map(|turn| row(turn, &names[turn.index], &said[turn.index]));
+    Ok(Measured { rows: rows.collect::<Result<_>>()?, left_out })
 }
 
-/// A contender and its process.
-type Playing<'c> = (&'c Contender, Player);
-
 /// Everybody's process, and who has none. Ours must start, and one peer at least if there are any.
-fn start<'c>(contenders: &'c [Contender], settings: &Settings) -> Result<(Vec<Playing<'c>>, Vec<Absent>)> {
-    let (mut playing, mut absent) = (Vec::new(), Vec::new());
+fn start(contenders: &[Contender], settings: &Settings) -> Result<(Vec<Player>, Vec<MissingPeer>)> {
+    let (mut playing, mut left_out) = (Vec::new(), Vec::new());
     for contender in contenders {
         eprintln!("starting {}", contender.name);
         match contender.start(settings) {
-            Ok(player) => playing.push((contender, player)),
+            Ok(player) => playing.push(player),
             Err(error) if contender.ours => {
-                return Err(error.context(format!("`{}`", shown(&contender.command(settings, &[])))));
+                return Err(error.context(format!("`{}`", shown(&contender.command(settings)))));
             }
             Err(error) => {
-                let left_out = Absent { name: contender.name.clone(), why: format!("{error:#}") };
-                eprintln!("xtask: {left_out}");
-                absent.push(left_out);
+                let missing = MissingPeer { name: contender.name.clone(), why: format!("{error:#}") };
+                eprintln!("xtask: {missing}");
+                left_out.push(missing);
             }
         }
     }
-    if playing.iter().all(|(contender, _)| contender.ours) && !absent.is_empty() {
-        let all: Vec<String> = absent.iter().map(ToString::to_string).collect();
+    if playing.len() <= 1 && !left_out.is_empty() {
+        let all: Vec<String> = left_out.iter().map(ToString::to_string).collect();
         bail!("no peer can run this, so there is nothing to compare:\n{}", all.join("\n"));
     }
-    Ok((playing, absent))
+    Ok((playing, left_out))
 }
 
-/// One turn of a contender that said `json` of itself.
-fn row((contender, json): (&Contender, &Value), (round, load): (usize, f64), times: &[f64]) -> Result<Row> {
-    let number = |name: &str| {
-        json[name].as_f64().with_context(|| format!("{}: no number `{name}` in {json}", contender.name))
-    };
-    let [least_ms, median_ms, most_ms] = spread(times.iter().copied());
+/// A turn of a contender that said `json` of itself.
+fn row(turn: &Turn, name: &str, json: &Value) -> Result<TurnRow> {
+    let number =
+        |key: &str| json[key].as_f64().with_context(|| format!("{name}: no number `{key}` in {json}"));
+    let [least_ms, median_ms, most_ms] = spread(turn.times.iter().copied());
     let batch = number("batch")?;
-    let version = ["version", "torch", "mxnet"].into_iter().find_map(|name| json[name].as_str());
-    Ok(Row {
-        round,
-        contender: contender.name.clone(),
+    Ok(TurnRow {
+        round: turn.round,
+        contender: name.to_owned(),
         threads: number("threads")?,
         batch,
         isa: json["isa"].as_str().unwrap_or("unknown").to_owned(),
@@ -267,22 +274,23 @@ fn row((contender, json): (&Contender, &Value), (round, load): (usize, f64), tim
         most_ms,
         images_per_s: batch * 1e3 / median_ms,
         peak_rss_mb: number("peak_rss_mb")?,
-        load,
-        version: version.map(str::to_owned),
+        load: turn.load,
+        version: json["version"].as_str().map(str::to_owned),
         limit: json["direct_limit_img_per_s"].as_f64(),
     })
 }
 
 #[cfg(all(test, unix))]
 mod tests {
+    use super::super::settings::DEFAULTS;
     use super::*;
-    use crate::machine::Machine;
+    use crate::options::CommandOptions;
 
     /// A shell script as a contender.
     fn contender(name: &str, script: &str) -> Contender {
         let arguments = vec!["-c".to_owned(), script.to_owned()];
         let ours = name == "plusx";
-        Contender { name: name.to_owned(), ours, program: "sh".into(), arguments, environment: Vec::new() }
+        Contender { name: name.to_owned(), ours, program: "sh".into(), arguments, environment: &[] }
     }
 
     const PLAYS: &str = r#"echo '{"ready": true}'; read steps; echo '{"step_ms": [5.0]}'
@@ -293,21 +301,20 @@ mod tests {
     fn played(contenders: &[(&str, &str)]) -> Result<Measured> {
         let contenders: Vec<Contender> =
             contenders.iter().map(|(name, script)| contender(name, script)).collect();
-        let mut settings = Settings::usual(&Machine::look()).with_rounds(1);
-        settings.steps = 1;
-        measure(&contenders, &settings)
+        let once = CommandOptions::parse(&["--rounds", "1", "--steps", "1"], DEFAULTS)?;
+        measure(&contenders, &Settings::read(&once, 1)?)
     }
 
     #[test]
     fn who_cannot_run_is_left_out_and_said_why() {
-        let Measured { rows, absent } =
+        let Measured { rows, left_out } =
             played(&[("plusx", PLAYS), ("one", CANNOT), ("two", PLAYS), ("three", DIES)]).unwrap();
         let names: Vec<&str> = rows.iter().map(|row| row.contender.as_str()).collect();
         assert_eq!(names, ["plusx", "two"]);
         assert_eq!(rows[1].images_per_s, 800.0);
-        let absent: Vec<String> = absent.iter().map(ToString::to_string).collect();
-        assert_eq!(absent[0], "one was left out: its converter failed");
-        assert!(absent[1].starts_with("three was left out: it ended without an answer: exit status: 3"));
+        let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+        assert_eq!(left_out[0], "one was left out: its converter failed");
+        assert!(left_out[1].starts_with("three was left out: it ended without an answer: exit status: 3"));
     }
 
     #[test]

@@ -9,8 +9,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::install;
-use crate::command::{capture, run, succeeds, target_folder};
+use super::debian::install;
+use crate::command::{capture, succeeds, target_folder};
+use crate::python::{interpreter, make};
 
 /// The environment's name under target/.
 const FOLDER: &str = "test-python";
@@ -50,25 +51,10 @@ pub(super) fn set_up(root: &Path) -> Result<()> {
     let contents = format!("{}\n{numpy}\n", PYPI.join("\n"));
     // written last: a folder without it is half made
     let stamp = folder.join("contents.txt");
-    let python = folder.join("bin/python");
-    if fs::read_to_string(&stamp).is_ok_and(|text| text == contents) && python.exists() {
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == contents) && interpreter(&folder).exists() {
         return Ok(());
     }
-    run(Command::new(PYTHON).args(["-m", "venv", "--system-site-packages", "--clear"]).arg(&folder))?;
-    let mut pip = Command::new(&python);
-    // an unreachable server must not hold the tests up for minutes
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--retries",
-        "1",
-        "--timeout",
-        "20",
-    ]);
-    run(pip.args(PYPI).arg(&numpy))?;
+    make(&folder, PYTHON, &["--system-site-packages", "--clear"], &[&PYPI[..], &[&numpy]].concat())?;
     fs::write(&stamp, contents).with_context(|| format!("cannot write {}", stamp.display()))
 }
 

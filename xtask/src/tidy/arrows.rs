@@ -1,10 +1,10 @@
-//! Rules on Cargo.toml files: who depends on whom, cargo features, and dependencies with a reason.
+//! Rules on Cargo.toml files: who depends on whom, and dependencies with a reason.
 //!
 //! They are read line by line, which is enough for manifests written the usual way: one dependency a line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Finding;
+use super::finding::Finding;
 use super::tree::Tree;
 
 /// Arrows between rooms, as ARCHITECTURE.md draws them.
@@ -18,17 +18,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("infer", &["engine", "model", "pixels", "weights"]),
     ("data", &["model", "pixels"]),
     ("train", &["data", "engine", "formats", "model", "weights"]),
-    ("gpu", &["model"]),
     ("plusx", &["data", "engine", "formats", "infer", "kernels", "model", "train"]),
-    ("cli", &["data", "engine", "formats", "gpu", "infer", "model", "train"]),
+    ("cli", &["data", "engine", "formats", "infer", "model", "train"]),
     ("xtask", &[]),
 ];
 
 /// Rooms that may use anyhow; all others have typed errors.
 const ANYHOW: [&str; 2] = ["cli", "xtask"];
-
-/// The cargo features of the whole workspace.
-const FEATURES: [&str; 2] = ["gpu", "mpi"];
 
 /// A dependency as a manifest names it.
 struct Dependency {
@@ -109,26 +105,6 @@ pub(super) fn arrows(tree: &Tree) -> Vec<Finding> {
                     dependency.line,
                     format!("{room} must not use {}", dependency.name),
                 ));
-            }
-        }
-    }
-    findings
-}
-
-pub(super) fn features(tree: &Tree) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (_, path, text) in manifests(tree) {
-        let mut inside = false;
-        for (index, line) in text.lines().enumerate() {
-            if let Some(table) = header(line) {
-                inside = table == "features";
-            } else if let Some((name, _)) =
-                line.split_once('=').filter(|_| inside && !line.starts_with([' ', '#']))
-            {
-                let name = name.trim();
-                if name != "default" && !FEATURES.contains(&name) {
-                    findings.push(Finding::new(path, index + 1, format!("feature {name}")));
-                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Rules on Rust code: what may stand where.
 
-use super::Finding;
-use super::source::{Source, has_word};
+use super::finding::Finding;
+use super::source::{RustFile, has_word};
 use super::tree::Tree;
 
 /// Notes to self; written in two halves so that this file keeps the rule.
@@ -39,7 +39,7 @@ const UNSAFE_ENGINE: [&str; 3] =
 /// Lines of product code, in files that `keep` accepts, that `broken` says something about.
 fn lines(
     tree: &Tree,
-    keep: impl Fn(&Source<'_>) -> bool,
+    keep: impl Fn(&RustFile<'_>) -> bool,
     broken: impl Fn(&str) -> Option<String>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -120,20 +120,21 @@ pub(super) fn pure_kernels(tree: &Tree) -> Vec<Finding> {
 
 pub(super) fn quiet(tree: &Tree) -> Vec<Finding> {
     let library =
-        |file: &Source<'_>| !matches!(file.room(), Some("cli" | "xtask")) && !file.path.contains("/bin/");
+        |file: &RustFile<'_>| !matches!(file.room(), Some("cli" | "xtask")) && !file.path.contains("/bin/");
     // `eprint!(` holds `print!(` too
     lines(tree, library, |code| first_of(code, &["print!(", "println!(", "io::stdout()", "io::stderr()"]))
 }
 
 pub(super) fn environment(tree: &Tree) -> Vec<Finding> {
-    let other = |file: &Source<'_>| !matches!(file.room(), Some("cli" | "xtask"));
+    let other = |file: &RustFile<'_>| !matches!(file.room(), Some("cli" | "xtask"));
     lines(tree, other, |code| {
         first_of(code, &["env::var", "env::vars", "env::args", "env::current_dir", "env::home_dir"])
     })
 }
 
 pub(super) fn output_sizes(tree: &Tree) -> Vec<Finding> {
-    let other = |file: &Source<'_>| file.path != "crates/model/src/shape.rs" && file.room() != Some("xtask");
+    let other =
+        |file: &RustFile<'_>| file.path != "crates/model/src/shape.rs" && file.room() != Some("xtask");
     // (size + 2 padding - kernel) / stride + 1, under whatever names
     let formula = |code: &str| {
         let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();

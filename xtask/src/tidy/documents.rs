@@ -1,6 +1,6 @@
 //! Rules on documents: links, the two commands, no path of one machine, where the compiler stops a new operation.
 
-use super::Finding;
+use super::finding::Finding;
 use super::source::{before_tests, has_word};
 use super::tree::Tree;
 

@@ -1,6 +1,6 @@
 //! Rules on files: how long, how called, where, and how they open.
 
-use super::Finding;
+use super::finding::Finding;
 use super::tree::Tree;
 
 /// Longer files have two subjects.

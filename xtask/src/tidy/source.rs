@@ -1,7 +1,7 @@
 //! A Rust file as rules about code see it: without comments and texts, and without its tests.
 
 /// A Rust file.
-pub(super) struct Source<'a> {
+pub(super) struct RustFile<'a> {
     /// From the root, with `/`.
     pub(super) path: &'a str,
     /// Comments and contents of strings and characters are blanks; lines are where they were.
@@ -10,7 +10,7 @@ pub(super) struct Source<'a> {
     pub(super) lines_before_tests: usize,
 }
 
-impl<'a> Source<'a> {
+impl<'a> RustFile<'a> {
     /// Reads one file.
     pub(super) fn new(path: &'a str, text: &'a str) -> Self {
         Self { path, code: blank(text), lines_before_tests: before_tests(text) }
@@ -33,9 +33,25 @@ impl<'a> Source<'a> {
             && !test_module
     }
 
-    /// Lines of code before the tests, counted from 1.
+    /// Lines of code, counted from 1, without tests and without items for them.
     pub(super) fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code.lines().take(self.lines_before_tests).enumerate().map(|(index, line)| (index + 1, line))
+        // the indentation of the item that is left out
+        let mut out = None;
+        let mut product = move |line: &str| {
+            let text = line.trim_start();
+            let indentation = line.len() - text.len();
+            if out.is_none() && text == "#[cfg(test)]" {
+                out = Some(indentation);
+                return false;
+            }
+            let left_out = out.is_some();
+            if out == Some(indentation) && !text.starts_with('#') && text.ends_with([';', '}', ',']) {
+                out = None;
+            }
+            !left_out
+        };
+        let lines = self.code.lines().enumerate().take(self.lines_before_tests);
+        lines.filter(move |(_, line)| product(line)).map(|(index, line)| (index + 1, line))
     }
 }
 
@@ -154,8 +170,11 @@ mod tests {
     #[test]
     fn tests_are_not_counted() {
         let file =
-            Source::new("crates/model/src/a.rs", "//! A.\nfn a() {}\n\n#[cfg(test)]\nmod tests {\n}\n");
+            RustFile::new("crates/model/src/a.rs", "//! A.\nfn a() {}\n\n#[cfg(test)]\nmod tests {\n}\n");
         assert_eq!(file.lines_before_tests, 3);
-        assert_eq!(Source::new("a.rs", "//! A.\n#[cfg(test)]\nmod tests;\nmod b;\n").lines_before_tests, 4);
+        assert_eq!(RustFile::new("a.rs", "//! A.\n#[cfg(test)]\nmod tests;\nmod b;\n").lines_before_tests, 4);
+        let some = "#[cfg(test)]\nmod tests;\nmod b;\n#[cfg(test)]\n#[inline]\nfn c(\n) {\n}\nfn d() {}\n";
+        let lines: Vec<usize> = RustFile::new("a.rs", some).product_lines().map(|(line, _)| line).collect();
+        assert_eq!(lines, [3, 9]);
     }
 }

@@ -42,7 +42,14 @@ const BREAKS: &[(&str, (&str, &str), usize)] = &[
     ),
     ("arrows", (MODEL_TOML, "[dependencies.plusx-kernels]\npath = \"../kernels\"\n"), 1),
     ("arrows", ("crates/new/Cargo.toml", "[package]\n"), 0),
-    ("features", (MODEL_TOML, "[features]\nfast = []\n"), 2),
+    (
+        "types",
+        (
+            TRAIN,
+            "//! A.\npub struct Apple;\nmod b {\n    pub(super) unsafe trait Apple<T> {}\n}\nenum Apple {}\n",
+        ),
+        4,
+    ),
     ("links", ("docs/a.md", "see [b](b.md)\n"), 1),
     ("links", ("README.md", "<img src=\"docs/a.svg\">\n"), 1),
     ("commands", ("README.md", "cargo xtask test\n"), 0),
@@ -64,9 +71,99 @@ fn every_rule_can_fail() {
     assert_eq!(found("dependencies", &undocumented).len(), 2);
     assert_eq!(found("dependencies", &[]), ["docs/dependencies.md: is missing"]);
     let shown = |rule: &str| BREAKS.iter().any(|(name, ..)| *name == rule);
-    for rule in RULES.iter().filter(|rule| !["short-files", "dependencies"].contains(&rule.name)) {
+    let elsewhere = ["short-files", "dependencies", "circles", "subjects"];
+    for rule in RULES.iter().filter(|rule| !elsewhere.contains(&rule.name)) {
         assert!(shown(rule.name), "no case shows that {} can fail", rule.name);
     }
+}
+
+/// Circles in a crate of these files.
+fn circles(files: &[(&str, &str)]) -> Vec<String> {
+    let paths: Vec<String> = files.iter().map(|(name, _)| format!("crates/new/src/{name}.rs")).collect();
+    let files: Vec<_> = paths.iter().zip(files).map(|(path, (_, text))| (path.as_str(), *text)).collect();
+    found("circles", &files).iter().map(|found| found.replace("crates/new/src/", "")).collect()
+}
+
+#[test]
+fn circles_are_found_however_a_path_is_written() {
+    let b = "//! B.\npub(crate) struct B;\nfn b() { crate::a::a(crate::a::A) }\n";
+    for a in [
+        "//! A.\nuse crate::b::B;\npub(crate) struct A;\npub(crate) fn a() -> B {}\n",
+        "//! A.\nfn a() -> super::b::B {}\npub(crate) struct A;\n",
+        "//! A.\nuse super::b;\npub(crate) fn a() -> b::B {}\n",
+        "//! A.\nuse crate::{\n    b::{self as c, B},\n    d,\n};\npub(crate) fn a() {}\n",
+        "//! A.\nmod c {\n    fn c() -> super::super::b::B {}\n}\npub(crate) fn a() {}\n",
+        // through what others hand on
+        "//! A.\nuse crate::B;\npub(crate) fn a() {}\n",
+        "//! A.\nuse crate::d;\npub(crate) fn a() -> d::B {}\n",
+    ] {
+        let lib = "//! L.\nmod a;\nmod b;\nmod d;\npub use b::B;\n";
+        let found = circles(&[("lib", lib), ("a", a), ("b", b), ("d", "//! D.\npub use crate::b::B;\n")]);
+        assert_eq!(found.len(), 1, "{a}: {found:?}");
+        assert!(found[0].starts_with("a.rs:") && found[0].ends_with(": a.rs -> b.rs -> a.rs"), "{found:?}");
+    }
+    let long = ["//! A.\nuse crate::b::B;\npub struct A;\n", "//! B.\nuse crate::c::C;\npub struct B;\n"];
+    let c = "//! C.\nuse crate::a::A;\npub struct C;\n";
+    assert_eq!(
+        circles(&[("main", "//! M.\nmod a;\nmod b;\nmod c;\n"), ("a", long[0]), ("b", long[1]), ("c", c)]),
+        ["a.rs:2: a.rs -> b.rs -> c.rs -> a.rs"]
+    );
+}
+
+#[test]
+fn a_parent_may_hand_on_its_children_but_not_use_those_that_use_it() {
+    let child = ("a/b", "//! B.\nuse super::A;\npub struct B(A);\n");
+    let parent = |text: &str| circles(&[("lib", "//! L.\nmod a;\n"), ("a/mod", text), child]);
+    assert!(parent("//! A.\nmod b;\npub use b::B;\npub use b::*;\npub struct A;\n").is_empty());
+    assert!(
+        parent("//! A.\nmod b;\npub struct A;\n\n#[cfg(test)]\nmod tests {\n    use super::b::B;\n}\n")
+            .is_empty()
+    );
+    assert!(
+        parent("//! A.\nmod b;\n#[cfg(test)]\nuse b::B;\npub struct A;\npub(in crate::a::b) fn f() {}\n")
+            .is_empty()
+    );
+    for uses in [
+        "//! A.\nmod b;\npub use b::B;\npub struct A;\nfn a() -> B {}\n",
+        "//! A.\nmod b;\nuse b::B;\npub struct A;\n",
+        "//! A.\nmod b;\npub struct A;\nfn a() -> b::B {}\n",
+    ] {
+        assert_eq!(parent(uses).len(), 1, "{uses}");
+    }
+}
+
+#[test]
+fn types_of_one_name_are_found_across_crates() {
+    let types = |a: &str, b: &str| found("types", &[(MODEL_TOML, ""), (KERNEL, a), (TRAIN, b)]);
+    let apple = "//! A.\npub(crate) struct Apple<'a>(&'a str);\n";
+    assert_eq!(
+        types(apple, "//! B.\npub enum Apple {\n}\n"),
+        [format!("{TRAIN}:2: `Apple` is also in {KERNEL}:2")]
+    );
+    for other in [
+        "struct Apple;\n",
+        "impl Fruit for B {\n    type Apple = u8;\n}\n",
+        "pub struct Apples;\npub fn apple() -> Apple {}\n",
+        "#[cfg(test)]\nmod tests {\n    pub struct Apple;\n}\n",
+    ] {
+        assert!(types(apple, &format!("//! B.\n{other}")).is_empty(), "{other}");
+    }
+}
+
+#[test]
+fn subjects_are_short_and_no_sentences() {
+    let rule = RULES.iter().find(|rule| rule.name == "subjects").unwrap();
+    let said = |subjects: &str| {
+        let tree = Tree::of(&[]).with_subjects(subjects.to_owned());
+        (rule.check)(&tree).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(said("").is_empty());
+    let long = "é".repeat(72);
+    assert!(said(&format!("abc1234 Give the pooling kernels one folder\nabc1235 {long}\n")).is_empty());
+    assert_eq!(
+        said(&format!("1 {long}x\n2 Mend this.\n")),
+        [format!("commit 1: 73 characters: {long}x"), "commit 2: a full stop: Mend this.".to_owned()]
+    );
 }
 
 #[test]
@@ -121,7 +218,6 @@ fn a_good_tree_passes() {
             "[dependencies]\nplusx-model.workspace = true\nlibc = \"0.2\" # pages\n",
         ),
         ("crates/formats/Cargo.toml", "[dev-dependencies]\nplusx-engine.workspace = true\n"),
-        ("crates/cli/Cargo.toml", "[features]\ngpu = []\nmpi = []\n"),
         ("tools/a.py", "\"\"\"A.\"\"\"\n"),
     ];
     for rule in RULES {

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::source::Source;
+use super::source::RustFile;
 
 /// Endings of files that are read; others are only known to exist.
-const TEXT: [&str; 6] = ["rs", "toml", "md", "py", "sh", "yml"];
+const TEXT: [&str; 5] = ["rs", "toml", "md", "py", "sh"];
 
 /// A tree of files in memory, so that rules can be tested without a disk.
 #[derive(Default)]
@@ -17,10 +17,11 @@ pub(super) struct Tree {
     text: BTreeMap<String, String>,
     others: BTreeSet<String>,
     folders: BTreeSet<String>,
+    subjects: String,
 }
 
 impl Tree {
-    /// Reads everything under `root` but build products, runs and hidden folders (`.ci` and `.cargo` are read).
+    /// Reads everything under `root` but build products, runs and hidden folders (`.cargo`, `.ci` and `.config` are read).
     pub(super) fn read(root: &Path) -> Result<Self> {
         let mut tree = Self::default();
         tree.visit(root, "")?;
@@ -33,7 +34,7 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             if entry.file_type()?.is_dir() {
-                let hidden = name.starts_with('.') && ![".ci", ".cargo", ".github"].contains(&name.as_str());
+                let hidden = name.starts_with('.') && ![".cargo", ".ci", ".config"].contains(&name.as_str());
                 let product = name == "__pycache__" || name.starts_with("target") || path == "runs";
                 if !hidden && !product {
                     self.visit(&entry.path(), &format!("{path}/"))?;
@@ -59,6 +60,16 @@ impl Tree {
         let text: BTreeMap<_, _> =
             files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
         Self { text, ..Self::default() }
+    }
+
+    /// The same with a history: lines of a hash and a subject, of the newest commits.
+    pub(super) fn with_subjects(self, subjects: String) -> Self {
+        Self { subjects, ..self }
+    }
+
+    /// As [`Self::with_subjects`] was given them.
+    pub(super) fn subjects(&self) -> &str {
+        &self.subjects
     }
 
     /// How many files were read.
@@ -88,7 +99,7 @@ impl Tree {
     }
 
     /// Rust files with what rules about code need to know.
-    pub(super) fn rust(&self) -> impl Iterator<Item = Source<'_>> {
-        self.with_ending("rs").map(|(path, text)| Source::new(path, text))
+    pub(super) fn rust(&self) -> impl Iterator<Item = RustFile<'_>> {
+        self.with_ending("rs").map(|(path, text)| RustFile::new(path, text))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::looking::GREY_PNG;
 use crate::program::Place;
-use plusx_formats::onnx::{Input, Model, Options, encode};
+use plusx_formats::onnx::{ExportModel, Input, OnnxOptions, encode};
 use plusx_formats::safetensors::{Contents, read, write};
 use plusx_formats::{ModelFile, onnx};
 use plusx_model::graph::Graph;
@@ -71,8 +71,8 @@ fn a_file_takes_what_was_asked_for() {
     let meta = ModelFile { training: None, ..weights.meta.clone() };
     let graph = graph("resnet20", input);
     let params = weights.params(&graph).unwrap();
-    let model = Model { graph: &graph, params: &params, meta: &meta };
-    let written = |arguments: &str, options: Options| {
+    let model = ExportModel { graph: &graph, params: &params, meta: &meta };
+    let written = |arguments: &str, options: OnnxOptions| {
         let said = place.ok(&format!("export --weights net.safetensors -o net.onnx {arguments}"));
         let report: Value = serde_json::from_str(&said.stdout).unwrap();
         assert!(report["proof"]["worst"].as_f64().unwrap() < 1e-4, "{said:?}");
@@ -80,16 +80,16 @@ fn a_file_takes_what_was_asked_for() {
         std::fs::remove_file(place.path("net.onnx")).expect("a file");
         said.stderr
     };
-    let takes = |input| Options { input, ..Options::default() };
+    let takes = |input| OnnxOptions { input, ..OnnxOptions::default() };
     written("--input-type float32", takes(Input::Prepared));
     written("--input-type uint8", takes(Input::Bytes));
     written("--input-type uint8 --with-preprocessing", takes(Input::Bytes));
     let said = written("--input-type float32 --with-preprocessing", takes(Input::Floats));
     assert!(said.contains("0 to 255"), "{said}");
-    written("--batch 3", Options { batch: Some(3), ..Options::default() });
+    written("--batch 3", OnnxOptions { batch: Some(3), ..OnnxOptions::default() });
     let said = written("--for ultralytics", takes(Input::Ultralytics));
     assert!(said.contains("a little otherwise") && said.contains("not square"), "{said}");
-    written("--for ultralytics --batch 2", Options { batch: Some(2), ..takes(Input::Ultralytics) });
+    written("--for ultralytics --batch 2", OnnxOptions { batch: Some(2), ..takes(Input::Ultralytics) });
     for wrong in
         ["--batch 0", "--for ultralytics --with-preprocessing", "--for nobody", "--batch 1 --format timm"]
     {

@@ -1,23 +1,24 @@
 //! JPEG files, decoded to the bytes that libjpeg-turbo gives in Pillow.
 //!
-//! `libjpeg-turbo-rs` decodes what it does as the original does; the tests compare it with Pillow. What it does otherwise is
-//! told apart here by the file's headers: samplings where another component is finer than the first, and those of four
-//! components, are put together from its planes ([`planes`]); the rest is refused by name. So are damaged files: the original
-//! makes something of them, and it would be something else.
+//! `libjpeg-turbo-rs` decodes most files as the original does; the tests compare it with Pillow. The others are told apart here
+//! by their headers. Samplings where another component is finer than the first, and those of four components, are put together
+//! from the decoder's planes ([`planes`]). The rest is refused by name. So are damaged files: the original makes something of
+//! them, and the decoder makes something else.
 
 mod header;
 mod planes;
 
+use super::encoded::{Decoded, Encoded};
+use super::guard;
 use super::orientation::Orientation;
-use super::png::Decoded;
-use super::{Encoded, Picture, guard};
 use crate::DataError;
-use header::{Header, Process, Scans};
+use header::{JpegHeader, Process, Scans};
 use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
+use plusx_pixels::Picture;
 
 /// Decodes a file whose first marker was seen.
 pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataError> {
-    let header = Header::read(file.bytes).map_err(|reason| file.bad(reason))?;
+    let header = JpegHeader::read(file.bytes).map_err(|reason| file.bad(reason))?;
     let orientation = header.metadata.orientation();
     let [w, h] = [header.w, header.h].map(u32::from);
     file.admit([w, h], header.working_memory(), orientation.exchanges_sides())?;
@@ -46,7 +47,12 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
 }
 
 /// The picture as RGB, or why there is none.
-fn pixels(bytes: &[u8], header: &Header, scans: &Scans, notes: &mut Vec<String>) -> Result<Picture, String> {
+fn pixels(
+    bytes: &[u8],
+    header: &JpegHeader,
+    scans: &Scans,
+    notes: &mut Vec<String>,
+) -> Result<Picture, String> {
     // its own limits would keep out what was admitted before
     let most = usize::from(u16::MAX);
     let limits = DecodeLimits { max_width: most, max_height: most, ..DecodeLimits::default() };

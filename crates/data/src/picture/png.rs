@@ -1,13 +1,15 @@
 //! PNG files: chunks are walked here, the compressed pixels go through the `png` crate.
 //!
-//! That crate is handed the header and the data and nothing else, so a damaged profile or comment cannot keep a picture from
-//! being read, and what becomes of palettes and deep samples is decided here: what Pillow makes of them.
+//! That crate is handed the header and the data and nothing else. So a damaged profile or comment cannot keep a picture from
+//! being read. Palettes and deep samples become here what Pillow makes of them.
 
+use super::encoded::{Decoded, Encoded};
+use super::guard;
 use super::orientation::{Metadata, Orientation};
-use super::{Encoded, Picture, guard};
 use crate::DataError;
 use flate2::Crc;
 use flate2::read::ZlibDecoder;
+use plusx_pixels::Picture;
 use png::{BitDepth, ColorType, DecodeOptions, Limits};
 use std::io::{Cursor, Read};
 
@@ -15,12 +17,6 @@ const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Most bytes that a compressed text is unpacked to, Pillow's limit: an orientation needs a few hundred.
 const TEXT: u64 = 1 << 20;
-
-/// A decoded file.
-pub(super) struct Decoded {
-    pub(super) picture: Picture,
-    pub(super) notes: Vec<String>,
-}
 
 /// Decodes a file whose signature was seen.
 pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataError> {

@@ -1,7 +1,7 @@
 //! Turning a picture upright.
 
-use super::Picture;
 use super::orientation::Orientation;
+use plusx_pixels::Picture;
 
 /// Side of the square of pixels that a turn copies at a time: its rows and columns stay in a core's first cache.
 const SQUARE: usize = 32;

@@ -38,12 +38,13 @@ fn hub(content: &[u8], said: Option<&str>, sent: usize) -> Server {
     })
 }
 
-fn get(model: &str, endpoint: &str, cache: &Path, pin: Pin) -> Result<Weights, DataError> {
+fn get(model: &str, endpoint: &str, cache: &Path, pin: Pin) -> Result<FetchedWeights, DataError> {
     let options = WeightOptions {
         model: model.to_owned(),
         cache_dir: cache.to_owned(),
         endpoint: endpoint.to_owned(),
         pin,
+        advice: "advice".to_owned(),
     };
     fetch_weights(&options, &mut |_, _, _| {})
 }
@@ -66,7 +67,9 @@ fn sent_on_checked_and_fetched_once() {
     assert_eq!(weights.path, weights_path(cache.path(), UNPINNED));
     assert!(fs::read(&weights.path).unwrap() == content && !weights.by_hub);
     let note = fs::read_to_string(&weights.note).unwrap();
-    for part in [&server.base[..], &BELOW[1..], "licence: apache-2.0", &hash(&content), "the caller's"] {
+    for part in
+        [&server.base[..], &BELOW[1..], "licence: apache-2.0", &hash(&content), "the caller's\nadvice\n"]
+    {
         assert!(note.contains(part), "{part}: {note}");
     }
     assert_eq!(names(cache.path()), ["resnet34d.safetensors", "resnet34d.txt"]);

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use plusx_model::graph::{Graph, NodeId, ParamId, ParamSpec, Role};
+use plusx_model::graph::{Graph, ParamId, ParamSpec, Role};
 use plusx_model::params::Params;
 
-use super::report::{NewHead, Report};
-use super::{Kind, Tensor, Weights, layers, names, select};
+use super::kind::FileKind;
+use super::report::{AdoptReport, NewHead};
+use super::tensor::NamedTensor;
+use super::weights::ForeignWeights;
+use super::{layers, names, select};
 use plusx_weights::{Misshapen, WeightError};
 
 use crate::error::FormatError;
@@ -27,7 +30,7 @@ pub struct Adopted {
     /// Those of the network.
     pub params: Params,
     /// What was done to get them.
-    pub report: Report,
+    pub report: AdoptReport,
 }
 
 /// The tensors of the parameters.
@@ -38,7 +41,7 @@ struct Paired {
     names: Vec<Option<String>>,
     /// Tensors in that part that are beside the network.
     beside: Vec<usize>,
-    report: Report,
+    report: AdoptReport,
 }
 
 /// What is wrong so far.
@@ -49,7 +52,7 @@ struct Wrong {
     misshapen: Vec<Misshapen>,
 }
 
-impl Weights {
+impl ForeignWeights {
     /// The parameters and running statistics of `graph`. `start` is what they are before: a classifier that starts anew
     /// keeps it.
     ///
@@ -67,7 +70,7 @@ impl Weights {
         assert!(start.fits(graph), "the initial parameters are those of another graph");
         let Paired { pairs, names, beside, mut report } = self.paired(graph)?;
         let head = new_head(self, graph, &pairs).filter(|_| allow.other_classes);
-        let stem = stem(graph).filter(|_| allow.grey);
+        let stem = select::stem(graph).filter(|_| allow.grey);
         let (mut params, mut wrong) = (start, Wrong::default());
         let mut left: BTreeSet<usize> = (0..self.tensors.len()).collect();
         // where one of two is taken, the other is no part of the network
@@ -118,7 +121,7 @@ impl Weights {
 
     /// Which tensor is which parameter, and a report of what was decided on the way.
     fn paired(&self, graph: &Graph) -> Result<Paired, FormatError> {
-        let mut report = Report {
+        let mut report = AdoptReport {
             kind: self.kind,
             section: self.section.clone(),
             prefix: self.prefix.clone(),
@@ -128,11 +131,11 @@ impl Weights {
             head: None,
             grey: None,
             folded: self.folded,
-            parts: self.parts,
+            files: self.files,
             numbers_only: self.numbers_only(),
             notes: self.notes.clone(),
         };
-        if self.kind == Kind::Gluon && !self.described {
+        if self.kind == FileKind::Gluon && !self.described {
             let pairs = layers::pair(&self.tensors, graph)
                 .map_err(|reason| FormatError::broken(&self.path, self.kind, reason))?;
             let names = self.tensors.iter().map(|tensor| Some(tensor.name.clone())).collect();
@@ -168,7 +171,7 @@ impl Weights {
 }
 
 /// The last dense layer, if the file has it for another number of classes or not at all.
-fn new_head(weights: &Weights, graph: &Graph, pairs: &[Option<usize>]) -> Option<NewHead> {
+fn new_head(weights: &ForeignWeights, graph: &Graph, pairs: &[Option<usize>]) -> Option<NewHead> {
     let weight = graph.params.iter().rposition(|spec| spec.role == Role::DenseWeight)?;
     let spec = &graph.params[weight];
     let (layer, to) = (names::split(&spec.name).0.to_owned(), spec.dims[0]);
@@ -181,19 +184,13 @@ fn new_head(weights: &Weights, graph: &Graph, pairs: &[Option<usize>]) -> Option
     }
 }
 
-/// The filters that read the images.
-pub(super) fn stem(graph: &Graph) -> Option<ParamId> {
-    let first = graph.nodes.iter().find(|node| node.inputs.first() == Some(&NodeId(0)))?;
-    graph.params_of(first).into_iter().find(|id| graph.param(*id).role == Role::ConvWeight)
-}
-
 /// Whether filters for colours become `dims`, filters for grey, by summing.
-fn sums_to(tensor: &Tensor, dims: &[usize]) -> bool {
+fn sums_to(tensor: &NamedTensor, dims: &[usize]) -> bool {
     matches!((&tensor.dims[..], dims), ([o, 3, h, w], [to, 1, th, tw]) if [o, h, w] == [to, th, tw])
 }
 
 /// Filters \[o, 3, h, w\] summed over their channels.
-fn grey(tensor: &Tensor) -> Vec<f32> {
+fn grey(tensor: &NamedTensor) -> Vec<f32> {
     let pixels: usize = tensor.dims[2..].iter().product();
     let filters = tensor.values.chunks_exact((3 * pixels).max(1));
     filters
@@ -202,7 +199,7 @@ fn grey(tensor: &Tensor) -> Vec<f32> {
 }
 
 /// Names the tensor as the network does, and as the file does if that differs.
-fn misshapen(tensor: &Tensor, known_as: &str, spec: &ParamSpec) -> Misshapen {
+fn misshapen(tensor: &NamedTensor, known_as: &str, spec: &ParamSpec) -> Misshapen {
     let name = match known_as == spec.name {
         true => spec.name.clone(),
         false => format!("{} (there {known_as})", spec.name),

@@ -11,13 +11,14 @@ use plusx_model::params::Params;
 use plusx_weights::some;
 
 use super::modules::{Conv, Layer, Padding, Pool, Said, What};
+use super::names;
 use super::structure::rescale;
-use super::{Weights, names};
+use super::weights::ForeignWeights;
 use crate::error::FormatError;
 
 /// What was found; each in a sentence.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct LayerComparison {
     /// What makes it another network.
     pub(super) differences: Vec<String>,
     /// What a reader should know.
@@ -27,13 +28,14 @@ pub(super) struct Found {
 /// Compares what `weights` say about their layers with `graph`, whose parameters are at `pairs` among the tensors. Scales
 /// of batch norms with another epsilon are changed in `params`, so that answers stay the same.
 pub(super) fn compare(
-    (weights, said): (&Weights, &Said),
+    weights: &ForeignWeights,
+    said: &Said,
     graph: &Graph,
     pairs: &[Option<usize>],
     params: &mut Params,
-) -> Found {
+) -> LayerComparison {
     let layers: HashMap<&str, &Layer> = said.layers.iter().map(|layer| (&*layer.path, layer)).collect();
-    let mut found = Found::default();
+    let mut found = LayerComparison::default();
     // what a network needs has been found: its layers have a place in the file
     let mut used: HashSet<&str> = HashSet::new();
     let mut rescaled = Vec::new();
@@ -75,7 +77,7 @@ pub(super) fn compare(
     found
 }
 
-impl Weights {
+impl ForeignWeights {
     /// Whether the file says of the layers at `pairs` more than their numbers.
     pub(super) fn describes(&self, pairs: &[Option<usize>]) -> bool {
         let Some(said) = &self.said else { return false };
@@ -91,7 +93,7 @@ impl Weights {
         params: &mut Params,
     ) -> Result<Vec<String>, FormatError> {
         let Some(said) = self.said.as_ref().filter(|_| self.describes(pairs)) else { return Ok(Vec::new()) };
-        let Found { differences, notes } = compare((self, said), graph, pairs, params);
+        let LayerComparison { differences, notes } = compare(self, said, graph, pairs, params);
         match differences.is_empty() {
             true => Ok(notes),
             false => Err(FormatError::Structure { path: self.path().to_owned(), differences }),
@@ -173,7 +175,7 @@ const ROLES: [&str; 25] = [
     "drop",
 ];
 
-impl Found {
+impl LayerComparison {
     fn conv(&mut self, path: &str, conv: &Conv, spec: ConvSpec) {
         let padding = match conv.padding {
             Padding::Each(padding) => Some(padding),

@@ -6,12 +6,11 @@
 
 use std::path::Path;
 
-use super::numbers::Number;
-use super::{Kind, Tensor, Weights};
+use super::kind::{FileKind, GLUON_MAGIC};
+use super::numbers::FloatType;
+use super::tensor::NamedTensor;
+use super::weights::ForeignWeights;
 use crate::error::FormatError;
-
-/// How a file starts: the magic number of lists and the reserved zeros.
-pub(super) const MAGIC: [u8; 16] = [0x12, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Versions of an array: 64-bit dimensions; then with a storage type; then with the shapes of numpy.
 const VERSIONS: [u32; 3] = [0xf993_fac8, 0xf993_fac9, 0xf993_faca];
@@ -23,14 +22,14 @@ const MOST_DIMS: i32 = 32;
 const LONGEST_NAME: u64 = 1024;
 
 /// Reads a file.
-pub(super) fn read(path: &Path) -> Result<Weights, FormatError> {
+pub(super) fn read(path: &Path) -> Result<ForeignWeights, FormatError> {
     let bytes = std::fs::read(path).map_err(|source| FormatError::read(path, source))?;
-    decode(&bytes, path).map_err(|reason| FormatError::broken(path, Kind::Gluon, reason))
+    decode(&bytes, path).map_err(|reason| FormatError::broken(path, FileKind::Gluon, reason))
 }
 
-fn decode(bytes: &[u8], path: &Path) -> Result<Weights, String> {
+fn decode(bytes: &[u8], path: &Path) -> Result<ForeignWeights, String> {
     let mut rest = Reader { bytes };
-    rest.take(MAGIC.len() as u64)?;
+    rest.take(GLUON_MAGIC.len() as u64)?;
     let count = rest.u64()?;
     // grows with what is really there
     let mut arrays = Vec::new();
@@ -49,18 +48,18 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Weights, String> {
         exported &= told.is_some();
         let name = told.unwrap_or(name);
         match array {
-            Some(tensor) => tensors.push(Tensor { name: name.to_owned(), ..tensor }),
+            Some(tensor) => tensors.push(NamedTensor { name: name.to_owned(), ..tensor }),
             None => skipped.push(name.to_owned()),
         }
     }
     if !rest.bytes.is_empty() {
         return Err(format!("{} bytes follow its end", rest.bytes.len()));
     }
-    Ok(Weights { skipped, exported, ..Weights::new(path, Kind::Gluon, tensors) })
+    Ok(ForeignWeights { skipped, exported, ..ForeignWeights::new(path, FileKind::Gluon, tensors) })
 }
 
 /// The next array, still without its name; none if it is empty or holds whole numbers.
-fn array(rest: &mut Reader<'_>) -> Result<Option<Tensor>, String> {
+fn array(rest: &mut Reader<'_>) -> Result<Option<NamedTensor>, String> {
     const DENSE: i32 = 0;
     let version = rest.u32()?;
     let Some(version) = VERSIONS.iter().position(|known| *known == version) else {
@@ -78,10 +77,10 @@ fn array(rest: &mut Reader<'_>) -> Result<Option<Tensor>, String> {
     };
     let (_device, _device_number) = (rest.i32()?, rest.i32()?);
     let (size, number) = match rest.i32()? {
-        0 => (4, Some(Number::F32)),
-        1 => (8, Some(Number::F64)),
-        2 => (2, Some(Number::F16)),
-        12 => (2, Some(Number::Bf16)),
+        0 => (4, Some(FloatType::F32)),
+        1 => (8, Some(FloatType::F64)),
+        2 => (2, Some(FloatType::F16)),
+        12 => (2, Some(FloatType::Bf16)),
         // u8, i32, i8, i64, bool
         3 | 5 | 7 => (1, None),
         4 => (4, None),
@@ -90,7 +89,7 @@ fn array(rest: &mut Reader<'_>) -> Result<Option<Tensor>, String> {
     };
     let length = dims.iter().try_fold(size, |length: u64, dim| length.checked_mul(*dim as u64));
     let bytes = rest.take(length.ok_or("it is larger than any memory")?)?;
-    Ok(number.map(|number| Tensor { name: String::new(), dims, values: number.floats(bytes) }))
+    Ok(number.map(|number| NamedTensor { name: String::new(), dims, values: number.floats(bytes) }))
 }
 
 /// What is left of a file.

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 
 use plusx_model::graph::{Graph, ParamId, Role};
 
-use super::{Tensor, names};
+use super::names;
+use super::tensor::NamedTensor;
 
 /// What a layer is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +31,7 @@ struct Layer<'a, T> {
 }
 
 /// For each parameter of the graph the index of its tensor, or why no order can be told.
-pub(super) fn pair(tensors: &[Tensor], graph: &Graph) -> Result<Vec<Option<usize>>, String> {
+pub(super) fn pair(tensors: &[NamedTensor], graph: &Graph) -> Result<Vec<Option<usize>>, String> {
     let theirs = of_file(tensors)?;
     let ours = of_graph(graph);
     let mut pairs = vec![None; graph.params.len()];
@@ -80,7 +81,7 @@ fn place(layers: &[Layer<'_, ParamId>], path: &str, at: usize) -> (usize, usize)
 }
 
 /// The file's layers in the order in which they were made.
-fn of_file(tensors: &[Tensor]) -> Result<Vec<Layer<'_, usize>>, String> {
+fn of_file(tensors: &[NamedTensor]) -> Result<Vec<Layer<'_, usize>>, String> {
     let mut layers: Vec<Layer<'_, usize>> = Vec::new();
     let mut known = HashMap::new();
     for (index, tensor) in tensors.iter().enumerate() {
@@ -115,7 +116,7 @@ fn of_file(tensors: &[Tensor]) -> Result<Vec<Layer<'_, usize>>, String> {
 }
 
 /// Path and role of a tensor by its name: `features.1.gamma`, `resnetv10_batchnorm0_running_mean`.
-fn role(tensor: &Tensor) -> Option<(&str, Role)> {
+fn role(tensor: &NamedTensor) -> Option<(&str, Role)> {
     let endings = [
         ("weight", if tensor.dims.len() == 2 { Role::DenseWeight } else { Role::ConvWeight }),
         ("bias", Role::Bias),
@@ -198,8 +199,8 @@ pub(super) fn natural(a: &str, b: &str) -> Ordering {
 mod tests {
     use super::*;
 
-    fn tensors(names: &[&str]) -> Vec<Tensor> {
-        let one = |name: &&str| Tensor { name: (*name).to_owned(), dims: vec![1; 4], values: vec![0.0] };
+    fn tensors(names: &[&str]) -> Vec<NamedTensor> {
+        let one = |name: &&str| NamedTensor { name: (*name).to_owned(), dims: vec![1; 4], values: vec![0.0] };
         names.iter().map(one).collect()
     }
 

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use super::pickle::{Class, Id, Object, Pickle, Value};
-use super::sections::{Content, Entry};
+use super::pickle::{Class, Id, Object, Pickle, PickleValue};
+use super::unread::{TensorContent, UnreadTensor};
 
 /// Two sizes, vertical and horizontal.
-pub(super) type Pair = [usize; 2];
+pub(super) type TwoSizes = [usize; 2];
 
 /// What a file says about the network it holds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -64,9 +64,9 @@ pub(super) enum What {
 /// A convolution.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Conv {
-    pub(super) stride: Pair,
+    pub(super) stride: TwoSizes,
     pub(super) padding: Padding,
-    pub(super) dilation: Pair,
+    pub(super) dilation: TwoSizes,
     pub(super) groups: usize,
     /// What the border is filled with: `zeros`.
     pub(super) mode: String,
@@ -76,7 +76,7 @@ pub(super) struct Conv {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Padding {
     /// So many pixels on each side.
-    Each(Pair),
+    Each(TwoSizes),
     /// As much as keeps the size.
     Same,
 }
@@ -84,10 +84,10 @@ pub(super) enum Padding {
 /// A pooling.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Pool {
-    pub(super) kernel: Pair,
-    pub(super) stride: Pair,
-    pub(super) padding: Pair,
-    pub(super) dilation: Pair,
+    pub(super) kernel: TwoSizes,
+    pub(super) stride: TwoSizes,
+    pub(super) padding: TwoSizes,
+    pub(super) dilation: TwoSizes,
     pub(super) ceil: bool,
     /// Whether the border counts in a mean.
     pub(super) counts_border: bool,
@@ -105,7 +105,7 @@ impl Said {
     pub(super) fn below(&self, path: &[String]) -> Said {
         let mut said = self.clone();
         for layer in &mut said.layers {
-            layer.path = super::sections::joined(path, &layer.path);
+            layer.path = super::unread::joined(path, &layer.path);
         }
         said
     }
@@ -171,16 +171,16 @@ impl<'p> Module<'p> {
     /// The modules in it.
     pub(super) fn children(&self) -> Vec<(String, Id)> {
         let children = self.table("_modules").into_iter();
-        children.filter(|(_, child)| !matches!(self.saved.get(*child), Value::None)).collect()
+        children.filter(|(_, child)| !matches!(self.saved.get(*child), PickleValue::None)).collect()
     }
 
     /// What it computes with where it has no tensor: a batch norm without scale and shift multiplies by 1 and adds 0, a
     /// dense layer without shift adds 0. `own` are its tensors.
-    pub(super) fn given(&self, at: &str, own: &[Entry]) -> Vec<Entry> {
+    pub(super) fn given(&self, at: &str, own: &[UnreadTensor]) -> Vec<UnreadTensor> {
         let lacks = |name: &str| {
             self.table("_parameters")
                 .iter()
-                .any(|(own, value)| own == name && matches!(self.saved.get(*value), Value::None))
+                .any(|(own, value)| own == name && matches!(self.saved.get(*value), PickleValue::None))
         };
         let dims_of = |name: &str| {
             let entry = own.iter().find(|entry| super::names::split(&entry.name).1 == name)?;
@@ -188,7 +188,7 @@ impl<'p> Module<'p> {
         };
         let filled = |name: &str, dims: Option<Vec<usize>>, value: f32| {
             let name = if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
-            Some(Entry { name, dims: dims?, content: Content::Filled(value) })
+            Some(UnreadTensor { name, dims: dims?, content: TensorContent::Filled(value) })
         };
         let mut given = Vec::new();
         match self.what() {
@@ -295,9 +295,9 @@ impl<'p> Module<'p> {
     }
 
     fn pool(&self) -> Option<Pool> {
-        let pair = |name: &str, usual: Pair| match self.find(name) {
+        let pair = |name: &str, usual: TwoSizes| match self.find(name) {
             None => Some(usual),
-            Some(value) if matches!(self.saved.get(value), Value::None) => Some(usual),
+            Some(value) if matches!(self.saved.get(value), PickleValue::None) => Some(usual),
             Some(value) => self.pair(value),
         };
         if self.flag("return_indices") == Some(true) || self.given_number("divisor_override") {
@@ -315,10 +315,10 @@ impl<'p> Module<'p> {
     }
 
     fn given_number(&self, name: &str) -> bool {
-        self.find(name).is_some_and(|value| !matches!(self.saved.get(value), Value::None))
+        self.find(name).is_some_and(|value| !matches!(self.saved.get(value), PickleValue::None))
     }
 
-    fn pair(&self, id: Id) -> Option<Pair> {
+    fn pair(&self, id: Id) -> Option<TwoSizes> {
         if let Some(both) = self.saved.count(id) {
             return Some([both, both]);
         }
@@ -338,8 +338,8 @@ impl<'p> Module<'p> {
 
     fn float(&self, name: &str) -> Option<f64> {
         match self.saved.get(self.find(name)?) {
-            Value::Float(value) => Some(*value),
-            Value::Int(value) => Some(*value as f64),
+            PickleValue::Float(value) => Some(*value),
+            PickleValue::Int(value) => Some(*value as f64),
             _ => None,
         }
     }

@@ -7,13 +7,16 @@ use std::collections::HashMap;
 
 use plusx_model::graph::{Graph, Role};
 
-use super::{Tensor, Weights};
+use super::tensor::NamedTensor;
 
 /// Segments that wrappers put into names: `DataParallel` and its kin, `torch.compile`.
 const WRAPPERS: [&str; 2] = ["module", "_orig_mod"];
 
 /// What the classifier is called: by torchvision's ResNet, Akamaster, torchvision's DenseNet and VGG, timm, Cadena.
 const HEADS: [&str; 6] = ["fc", "linear", "classifier", "head", "head.fc", "last_linear"];
+
+/// Most prefixes that are tried; no file holds so many networks.
+pub(super) const MOST_PREFIXES: usize = 100;
 
 /// A name without the segments of wrappers.
 pub(super) fn without_wrappers(name: &str) -> String {
@@ -42,22 +45,9 @@ pub(super) fn synonym(name: &str) -> String {
     segments.collect::<Vec<_>>().join(".")
 }
 
-impl Weights {
-    /// Gives every tensor another name.
-    pub(super) fn rename(&mut self, rule: impl Fn(&str) -> String) {
-        for tensor in &mut self.tensors {
-            let name = rule(&tensor.name);
-            if let Some(said) = &mut self.said {
-                said.renamed(&tensor.name, &name);
-            }
-            tensor.name = name;
-        }
-    }
-}
-
 /// For each parameter of the graph the index of its tensor: by its own name, else by a name that means the same.
 /// `inside` are the tensors in question with the names that they have there.
-pub(super) fn pair(inside: &[(usize, &str)], tensors: &[Tensor], graph: &Graph) -> Vec<Option<usize>> {
+pub(super) fn pair(inside: &[(usize, &str)], tensors: &[NamedTensor], graph: &Graph) -> Vec<Option<usize>> {
     let mut left: HashMap<&str, usize> = inside.iter().map(|(index, name)| (*name, *index)).collect();
     let mut pairs: Vec<_> = graph.params.iter().map(|spec| left.remove(spec.name.as_str())).collect();
     let head = graph.params.iter().rfind(|spec| spec.role == Role::DenseWeight);
@@ -81,7 +71,7 @@ pub(super) fn pair(inside: &[(usize, &str)], tensors: &[Tensor], graph: &Graph) 
 
 /// The one dense layer in a classifier that is a `Sequential`, if nothing else in it has parameters: `fc.1` behind a
 /// dropout.
-fn inner_head<'n>(inside: &[(usize, &'n str)], tensors: &[Tensor]) -> Option<&'n str> {
+fn inner_head<'n>(inside: &[(usize, &'n str)], tensors: &[NamedTensor]) -> Option<&'n str> {
     let mut found = None;
     for (index, name) in inside {
         let (path, part) = split(name);
@@ -130,12 +120,12 @@ mod tests {
 
     #[test]
     fn a_classifier_behind_a_dropout() {
-        let tensor = |name: &str, dims: &[usize]| Tensor {
+        let tensor = |name: &str, dims: &[usize]| NamedTensor {
             name: name.to_owned(),
             dims: dims.to_vec(),
             values: Vec::new(),
         };
-        let head = |tensors: &[Tensor]| {
+        let head = |tensors: &[NamedTensor]| {
             let inside: Vec<_> =
                 tensors.iter().enumerate().map(|(index, one)| (index, one.name.as_str())).collect();
             inner_head(&inside, tensors).map(str::to_owned)

@@ -2,7 +2,7 @@
 
 /// A floating-point type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Number {
+pub(crate) enum FloatType {
     /// IEEE binary16.
     F16,
     /// The upper half of an `f32`.
@@ -13,13 +13,13 @@ pub(crate) enum Number {
     F64,
 }
 
-impl Number {
+impl FloatType {
     /// Bytes of one.
     pub(crate) fn size(self) -> usize {
         match self {
-            Number::F16 | Number::Bf16 => 2,
-            Number::F32 => 4,
-            Number::F64 => 8,
+            FloatType::F16 | FloatType::Bf16 => 2,
+            FloatType::F32 => 4,
+            FloatType::F64 => 8,
         }
     }
 
@@ -28,10 +28,10 @@ impl Number {
     pub(crate) fn floats(self, bytes: &[u8]) -> Vec<f32> {
         let halves = || bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
         match self {
-            Number::F16 => halves().map(from_f16).collect(),
-            Number::Bf16 => halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
-            Number::F32 => bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
-            Number::F64 => {
+            FloatType::F16 => halves().map(from_f16).collect(),
+            FloatType::Bf16 => halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
+            FloatType::F32 => bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
+            FloatType::F64 => {
                 bytes.as_chunks::<8>().0.iter().map(|eight| f64::from_le_bytes(*eight) as f32).collect()
             }
         }
@@ -46,7 +46,7 @@ pub(super) struct Type {
     /// Bytes of one.
     pub(super) size: usize,
     /// What can be a parameter.
-    pub(super) number: Option<Number>,
+    pub(super) number: Option<FloatType>,
 }
 
 /// Names of types, of their storages (each followed by `Storage`), and bytes of one number.
@@ -79,10 +79,10 @@ impl Type {
     fn of(found: Option<&(&'static str, &str, usize)>) -> Option<Self> {
         let (name, _, size) = *found?;
         let number = match name {
-            "float32" => Some(Number::F32),
-            "float64" => Some(Number::F64),
-            "float16" => Some(Number::F16),
-            "bfloat16" => Some(Number::Bf16),
+            "float32" => Some(FloatType::F32),
+            "float64" => Some(FloatType::F64),
+            "float16" => Some(FloatType::F16),
+            "bfloat16" => Some(FloatType::Bf16),
             _ => None,
         };
         Some(Type { name, size, number })
@@ -142,15 +142,15 @@ mod tests {
         assert_eq!(from_f16(0x8000).to_bits(), (-0.0_f32).to_bits());
         assert_eq!(from_f16(0xfc00), f32::NEG_INFINITY);
         assert!(from_f16(0x7e01).is_nan());
-        assert_eq!(Number::Bf16.floats(&[0x80, 0x3f, 0x20, 0xc1]), [1.0, -10.0]);
+        assert_eq!(FloatType::Bf16.floats(&[0x80, 0x3f, 0x20, 0xc1]), [1.0, -10.0]);
     }
 
     #[test]
     fn wider_numbers() {
         let bytes: Vec<u8> = [0.1_f64, -3.0, 1e300].iter().flat_map(|value| value.to_le_bytes()).collect();
-        assert_eq!(Number::F64.floats(&bytes), [0.1, -3.0, f32::INFINITY]);
-        assert_eq!(Number::F32.floats(&0.1_f32.to_le_bytes()), [0.1]);
-        for number in [Number::F16, Number::Bf16, Number::F32, Number::F64] {
+        assert_eq!(FloatType::F64.floats(&bytes), [0.1, -3.0, f32::INFINITY]);
+        assert_eq!(FloatType::F32.floats(&0.1_f32.to_le_bytes()), [0.1]);
+        for number in [FloatType::F16, FloatType::Bf16, FloatType::F32, FloatType::F64] {
             assert_eq!(number.floats(&[0; 8]).len() * number.size(), 8);
         }
     }

@@ -7,12 +7,12 @@ use plusx_model::graph::{
 };
 use plusx_model::shape::{self, ImageShape};
 
-use super::Tensor;
-use super::symbol::{Symbol, SymbolNode};
+use super::symbol_file::{Symbol, SymbolNode};
+use super::tensor::NamedTensor;
 
 /// What a node stands for.
 #[derive(Clone, Copy)]
-pub(super) enum Value {
+pub(super) enum SymbolValue {
     /// The images, or a parameter: the reader decides.
     Variable,
     Map(NodeId),
@@ -20,11 +20,11 @@ pub(super) enum Value {
 
 /// A network being made.
 pub(super) struct Build<'a> {
-    tensors: HashMap<&'a str, &'a Tensor>,
+    tensors: HashMap<&'a str, &'a NamedTensor>,
     pub(super) graph: Graph,
     /// Values of the parameters of `graph`.
     pub(super) values_of: Vec<Vec<f32>>,
-    pub(super) values: HashMap<usize, Value>,
+    pub(super) values: HashMap<usize, SymbolValue>,
     /// Parameters that a layer has already: each is copied once.
     pub(super) used: HashSet<&'a str>,
     /// The node that is the images.
@@ -34,7 +34,7 @@ pub(super) struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
-    pub(super) fn new(tensors: &'a [Tensor]) -> Self {
+    pub(super) fn new(tensors: &'a [NamedTensor]) -> Self {
         Self {
             tensors: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
             graph: Graph::default(),
@@ -53,7 +53,7 @@ impl<'a> Build<'a> {
         symbol: &Symbol,
         node: &SymbolNode,
         sizes: [usize; 2],
-    ) -> Result<Value, String> {
+    ) -> Result<SymbolValue, String> {
         match node.op.as_str() {
             "Convolution" | "Convolution_v1" => self.convolution(symbol, node, sizes),
             "BatchNorm" | "BatchNorm_v1" => self.batch_norm(symbol, node, sizes),
@@ -80,25 +80,25 @@ impl<'a> Build<'a> {
                 let first = node.inputs.first().map(|input| input[0]).ok_or("it has no input")?;
                 match self.values.get(&first) {
                     // the images themselves
-                    Some(Value::Variable)
+                    Some(SymbolValue::Variable)
                         if !self.tensors.contains_key(symbol.nodes[first].name.as_str()) =>
                     {
-                        Ok(Value::Variable)
+                        Ok(SymbolValue::Variable)
                     }
-                    _ => Ok(Value::Map(self.map(symbol, node, 0)?)),
+                    _ => Ok(SymbolValue::Map(self.map(symbol, node, 0)?)),
                 }
             }
             "Flatten" | "flatten" | "SoftmaxOutput" | "Softmax" | "SoftmaxActivation" => {
-                Ok(Value::Map(self.map(symbol, node, 0)?))
+                Ok(SymbolValue::Map(self.map(symbol, node, 0)?))
             }
             "softmax" => {
                 node.one_of("axis", &["-1", "1"])?;
                 node.one_of("temperature", &["None", "1.0"])?;
-                Ok(Value::Map(self.map(symbol, node, 0)?))
+                Ok(SymbolValue::Map(self.map(symbol, node, 0)?))
             }
             "Dropout" => {
                 node.one_of("mode", &["training"])?;
-                Ok(Value::Map(self.map(symbol, node, 0)?))
+                Ok(SymbolValue::Map(self.map(symbol, node, 0)?))
             }
             _ => Err("this operator is not read; residual networks of MXNet and Gluon are".to_owned()),
         }
@@ -109,7 +109,7 @@ impl<'a> Build<'a> {
         symbol: &Symbol,
         node: &SymbolNode,
         [h, w]: [usize; 2],
-    ) -> Result<Value, String> {
+    ) -> Result<SymbolValue, String> {
         node.one_of("layout", &["NCHW", "None"])?;
         let spec = ConvSpec {
             channels: node.number("num_filter", None)?,
@@ -136,7 +136,7 @@ impl<'a> Build<'a> {
         symbol: &Symbol,
         node: &SymbolNode,
         [h, w]: [usize; 2],
-    ) -> Result<Value, String> {
+    ) -> Result<SymbolValue, String> {
         node.one_of("axis", &["1"])?;
         node.one_of("output_mean_var", &["False", "false", "0"])?;
         let parts = [1, 2, 3, 4].map(|at| self.tensor(symbol, node, at));
@@ -148,7 +148,7 @@ impl<'a> Build<'a> {
             self.epsilons.push(epsilon);
         }
         let fixed = node.flag("fix_gamma", true)?;
-        let ones = Tensor { values: vec![1.0; gamma.values.len()], ..gamma.clone() };
+        let ones = NamedTensor { values: vec![1.0; gamma.values.len()], ..gamma.clone() };
         self.fixed += usize::from(fixed && gamma.values != ones.values);
         let gamma = self.param(node, "weight", Role::Gamma, if fixed { &ones } else { gamma });
         let beta = self.param(node, "bias", Role::Beta, beta);
@@ -186,7 +186,7 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn dense(&mut self, symbol: &Symbol, node: &SymbolNode) -> Result<Value, String> {
+    fn dense(&mut self, symbol: &Symbol, node: &SymbolNode) -> Result<SymbolValue, String> {
         let units = node.number("num_hidden", None)?;
         node.one_of("flatten", &["True", "true", "1"])?;
         let input = self.map(symbol, node, 0)?;
@@ -201,7 +201,7 @@ impl<'a> Build<'a> {
     }
 
     /// An operation on one map.
-    fn plain(&mut self, symbol: &Symbol, node: &SymbolNode, op: Op) -> Result<Value, String> {
+    fn plain(&mut self, symbol: &Symbol, node: &SymbolNode, op: Op) -> Result<SymbolValue, String> {
         let input = self.map(symbol, node, 0)?;
         self.push(node, op, &[input])
     }
@@ -213,7 +213,7 @@ impl<'a> Build<'a> {
             return Err(format!("it reads another output than the first of {}", symbol.nodes[input[0]].name));
         }
         match self.values.get(&input[0]) {
-            Some(Value::Map(id)) => Ok(*id),
+            Some(SymbolValue::Map(id)) => Ok(*id),
             _ => Err(format!("its input {} is no map of the network", symbol.nodes[input[0]].name)),
         }
     }
@@ -227,7 +227,8 @@ impl<'a> Build<'a> {
     ) -> Result<NodeId, String> {
         let first = node.inputs.first().map(|input| input[0]).ok_or("it has no input")?;
         let name = symbol.nodes[first].name.as_str();
-        if matches!(self.values.get(&first), Some(Value::Variable)) && !self.tensors.contains_key(name) {
+        if matches!(self.values.get(&first), Some(SymbolValue::Variable)) && !self.tensors.contains_key(name)
+        {
             match self.images {
                 Some(images) if images != first => {
                     let known = &symbol.nodes[images].name;
@@ -240,7 +241,7 @@ impl<'a> Build<'a> {
                         shape::output(&label, &Op::Input, &[shape]).map_err(|error| error.to_string())?;
                     self.graph.nodes.insert(0, Node { op: Op::Input, inputs: Vec::new(), shape, label });
                     self.images = Some(first);
-                    self.values.insert(first, Value::Map(NodeId(0)));
+                    self.values.insert(first, SymbolValue::Map(NodeId(0)));
                 }
             }
         }
@@ -248,7 +249,12 @@ impl<'a> Build<'a> {
     }
 
     /// The parameter at `position`.
-    fn tensor(&mut self, symbol: &Symbol, node: &SymbolNode, position: usize) -> Result<&'a Tensor, String> {
+    fn tensor(
+        &mut self,
+        symbol: &Symbol,
+        node: &SymbolNode,
+        position: usize,
+    ) -> Result<&'a NamedTensor, String> {
         let input = node.inputs.get(position).ok_or_else(|| format!("it lacks input {position}"))?;
         let name = symbol.nodes[input[0]].name.as_str();
         let lacks = || format!("its parameter {name} is not in the file of weights");
@@ -259,17 +265,17 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn param(&mut self, node: &SymbolNode, part: &str, role: Role, tensor: &Tensor) -> ParamId {
+    fn param(&mut self, node: &SymbolNode, part: &str, role: Role, tensor: &NamedTensor) -> ParamId {
         let name = format!("{}.{part}", node.name);
         self.graph.params.push(ParamSpec { name, dims: tensor.dims.clone(), role });
         self.values_of.push(tensor.values.clone());
         ParamId(self.graph.params.len() as u32 - 1)
     }
 
-    fn push(&mut self, node: &SymbolNode, op: Op, inputs: &[NodeId]) -> Result<Value, String> {
+    fn push(&mut self, node: &SymbolNode, op: Op, inputs: &[NodeId]) -> Result<SymbolValue, String> {
         let shapes: Vec<_> = inputs.iter().map(|input| self.graph.node(*input).shape).collect();
         let shape = shape::output(&node.name, &op, &shapes).map_err(|error| error.to_string())?;
         self.graph.nodes.push(Node { op, inputs: inputs.to_vec(), shape, label: node.name.clone() });
-        Ok(Value::Map(NodeId(self.graph.nodes.len() as u32 - 1)))
+        Ok(SymbolValue::Map(NodeId(self.graph.nodes.len() as u32 - 1)))
     }
 }

@@ -4,14 +4,18 @@ use plusx_model::graph::Graph;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, Spec};
 
+use super::kind::FileKind;
 use super::select::{self, Undecided};
-use super::{Kind, Tensor, Weights, layers, network, symbol};
+use super::structure::FileNetwork;
+use super::tensor::NamedTensor;
+use super::weights::ForeignWeights;
+use super::{layers, names, network, symbol};
 use crate::error::FormatError;
 
 /// Deepest prefix that is looked for in MXNet's names, in segments.
 const DEEPEST: usize = 4;
 
-impl Weights {
+impl ForeignWeights {
     /// The part for `spec`: with names as in the network, and without what is none of it.
     pub(super) fn part_for(self, spec: &Spec, section: Option<&str>) -> Result<Self, FormatError> {
         if self.described {
@@ -21,10 +25,10 @@ impl Weights {
             };
         }
         match self.kind {
-            Kind::Gluon if section.is_some() => {
+            FileKind::Gluon if section.is_some() => {
                 Err(self.no_section("files of MXNet have no sections".to_owned()))
             }
-            Kind::Gluon => self.by_order(spec),
+            FileKind::Gluon => self.by_order(spec),
             _ => self.by_name(spec, section),
         }
     }
@@ -99,7 +103,8 @@ impl Weights {
     fn by_symbol(&self, spec: &Spec) -> Result<Option<Self>, FormatError> {
         let Some(path) = symbol::beside(&self.path).filter(|_| self.exported) else { return Ok(None) };
         let found = symbol::read(&path, &self.tensors, [spec.input.h, spec.input.w])?;
-        let matched = network::matched(&self.path, (&found.graph, &found.params), spec)?;
+        let matched =
+            network::matched(&self.path, FileNetwork { graph: &found.graph, params: &found.params }, spec)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut note = format!("operators were read from {name}, and are this network's");
         let others: Vec<String> =
@@ -115,7 +120,7 @@ impl Weights {
         notes.push(note);
         let skipped = [&self.skipped[..], &found.unused].concat();
         let folded = matched.folded;
-        let whole = Self::new(&self.path, Kind::Gluon, matched.tensors);
+        let whole = Self::new(&self.path, FileKind::Gluon, matched.tensors);
         Ok(Some(Self { described: true, exported: true, notes, skipped, folded, ..whole }))
     }
 
@@ -137,7 +142,7 @@ impl Weights {
         for tensor in &self.tensors {
             for (dot, _) in tensor.name.match_indices('.').take(DEEPEST) {
                 let prefix = &tensor.name[..=dot];
-                if found.len() < select::MOST_PREFIXES && !found.iter().any(|one| one == prefix) {
+                if found.len() < names::MOST_PREFIXES && !found.iter().any(|one| one == prefix) {
                     found.push(prefix.to_owned());
                 }
             }
@@ -214,7 +219,7 @@ fn twins(spec: &Spec, own: &Graph) -> Option<String> {
 }
 
 /// Whether the tensors are those of a network, by their order, and no others.
-fn fits_by_order(tensors: &[Tensor], graph: &Graph) -> bool {
+fn fits_by_order(tensors: &[NamedTensor], graph: &Graph) -> bool {
     layers::pair(tensors, graph).is_ok_and(|pairs| {
         let used = pairs.iter().flatten().count();
         used == tensors.len() && select::all_there(tensors, graph, &pairs)
@@ -222,11 +227,11 @@ fn fits_by_order(tensors: &[Tensor], graph: &Graph) -> bool {
 }
 
 /// The tensors under a prefix, without it, and the names of the others.
-fn parted(tensors: &[Tensor], prefix: &str) -> (Vec<Tensor>, Vec<String>) {
+fn parted(tensors: &[NamedTensor], prefix: &str) -> (Vec<NamedTensor>, Vec<String>) {
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     for tensor in tensors {
         match tensor.name.strip_prefix(prefix) {
-            Some(name) => inside.push(Tensor { name: name.to_owned(), ..tensor.clone() }),
+            Some(name) => inside.push(NamedTensor { name: name.to_owned(), ..tensor.clone() }),
             None => outside.push(tensor.name.clone()),
         }
     }
@@ -234,7 +239,7 @@ fn parted(tensors: &[Tensor], prefix: &str) -> (Vec<Tensor>, Vec<String>) {
 }
 
 /// A word on numbers for three channels that a program keeps beside its network to normalise pictures with.
-fn normalises(tensor: &Tensor) -> Option<String> {
+fn normalises(tensor: &NamedTensor) -> Option<String> {
     const NAMES: [&str; 6] = ["mean", "std", "mu", "sigma", "pixel_mean", "pixel_std"];
     let last = tensor.name.rsplit('.').next().unwrap_or_default();
     (NAMES.contains(&last) && tensor.values.len() == 3).then(|| {

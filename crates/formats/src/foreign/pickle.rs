@@ -10,7 +10,7 @@ pub(super) struct Id(pub(super) u32);
 
 /// A value of Python.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(super) enum PickleValue {
     None,
     Bool(bool),
     Int(i64),
@@ -61,26 +61,26 @@ pub(super) struct Object {
 /// All values of a pickle.
 #[derive(Debug)]
 pub(super) struct Pickle {
-    pub(super) values: Vec<Value>,
+    pub(super) values: Vec<PickleValue>,
     pub(super) root: Id,
 }
 
 impl Pickle {
-    pub(super) fn get(&self, id: Id) -> &Value {
+    pub(super) fn get(&self, id: Id) -> &PickleValue {
         &self.values[id.0 as usize]
     }
 
     pub(super) fn text(&self, id: Id) -> Option<&str> {
         match self.get(id) {
-            Value::Text(text) => Some(text),
+            PickleValue::Text(text) => Some(text),
             _ => None,
         }
     }
 
     pub(super) fn int(&self, id: Id) -> Option<i64> {
         match self.get(id) {
-            Value::Int(value) => Some(*value),
-            Value::Bool(value) => Some(i64::from(*value)),
+            PickleValue::Int(value) => Some(*value),
+            PickleValue::Bool(value) => Some(i64::from(*value)),
             _ => None,
         }
     }
@@ -93,13 +93,13 @@ impl Pickle {
     /// The values in a list, a tuple or a set; `torch.Size` is a tuple in a call.
     pub(super) fn sequence(&self, id: Id) -> Option<&[Id]> {
         match self.get(id) {
-            Value::List(items) => Some(items),
-            Value::Tuple(items) => Some(items),
-            Value::Object(object) if !object.list.is_empty() => Some(&object.list),
-            Value::Object(object) => match self.get(object.args) {
-                Value::Tuple(args) if args.len() == 1 => match self.get(args[0]) {
-                    Value::List(items) => Some(items),
-                    Value::Tuple(items) => Some(items),
+            PickleValue::List(items) => Some(items),
+            PickleValue::Tuple(items) => Some(items),
+            PickleValue::Object(object) if !object.list.is_empty() => Some(&object.list),
+            PickleValue::Object(object) => match self.get(object.args) {
+                PickleValue::Tuple(args) if args.len() == 1 => match self.get(args[0]) {
+                    PickleValue::List(items) => Some(items),
+                    PickleValue::Tuple(items) => Some(items),
                     _ => None,
                 },
                 _ => None,
@@ -111,7 +111,7 @@ impl Pickle {
     /// The arguments of a call.
     pub(super) fn args(&self, object: &Object) -> &[Id] {
         match self.get(object.args) {
-            Value::Tuple(args) => args,
+            PickleValue::Tuple(args) => args,
             _ => &[],
         }
     }
@@ -130,11 +130,11 @@ impl Pickle {
     /// A class by its name, or as the oldest files of PyTorch keep it: outside, with its source.
     pub(super) fn class(&self, id: Id) -> Option<&Class> {
         match self.get(id) {
-            Value::Class(class) => Some(class),
-            Value::Outside(what) => match (self.get(*what), self.sequence(*what)) {
-                (Value::Tuple(_), Some([tag, class, ..])) if self.text(*tag) == Some("module") => {
+            PickleValue::Class(class) => Some(class),
+            PickleValue::Outside(what) => match (self.get(*what), self.sequence(*what)) {
+                (PickleValue::Tuple(_), Some([tag, class, ..])) if self.text(*tag) == Some("module") => {
                     match self.get(*class) {
-                        Value::Class(class) => Some(class),
+                        PickleValue::Class(class) => Some(class),
                         _ => None,
                     }
                 }
@@ -147,14 +147,14 @@ impl Pickle {
     /// The items of a dictionary, whatever its class: pairs of key and value. `None` for what is none.
     pub(super) fn items(&self, id: Id) -> Option<Vec<(Id, Id)>> {
         let object = match self.get(id) {
-            Value::Dict(items) => return Some(items.clone()),
-            Value::Object(object) => object,
+            PickleValue::Dict(items) => return Some(items.clone()),
+            PickleValue::Object(object) => object,
             _ => return None,
         };
         // protocols 0 and 1 hand a dictionary's contents to what rebuilds it, Python 2 pairs to an OrderedDict
         let mut all = Vec::new();
         for arg in self.args(object) {
-            if let Value::Dict(items) = self.get(*arg) {
+            if let PickleValue::Dict(items) = self.get(*arg) {
                 all.extend(items);
             }
         }
@@ -177,12 +177,12 @@ impl Pickle {
     pub(super) fn attributes(&self, object: &Object) -> Vec<(&str, Id)> {
         let Some(state) = object.state else { return Vec::new() };
         let parts = match self.get(state) {
-            Value::Dict(_) => vec![state],
-            Value::Tuple(parts) => parts.to_vec(),
+            PickleValue::Dict(_) => vec![state],
+            PickleValue::Tuple(parts) => parts.to_vec(),
             _ => Vec::new(),
         };
         let items = parts.into_iter().filter_map(|part| match self.get(part) {
-            Value::Dict(items) => Some(items),
+            PickleValue::Dict(items) => Some(items),
             _ => None,
         });
         items.flatten().filter_map(|(key, value)| Some((self.text(*key)?, *value))).collect()
@@ -191,21 +191,21 @@ impl Pickle {
     /// How Python names the type of a value.
     pub(super) fn type_name(&self, id: Id) -> String {
         match self.get(id) {
-            Value::None => "None".to_owned(),
-            Value::Bool(_) => "a bool".to_owned(),
-            Value::Int(_) | Value::Huge => "an int".to_owned(),
-            Value::Float(_) => "a float".to_owned(),
-            Value::Text(_) => "a str".to_owned(),
-            Value::Bytes => "bytes".to_owned(),
-            Value::List(_) => "a list".to_owned(),
-            Value::Tuple(_) => "a tuple".to_owned(),
-            Value::Dict(_) => "a dict".to_owned(),
-            Value::Class(class) => format!("the name {class}"),
-            Value::Object(object) => match self.maker(object) {
+            PickleValue::None => "None".to_owned(),
+            PickleValue::Bool(_) => "a bool".to_owned(),
+            PickleValue::Int(_) | PickleValue::Huge => "an int".to_owned(),
+            PickleValue::Float(_) => "a float".to_owned(),
+            PickleValue::Text(_) => "a str".to_owned(),
+            PickleValue::Bytes => "bytes".to_owned(),
+            PickleValue::List(_) => "a list".to_owned(),
+            PickleValue::Tuple(_) => "a tuple".to_owned(),
+            PickleValue::Dict(_) => "a dict".to_owned(),
+            PickleValue::Class(class) => format!("the name {class}"),
+            PickleValue::Object(object) => match self.maker(object) {
                 Some(class) => format!("a {class}"),
                 None => "an object".to_owned(),
             },
-            Value::Outside(_) => "data outside of it".to_owned(),
+            PickleValue::Outside(_) => "data outside of it".to_owned(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What was done to make the weights of one network those of another: nothing of it happens in silence.
 
-use super::Kind;
+use super::kind::FileKind;
 use plusx_model::words::counted;
 use plusx_weights::some;
 
@@ -15,11 +15,11 @@ pub struct NewHead {
     pub to: usize,
 }
 
-/// How [`Weights::adopt`](super::Weights::adopt) came to its parameters; displays as sentences, one a line.
+/// How [`ForeignWeights::adopt`](super::ForeignWeights::adopt) came to its parameters; displays as sentences, one a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
+pub struct AdoptReport {
     /// What the file was.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// The part of the file that was read.
     pub section: Option<String>,
     /// What stood before every name.
@@ -37,19 +37,19 @@ pub struct Report {
     /// Batch norms that the file has inside its convolutions.
     pub folded: usize,
     /// How many files they were in.
-    pub parts: usize,
+    pub files: usize,
     /// Whether nothing but numbers was there: no word on strides, dilations and epsilons.
     pub numbers_only: bool,
     /// What else should be known, each a sentence.
     pub notes: Vec<String>,
 }
 
-impl std::fmt::Display for Report {
+impl std::fmt::Display for AdoptReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let classes = |count: usize| counted(count as u64, "class");
         write!(f, "{}: {}", self.kind, counted(self.taken as u64, "parameter"))?;
-        if self.parts > 1 {
-            write!(f, " in {} files", self.parts)?;
+        if self.files > 1 {
+            write!(f, " in {} files", self.files)?;
         }
         if let Some(section) = &self.section {
             write!(f, " from `{section}`")?;

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::pickle::Value;
+use super::pickle::PickleValue;
 
 /// The bytes that follow.
 pub(super) struct Bytes<'r, R>(pub(super) &'r mut R);
@@ -54,27 +54,27 @@ impl<R: Read> Bytes<'_, R> {
 }
 
 /// A number in decimal digits.
-pub(super) fn whole(digits: &str) -> Result<Value, String> {
+pub(super) fn whole(digits: &str) -> Result<PickleValue, String> {
     if let Ok(value) = digits.parse() {
-        return Ok(Value::Int(value));
+        return Ok(PickleValue::Int(value));
     }
     let unsigned = digits.trim_start_matches(['-', '+']);
     match !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => Ok(Value::Huge),
+        true => Ok(PickleValue::Huge),
         false => Err(format!("`{digits}` is no number")),
     }
 }
 
 /// A number in two's complement, least byte first.
-pub(super) fn long(bytes: &[u8]) -> Value {
+pub(super) fn long(bytes: &[u8]) -> PickleValue {
     let fill = bytes.last().map_or(0, |last| if last & 0x80 == 0 { 0 } else { 0xff });
     let mut eight = [fill; 8];
     let (low, high) = bytes.split_at(bytes.len().min(8));
     eight[..low.len()].copy_from_slice(low);
     let value = i64::from_le_bytes(eight);
     match high.iter().all(|byte| *byte == fill) && (high.is_empty() || (value < 0) == (fill != 0)) {
-        true => Value::Int(value),
-        false => Value::Huge,
+        true => PickleValue::Int(value),
+        false => PickleValue::Huge,
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn numbers_of_any_length() {
         let long = |bytes: &[u8]| match long(bytes) {
-            Value::Int(value) => Some(value),
+            PickleValue::Int(value) => Some(value),
             _ => None,
         };
         assert_eq!(long(b""), Some(0));
@@ -98,6 +98,6 @@ mod tests {
         assert_eq!(long(&[0xff; 12]), Some(-1));
         assert_eq!(long(&i64::MIN.to_le_bytes()), Some(i64::MIN));
         assert_eq!(long(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0]), None);
-        assert!(matches!(whole("-99999999999999999999"), Ok(Value::Huge)) && whole("1x").is_err());
+        assert!(matches!(whole("-99999999999999999999"), Ok(PickleValue::Huge)) && whole("1x").is_err());
     }
 }

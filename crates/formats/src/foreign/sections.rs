@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::kind::FileKind;
 use super::modules::Said;
-use super::numbers::Number;
-use super::storage::{Storages, View};
-use super::{Kind, Tensor, Weights, names};
+use super::names;
+use super::storage::Storages;
+use super::tensor::NamedTensor;
+use super::unread::{TensorContent, UnreadTensor, joined};
+use super::weights::ForeignWeights;
 use crate::error::FormatError;
 
 /// The tensors may be so many times as large as the file: the same numbers may stand in it under several keys, as the
@@ -21,7 +24,7 @@ pub(super) struct Section {
     /// Keys that lead to it, from the outermost on: `["ema", "state_dict"]`; none for the file's own dictionary.
     pub(super) path: Vec<String>,
     /// In the order of the file. Those of a module have the names of its `state_dict()`.
-    pub(super) tensors: Vec<Entry>,
+    pub(super) tensors: Vec<UnreadTensor>,
     /// What a pickled module says about its layers.
     pub(super) said: Option<Said>,
 }
@@ -33,43 +36,21 @@ impl Section {
     }
 }
 
-/// A tensor whose numbers have not been read.
-#[derive(Debug)]
-pub(super) struct Entry {
-    /// Its key.
-    pub(super) name: String,
-    /// Dimensions, outermost first.
-    pub(super) dims: Vec<usize>,
-    /// What it holds.
-    pub(super) content: Content,
-}
-
-/// What a tensor holds.
-#[derive(Debug)]
-pub(super) enum Content {
-    /// Floating-point numbers, somewhere in the file.
-    Floats(Number, View),
-    /// The same number everywhere: what a module computes with where it has no tensor.
-    Filled(f32),
-    /// Something that is no parameter, or of which none can be made: `int64`, "a sparse tensor".
-    Other(String),
-}
-
 /// All of a file.
 #[derive(Debug)]
 pub(super) struct Sections {
     pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+    pub(super) kind: FileKind,
     pub(super) all: Vec<Section>,
     pub(super) storages: Storages,
 }
 
 impl Sections {
     /// Reads all numbers. A tensor's name is the path of its section and its own, joined by dots; what can be no parameter is
-    /// in [`Weights::skipped`].
-    pub(super) fn read(&self) -> Result<Weights, FormatError> {
+    /// in [`ForeignWeights::skipped`].
+    pub(super) fn read(&self) -> Result<ForeignWeights, FormatError> {
         let broken = |reason: String| FormatError::broken(&self.path, self.kind, reason);
-        let (mut found, mut skipped): (Vec<(String, &Entry)>, Vec<String>) = Default::default();
+        let (mut found, mut skipped): (Vec<(String, &UnreadTensor)>, Vec<String>) = Default::default();
         for section in &self.all {
             if section.is_optimisers() {
                 skipped.extend(section.tensors.iter().map(|entry| joined(&section.path, &entry.name)));
@@ -87,7 +68,7 @@ impl Sections {
                 continue;
             }
             let values = match &entry.content {
-                Content::Floats(number, view) => {
+                TensorContent::Floats(number, view) => {
                     let size = view.count().saturating_mul(number.size() as u64);
                     left = left.checked_sub(size).ok_or_else(|| {
                         broken(format!(
@@ -100,26 +81,17 @@ impl Sections {
                     })?;
                     number.floats(&bytes)
                 }
-                Content::Filled(value) => vec![*value; entry.dims.iter().product()],
-                Content::Other(what) => {
+                TensorContent::Filled(value) => vec![*value; entry.dims.iter().product()],
+                TensorContent::Other(what) => {
                     others.insert(name.clone(), what.clone());
                     skipped.push(name);
                     continue;
                 }
             };
-            tensors.push(Tensor { name, dims: entry.dims.clone(), values });
+            tensors.push(NamedTensor { name, dims: entry.dims.clone(), values });
         }
         let said = self.all.iter().filter_map(|section| Some(section.said.as_ref()?.below(&section.path)));
         let said = said.reduce(Said::and);
-        Ok(Weights { skipped, others, said, ..Weights::new(&self.path, self.kind, tensors) })
-    }
-}
-
-/// A path of keys and the last of them.
-pub(super) fn joined(path: &[String], name: &str) -> String {
-    match (path.is_empty(), name.is_empty()) {
-        (true, _) => name.to_owned(),
-        (false, true) => path.join("."),
-        (false, false) => format!("{}.{name}", path.join(".")),
+        Ok(ForeignWeights { skipped, others, said, ..ForeignWeights::new(&self.path, self.kind, tensors) })
     }
 }

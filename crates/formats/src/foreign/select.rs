@@ -1,19 +1,20 @@
 //! Which of a file's tensors are the network's.
 //!
-//! One rule for every container: a prefix under which all parameters of the network are found, in their shapes, is taken
-//! off, whatever it is called: the key of a checkpoint's dictionary, an attribute, several of them. Segments that wrappers
-//! put anywhere (`module` of `DataParallel`, `_orig_mod` of `torch.compile`) count for nothing. The classifier may be
-//! missing or of another size: whether that is allowed is for others to say.
+//! One rule serves every container. A prefix fits if all parameters of the network are found under it, in their shapes. It is
+//! taken off, whatever it is called: the key of a checkpoint's dictionary, an attribute, several of them. Segments that
+//! wrappers put anywhere (`module` of `DataParallel`, `_orig_mod` of `torch.compile`) count for nothing. The classifier may be
+//! missing or of another size; whether that is allowed is for others to say.
 //!
-//! Where several prefixes fit, the one that was asked for is taken; else that whose first segment is the first in
-//! [`SECTIONS`], if only one is; else none. What else stands under the prefix is beside the network (a projection head) or
-//! in its way (`layer1.0.se.fc1.weight`): then it is another network.
+//! Where several prefixes fit, the one that was asked for is taken. Else it is the one whose first segment comes first in
+//! [`SECTIONS`], if only one does. Else none is. Other tensors under the prefix are beside the network (a projection head) or
+//! in its way (`layer1.0.se.fc1.weight`). If one is in its way, the file holds another network.
 
 use std::collections::{BTreeMap, HashSet};
 
-use plusx_model::graph::{Graph, ParamSpec, Role};
+use plusx_model::graph::{Graph, NodeId, ParamId, ParamSpec, Role};
 
-use super::{Tensor, adopt, names, stages};
+use super::tensor::NamedTensor;
+use super::{names, stages};
 
 /// Keys under which training scripts keep the network, in the order in which they are taken where several fit.
 pub(super) const SECTIONS: [&str; 12] = [
@@ -33,9 +34,6 @@ pub(super) const SECTIONS: [&str; 12] = [
 
 /// What programs call the loss that they train with: its weights of classes are none of the network's.
 const LOSSES: [&str; 4] = ["criterion", "loss", "loss_fn", "loss_func"];
-
-/// Most prefixes that are tried; no file holds so many networks.
-pub(super) const MOST_PREFIXES: usize = 100;
 
 /// The network's part of a file.
 #[derive(Clone, Debug)]
@@ -66,11 +64,11 @@ pub(super) enum Undecided {
 }
 
 /// Names without the segments of wrappers; a name that would become one that is there already keeps them.
-pub(super) fn bare_names(tensors: &[Tensor]) -> Vec<String> {
+pub(super) fn bare_names(tensors: &[NamedTensor]) -> Vec<String> {
     let bare: Vec<String> = tensors.iter().map(|tensor| names::without_wrappers(&tensor.name)).collect();
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     bare.iter().for_each(|name| *count.entry(name).or_default() += 1);
-    let own = |(bare, tensor): (&String, &Tensor)| match count.get(bare.as_str()) {
+    let own = |(bare, tensor): (&String, &NamedTensor)| match count.get(bare.as_str()) {
         Some(1) => bare.clone(),
         _ => tensor.name.clone(),
     };
@@ -78,7 +76,11 @@ pub(super) fn bare_names(tensors: &[Tensor]) -> Vec<String> {
 }
 
 /// The network's part of a file. The error says between what cannot be decided.
-pub(super) fn choose(tensors: &[Tensor], graph: &Graph, section: Option<&str>) -> Result<Choice, Undecided> {
+pub(super) fn choose(
+    tensors: &[NamedTensor],
+    graph: &Graph,
+    section: Option<&str>,
+) -> Result<Choice, Undecided> {
     let file = File { tensors, names: bare_names(tensors), graph };
     let (mut fitting, mut rest): (Vec<_>, Vec<_>) = file.candidates().into_iter().partition(|one| one.fits);
     if let Some(section) = section {
@@ -165,10 +167,16 @@ fn head(graph: &Graph) -> Option<(usize, Option<usize>)> {
     Some((weight, graph.params.iter().position(bias)))
 }
 
+/// The filters that read the images.
+pub(super) fn stem(graph: &Graph) -> Option<ParamId> {
+    let first = graph.nodes.iter().find(|node| node.inputs.first() == Some(&NodeId(0)))?;
+    graph.params_of(first).into_iter().find(|id| graph.param(*id).role == Role::ConvWeight)
+}
+
 /// Whether every parameter has its tensor, in its shape. The classifier may be for other classes or missing, the images
 /// grey or in colour.
-pub(super) fn all_there(tensors: &[Tensor], graph: &Graph, pairs: &[Option<usize>]) -> bool {
-    let (stem, head) = (adopt::stem(graph), head(graph));
+pub(super) fn all_there(tensors: &[NamedTensor], graph: &Graph, pairs: &[Option<usize>]) -> bool {
+    let (stem, head) = (stem(graph), head(graph));
     let fits = |(at, (spec, pair)): (usize, (&ParamSpec, &Option<usize>))| {
         let is_head = head.is_some_and(|(weight, bias)| at == weight || Some(at) == bias);
         let Some(tensor) = pair.map(|pair| &tensors[pair]) else { return is_head };
@@ -185,7 +193,7 @@ pub(super) fn all_there(tensors: &[Tensor], graph: &Graph, pairs: &[Option<usize
 
 /// What is chosen from.
 struct File<'a> {
-    tensors: &'a [Tensor],
+    tensors: &'a [NamedTensor],
     names: Vec<String>,
     graph: &'a Graph,
 }
@@ -227,7 +235,7 @@ impl File<'_> {
             if name.ends_with('.') && !found.iter().any(|one| one == name) {
                 found.push(name.to_owned());
             }
-            if found.len() == MOST_PREFIXES {
+            if found.len() == names::MOST_PREFIXES {
                 break;
             }
         }
@@ -390,17 +398,17 @@ mod tests {
     }
 
     /// A tensor for each parameter that `rule` renames; its one value tells sets apart.
-    fn tensors(graph: &Graph, value: f32, rule: impl Fn(&str) -> Option<String>) -> Vec<Tensor> {
+    fn tensors(graph: &Graph, value: f32, rule: impl Fn(&str) -> Option<String>) -> Vec<NamedTensor> {
         let named = graph.params.iter().filter_map(|spec| Some((rule(&spec.name)?, spec)));
-        named.map(|(name, spec)| Tensor { name, dims: spec.dims.clone(), values: vec![value] }).collect()
+        named.map(|(name, spec)| NamedTensor { name, dims: spec.dims.clone(), values: vec![value] }).collect()
     }
 
     fn under(prefix: &str) -> impl Fn(&str) -> Option<String> {
         move |name| Some(format!("{prefix}{name}"))
     }
 
-    fn more(name: &str, dims: &[usize]) -> Tensor {
-        Tensor { name: name.to_owned(), dims: dims.to_vec(), values: vec![7.0; 2] }
+    fn more(name: &str, dims: &[usize]) -> NamedTensor {
+        NamedTensor { name: name.to_owned(), dims: dims.to_vec(), values: vec![7.0; 2] }
     }
 
     #[test]
@@ -438,7 +446,7 @@ mod tests {
         let graph = graph("resnet20");
         let two =
             |a: &str, b: &str| [tensors(&graph, 1.0, under(a)), tensors(&graph, 2.0, under(b))].concat();
-        let value = |tensors: &[Tensor], section| {
+        let value = |tensors: &[NamedTensor], section| {
             let choice = choose(tensors, &graph, section)?;
             Ok::<_, Undecided>((tensors[choice.pairs[0].unwrap()].values[0], choice.others))
         };
@@ -468,7 +476,7 @@ mod tests {
     #[test]
     fn what_is_beside_the_network_and_what_is_in_its_way() {
         let graph = graph("resnet20");
-        let with = |extra: Tensor| {
+        let with = |extra: NamedTensor| {
             let all = [tensors(&graph, 1.0, under("")), vec![extra]].concat();
             choose(&all, &graph, None).unwrap()
         };

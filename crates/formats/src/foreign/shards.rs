@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use plusx_weights::{LARGEST, WeightError};
 use serde::Deserialize;
 
-use super::{Weights, kind, kinds, of_kind};
+use super::weights::ForeignWeights;
+use super::{mistaken, one_file};
 use crate::error::FormatError;
 
 /// Most bytes of an index: a hundred for each of half a million tensors.
@@ -28,7 +29,7 @@ const IN_FOLDER: [&str; 4] = [
 ];
 
 /// What a path stands for.
-pub(super) enum Source {
+pub(super) enum FileSet {
     /// One file.
     File(PathBuf),
     /// An index of several.
@@ -37,12 +38,12 @@ pub(super) enum Source {
     Parts(Vec<PathBuf>),
 }
 
-impl Source {
+impl FileSet {
     /// What `path` stands for.
     pub(super) fn of(path: &Path) -> Result<Self, FormatError> {
         if path.is_dir() {
             let mut known = IN_FOLDER.iter().map(|name| path.join(name));
-            let found = known.find(|path| path.is_file()).ok_or_else(|| kinds::folder(path))?;
+            let found = known.find(|path| path.is_file()).ok_or_else(|| mistaken::folder(path))?;
             return Ok(if is_index(&found) { Self::Index(found) } else { Self::File(found) });
         }
         if is_index(path) {
@@ -55,15 +56,6 @@ impl Source {
             false => Ok(Self::Parts(
                 (1..=part.count).map(|number| path.with_file_name(part.name(number))).collect(),
             )),
-        }
-    }
-
-    /// The file whose header says what the weights are of.
-    pub(super) fn first(self) -> Result<PathBuf, FormatError> {
-        match self {
-            Self::File(path) => Ok(path),
-            Self::Index(path) => Ok(Index::read(&path)?.parts(&path).swap_remove(0)),
-            Self::Parts(mut paths) => Ok(paths.swap_remove(0)),
         }
     }
 }
@@ -136,12 +128,12 @@ impl Index {
     }
 }
 
-/// Reads the weights that `path` stands for.
-pub(super) fn read(path: &Path) -> Result<Weights, FormatError> {
-    match Source::of(path)? {
-        Source::File(path) => of_kind(&path, kind(&path)?),
-        Source::Parts(parts) => join(path, path, parts),
-        Source::Index(index) => {
+/// Reads the tensors of all `files`, which `path` stands for.
+pub(super) fn read(path: &Path, files: FileSet) -> Result<ForeignWeights, FormatError> {
+    match files {
+        FileSet::File(file) => one_file::read(&file, one_file::kind(&file)?),
+        FileSet::Parts(parts) => join(path, path, parts),
+        FileSet::Index(index) => {
             let list = Index::read(&index)?;
             let found = join(path, &index, list.parts(&index))?;
             let names: BTreeSet<&str> = found.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -158,7 +150,7 @@ pub(super) fn read(path: &Path) -> Result<Weights, FormatError> {
 }
 
 /// The tensors of several files, which `by` lists; `path` is what was asked for.
-fn join(path: &Path, by: &Path, parts: Vec<PathBuf>) -> Result<Weights, FormatError> {
+fn join(path: &Path, by: &Path, parts: Vec<PathBuf>) -> Result<ForeignWeights, FormatError> {
     let mut size = 0_u64;
     let count = parts.len();
     for part in &parts {
@@ -174,9 +166,9 @@ fn join(path: &Path, by: &Path, parts: Vec<PathBuf>) -> Result<Weights, FormatEr
     if size > LARGEST {
         return Err(WeightError::TooLarge { path: path.into(), size, limit: LARGEST }.into());
     }
-    let mut all: Option<Weights> = None;
+    let mut all: Option<ForeignWeights> = None;
     for part in &parts {
-        let read = of_kind(part, kind(part)?)?;
+        let read = one_file::read(part, one_file::kind(part)?)?;
         match &mut all {
             None => all = Some(read),
             Some(all) => {
@@ -193,7 +185,7 @@ fn join(path: &Path, by: &Path, parts: Vec<PathBuf>) -> Result<Weights, FormatEr
         return Err(wrong(format!("two of its parts have the tensor {}", twice[0].name)));
     }
     all.path = path.into();
-    all.parts = count;
+    all.files = count;
     Ok(all)
 }
 

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use plusx_model::graph::Graph;
 
-use super::select::MOST_PREFIXES;
-use super::{Tensor, layers, names};
+use super::layers;
+use super::names::{self, MOST_PREFIXES};
+use super::tensor::NamedTensor;
 
 /// What may stand before the stages: whatever stands before the container of a block.
 pub(super) fn prefixes(names: &[String]) -> Vec<String> {
@@ -31,7 +32,7 @@ pub(super) fn prefixes(names: &[String]) -> Vec<String> {
 /// For each parameter of the graph the index of its tensor; `None` if stages or blocks are not as many.
 pub(super) fn pair(
     inside: &[(usize, &str)],
-    tensors: &[Tensor],
+    tensors: &[NamedTensor],
     graph: &Graph,
 ) -> Option<Vec<Option<usize>>> {
     let has_third = graph.params.iter().any(|spec| spec.name.contains(".conv3."));

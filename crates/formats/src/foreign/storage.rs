@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// A run of bytes in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Place {
+pub(super) struct StoredRange {
     /// From the beginning of the file.
     pub(super) at: u64,
     /// Bytes.
@@ -62,7 +62,7 @@ impl View {
 pub(super) struct Storages {
     file: File,
     size: u64,
-    pub(super) places: HashMap<String, Place>,
+    pub(super) places: HashMap<String, StoredRange>,
 }
 
 /// Why numbers cannot be read: the system's error, or what is wrong with the file.
@@ -147,7 +147,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), (0_u8..12).collect::<Vec<_>>()).unwrap();
         let mut storages = Storages::of(file.path()).unwrap();
-        storages.places.insert("0".into(), Place { at: 2, length: 10, crc: None });
+        storages.places.insert("0".into(), StoredRange { at: 2, length: 10, crc: None });
         (file, storages)
     }
 

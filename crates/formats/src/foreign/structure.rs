@@ -4,7 +4,8 @@
 //! The file's network and the one of the zoo are walked from their outputs to the images side by side. Each step must be
 //! the same operation of the same sizes on values of the same shape; of a sum both orders are tried. Where the zoo has a
 //! convolution and its batch norm, the file may have a convolution alone: then that batch norm becomes one that changes
-//! nothing and adds the convolution's shift. A shift that the file has before a batch norm moves its mean. So matched, every parameter of the zoo's network has its values.
+//! nothing and adds the convolution's shift. A shift that the file has before a batch norm moves its mean. In the end every
+//! parameter of the zoo's network has its values.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +15,7 @@ use plusx_model::graph::{
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 
-use super::Tensor;
+use super::tensor::NamedTensor;
 use crate::onnx::injection;
 
 /// Most steps of a walk. The deepest networks have five hundred nodes, and each is met a few times.
@@ -23,14 +24,21 @@ const MOST_STEPS: usize = 100_000;
 /// What matching gives.
 pub(super) struct Matched {
     /// Values for every parameter of the zoo's network, in its order and under its names.
-    pub(super) tensors: Vec<Tensor>,
+    pub(super) tensors: Vec<NamedTensor>,
     /// Batch norms that the file has inside its convolutions.
     pub(super) folded: usize,
 }
 
+/// The network of a file.
+#[derive(Clone, Copy)]
+pub(super) struct FileNetwork<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) params: &'a Params,
+}
+
 /// The parameters of `ours` from the network `theirs`; both take the same images. The error says where they differ.
-pub(super) fn pair(theirs: (&Graph, &Params), ours: &Graph) -> Result<Matched, String> {
-    let (graph, params) = theirs;
+pub(super) fn pair(theirs: FileNetwork<'_>, ours: &Graph) -> Result<Matched, String> {
+    let FileNetwork { graph, params } = theirs;
     let mut walk = Walk::new(theirs, ours);
     match walk.same(ours.output(), graph.output()) {
         true => {
@@ -60,7 +68,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new((theirs, params): (&'a Graph, &'a Params), ours: &'a Graph) -> Self {
+    fn new(theirs: FileNetwork<'a>, ours: &'a Graph) -> Self {
+        let FileNetwork { graph: theirs, params } = theirs;
         let (partners, failed) = Default::default();
         Self { theirs, params, ours, taken: Vec::new(), partners, failed, furthest: None, left: MOST_STEPS }
     }
@@ -313,7 +322,7 @@ impl Values<'_> {
         }
         let tensor = |(index, spec): (usize, &ParamSpec)| {
             let values = values.remove(&ParamId(index as u32)).unwrap_or_default();
-            Tensor { name: spec.name.clone(), dims: spec.dims.clone(), values }
+            NamedTensor { name: spec.name.clone(), dims: spec.dims.clone(), values }
         };
         Matched { tensors: self.ours.params.iter().enumerate().map(tensor).collect(), folded }
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::container::{Container, Unread, is_little_endian, key_of, next};
 use super::numbers::Type;
 use super::pickle::{Id, Pickle};
-use super::storage::{Place, Storages, View};
+use super::storage::{Storages, StoredRange, View};
 use super::unpickle::{self, most_values};
 
 /// Bytes of a record.
@@ -126,7 +126,7 @@ fn numbers(
             .zip(bytes(*length))
             .filter(|(offset, length)| offset.checked_add(*length).is_some_and(|end| end <= place.length));
         let (offset, length) = part.ok_or_else(|| format!("storage {key} is no part of {whole}"))?;
-        storages.places.insert(key.clone(), Place { at: place.at + offset, length, crc: None });
+        storages.places.insert(key.clone(), StoredRange { at: place.at + offset, length, crc: None });
         types.insert(key, number);
     }
     Ok(types)

@@ -3,45 +3,54 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ::safetensors::tensor::TensorInfo;
 use ::safetensors::{Dtype, SafeTensors};
 
-use super::numbers::Number;
-use super::{Kind, Tensor, Weights};
+use super::kind::FileKind;
+use super::numbers::FloatType;
+use super::tensor::NamedTensor;
+use super::weights::ForeignWeights;
 use plusx_weights::{KEY, VELOCITY, WeightError};
 
 use crate::error::FormatError;
 use crate::metadata::ModelFile;
 
 /// The tensors of a file's `bytes`, by name. Also reads a file of ours, without the optimiser's part.
-pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Weights, FormatError> {
+pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<ForeignWeights, FormatError> {
     let broken = |error| WeightError::not_safetensors(path, &error);
-    let text = SafeTensors::read_metadata(bytes).map_err(broken)?.1.metadata().clone();
-    let text = text.and_then(|mut texts| texts.remove(KEY));
-    let meta = text.map(|text| ModelFile::from_text(&text, path)).transpose()?;
-    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let (length, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let text = header.metadata().as_ref().and_then(|texts| texts.get(KEY));
+    let meta = text.map(|text| ModelFile::from_text(text, path)).transpose()?;
+    let data = &bytes[size_of::<u64>() + length..];
     let (mut tensors, mut skipped, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
-    let mut views: Vec<_> = file.iter().collect();
-    views.sort_by_key(|(name, _)| *name);
-    for (name, view) in views {
-        let number = match view.dtype() {
-            _ if name.starts_with(VELOCITY) || super::names::is_count(name) => None,
-            Dtype::F16 => Some(Number::F16),
-            Dtype::BF16 => Some(Number::Bf16),
-            Dtype::F32 => Some(Number::F32),
-            Dtype::F64 => Some(Number::F64),
+    let records: BTreeMap<String, &TensorInfo> = header.tensors().into_iter().collect();
+    for (name, record) in records {
+        let number = match record.dtype {
+            _ if name.starts_with(VELOCITY) || super::names::is_count(&name) => None,
+            Dtype::F16 => Some(FloatType::F16),
+            Dtype::BF16 => Some(FloatType::Bf16),
+            Dtype::F32 => Some(FloatType::F32),
+            Dtype::F64 => Some(FloatType::F64),
             _ => None,
         };
         match number {
             Some(number) => {
-                let (dims, values) = (view.shape().to_vec(), number.floats(view.data()));
-                tensors.push(Tensor { name: name.to_owned(), dims, values });
+                let (from, to) = record.data_offsets;
+                let (dims, values) = (record.shape.clone(), number.floats(&data[from..to]));
+                tensors.push(NamedTensor { name, dims, values });
             }
             None => {
-                others.insert(name.to_owned(), view.dtype().to_string());
-                skipped.push(name.to_owned());
+                others.insert(name.clone(), record.dtype.to_string());
+                skipped.push(name);
             }
         }
     }
     let preprocess = meta.as_ref().map(|meta| meta.preprocess.clone());
-    Ok(Weights { skipped, others, meta, preprocess, ..Weights::new(path, Kind::Safetensors, tensors) })
+    Ok(ForeignWeights {
+        skipped,
+        others,
+        meta,
+        preprocess,
+        ..ForeignWeights::new(path, FileKind::Safetensors, tensors)
+    })
 }

@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::container::{self, Container};
+use super::kind::FileKind;
 use super::modules::{Module, Said};
 use super::numbers::Type;
-use super::pickle::{Id, Object, Pickle, Value};
-use super::sections::{Content, Entry, Section, Sections};
+use super::pickle::{Id, Object, Pickle, PickleValue};
+use super::sections::{Section, Sections};
 use super::storage::View;
-use super::{Kind, Weights};
+use super::unread::{TensorContent, UnreadTensor};
+use super::weights::ForeignWeights;
+use super::{stream, tar, zip};
 use crate::error::FormatError;
 
 /// Deepest nesting that is walked; Python itself pickles no deeper.
@@ -22,13 +25,18 @@ const STEPS: u64 = 16;
 const FREE_STEPS: u64 = 1 << 20;
 
 /// Reads a file of one of PyTorch's kinds: all tensors in it under their whole names, the keys that lead to them included.
-pub(super) fn read(path: &Path, kind: Kind) -> Result<Weights, FormatError> {
+pub(super) fn read(path: &Path, kind: FileKind) -> Result<ForeignWeights, FormatError> {
     open(path, kind)?.read()
 }
 
 /// What a file of one of PyTorch's kinds holds; no numbers are read yet.
-fn open(path: &Path, kind: Kind) -> Result<Sections, FormatError> {
-    let container = container::open(path, kind)?;
+fn open(path: &Path, kind: FileKind) -> Result<Sections, FormatError> {
+    let opened = match kind {
+        FileKind::TorchStream => stream::open(path),
+        FileKind::TorchTar => tar::open(path),
+        _ => zip::open(path),
+    };
+    let container = opened.map_err(|error| error.of(path, kind))?;
     let steps = (container.saved.values.len() as u64).saturating_mul(STEPS).saturating_add(FREE_STEPS);
     let mut walk = Walk { container: &container, open: Vec::new(), path: Vec::new(), all: Vec::new(), steps };
     walk.visit(container.saved.root).map_err(|reason| FormatError::broken(path, kind, reason))?;
@@ -65,7 +73,7 @@ impl<'c> Walk<'c> {
         self.step()?;
         if !matches!(
             self.saved().get(id),
-            Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Object(_)
+            PickleValue::List(_) | PickleValue::Tuple(_) | PickleValue::Dict(_) | PickleValue::Object(_)
         ) || self.open.len() >= DEEPEST
             || self.open.contains(&id)
         {
@@ -79,7 +87,7 @@ impl<'c> Walk<'c> {
 
     fn inside(&mut self, id: Id) -> Result<(), String> {
         let saved = self.saved();
-        if let Value::Object(object) = saved.get(id) {
+        if let PickleValue::Object(object) = saved.get(id) {
             if let Some(module) = Module::of(saved, object) {
                 let mut section =
                     Section { path: self.path.clone(), tensors: Vec::new(), said: Some(Said::default()) };
@@ -102,7 +110,7 @@ impl<'c> Walk<'c> {
                 let keyed = |(key, value)| Some((container::key_of(saved, key)?, value));
                 items.into_iter().filter_map(keyed).collect()
             }
-            (None, Value::Object(object)) if object.list.is_empty() => {
+            (None, PickleValue::Object(object)) if object.list.is_empty() => {
                 let attributes = saved.attributes(object).into_iter();
                 attributes.map(|(name, value)| (name.to_owned(), value)).collect()
             }
@@ -111,7 +119,7 @@ impl<'c> Walk<'c> {
                 items.enumerate().map(|(index, value)| (index.to_string(), *value)).collect()
             }
         };
-        let (mut tensors, mut known): (Vec<Entry>, HashMap<String, usize>) = Default::default();
+        let (mut tensors, mut known): (Vec<UnreadTensor>, HashMap<String, usize>) = Default::default();
         for (key, value) in children {
             self.step()?;
             match self.tensor(value, key.clone())? {
@@ -153,7 +161,7 @@ impl<'c> Walk<'c> {
         section.tensors.extend(given);
         for (name, child) in module.children() {
             self.step()?;
-            let Value::Object(object) = self.saved().get(child) else { continue };
+            let PickleValue::Object(object) = self.saved().get(child) else { continue };
             if self.open.len() >= DEEPEST || self.open.contains(&child) {
                 continue;
             }
@@ -168,20 +176,20 @@ impl<'c> Walk<'c> {
     }
 
     /// The tensor that a value is, if it is one.
-    fn tensor(&self, id: Id, name: String) -> Result<Option<Entry>, String> {
+    fn tensor(&self, id: Id, name: String) -> Result<Option<UnreadTensor>, String> {
         let saved = self.saved();
-        let entry = |dims: Vec<usize>, content| Some(Entry { name: name.clone(), dims, content });
+        let entry = |dims: Vec<usize>, content| Some(UnreadTensor { name: name.clone(), dims, content });
         match saved.get(id) {
-            Value::Outside(key) => {
+            PickleValue::Outside(key) => {
                 let found = container::key_of(saved, *key).and_then(|key| self.container.tensors.get(&key));
                 Ok(found.and_then(|(kind, view)| entry(view.dims.clone(), held(*kind, view.clone()))))
             }
-            Value::Object(object) => match rebuilt(saved, object) {
+            PickleValue::Object(object) => match rebuilt(saved, object) {
                 None => Ok(None),
                 // what is wrapped may be a tensor of an archive of the first kind
                 Some(Rebuilt::Same(inner)) if self.open.len() < DEEPEST => self.tensor_below(inner, name),
                 Some(Rebuilt::Same(_)) => Ok(None),
-                Some(Rebuilt::Unknown(what)) => Ok(entry(Vec::new(), Content::Other(what))),
+                Some(Rebuilt::Unknown(what)) => Ok(entry(Vec::new(), TensorContent::Other(what))),
                 Some(Rebuilt::View(call, kind)) => match view(saved, call, kind) {
                     Ok((dims, content)) => Ok(entry(dims, content)),
                     Err(reason) if name.is_empty() => Err(reason),
@@ -193,9 +201,11 @@ impl<'c> Walk<'c> {
     }
 
     /// Parameters are wrapped once; twice would be somebody's joke, and a thousand times an attack.
-    fn tensor_below(&self, id: Id, name: String) -> Result<Option<Entry>, String> {
+    fn tensor_below(&self, id: Id, name: String) -> Result<Option<UnreadTensor>, String> {
         match self.saved().get(id) {
-            Value::Object(object) if matches!(rebuilt(self.saved(), object), Some(Rebuilt::Same(_))) => {
+            PickleValue::Object(object)
+                if matches!(rebuilt(self.saved(), object), Some(Rebuilt::Same(_))) =>
+            {
                 Ok(None)
             }
             _ => self.tensor(id, name),
@@ -207,10 +217,10 @@ fn dotted(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
 
-fn held(kind: Type, view: View) -> Content {
+fn held(kind: Type, view: View) -> TensorContent {
     match kind.number {
-        Some(number) => Content::Floats(number, view),
-        None => Content::Other(kind.name.to_owned()),
+        Some(number) => TensorContent::Floats(number, view),
+        None => TensorContent::Other(kind.name.to_owned()),
     }
 }
 
@@ -250,7 +260,7 @@ fn rebuilt<'p>(saved: &'p Pickle, object: &Object) -> Option<Rebuilt<'p>> {
         // function, class, its arguments
         "_rebuild_from_type_v2" | "_rebuild_from_type" => {
             let [function, _, inner, ..] = args else { return None };
-            let Value::Tuple(inner) = saved.get(*inner) else { return None };
+            let PickleValue::Tuple(inner) = saved.get(*inner) else { return None };
             match saved.class(*function).map(|class| &*class.name) {
                 Some("_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Rebuilt::View(inner, Call::Plain)),
                 Some("_rebuild_tensor_v3") => Some(Rebuilt::View(inner, Call::Typed)),
@@ -276,14 +286,14 @@ fn rebuilt<'p>(saved: &'p Pickle, object: &Object) -> Option<Rebuilt<'p>> {
 }
 
 /// Dimensions and contents of a tensor by the arguments of the call that rebuilds it.
-fn view(saved: &Pickle, args: &[Id], call: Call) -> Result<(Vec<usize>, Content), String> {
+fn view(saved: &Pickle, args: &[Id], call: Call) -> Result<(Vec<usize>, TensorContent), String> {
     let said = || "what it says about a tensor cannot be understood".to_owned();
     let [storage, offset, dims, strides, rest @ ..] = args else { return Err(said()) };
     let counts = |id: Id| saved.sequence(id)?.iter().map(|id| saved.count(*id)).collect::<Option<Vec<_>>>();
     let dims = counts(*dims).or_else(|| none(saved, *dims)).ok_or_else(said)?;
     let strides = counts(*strides).or_else(|| none(saved, *strides)).ok_or_else(said)?;
     let offset = saved.count(*offset).ok_or_else(said)?;
-    let Value::Outside(id) = saved.get(*storage) else { return Err(said()) };
+    let PickleValue::Outside(id) = saved.get(*storage) else { return Err(said()) };
     let Some([_, class, key, _, _, whole @ ..]) = saved.sequence(*id) else { return Err(said()) };
     let class = saved.class(*class).ok_or_else(said)?;
     let dtype = match call {
@@ -297,7 +307,7 @@ fn view(saved: &Pickle, args: &[Id], call: Call) -> Result<(Vec<usize>, Content)
     };
     let Some(kind) = kind else {
         let named = dtype.unwrap_or(class).name.clone();
-        return Ok((dims, Content::Other(named)));
+        return Ok((dims, TensorContent::Other(named)));
     };
     // the oldest files have storages that are parts of others: name, first number, how many
     let part = whole.first().and_then(|part| saved.sequence(*part)).and_then(|part| match part {
@@ -312,7 +322,7 @@ fn view(saved: &Pickle, args: &[Id], call: Call) -> Result<(Vec<usize>, Content)
 /// The dimensions of a single number: `torch.Size(())`.
 fn none(saved: &Pickle, id: Id) -> Option<Vec<usize>> {
     match saved.get(id) {
-        Value::Object(object) if saved.args(object).is_empty() => Some(Vec::new()),
+        PickleValue::Object(object) if saved.args(object).is_empty() => Some(Vec::new()),
         _ => None,
     }
 }

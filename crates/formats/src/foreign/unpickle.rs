@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::pickle::{Class, Id, Object, Pickle, Value};
+use super::pickle::{Class, Id, Object, Pickle, PickleValue};
 use super::scalars::{Bytes, long, whole};
 
 /// Bytes that a value takes, about, with what refers to it.
@@ -44,7 +44,7 @@ const EMPTY: Id = Id(3);
 
 struct Machine<'r, R> {
     bytes: Bytes<'r, R>,
-    values: Vec<Value>,
+    values: Vec<PickleValue>,
     stack: Vec<Id>,
     /// Heights of the stack at open marks.
     marks: Vec<u32>,
@@ -54,7 +54,12 @@ struct Machine<'r, R> {
 
 impl<'r, R: Read> Machine<'r, R> {
     fn new(bytes: &'r mut R, most: u64) -> Self {
-        let values = vec![Value::None, Value::Bool(true), Value::Bool(false), Value::Tuple(Box::default())];
+        let values = vec![
+            PickleValue::None,
+            PickleValue::Bool(true),
+            PickleValue::Bool(false),
+            PickleValue::Tuple(Box::default()),
+        ];
         Self {
             bytes: Bytes(bytes),
             values,
@@ -89,15 +94,15 @@ impl<'r, R: Read> Machine<'r, R> {
             b')' => self.push(EMPTY),
             b'I' | b'L' | b'F' | b'S' | b'V' | b'J' | b'K' | b'M' | 0x8a | 0x8b | b'G' => self.scalar(opcode),
             b'U' | b'T' | b'X' | 0x8c | 0x8d | b'C' | b'B' | 0x8e | 0x96 => self.string(opcode),
-            b']' | 0x8f => self.make(Value::List(Vec::new())),
-            b'}' => self.make(Value::Dict(Vec::new())),
+            b']' | 0x8f => self.make(PickleValue::List(Vec::new())),
+            b'}' => self.make(PickleValue::Dict(Vec::new())),
             b'l' | 0x91 => {
                 let items = self.marked()?;
-                self.make(Value::List(items))
+                self.make(PickleValue::List(items))
             }
             b't' => {
                 let items = self.marked()?;
-                self.make(Value::Tuple(items.into()))
+                self.make(PickleValue::Tuple(items.into()))
             }
             0x85..=0x87 => {
                 let from = self.stack.len().checked_sub(usize::from(opcode - 0x84)).ok_or_else(short)?;
@@ -105,11 +110,11 @@ impl<'r, R: Read> Machine<'r, R> {
                     return Err(short());
                 }
                 let items = self.stack.split_off(from);
-                self.make(Value::Tuple(items.into()))
+                self.make(PickleValue::Tuple(items.into()))
             }
             b'd' => {
                 let items = self.marked()?;
-                self.make(Value::Dict(pairs(&items)))
+                self.make(PickleValue::Dict(pairs(&items)))
             }
             b'a' => {
                 let item = self.pop()?;
@@ -131,13 +136,13 @@ impl<'r, R: Read> Machine<'r, R> {
             b'c' | 0x93 | b'i' | b'o' | b'R' | 0x81 | 0x92 | b'b' => self.object(opcode),
             b'P' => {
                 let name = self.bytes.line()?;
-                self.make(Value::Text(name.into()))?;
+                self.make(PickleValue::Text(name.into()))?;
                 let id = self.pop()?;
-                self.make(Value::Outside(id))
+                self.make(PickleValue::Outside(id))
             }
             b'Q' => {
                 let id = self.pop()?;
-                self.make(Value::Outside(id))
+                self.make(PickleValue::Outside(id))
             }
             0x82..=0x84 | 0x97 | 0x98 => {
                 Err("it refers to names or data that only the program which wrote it knows".to_owned())
@@ -153,24 +158,24 @@ impl<'r, R: Read> Machine<'r, R> {
             b'I' | b'L' => {
                 let line = self.bytes.line()?;
                 match (opcode, line.as_str()) {
-                    (b'I', "00") => Value::Bool(false),
-                    (b'I', "01") => Value::Bool(true),
+                    (b'I', "00") => PickleValue::Bool(false),
+                    (b'I', "01") => PickleValue::Bool(true),
                     _ => whole(line.trim_end_matches('L'))?,
                 }
             }
             b'F' => {
                 let line = self.bytes.line()?;
-                Value::Float(line.parse().map_err(|_| format!("`{line}` is no number"))?)
+                PickleValue::Float(line.parse().map_err(|_| format!("`{line}` is no number"))?)
             }
             b'S' | b'V' => {
                 let line = self.bytes.line()?;
                 let quoted = line.len() > 1 && opcode == b'S' && line.ends_with(['"', '\'']);
-                Value::Text(if quoted { line[1..line.len() - 1].into() } else { line.into() })
+                PickleValue::Text(if quoted { line[1..line.len() - 1].into() } else { line.into() })
             }
-            b'J' => Value::Int(i32::from_le_bytes(self.bytes.array()?).into()),
-            b'K' => Value::Int(self.bytes.byte()?.into()),
-            b'M' => Value::Int(u16::from_le_bytes(self.bytes.array()?).into()),
-            b'G' => Value::Float(f64::from_be_bytes(self.bytes.array()?)),
+            b'J' => PickleValue::Int(i32::from_le_bytes(self.bytes.array()?).into()),
+            b'K' => PickleValue::Int(self.bytes.byte()?.into()),
+            b'M' => PickleValue::Int(u16::from_le_bytes(self.bytes.array()?).into()),
+            b'G' => PickleValue::Float(f64::from_be_bytes(self.bytes.array()?)),
             _ => {
                 let length = self.bytes.length(if opcode == 0x8a { 1 } else { 4 })?;
                 long(&self.bytes.take(length)?)
@@ -188,13 +193,13 @@ impl<'r, R: Read> Machine<'r, R> {
         let length = self.bytes.length(width)?;
         let bytes = self.bytes.take(length)?;
         let value = match opcode {
-            b'C' | b'B' | 0x8e | 0x96 => Value::Bytes,
+            b'C' | b'B' | 0x8e | 0x96 => PickleValue::Bytes,
             // Python 2 kept bytes in its texts; Python 3 may have half of a pair of surrogates in one
             b'U' | b'T' => match String::from_utf8(bytes) {
-                Ok(text) => Value::Text(text.into()),
-                Err(_) => Value::Bytes,
+                Ok(text) => PickleValue::Text(text.into()),
+                Err(_) => PickleValue::Bytes,
             },
-            _ => Value::Text(String::from_utf8_lossy(&bytes).into()),
+            _ => PickleValue::Text(String::from_utf8_lossy(&bytes).into()),
         };
         self.make(value)
     }
@@ -205,21 +210,21 @@ impl<'r, R: Read> Machine<'r, R> {
         match opcode {
             b'c' => {
                 let (module, name) = (self.bytes.line()?, self.bytes.line()?);
-                self.make(Value::Class(Class { module, name }.into()))
+                self.make(PickleValue::Class(Class { module, name }.into()))
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let text = |id: Id| match &self.values[id.0 as usize] {
-                    Value::Text(text) => Ok(text.to_string()),
+                    PickleValue::Text(text) => Ok(text.to_string()),
                     _ => Err("the name of a class is no text".to_owned()),
                 };
                 let class = Class { module: text(module)?, name: text(name)? };
-                self.make(Value::Class(class.into()))
+                self.make(PickleValue::Class(class.into()))
             }
             b'i' => {
                 let (module, name) = (self.bytes.line()?, self.bytes.line()?);
                 let args = self.marked()?;
-                self.make(Value::Class(Class { module, name }.into()))?;
+                self.make(PickleValue::Class(Class { module, name }.into()))?;
                 let maker = self.pop()?;
                 self.call(maker, args)
             }
@@ -241,7 +246,7 @@ impl<'r, R: Read> Machine<'r, R> {
             }
             _ => {
                 let (state, target) = (self.pop()?, self.top()?);
-                if let Value::Object(object) = &mut self.values[target.0 as usize] {
+                if let PickleValue::Object(object) = &mut self.values[target.0 as usize] {
                     object.state = Some(state);
                 }
                 Ok(())
@@ -250,7 +255,7 @@ impl<'r, R: Read> Machine<'r, R> {
     }
 
     fn call(&mut self, maker: Id, args: Vec<Id>) -> Result<(), String> {
-        self.make(Value::Tuple(args.into()))?;
+        self.make(PickleValue::Tuple(args.into()))?;
         let args = self.pop()?;
         self.make(made(maker, args))
     }
@@ -258,8 +263,8 @@ impl<'r, R: Read> Machine<'r, R> {
     fn append(&mut self, items: &[Id]) -> Result<(), String> {
         let target = self.top()?;
         match &mut self.values[target.0 as usize] {
-            Value::List(list) => list.extend(items),
-            Value::Object(object) => object.list.extend(items),
+            PickleValue::List(list) => list.extend(items),
+            PickleValue::Object(object) => object.list.extend(items),
             _ => return Err("something is appended to what is no list".to_owned()),
         }
         Ok(())
@@ -268,8 +273,8 @@ impl<'r, R: Read> Machine<'r, R> {
     fn set(&mut self, items: &[(Id, Id)]) -> Result<(), String> {
         let target = self.top()?;
         match &mut self.values[target.0 as usize] {
-            Value::Dict(dict) => dict.extend(items),
-            Value::Object(object) => object.dict.extend(items),
+            PickleValue::Dict(dict) => dict.extend(items),
+            PickleValue::Object(object) => object.dict.extend(items),
             _ => return Err("something is set in what is no dictionary".to_owned()),
         }
         Ok(())
@@ -299,7 +304,7 @@ impl<'r, R: Read> Machine<'r, R> {
         Ok(())
     }
 
-    fn make(&mut self, value: Value) -> Result<(), String> {
+    fn make(&mut self, value: PickleValue) -> Result<(), String> {
         self.count()?;
         let id = u32::try_from(self.values.len()).map_err(|_| "it describes too many values")?;
         self.values.push(value);
@@ -340,8 +345,8 @@ impl<'r, R: Read> Machine<'r, R> {
     }
 }
 
-fn made(maker: Id, args: Id) -> Value {
-    Value::Object(Object { maker, args, state: None, list: Vec::new(), dict: Vec::new() }.into())
+fn made(maker: Id, args: Id) -> PickleValue {
+    PickleValue::Object(Object { maker, args, state: None, list: Vec::new(), dict: Vec::new() }.into())
 }
 
 fn pairs(items: &[Id]) -> Vec<(Id, Id)> {
@@ -373,10 +378,10 @@ mod tests {
             let [(a, one), (f, list), (seven, big)] = items[..] else { panic!("{items:?}") };
             assert_eq!((saved.text(a), saved.int(one)), (Some("a.b"), Some(1)));
             let list = saved.sequence(list).unwrap();
-            assert!(matches!(saved.get(list[0]), Value::Float(0.5)) && saved.int(list[1]) == Some(1));
+            assert!(matches!(saved.get(list[0]), PickleValue::Float(0.5)) && saved.int(list[1]) == Some(1));
             assert_eq!((saved.text(f), saved.int(seven)), (Some("f"), Some(7)));
             let big = saved.sequence(big).unwrap();
-            assert!(saved.int(big[0]) == Some(1 << 40) && matches!(saved.get(big[1]), Value::Huge));
+            assert!(saved.int(big[0]) == Some(1 << 40) && matches!(saved.get(big[1]), PickleValue::Huge));
         }
     }
 
@@ -385,7 +390,7 @@ mod tests {
         // collections.OrderedDict with an item and a state; what was kept is the same object
         let ordered = b"\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01X\x01\x00\x00\x00aK\x01s}X\x01\x00\x00\x00bK\x02sb0h\x01.";
         let saved = read(ordered).unwrap();
-        let Value::Object(object) = saved.get(saved.root) else { panic!() };
+        let PickleValue::Object(object) = saved.get(saved.root) else { panic!() };
         assert_eq!(saved.maker(object).unwrap().to_string(), "collections.OrderedDict");
         assert_eq!(saved.items(saved.root).unwrap().len(), 1);
         let attributes = saved.attributes(object);

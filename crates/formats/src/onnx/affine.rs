@@ -1,5 +1,5 @@
-//! Sums, and values computed with constants: `y = scale x + shift` per channel. Of a layer that nothing else reads it
-//! becomes part; elsewhere it is a batch norm whose statistics change nothing. On images it is preparation.
+//! Sums, and values computed with constants: `y = scale x + shift` per channel. It becomes part of the layer before it, if
+//! nothing else reads that. Elsewhere it is a batch norm whose statistics change nothing. On images it is preparation.
 
 use std::rc::Rc;
 
@@ -7,7 +7,6 @@ use plusx_model::graph::{BatchNormSpec, NodeId, Op, ParamId, ParamSpec, Role, Ru
 
 use crate::onnx::array::{Array, Elements};
 use crate::onnx::builder::{Builder, Map, Pending, Value};
-use crate::onnx::images::scaled;
 use crate::onnx::layers::LATER;
 use crate::onnx::layout::Layout;
 use crate::onnx::moves::broadcast;
@@ -25,7 +24,7 @@ struct Steps {
 
 impl<'a> Builder<'a> {
     /// A residual sum of two or more, a product by channel, or Sub, Mul and Div with constants.
-    pub(super) fn combined(&mut self, node: &'a proto::Node) -> Result<Value<'a>, String> {
+    pub(super) fn combined(&mut self, node: &'a proto::NodeProto) -> Result<Value<'a>, String> {
         let op = node.op_type.as_deref().unwrap_or_default();
         let mut made = self.input(node, 0)?;
         if node.input.len() < 2 && op != "Sum" {
@@ -73,7 +72,7 @@ impl<'a> Builder<'a> {
     /// A value and a constant; `turned` says that the constant comes first.
     fn with_constant(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         map: Map,
         constant: &Array,
         turned: bool,
@@ -95,11 +94,12 @@ impl<'a> Builder<'a> {
         self.apply(node, map, steps)
     }
 
-    fn apply(&mut self, node: &'a proto::Node, map: Map, steps: Steps) -> Result<Value<'a>, String> {
+    fn apply(&mut self, node: &'a proto::NodeProto, map: Map, steps: Steps) -> Result<Value<'a>, String> {
         let Steps { scale, shift } = &steps;
         if let Pending::Images(before) = &map.pending {
             let before = Rc::clone(before);
-            return Ok(Value::Map(scaled(map, &before, scale, shift)));
+            let pending = Pending::Images(Rc::new(before.then(scale, shift)));
+            return Ok(Value::Map(Map { pending, ..map }));
         }
         let same = |values: &[f64], value: f64| values.iter().all(|one| *one == value);
         if same(shift, 0.0) && same(scale, 1.0) {

@@ -3,7 +3,7 @@
 
 use crate::onnx::constants::LONGEST_LIST;
 use crate::onnx::number::Number;
-use crate::onnx::proto::{Attribute, Node, Tensor, kind};
+use crate::onnx::proto::{Attribute, NodeProto, TensorProto, kind};
 
 /// What is left of a node's attributes.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    pub(super) fn of(node: &'a Node) -> Self {
+    pub(super) fn of(node: &'a NodeProto) -> Self {
         Self { left: node.attribute.iter().collect() }
     }
 
@@ -101,7 +101,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// A tensor.
-    pub(super) fn tensor(&mut self, name: &str) -> Option<&'a Tensor> {
+    pub(super) fn tensor(&mut self, name: &str) -> Option<&'a TensorProto> {
         self.take(name)?.t.as_deref()
     }
 

@@ -10,11 +10,12 @@ use plusx_model::trace::Names;
 use crate::onnx::array::{Array, Elements};
 use crate::onnx::attributes::Attributes;
 use crate::onnx::constants::{Constants, LONGEST_LIST};
-use crate::onnx::images::{Images, Scaling};
+use crate::onnx::images::ImageInput;
 use crate::onnx::layout::Layout;
 use crate::onnx::names::Paths;
 use crate::onnx::number::Number;
-use crate::onnx::proto::{self, Tensor};
+use crate::onnx::proto::{self, TensorProto};
+use crate::onnx::scaling::Scaling;
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub(super) enum Value<'a> {
     /// What the network computes.
     Map(Map),
     /// Constant numbers of the file.
-    Tensor(&'a Tensor),
+    Tensor(&'a TensorProto),
     /// Constant numbers that were computed.
     Array(Rc<Array>),
 }
@@ -80,7 +81,7 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// A graph of nothing but its images.
-    pub(super) fn new(images: &Images<'a>, opset: i64, constants: Constants<'a>) -> Result<Self, String> {
+    pub(super) fn new(images: &ImageInput<'a>, opset: i64, constants: Constants<'a>) -> Result<Self, String> {
         let label = "input".to_owned();
         let shape = shape::output(&label, &Op::Input, &[images.shape]).map_err(|error| error.to_string())?;
         let node = Node { op: Op::Input, inputs: Vec::new(), shape, label };
@@ -106,15 +107,15 @@ impl<'a> Builder<'a> {
     }
 
     /// Knows these tensors by name.
-    pub(super) fn with_constants(mut self, tensors: &'a [Tensor]) -> Self {
+    pub(super) fn with_constants(mut self, tensors: &'a [TensorProto]) -> Self {
         let names = tensors.iter().map(|tensor| tensor.name.as_deref().unwrap_or_default());
         self.values.extend(names.zip(tensors.iter().map(Value::Tensor)));
         self
     }
 
     /// Knows who reads what. Who only asks for sizes reads no value.
-    pub(super) fn with_readers(mut self, nodes: &[&'a proto::Node]) -> Self {
-        let asks = |node: &&&proto::Node| matches!(node.op_type.as_deref(), Some("Shape" | "Size"));
+    pub(super) fn with_readers(mut self, nodes: &[&'a proto::NodeProto]) -> Self {
+        let asks = |node: &&&proto::NodeProto| matches!(node.op_type.as_deref(), Some("Shape" | "Size"));
         for input in nodes.iter().filter(|node| !asks(node)).flat_map(|node| &node.input) {
             *self.readers.entry(input).or_default() += 1;
         }
@@ -122,12 +123,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Whether a node has an input at `position`: a name of no length stands for none.
-    pub(super) fn has(node: &proto::Node, position: usize) -> bool {
+    pub(super) fn has(node: &proto::NodeProto, position: usize) -> bool {
         node.input.get(position).is_some_and(|name| !name.is_empty())
     }
 
     /// What the input at `position` stands for.
-    pub(super) fn input(&self, node: &'a proto::Node, position: usize) -> Result<Value<'a>, String> {
+    pub(super) fn input(&self, node: &'a proto::NodeProto, position: usize) -> Result<Value<'a>, String> {
         let name = node.input.get(position).ok_or_else(|| format!("it lacks input {position}"))?;
         let unknown = || format!("its input {name:?} is no value that comes before it");
         let mut value = self.values.get(name.as_str()).cloned().ok_or_else(unknown)?;
@@ -138,7 +139,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A value of the network, with whatever is pending.
-    pub(super) fn any(&self, node: &'a proto::Node, position: usize) -> Result<Map, String> {
+    pub(super) fn any(&self, node: &'a proto::NodeProto, position: usize) -> Result<Map, String> {
         match self.input(node, position)? {
             Value::Map(map) => Ok(map),
             _ => Err(format!("its input {:?} is constant", node.input[position])),
@@ -146,7 +147,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A value of the network with nothing pending.
-    pub(super) fn settled(&mut self, node: &'a proto::Node, position: usize) -> Result<Map, String> {
+    pub(super) fn settled(&mut self, node: &'a proto::NodeProto, position: usize) -> Result<Map, String> {
         let map = self.any(node, position)?;
         self.settle(map)
     }
@@ -180,12 +181,17 @@ impl<'a> Builder<'a> {
     }
 
     /// A value with images, channels, rows and columns, with nothing pending.
-    pub(super) fn map(&mut self, node: &'a proto::Node, position: usize) -> Result<Map, String> {
+    pub(super) fn map(&mut self, node: &'a proto::NodeProto, position: usize) -> Result<Map, String> {
         let map = self.settled(node, position)?;
         self.expect_map(node, position, map)
     }
 
-    pub(super) fn expect_map(&self, node: &'a proto::Node, position: usize, map: Map) -> Result<Map, String> {
+    pub(super) fn expect_map(
+        &self,
+        node: &'a proto::NodeProto,
+        position: usize,
+        map: Map,
+    ) -> Result<Map, String> {
         let name = &node.input[position];
         match map.layout.rank() {
             _ if map.layout.is_map() => Ok(map),
@@ -205,7 +211,7 @@ impl<'a> Builder<'a> {
     /// Constant floats for a layer.
     pub(super) fn floats(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         position: usize,
     ) -> Result<(Vec<usize>, Vec<f32>), String> {
         match self.input(node, position)? {
@@ -216,7 +222,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Constant numbers of any kind, to compute with.
-    pub(super) fn array(&mut self, node: &'a proto::Node, position: usize) -> Result<Rc<Array>, String> {
+    pub(super) fn array(&mut self, node: &'a proto::NodeProto, position: usize) -> Result<Rc<Array>, String> {
         match self.input(node, position)? {
             Value::Tensor(tensor) => self.constants.array(tensor).map(Rc::new),
             Value::Array(array) => {
@@ -233,7 +239,7 @@ impl<'a> Builder<'a> {
     /// `length` numbers, one per channel or unit; `None` if the node has no such input.
     pub(super) fn vector(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         position: usize,
         length: usize,
     ) -> Result<Option<Vec<f32>>, String> {
@@ -253,7 +259,7 @@ impl<'a> Builder<'a> {
     /// A constant list of numbers.
     pub(super) fn number_list(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         position: usize,
     ) -> Result<Vec<Number>, String> {
         let array = self.array(node, position)?;
@@ -264,7 +270,11 @@ impl<'a> Builder<'a> {
     }
 
     /// A short list of sizes or axes.
-    pub(super) fn int_list(&mut self, node: &'a proto::Node, position: usize) -> Result<Vec<i64>, String> {
+    pub(super) fn int_list(
+        &mut self,
+        node: &'a proto::NodeProto,
+        position: usize,
+    ) -> Result<Vec<i64>, String> {
         let list = self.number_list(node, position)?;
         if list.len() > LONGEST_LIST {
             return Err(format!("its input {:?} is a list of {} numbers", node.input[position], list.len()));
@@ -275,7 +285,7 @@ impl<'a> Builder<'a> {
     /// A short list that is an attribute in some versions of an operator and an input in others; `None` if it is left out.
     pub(super) fn setting(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         a: &mut Attributes<'a>,
         name: &str,
         position: usize,
@@ -299,7 +309,7 @@ impl<'a> Builder<'a> {
     /// Adds a node with parameters; `values` are theirs, in the order of [`Op::slots`].
     pub(super) fn layer(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         mut op: Op,
         input: NodeId,
         values: Vec<Vec<f32>>,

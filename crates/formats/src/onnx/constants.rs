@@ -1,8 +1,7 @@
 //! The numbers of a file: initializers and constants, in the file or in another one beside it.
 //!
-//! Sizes are believed only when as many bytes are there. Values are copied when a layer takes them; what all layers
-//! together take is bounded by what the files hold, although many may name the same tensor, and so is what is computed
-//! from constants.
+//! Sizes are believed only when as many bytes are there. Values are copied when a layer takes them. Many layers may name the
+//! same tensor; what all of them take is bounded by what the files hold. So is what is computed from constants.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,11 +9,11 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::foreign::numbers::Number as Width;
+use crate::foreign::numbers::FloatType as Width;
 use crate::onnx::array::{self, Array, Elements};
 use crate::onnx::layout::MOST_AXES;
 use crate::onnx::number::Number;
-use crate::onnx::proto::{self, Tensor};
+use crate::onnx::proto::{self, TensorProto};
 
 /// How often a value may be taken, on the average: exporters write equal tensors once. Of a network that was never
 /// trained many are equal: folding a batch norm whose scale starts at 0 makes every last filter of a block zeros.
@@ -64,7 +63,7 @@ impl<'a> Constants<'a> {
     }
 
     /// The floats of a tensor with its sizes, for a layer.
-    pub(super) fn floats(&mut self, tensor: &Tensor) -> Result<(Vec<usize>, Vec<f32>), String> {
+    pub(super) fn floats(&mut self, tensor: &TensorProto) -> Result<(Vec<usize>, Vec<f32>), String> {
         let (dims, count, width) = self.floating(tensor)?;
         self.take(count)?;
         let values = self.decoded(tensor, count, width)?;
@@ -96,7 +95,7 @@ impl<'a> Constants<'a> {
     }
 
     /// A tensor of any kind of numbers, to compute with.
-    pub(super) fn array(&mut self, tensor: &Tensor) -> Result<Array, String> {
+    pub(super) fn array(&mut self, tensor: &TensorProto) -> Result<Array, String> {
         if width(tensor).is_some() {
             let (dims, count, width) = self.floating(tensor)?;
             self.spend(count)?;
@@ -117,7 +116,7 @@ impl<'a> Constants<'a> {
     }
 
     /// Sizes, count and kind of a tensor of floats.
-    fn floating(&mut self, tensor: &Tensor) -> Result<(Vec<usize>, usize, Width), String> {
+    fn floating(&mut self, tensor: &TensorProto) -> Result<(Vec<usize>, usize, Width), String> {
         let width = width(tensor);
         let width = width.ok_or_else(|| {
             format!("tensor {} holds {}, expected floats", title(tensor), type_name(tensor.data_type))
@@ -135,7 +134,7 @@ impl<'a> Constants<'a> {
     }
 
     /// Its values as 32-bit floats.
-    fn decoded(&mut self, tensor: &Tensor, count: usize, width: Width) -> Result<Vec<f32>, String> {
+    fn decoded(&mut self, tensor: &TensorProto, count: usize, width: Width) -> Result<Vec<f32>, String> {
         if let Some(bytes) = self.bytes(tensor, count, width.size())? {
             return Ok(width.floats(&bytes));
         }
@@ -158,7 +157,7 @@ impl<'a> Constants<'a> {
     }
 
     /// Its values as whole numbers.
-    fn whole(&mut self, tensor: &Tensor, count: usize) -> Result<Vec<Number>, String> {
+    fn whole(&mut self, tensor: &TensorProto, count: usize) -> Result<Vec<Number>, String> {
         let kind = tensor.data_type.unwrap_or_default();
         let bytes = match kind {
             proto::INT64 => 8,
@@ -188,7 +187,7 @@ impl<'a> Constants<'a> {
     /// The bytes of a tensor of `count` numbers of `size` bytes, if it is stored so.
     fn bytes<'t>(
         &mut self,
-        tensor: &'t Tensor,
+        tensor: &'t TensorProto,
         count: usize,
         size: usize,
     ) -> Result<Option<Cow<'t, [u8]>>, String> {
@@ -204,7 +203,7 @@ impl<'a> Constants<'a> {
 
     /// The bytes of a tensor in another file. That file must stand beside this one under a plain name: a model must not
     /// make a program read whatever file it likes.
-    fn external(&mut self, tensor: &Tensor, length: u64) -> Result<Vec<u8>, String> {
+    fn external(&mut self, tensor: &TensorProto, length: u64) -> Result<Vec<u8>, String> {
         let name = title(tensor);
         let entry = |key: &str| {
             let entry = tensor.external_data.iter().find(|entry| entry.key.as_deref() == Some(key));
@@ -270,11 +269,11 @@ fn allowance(size: u64) -> u64 {
     (size / size_of::<f32>() as u64).saturating_mul(SHARED)
 }
 
-pub(super) fn title(tensor: &Tensor) -> &str {
+pub(super) fn title(tensor: &TensorProto) -> &str {
     tensor.name.as_deref().filter(|name| !name.is_empty()).unwrap_or("without a name")
 }
 
-fn width(tensor: &Tensor) -> Option<Width> {
+fn width(tensor: &TensorProto) -> Option<Width> {
     match tensor.data_type.unwrap_or_default() {
         proto::FLOAT => Some(Width::F32),
         proto::FLOAT16 => Some(Width::F16),
@@ -284,7 +283,7 @@ fn width(tensor: &Tensor) -> Option<Width> {
     }
 }
 
-fn dims(tensor: &Tensor) -> Result<Vec<usize>, String> {
+fn dims(tensor: &TensorProto) -> Result<Vec<usize>, String> {
     if tensor.dims.len() > MOST_AXES {
         return Err(format!("tensor {} has {} sizes", title(tensor), tensor.dims.len()));
     }
@@ -292,7 +291,7 @@ fn dims(tensor: &Tensor) -> Result<Vec<usize>, String> {
     sizes.map_err(|_| format!("tensor {} has sizes {:?}", title(tensor), tensor.dims))
 }
 
-fn counted(tensor: &Tensor, dims: &[usize]) -> Result<usize, String> {
+fn counted(tensor: &TensorProto, dims: &[usize]) -> Result<usize, String> {
     array::count(dims).map_err(|_| format!("tensor {} has sizes {dims:?}, which is too much", title(tensor)))
 }
 
@@ -334,7 +333,7 @@ mod tests {
 
     #[test]
     fn equal_tensors_may_be_one_but_not_without_end() {
-        let tensor = Tensor::floats("w".to_owned(), &[100], &[0.0; 100]);
+        let tensor = TensorProto::floats("w".to_owned(), &[100], &[0.0; 100]);
         // a file that holds little else: four bytes a value
         let mut constants = Constants::new(400, None);
         for _ in 0..SHARED {
@@ -345,7 +344,7 @@ mod tests {
 
     #[test]
     fn long_lists_are_not_repeated_in_messages() {
-        let many = Tensor { dims: vec![1; 100], ..Tensor::floats("w".to_owned(), &[1], &[0.0]) };
+        let many = TensorProto { dims: vec![1; 100], ..TensorProto::floats("w".to_owned(), &[1], &[0.0]) };
         let error = Constants::new(400, None).floats(&many).unwrap_err();
         assert_eq!(error, "tensor w has 100 sizes");
     }
@@ -353,11 +352,11 @@ mod tests {
     #[test]
     fn numbers_of_every_width_are_read() {
         let mut constants = Constants::new(1000, None);
-        let tensor = |kind, raw: &[u8]| Tensor {
+        let tensor = |kind, raw: &[u8]| TensorProto {
             dims: vec![1],
             data_type: Some(kind),
             raw_data: Some(raw.to_vec().into()),
-            ..Tensor::default()
+            ..TensorProto::default()
         };
         for (kind, raw, value) in [
             (proto::FLOAT16, &[0x00, 0xc0][..], -2.0),
@@ -376,7 +375,7 @@ mod tests {
         ] {
             assert_eq!(constants.array(&tensor(kind, raw)).unwrap().at(0), Number::of(value), "{kind}");
         }
-        let listed = Tensor { raw_data: None, int32_data: vec![0x3c00], ..tensor(proto::FLOAT16, &[]) };
+        let listed = TensorProto { raw_data: None, int32_data: vec![0x3c00], ..tensor(proto::FLOAT16, &[]) };
         assert_eq!(constants.floats(&listed).unwrap().1, [1.0]);
         let error = constants.floats(&tensor(proto::INT8, &[1])).unwrap_err();
         assert_eq!(error, "tensor without a name holds INT8, expected floats");

@@ -18,14 +18,15 @@ use serde_json::Value;
 use crate::error::FormatError;
 use crate::json;
 use crate::metadata::ModelFile;
-use crate::onnx::proto::{Entry, Model};
-use crate::onnx::{Input, Options, ultralytics};
+use crate::onnx::options::{Input, OnnxOptions};
+use crate::onnx::proto::{EntryProto, ModelProto};
+use crate::onnx::ultralytics;
 
 /// The key of plusx's own entry.
 const OWN: &str = "plusx";
 
 /// The entries for `meta`, sorted by key. Where a training stood is of no use to who runs a network.
-pub(super) fn entries(meta: &ModelFile, options: Options) -> Vec<Entry> {
+pub(super) fn entries(meta: &ModelFile, options: OnnxOptions) -> Vec<EntryProto> {
     let own = ModelFile { training: None, ..meta.clone() }.to_text();
     // the record as the entry has it, whatever fields it has
     let preprocess = serde_json::from_str::<Value>(&own).map(|entry| entry["preprocess"].clone());
@@ -44,12 +45,12 @@ pub(super) fn entries(meta: &ModelFile, options: Options) -> Vec<Entry> {
     };
     entries.push((OWN, own));
     entries.sort_unstable_by_key(|(key, _)| *key);
-    let entry = |(key, value): (&str, String)| Entry { key: Some(key.to_owned()), value: Some(value) };
+    let entry = |(key, value): (&str, String)| EntryProto { key: Some(key.to_owned()), value: Some(value) };
     entries.into_iter().map(entry).collect()
 }
 
 /// What a file that plusx wrote says about itself.
-pub(super) fn own(model: &Model, path: &Path) -> Result<Option<ModelFile>, FormatError> {
+pub(super) fn own(model: &ModelProto, path: &Path) -> Result<Option<ModelFile>, FormatError> {
     let entry = model.metadata_props.iter().find(|entry| entry.key.as_deref() == Some(OWN));
     entry.map(|entry| ModelFile::from_text(entry.value.as_deref().unwrap_or_default(), path)).transpose()
 }

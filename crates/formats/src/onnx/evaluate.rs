@@ -1,5 +1,5 @@
-//! Whatever depends only on constants and shapes is computed while a file is read, once and in general; how many images
-//! there are stays a symbol. Exporters write a dozen nodes where a program says `x.view(x.size(0), -1)`.
+//! What depends only on constants and shapes is computed once, while a file is read. The number of images stays a symbol.
+//! Exporters write a dozen such nodes where a program says `x.view(x.size(0), -1)`.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use crate::onnx::array::{Array, Elements, strides};
 use crate::onnx::attributes::Attributes;
 use crate::onnx::builder::{Builder, Value};
 use crate::onnx::layout::{MOST_AXES, place};
-use crate::onnx::moves::{Cut, reshaped, squeezed, unsqueezed};
+use crate::onnx::moves::{SliceRange, reshaped, squeezed, unsqueezed};
 use crate::onnx::number::Number;
 use crate::onnx::proto;
 
@@ -16,7 +16,7 @@ impl<'a> Builder<'a> {
     /// The values of a node that depends only on constants and shapes; `None` for another one.
     pub(super) fn computed(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         a: &mut Attributes<'a>,
     ) -> Result<Option<Vec<Value<'a>>>, String> {
         let op = node.op_type.as_deref().unwrap_or_default();
@@ -26,7 +26,7 @@ impl<'a> Builder<'a> {
                 let sizes = self.sizes(node)?;
                 let rank = sizes.len() as i64;
                 let [start, end] = [a.int("start", 0)?, a.int("end", rank)?];
-                let span = Cut { axis: 0, start, end, step: 1 }.of(sizes.len())?;
+                let span = SliceRange { axis: 0, start, end, step: 1 }.of(sizes.len())?;
                 let part = sizes[span.first..span.first + span.count].to_vec();
                 return Ok(Some(vec![Array::list(part).into()]));
             }
@@ -124,7 +124,7 @@ impl<'a> Builder<'a> {
     }
 
     /// All inputs, if `op` is one that goes element by element: others do not read weights for nothing.
-    fn arrays_of(&mut self, node: &'a proto::Node, op: &str) -> Result<Option<Vec<Rc<Array>>>, String> {
+    fn arrays_of(&mut self, node: &'a proto::NodeProto, op: &str) -> Result<Option<Vec<Rc<Array>>>, String> {
         const KNOWN: [&str; 24] = [
             "Add",
             "Sum",
@@ -154,12 +154,12 @@ impl<'a> Builder<'a> {
         if KNOWN.contains(&op) { self.arrays(node).map(Some) } else { Ok(None) }
     }
 
-    fn arrays(&mut self, node: &'a proto::Node) -> Result<Vec<Rc<Array>>, String> {
+    fn arrays(&mut self, node: &'a proto::NodeProto) -> Result<Vec<Rc<Array>>, String> {
         (0..node.input.len()).map(|position| self.array(node, position)).collect()
     }
 
     /// The sizes of whatever a node reads first.
-    fn sizes(&self, node: &'a proto::Node) -> Result<Vec<Number>, String> {
+    fn sizes(&self, node: &'a proto::NodeProto) -> Result<Vec<Number>, String> {
         match self.input(node, 0)? {
             Value::Map(map) => map.layout.sizes(),
             Value::Array(array) => Ok(array.dims.clone()),
@@ -188,7 +188,7 @@ impl<'a> Builder<'a> {
     }
 
     /// One number repeated.
-    fn filled(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Array, String> {
+    fn filled(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Array, String> {
         let dims = self.number_list(node, 0)?;
         if dims.len() > MOST_AXES {
             return Err(format!("it makes {} axes", dims.len()));
@@ -202,7 +202,11 @@ impl<'a> Builder<'a> {
         Ok(Array { dims, elements: Elements::Same(number), whole: value.whole })
     }
 
-    fn in_other_sizes(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Array, String> {
+    fn in_other_sizes(
+        &mut self,
+        node: &'a proto::NodeProto,
+        a: &mut Attributes<'a>,
+    ) -> Result<Array, String> {
         let dims = self.sizes(node)?;
         let made = match node.op_type.as_deref().unwrap_or_default() {
             "Reshape" => {
@@ -231,7 +235,7 @@ impl<'a> Builder<'a> {
     }
 
     /// From a start to before a limit.
-    fn range(&mut self, node: &'a proto::Node) -> Result<Array, String> {
+    fn range(&mut self, node: &'a proto::NodeProto) -> Result<Array, String> {
         let all = self.arrays(node)?;
         let [start, limit, step] = &all[..] else { return Err("it lacks an input".to_owned()) };
         if all.iter().any(|one| one.count() != Ok(1)) {
@@ -262,7 +266,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The places of what is not 0: a row for each axis.
-    fn non_zero(&mut self, node: &'a proto::Node) -> Result<Array, String> {
+    fn non_zero(&mut self, node: &'a proto::NodeProto) -> Result<Array, String> {
         let x = self.array(node, 0)?;
         let (dims, count) = (x.dims()?, x.count()?);
         self.constants.spend(count.saturating_mul(dims.len().max(1)))?;
@@ -275,7 +279,11 @@ impl<'a> Builder<'a> {
     }
 
     /// Parts of a constant.
-    fn parts(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Vec<Value<'a>>, String> {
+    fn parts(
+        &mut self,
+        node: &'a proto::NodeProto,
+        a: &mut Attributes<'a>,
+    ) -> Result<Vec<Value<'a>>, String> {
         let axis = a.int("axis", 0)?;
         a.ignore(&["num_outputs"]);
         let sizes = self.setting(node, a, "split", 1)?;
@@ -300,7 +308,7 @@ impl<'a> Builder<'a> {
     /// The sizes that Reshape asks for.
     pub(super) fn wanted_sizes(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         a: &mut Attributes<'a>,
     ) -> Result<Vec<Number>, String> {
         match a.ints("shape")? {
@@ -310,7 +318,11 @@ impl<'a> Builder<'a> {
     }
 
     /// What Slice takes, by attributes before operators of version 10, by inputs since.
-    pub(super) fn cuts(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Vec<Cut>, String> {
+    pub(super) fn cuts(
+        &mut self,
+        node: &'a proto::NodeProto,
+        a: &mut Attributes<'a>,
+    ) -> Result<Vec<SliceRange>, String> {
         let starts = self.setting(node, a, "starts", 1)?.ok_or("it has no starts")?;
         let ends = self.setting(node, a, "ends", 2)?.ok_or("it has no ends")?;
         let axes = self.setting(node, a, "axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
@@ -318,7 +330,8 @@ impl<'a> Builder<'a> {
         if [&ends, &axes, &steps].iter().any(|list| list.len() != starts.len()) {
             return Err("its starts, ends, axes and steps are not equally many".to_owned());
         }
-        let cut = |at: usize| Cut { axis: axes[at], start: starts[at], end: ends[at], step: steps[at] };
+        let cut =
+            |at: usize| SliceRange { axis: axes[at], start: starts[at], end: ends[at], step: steps[at] };
         Ok((0..starts.len()).map(cut).collect())
     }
 }

@@ -9,8 +9,10 @@ use plusx_model::preprocess::Preprocess;
 
 use crate::atomic;
 use crate::error::FormatError;
-use crate::onnx::read::{Imported, Normalise, decode};
-use crate::onnx::{Model, Options, encode};
+use crate::onnx::imported::{Imported, Normalise};
+use crate::onnx::options::{ExportModel, OnnxOptions};
+use crate::onnx::read::decode;
+use crate::onnx::write::encode;
 
 /// Largest difference of a logit that rounding may make, as a part of the image's largest logit. Folding batch norms
 /// moves logits by some 1e-6 of it; a layer left out or a wrong setting by far more than 1e-2.
@@ -32,18 +34,18 @@ pub struct Proof {
 }
 
 /// Writes a file, if what it says computes what the model does. The bytes are read back; the network found in them and
-/// the model's own are run on `images` (prepared as [`Model::meta`] says) by executors that `executor` makes. All logits
+/// the model's own are run on `images` (prepared as [`ExportModel::meta`] says) by executors that `executor` makes. All logits
 /// must agree within 1e-4 of the image's largest one, and the class with the largest logit must be the same. With
 /// the preprocessing in the graph, the file's network starts from the images' bytes. It runs them in batches of
-/// [`Options::batch`], up to 32 of 3x224x224; the model one by one.
+/// [`OnnxOptions::batch`], up to 32 of 3x224x224; the model one by one.
 ///
 /// # Errors
 /// Those of [`encode`] and of [`atomic::write`]; [`FormatError::Disproved`] with the image and how far its logits are
 /// apart; [`FormatError::NoProof`] without images, and if an executor fails. The file is then left as it was.
 pub fn export<E: Executor>(
     path: &Path,
-    model: &Model<'_>,
-    options: Options,
+    model: &ExportModel<'_>,
+    options: OnnxOptions,
     images: Images<'_>,
     mut executor: impl FnMut(&Graph) -> Result<E, E::Error>,
 ) -> Result<Proof, FormatError> {
@@ -59,7 +61,8 @@ pub fn export<E: Executor>(
     };
     let seen = Images { data: prepared.as_deref().unwrap_or(images.data), n: images.n };
     let Imported { graph, params, .. } = &found;
-    let networks = [(model.graph, model.params, images), (graph, params, seen)];
+    let own = NetworkRun { graph: model.graph, params: model.params, images };
+    let networks = [own, NetworkRun { graph, params, images: seen }];
     let most = (AT_ONCE / graph.input_shape().len().max(1)).max(1);
     let at_once = options.batch.map_or(1, |batch| batch.clamp(1, most));
     let worst = alike(path, networks, at_once, &mut executor)?;
@@ -67,8 +70,16 @@ pub fn export<E: Executor>(
     Ok(Proof { images: images.n, worst, bytes: bytes.len() })
 }
 
-/// A network with its parameters and its images.
-pub type Run<'a> = (&'a Graph, &'a Params, Images<'a>);
+/// A network that answers images.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkRun<'a> {
+    /// The network.
+    pub graph: &'a Graph,
+    /// Its parameters.
+    pub params: &'a Params,
+    /// Its form of the images.
+    pub images: Images<'a>,
+}
 
 /// Runs two networks, each on its own form of the same images, on executors that `executor` makes: the largest difference of
 /// a logit, as a part of its image's largest one. It is at most 1e-4, and the class with the largest logit is the same.
@@ -79,7 +90,7 @@ pub type Run<'a> = (&'a Graph, &'a Params, Images<'a>);
 /// fails.
 pub fn agree<E: Executor>(
     path: &Path,
-    networks: [Run<'_>; 2],
+    networks: [NetworkRun<'_>; 2],
     executor: &mut impl FnMut(&Graph) -> Result<E, E::Error>,
 ) -> Result<f32, FormatError> {
     alike(path, networks, 1, executor)
@@ -88,12 +99,13 @@ pub fn agree<E: Executor>(
 /// [`agree`], the second network with `at_once` images at a time.
 fn alike<E: Executor>(
     path: &Path,
-    networks: [Run<'_>; 2],
+    networks: [NetworkRun<'_>; 2],
     at_once: usize,
     executor: &mut impl FnMut(&Graph) -> Result<E, E::Error>,
 ) -> Result<f32, FormatError> {
-    let n = networks[0].2.n;
-    let mut logits = |(graph, params, images): Run<'_>, at_once: usize| -> Result<Vec<f32>, E::Error> {
+    let n = networks[0].images.n;
+    let mut logits = |run: NetworkRun<'_>, at_once: usize| -> Result<Vec<f32>, E::Error> {
+        let NetworkRun { graph, params, images } = run;
         let mut executor = executor(graph)?;
         executor.set_params(params)?;
         let mut logits = Vec::new();

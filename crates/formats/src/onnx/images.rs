@@ -1,17 +1,16 @@
-//! The images that a file takes, and what it does to them before the network begins. A file may divide by 255, subtract
-//! means, divide by standard deviations, take rows, columns and channels in that order: all of it is
-//! `y = scale x + shift` per channel, and becomes the record of preparation.
-
-use std::rc::Rc;
+//! The images that a file takes, and what it does to them before the network begins.
+//!
+//! A file may divide by 255, subtract means and divide by standard deviations. All of that is `y = scale x + shift` per
+//! channel, and becomes the record of preparation. A file may also take rows, columns and channels in that order.
 
 use plusx_model::shape::ImageShape;
 
-use crate::onnx::builder::{Map, Pending};
 use crate::onnx::constants::type_name;
+use crate::onnx::imported::Normalise;
 use crate::onnx::layout::{C, H, Layout, N, W};
 use crate::onnx::number::{IMAGES, Number};
 use crate::onnx::proto;
-use crate::onnx::read::Normalise;
+use crate::onnx::scaling::Scaling;
 
 /// Standard deviations beyond this are of values from 0 to 255: from 0 to 1 there is none above a half.
 const LARGEST_STD: f64 = 2.0;
@@ -21,7 +20,7 @@ const LARGEST_MEAN: f64 = 2.0;
 
 /// The images that a network takes.
 #[derive(Debug)]
-pub(super) struct Images<'a> {
+pub(super) struct ImageInput<'a> {
     pub(super) name: &'a str,
     pub(super) shape: ImageShape,
     /// How many there are: a symbol, unless the file fixes it.
@@ -32,9 +31,9 @@ pub(super) struct Images<'a> {
     channels_last: bool,
 }
 
-impl<'a> Images<'a> {
+impl<'a> ImageInput<'a> {
     /// Those of a file's input; the nodes of `graph` say in what order its sizes are.
-    pub(super) fn of(graph: &'a proto::Graph, input: &'a proto::ValueInfo) -> Result<Self, String> {
+    pub(super) fn of(graph: &'a proto::GraphProto, input: &'a proto::ValueInfo) -> Result<Self, String> {
         let name = input.name.as_deref().unwrap_or_default();
         let tensor = input.of.as_ref().and_then(|of| of.tensor_type.as_ref());
         let kind = tensor.and_then(|tensor| tensor.elem_type).unwrap_or_default();
@@ -101,7 +100,7 @@ impl<'a> Images<'a> {
 
 /// Whether the first thing that moves axes brings channels to the front. `one` says that there is one channel if it does,
 /// which a Reshape may move as well.
-fn channels_come_last(graph: &proto::Graph, input: &str, one: bool) -> bool {
+fn channels_come_last(graph: &proto::GraphProto, input: &str, one: bool) -> bool {
     /// Steps of preparation that come before; there are never many.
     const MOST: usize = 16;
     let mut value = input;
@@ -126,45 +125,12 @@ fn channels_come_last(graph: &proto::Graph, input: &str, one: bool) -> bool {
     false
 }
 
-/// `scale x + shift`, per channel.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Scaling {
-    scale: Vec<f64>,
-    shift: Vec<f64>,
-}
-
-impl Scaling {
-    /// What changes nothing.
-    pub(super) fn none(channels: usize) -> Self {
-        Self { scale: vec![1.0; channels], shift: vec![0.0; channels] }
-    }
-
-    /// Whether it changes nothing.
-    fn is_none(&self) -> bool {
-        self.scale.iter().all(|scale| *scale == 1.0) && self.shift.iter().all(|shift| *shift == 0.0)
-    }
-
-    /// This, then another.
-    fn then(&self, scale: &[f64], shift: &[f64]) -> Self {
-        let both = scale.iter().zip(shift);
-        let shifted = self.shift.iter().zip(both).map(|(own, (scale, shift))| own * scale + shift);
-        let scaled = self.scale.iter().zip(scale).map(|(own, scale)| own * scale);
-        Self { scale: scaled.collect(), shift: shifted.collect() }
-    }
-}
-
-/// Images scaled and shifted once more.
-pub(super) fn scaled(mut map: Map, before: &Scaling, scale: &[f64], shift: &[f64]) -> Map {
-    map.pending = Pending::Images(Rc::new(before.then(scale, shift)));
-    map
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn images(bytes: bool) -> Images<'static> {
-        Images { name: "x", shape: ImageShape::new(2, 4, 4), count: IMAGES, bytes, channels_last: false }
+    fn images(bytes: bool) -> ImageInput<'static> {
+        ImageInput { name: "x", shape: ImageShape::new(2, 4, 4), count: IMAGES, bytes, channels_last: false }
     }
 
     fn prepared(bytes: bool, steps: &[([f64; 2], [f64; 2])]) -> Normalise {

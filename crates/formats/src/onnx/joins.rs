@@ -9,7 +9,7 @@ use crate::onnx::number::{Number, listed};
 use crate::onnx::proto;
 
 impl<'a> Builder<'a> {
-    pub(super) fn sigmoid(&mut self, node: &'a proto::Node) -> Result<Value<'a>, String> {
+    pub(super) fn sigmoid(&mut self, node: &'a proto::NodeProto) -> Result<Value<'a>, String> {
         let x = self.settled(node, 0)?;
         let id = self.plain(Op::Sigmoid, &[x.id])?;
         Ok(Value::Map(Map { id, alone: true, ..x }))
@@ -52,7 +52,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Maps whose channels lie beside each other along the file's axis `axis`.
-    pub(super) fn joined(&mut self, node: &'a proto::Node, axis: i64) -> Result<Value<'a>, String> {
+    pub(super) fn joined(&mut self, node: &'a proto::NodeProto, axis: i64) -> Result<Value<'a>, String> {
         let mut parts = Vec::new();
         for position in 0..node.input.len() {
             let Value::Map(map) = self.input(node, position)? else {

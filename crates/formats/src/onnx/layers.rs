@@ -13,7 +13,7 @@ pub(super) const LATER: ParamId = ParamId(0);
 
 impl<'a> Builder<'a> {
     /// Adds one node; an error says what about it is not understood.
-    pub(super) fn add(&mut self, node: &'a proto::Node) -> Result<(), String> {
+    pub(super) fn add(&mut self, node: &'a proto::NodeProto) -> Result<(), String> {
         let first = node.output.first().ok_or("it has no output")?;
         if !matches!(node.domain.as_deref(), None | Some("" | "ai.onnx")) {
             return Err(format!(
@@ -64,7 +64,7 @@ impl<'a> Builder<'a> {
     }
 
     /// What a window reads: a map, perhaps with a border that it reads beyond it.
-    fn windowed(&mut self, node: &'a proto::Node) -> Result<(Map, Sides, f64), String> {
+    fn windowed(&mut self, node: &'a proto::NodeProto) -> Result<(Map, Sides, f64), String> {
         let mut x = self.any(node, 0)?;
         let (mut sides, mut filled) = ([0; 4], 0.0);
         if let Pending::Border { sides: found, value } = x.pending {
@@ -75,7 +75,7 @@ impl<'a> Builder<'a> {
         Ok((self.expect_map(node, 0, x)?, sides, filled))
     }
 
-    fn conv(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn conv(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         if let Some(grey) = self.grey(node)? {
             a.ignore(&["dilations", "group", "kernel_shape", "pads", "strides"]);
             return Ok(grey);
@@ -114,7 +114,11 @@ impl<'a> Builder<'a> {
         Ok(self.made(id, &x.layout))
     }
 
-    fn batch_norm(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn batch_norm(
+        &mut self,
+        node: &'a proto::NodeProto,
+        a: &mut Attributes<'a>,
+    ) -> Result<Value<'a>, String> {
         let x = self.settled(node, 0)?;
         a.expect("training_mode", 0)
             .map_err(|_| "it is in training mode; export the network for inference")?;
@@ -144,7 +148,7 @@ impl<'a> Builder<'a> {
         Ok(Value::Map(Map { id, alone: true, ..x }))
     }
 
-    fn relu(&mut self, node: &'a proto::Node) -> Result<Value<'a>, String> {
+    fn relu(&mut self, node: &'a proto::NodeProto) -> Result<Value<'a>, String> {
         let x = self.settled(node, 0)?;
         self.relu_of(x)
     }
@@ -158,7 +162,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A ReLU, if it keeps what is above 0 and nothing else.
-    fn clip(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn clip(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         // attributes before version 11, inputs since
         let mut limits =
             [f64::from(a.float("min", f32::NEG_INFINITY)?), f64::from(a.float("max", f32::INFINITY)?)];
@@ -176,7 +180,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn at_least_zero(&mut self, node: &'a proto::Node) -> Result<Value<'a>, String> {
+    fn at_least_zero(&mut self, node: &'a proto::NodeProto) -> Result<Value<'a>, String> {
         for (map, constant) in [(0, 1), (1, 0)] {
             if node.input.len() == 2
                 && let Value::Map(_) = self.input(node, map)?
@@ -190,7 +194,7 @@ impl<'a> Builder<'a> {
         Err("only the larger of a value and 0 is understood".to_owned())
     }
 
-    fn max_pool(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn max_pool(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         let (x, border, filled) = self.windowed(node)?;
         let (stride, kernel) = (a.sizes("strides")?.unwrap_or([1, 1]), kernel_of(a)?);
         // the order of the indices, a second output that nothing here can read
@@ -212,7 +216,11 @@ impl<'a> Builder<'a> {
         self.pooled(x, PoolSpec { kernel, stride, padding }, |spec| Op::MaxPool2d { spec })
     }
 
-    fn average_pool(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn average_pool(
+        &mut self,
+        node: &'a proto::NodeProto,
+        a: &mut Attributes<'a>,
+    ) -> Result<Value<'a>, String> {
         let x = self.map(node, 0)?;
         let shape = self.graph.node(x.id).shape;
         let size = [shape.h, shape.w];
@@ -251,7 +259,11 @@ impl<'a> Builder<'a> {
     }
 
     /// The mean over rows and columns, of both at once or of one after the other.
-    fn reduce_mean(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn reduce_mean(
+        &mut self,
+        node: &'a proto::NodeProto,
+        a: &mut Attributes<'a>,
+    ) -> Result<Value<'a>, String> {
         let mut x = self.any(node, 0)?;
         let nothing = a.int("noop_with_empty_axes", 0)? != 0;
         let kept = a.int("keepdims", 1)? != 0;
@@ -293,7 +305,7 @@ impl<'a> Builder<'a> {
         Ok(Value::Map(x))
     }
 
-    fn gemm(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn gemm(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         a.expect("transA", 0)?;
         // before version 7, whether the bias may have fewer axes
         a.ignore(&["broadcast"]);
@@ -305,7 +317,7 @@ impl<'a> Builder<'a> {
     /// A matrix of \[units, features\], or the other way round unless `transposed`; the factors of matrix and bias.
     fn dense(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         transposed: bool,
         [alpha, beta]: [f32; 2],
     ) -> Result<Value<'a>, String> {
@@ -341,7 +353,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A bias for each unit, or one for all.
-    fn dense_bias(&mut self, node: &'a proto::Node, units: usize) -> Result<Option<Vec<f32>>, String> {
+    fn dense_bias(&mut self, node: &'a proto::NodeProto, units: usize) -> Result<Option<Vec<f32>>, String> {
         if Self::has(node, 2) && units != 1 {
             let given = self.array(node, 2)?;
             if given.count() == Ok(1) && !given.whole {

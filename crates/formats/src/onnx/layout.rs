@@ -1,7 +1,8 @@
-//! How a file lays out what the network computes. Here a value always has images, channels, rows and columns; a file may
-//! have brought them into another order, joined neighbours, or left out what has size 1. Each of its axes is therefore a
-//! list of ours, outermost first, in which sizes of 1 do not show. Reshape, Transpose, Flatten and their like change
-//! nothing but that list.
+//! How a file lays out what the network computes.
+//!
+//! Here a value always has images, channels, rows and columns. A file may have brought them into another order, joined
+//! neighbours, or left out what has size 1. So each of its axes is a list of ours, outermost first, in which sizes of 1 do
+//! not show. Reshape, Transpose, Flatten and their like change nothing but that list.
 
 use plusx_model::shape::ImageShape;
 

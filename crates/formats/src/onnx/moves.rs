@@ -7,7 +7,7 @@ use crate::onnx::number::{Number, listed};
 
 /// What Slice takes of one axis.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cut {
+pub(super) struct SliceRange {
     /// Counts from the end if it is negative.
     pub(super) axis: i64,
     pub(super) start: i64,
@@ -22,7 +22,7 @@ pub(super) struct Span {
     pub(super) count: usize,
 }
 
-impl Cut {
+impl SliceRange {
     /// What it takes of an axis of this size.
     pub(super) fn of(&self, size: usize) -> Result<Span, String> {
         let size = size as i64;
@@ -47,7 +47,7 @@ impl Cut {
 }
 
 impl Constants<'_> {
-    pub(super) fn sliced(&mut self, array: &Array, cuts: &[Cut]) -> Result<Array, String> {
+    pub(super) fn sliced(&mut self, array: &Array, cuts: &[SliceRange]) -> Result<Array, String> {
         let mut dims = array.dims()?;
         count(&dims)?;
         let apart = strides(&dims);
@@ -109,7 +109,7 @@ impl Constants<'_> {
         let mut start = 0_i64;
         let mut part = |size: &usize| {
             let end = start + *size as i64;
-            let cut = Cut { axis, start, end, step: 1 };
+            let cut = SliceRange { axis, start, end, step: 1 };
             start = end;
             self.sliced(array, &[cut])
         };
@@ -272,8 +272,8 @@ mod tests {
 
     #[test]
     fn cuts_are_those_of_python() {
-        let cut = |start, end, step| Cut { axis: 0, start, end, step };
-        let of = |cut: Cut, size| cut.of(size).map(|span| (span.first, span.count));
+        let cut = |start, end, step| SliceRange { axis: 0, start, end, step };
+        let of = |cut: SliceRange, size| cut.of(size).map(|span| (span.first, span.count));
         assert_eq!(of(cut(0, i64::MAX, 2), 5), Ok((0, 3)));
         assert_eq!(of(cut(-2, i64::MAX, 1), 5), Ok((3, 2)));
         assert_eq!(of(cut(-1, i64::MIN, -1), 5), Ok((4, 5)));
@@ -287,7 +287,7 @@ mod tests {
         let mut constants = Constants::new(0, None);
         let table = table();
         assert_eq!(values(&constants.transposed(&table, &[1, 0]).unwrap()), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
-        let rows = Cut { axis: 0, start: -1, end: i64::MIN, step: -1 };
+        let rows = SliceRange { axis: 0, start: -1, end: i64::MIN, step: -1 };
         assert_eq!(values(&constants.sliced(&table, &[rows]).unwrap()), [3.0, 4.0, 5.0, 0.0, 1.0, 2.0]);
         let column = constants.gathered(&table, &Array::scalar(Number::of(-1.0), true), 1).unwrap();
         assert_eq!((values(&column), column.dims().unwrap()), (vec![2.0, 5.0], vec![2]));

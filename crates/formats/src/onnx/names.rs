@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::onnx::proto::Node;
+use crate::onnx::proto::NodeProto;
 
 /// Paths of layers, each given once.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct Paths {
 
 impl Paths {
     /// The path of a layer ("layer1.0.conv1"), for a node whose first parameter is the initializer `weight`.
-    pub(super) fn take(&mut self, weight: &str, node: &Node) -> String {
+    pub(super) fn take(&mut self, weight: &str, node: &NodeProto) -> String {
         let own = weight.strip_suffix(".weight").filter(|stem| !stem.is_empty());
         let wanted = own.map_or_else(|| path(node.title()), str::to_owned);
         let mut path = wanted.clone();
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn no_path_is_given_twice() {
         let mut paths = Paths::default();
-        let node = Node { name: Some("/a/Conv".to_owned()), ..Node::default() };
+        let node = NodeProto { name: Some("/a/Conv".to_owned()), ..NodeProto::default() };
         let taken = ["onnx::Conv_1", "onnx::Conv_2", "b.weight"].map(|weight| paths.take(weight, &node));
         assert_eq!(taken, ["a", "a_2", "b"]);
     }

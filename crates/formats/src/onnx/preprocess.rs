@@ -15,12 +15,13 @@ use plusx_model::shape::{self, ImageShape};
 
 use crate::error::FormatError;
 use crate::onnx::builder::{Builder, Map, Pending, Value};
-use crate::onnx::images::Scaling;
 use crate::onnx::layout::Layout;
-use crate::onnx::moves::Cut;
+use crate::onnx::moves::SliceRange;
+use crate::onnx::options::{Input, OnnxOptions};
 use crate::onnx::proto::{self, Attribute, FLOAT, UINT8, ValueInfo};
+use crate::onnx::scaling::Scaling;
+use crate::onnx::ultralytics;
 use crate::onnx::write::{Writer, conv_attributes, encode_error};
-use crate::onnx::{Input, Options, ultralytics};
 
 /// Name of the input, but for Ultralytics.
 const INPUT: &str = "input";
@@ -38,7 +39,7 @@ impl Writer<'_> {
     pub(super) fn front(
         &mut self,
         preprocess: &Preprocess,
-        options: Options,
+        options: OnnxOptions,
     ) -> Result<(ValueInfo, String), FormatError> {
         let ImageShape { c, h, w } = preprocess.input;
         let images = |name, kind, sizes: [usize; 3]| ValueInfo::batch_of(name, kind, options.batch, &sizes);
@@ -129,7 +130,7 @@ impl<'a> Builder<'a> {
     }
 
     /// What plusx cuts out of images that Ultralytics prepares; `None` for another Slice.
-    pub(super) fn middle(&mut self, map: &Map, cuts: &[Cut]) -> Result<Option<Value<'a>>, String> {
+    pub(super) fn middle(&mut self, map: &Map, cuts: &[SliceRange]) -> Result<Option<Value<'a>>, String> {
         let Some(scaling) = self.own_images(map) else { return Ok(None) };
         let mut shape = self.graph.node(map.id).shape;
         for cut in cuts {
@@ -147,7 +148,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Three channels that plusx makes grey; `None` for another convolution.
-    pub(super) fn grey(&mut self, node: &'a proto::Node) -> Result<Option<Value<'a>>, String> {
+    pub(super) fn grey(&mut self, node: &'a proto::NodeProto) -> Result<Option<Value<'a>>, String> {
         let Value::Map(map) = self.input(node, 0)? else { return Ok(None) };
         let Some(scaling) = self.own_images(&map) else { return Ok(None) };
         let mut shape = self.graph.node(map.id).shape;

@@ -9,7 +9,7 @@
 use prost::Message;
 use prost::bytes::Bytes;
 
-/// Data type of 32-bit floats in [`Tensor::data_type`] and [`TensorType::elem_type`].
+/// Data type of 32-bit floats in [`TensorProto::data_type`] and [`TensorType::elem_type`].
 pub(super) const FLOAT: i32 = 1;
 /// Data type of bytes.
 pub(super) const UINT8: i32 = 2;
@@ -27,7 +27,7 @@ pub(super) const FLOAT16: i32 = 10;
 pub(super) const DOUBLE: i32 = 11;
 pub(super) const BFLOAT16: i32 = 16;
 
-/// [`Tensor::data_location`] of values in another file.
+/// [`TensorProto::data_location`] of values in another file.
 pub(super) const EXTERNAL: i32 = 1;
 
 /// Kinds of attributes, for [`Attribute::kind`].
@@ -44,7 +44,7 @@ pub(super) mod kind {
 
 /// A whole file (`ModelProto`).
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Model {
+pub(super) struct ModelProto {
     #[prost(int64, optional, tag = "1")]
     pub(super) ir_version: Option<i64>,
     #[prost(string, optional, tag = "2")]
@@ -54,11 +54,11 @@ pub(super) struct Model {
     #[prost(int64, optional, tag = "5")]
     pub(super) model_version: Option<i64>,
     #[prost(message, optional, tag = "7")]
-    pub(super) graph: Option<Graph>,
+    pub(super) graph: Option<GraphProto>,
     #[prost(message, repeated, tag = "8")]
     pub(super) opset_import: Vec<OperatorSet>,
     #[prost(message, repeated, tag = "14")]
-    pub(super) metadata_props: Vec<Entry>,
+    pub(super) metadata_props: Vec<EntryProto>,
 }
 
 /// The version of a set of operators that the file relies on (`OperatorSetIdProto`).
@@ -72,7 +72,7 @@ pub(super) struct OperatorSet {
 
 /// A key with its value (`StringStringEntryProto`).
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Entry {
+pub(super) struct EntryProto {
     #[prost(string, optional, tag = "1")]
     pub(super) key: Option<String>,
     #[prost(string, optional, tag = "2")]
@@ -81,13 +81,13 @@ pub(super) struct Entry {
 
 /// The network (`GraphProto`).
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Graph {
+pub(super) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
-    pub(super) node: Vec<Node>,
+    pub(super) node: Vec<NodeProto>,
     #[prost(string, optional, tag = "2")]
     pub(super) name: Option<String>,
     #[prost(message, repeated, tag = "5")]
-    pub(super) initializer: Vec<Tensor>,
+    pub(super) initializer: Vec<TensorProto>,
     #[prost(message, repeated, tag = "11")]
     pub(super) input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
@@ -96,7 +96,7 @@ pub(super) struct Graph {
 
 /// One operation (`NodeProto`).
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Node {
+pub(super) struct NodeProto {
     #[prost(string, repeated, tag = "1")]
     pub(super) input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
@@ -123,7 +123,7 @@ pub(super) struct Attribute {
     #[prost(bytes = "bytes", optional, tag = "4")]
     pub(super) s: Option<Bytes>,
     #[prost(message, optional, boxed, tag = "5")]
-    pub(super) t: Option<Box<Tensor>>,
+    pub(super) t: Option<Box<TensorProto>>,
     #[prost(float, repeated, packed = "false", tag = "7")]
     pub(super) floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
@@ -135,7 +135,7 @@ pub(super) struct Attribute {
 /// Numbers with their shape (`TensorProto`): in `raw_data` as little-endian bytes, in a list of their type, or in
 /// another file.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Tensor {
+pub(super) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub(super) dims: Vec<i64>,
     #[prost(int32, optional, tag = "2")]
@@ -154,7 +154,7 @@ pub(super) struct Tensor {
     #[prost(double, repeated, tag = "10")]
     pub(super) double_data: Vec<f64>,
     #[prost(message, repeated, tag = "13")]
-    pub(super) external_data: Vec<Entry>,
+    pub(super) external_data: Vec<EntryProto>,
     #[prost(int32, optional, tag = "14")]
     pub(super) data_location: Option<i32>,
 }
@@ -181,12 +181,12 @@ pub(super) struct TensorType {
     #[prost(int32, optional, tag = "1")]
     pub(super) elem_type: Option<i32>,
     #[prost(message, optional, tag = "2")]
-    pub(super) shape: Option<Shape>,
+    pub(super) shape: Option<ShapeProto>,
 }
 
 /// Sizes, outermost first (`TensorShapeProto`).
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Shape {
+pub(super) struct ShapeProto {
     #[prost(message, repeated, tag = "1")]
     pub(super) dim: Vec<Dimension>,
 }
@@ -200,7 +200,7 @@ pub(super) struct Dimension {
     pub(super) dim_param: Option<String>,
 }
 
-impl Node {
+impl NodeProto {
     /// What it is called in messages: its name, or that of its first output.
     pub(super) fn title(&self) -> &str {
         let named = self.name.as_deref().filter(|name| !name.is_empty());
@@ -226,7 +226,7 @@ impl Attribute {
     }
 }
 
-impl Tensor {
+impl TensorProto {
     /// 32-bit floats.
     pub(super) fn floats(name: String, dims: &[usize], values: &[f32]) -> Self {
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -257,7 +257,7 @@ impl ValueInfo {
         let free = Dimension { dim_param: Some("batch".to_owned()), dim_value: None };
         let batch = images.as_ref().map_or(free, fixed);
         let dim = std::iter::once(batch).chain(sizes.iter().map(fixed)).collect();
-        let tensor = TensorType { elem_type: Some(elem_type), shape: Some(Shape { dim }) };
+        let tensor = TensorType { elem_type: Some(elem_type), shape: Some(ShapeProto { dim }) };
         Self { name: Some(name.to_owned()), of: Some(ValueType { tensor_type: Some(tensor) }) }
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use plusx_model::graph::{Graph, NodeId, ParamId};
+use plusx_model::graph::{NodeId, ParamId};
 use plusx_model::params::Params;
 use plusx_weights::WeightError;
 use prost::bytes::Bytes;
@@ -14,41 +14,17 @@ use crate::error::FormatError;
 use crate::metadata::ModelFile;
 use crate::onnx::builder::{Builder, Map, Pending, Value};
 use crate::onnx::constants::Constants;
-use crate::onnx::images::{Images, Scaling};
-use crate::onnx::{LARGEST, describe, proto, wire};
+use crate::onnx::images::ImageInput;
+use crate::onnx::imported::Imported;
+use crate::onnx::options::LARGEST;
+use crate::onnx::scaling::Scaling;
+use crate::onnx::{describe, proto, wire};
 
 /// The oldest version of the operators whose meaning is known here.
 const OLDEST_OPSET: i64 = 7;
 
 /// Most outputs among which the logits are looked for.
 const MOST_OUTPUTS: usize = 64;
-
-/// What came out of a file.
-#[derive(Clone, Debug)]
-pub struct Imported {
-    /// The network, up to its logits. Parameters have PyTorch's names where the file has (`layer1.0.conv1.weight`), else
-    /// those of the nodes.
-    pub graph: Graph,
-    /// Its parameters.
-    pub params: Params,
-    /// What a file that plusx wrote says about itself; `None` for others.
-    pub meta: Option<ModelFile>,
-    /// Preprocessing inside the file, before [`Imported::graph`]; `None` if it takes prepared images.
-    pub normalise: Option<Normalise>,
-    /// Whether a softmax, or its logarithm, follows [`Imported::graph`] in the file.
-    pub softmax: bool,
-    /// What was not taken as it stands: other outputs, numbers of other widths, a softmax, preparation. A sentence each.
-    pub notes: Vec<String>,
-}
-
-/// `(byte / 255 - mean) / std`, per channel.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Normalise {
-    /// Subtracted, per channel.
-    pub mean: Vec<f32>,
-    /// Divided by, per channel; not 0.
-    pub std: Vec<f32>,
-}
 
 /// Reads a file and, where it keeps its weights in another one beside it, that too.
 ///
@@ -69,7 +45,7 @@ pub fn read(path: &Path) -> Result<Imported, FormatError> {
         return Err(WeightError::TooLarge { path: path.into(), size, limit: LARGEST }.into());
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    Source { path, folder: Some(folder) }.network(bytes.into())
+    OnnxSource { path, folder: Some(folder) }.network(bytes.into())
 }
 
 /// Reads the bytes of a file; `path` is only for messages, and weights in other files are refused.
@@ -77,16 +53,16 @@ pub fn read(path: &Path) -> Result<Imported, FormatError> {
 /// # Errors
 /// Those of [`read`], except for reading.
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Imported, FormatError> {
-    Source { path, folder: None }.network(Bytes::copy_from_slice(bytes))
+    OnnxSource { path, folder: None }.network(Bytes::copy_from_slice(bytes))
 }
 
 /// Where the bytes come from.
-struct Source<'a> {
+struct OnnxSource<'a> {
     path: &'a Path,
     folder: Option<&'a Path>,
 }
 
-impl Source<'_> {
+impl OnnxSource<'_> {
     fn wrong(&self, reason: impl Into<String>) -> FormatError {
         FormatError::Onnx { path: self.path.into(), reason: reason.into() }
     }
@@ -102,10 +78,10 @@ impl Source<'_> {
         let opset = opset(&model);
         let meta = describe::own(&model, self.path)?;
         let opset = opset.map_err(|reason| self.wrong(reason))?;
-        let (input, output, left_out) = ends(graph).map_err(|reason| self.wrong(reason))?;
-        let images = Images::of(graph, input).map_err(|reason| self.wrong(reason))?;
+        let Ends { input, output, left_out } = ends(graph).map_err(|reason| self.wrong(reason))?;
+        let images = ImageInput::of(graph, input).map_err(|reason| self.wrong(reason))?;
         let needed = needed(graph, output);
-        let nodes: Vec<&proto::Node> =
+        let nodes: Vec<&proto::NodeProto> =
             graph.node.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node).collect();
         let builder = Builder::new(&images, opset, Constants::new(size, self.folder));
         let builder = builder.map_err(|reason| self.wrong(reason))?;
@@ -126,7 +102,7 @@ impl Source<'_> {
     fn finish(
         &self,
         mut builder: Builder<'_>,
-        images: &Images<'_>,
+        images: &ImageInput<'_>,
         output: &str,
         meta: Option<ModelFile>,
     ) -> Result<Imported, FormatError> {
@@ -172,7 +148,7 @@ fn ends_in(builder: &mut Builder<'_>, output: &str) -> Result<(NodeId, bool), St
 }
 
 /// The version of the operators.
-fn opset(model: &proto::Model) -> Result<i64, String> {
+fn opset(model: &proto::ModelProto) -> Result<i64, String> {
     let own = |set: &&proto::OperatorSet| matches!(set.domain.as_deref(), None | Some("" | "ai.onnx"));
     match model.opset_import.iter().find(own).and_then(|set| set.version).unwrap_or(1) {
         version if version >= OLDEST_OPSET => Ok(version),
@@ -182,23 +158,30 @@ fn opset(model: &proto::Model) -> Result<i64, String> {
     }
 }
 
-/// The images, the logits, and what is left out beside them.
-type Ends<'a> = (&'a proto::ValueInfo, &'a str, Option<String>);
+/// Where a network begins and ends.
+struct Ends<'a> {
+    /// The images.
+    input: &'a proto::ValueInfo,
+    /// Name of the logits.
+    output: &'a str,
+    /// A sentence on the outputs that are left out beside them.
+    left_out: Option<String>,
+}
 
 /// The one input that is no initializer (files of IR version 3 list those, too) and is read, and the output that is the
 /// logits.
-fn ends(graph: &proto::Graph) -> Result<Ends<'_>, String> {
-    let (output, others) = output(graph)?;
+fn ends(graph: &proto::GraphProto) -> Result<Ends<'_>, String> {
+    let (output, left_out) = output(graph)?;
     let constants: HashSet<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
     let inputs: Vec<_> = graph.input.iter().filter(|input| !constants.contains(&input.name)).collect();
     let [input] = inputs[..] else {
         return Err(format!("it has {} inputs, expected one: the images", inputs.len()));
     };
-    Ok((input, output, others))
+    Ok(Ends { input, output, left_out })
 }
 
 /// The output that holds the logits, and which ones are left out.
-fn output(graph: &proto::Graph) -> Result<(&str, Option<String>), String> {
+fn output(graph: &proto::GraphProto) -> Result<(&str, Option<String>), String> {
     let named = |output: &'_ proto::ValueInfo| output.name.as_deref().unwrap_or_default().to_owned();
     let of = |output: &'_ usize| graph.output[*output].name.as_deref().unwrap_or_default();
     if let [only] = &graph.output[..] {
@@ -211,7 +194,7 @@ fn output(graph: &proto::Graph) -> Result<(&str, Option<String>), String> {
     let logits = all.iter().find(|output| of(output).eq_ignore_ascii_case("logits"));
     // of two, one may be the softmax of the other
     let before = |output: &usize| {
-        let ends = |node: &&proto::Node| {
+        let ends = |node: &&proto::NodeProto| {
             matches!(node.op_type.as_deref(), Some("Softmax" | "LogSoftmax" | "ArgMax"))
                 && node.input.first().is_some_and(|input| input == of(output))
                 && all.iter().any(|other| node.output.first().is_some_and(|made| made == of(other)))
@@ -241,7 +224,7 @@ fn output(graph: &proto::Graph) -> Result<(&str, Option<String>), String> {
 }
 
 /// Which nodes the output depends on.
-fn needed(graph: &proto::Graph, output: &str) -> Vec<bool> {
+fn needed(graph: &proto::GraphProto, output: &str) -> Vec<bool> {
     let mut makers = HashMap::new();
     for (index, node) in graph.node.iter().enumerate() {
         makers.extend(node.output.iter().map(|output| (output.as_str(), index)));

@@ -55,7 +55,7 @@ impl<'a> Builder<'a> {
     /// never trained may copy channels, too.
     pub(super) fn shortcut(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         x: &Map,
         (conv, filter): (&ConvSpec, &[f32]),
     ) -> Result<Option<Value<'a>>, String> {

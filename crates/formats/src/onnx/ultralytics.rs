@@ -1,8 +1,9 @@
-//! Files for Ultralytics, which opens ONNX files of classifiers and prepares pictures in its own way: the shorter side to
-//! the file's with Pillow's bilinear filter, the middle cut out, values from 0 to 1 and nothing more
-//! (`classify_transforms` in `ultralytics/data/augment.py` of version 8.4). It takes the outputs for probabilities. So
-//! such a file cuts out what is left to cut out, normalises and ends with a softmax, and its metadata are those of
-//! Ultralytics' own exports: with them it knows the size of pictures, the classes and what the file is for.
+//! Files for Ultralytics, which opens ONNX files of classifiers.
+//!
+//! It prepares pictures in its own way (`classify_transforms` in `ultralytics/data/augment.py` of version 8.4): it resizes the
+//! shorter side to the file's with Pillow's bilinear filter, cuts out the middle, and scales values to 0 to 1. It takes the
+//! outputs for probabilities. So such a file cuts out what is left to cut out, normalises, and ends with a softmax. Its
+//! metadata are those of Ultralytics' own exports: they say the size of pictures, the classes and what the file is for.
 
 use plusx_model::preprocess::{Interpolation, Preprocess, Resize};
 use plusx_model::shape::ImageShape;

@@ -9,7 +9,7 @@ use crate::onnx::attributes::Attributes;
 use crate::onnx::builder::{Builder, Map, Pending, Value};
 use crate::onnx::evaluate::{cast, order};
 use crate::onnx::layout::{C, H, Layout, N, W};
-use crate::onnx::moves::{Cut, broadcast};
+use crate::onnx::moves::{SliceRange, broadcast};
 use crate::onnx::number::{Number, listed};
 use crate::onnx::proto;
 
@@ -20,7 +20,7 @@ impl<'a> Builder<'a> {
     /// The value of a node that only changes the view; `None` for another one.
     pub(super) fn view(
         &mut self,
-        node: &'a proto::Node,
+        node: &'a proto::NodeProto,
         a: &mut Attributes<'a>,
         op: &str,
     ) -> Result<Option<Value<'a>>, String> {
@@ -90,7 +90,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Nothing happens outside of training.
-    fn dropout(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<(), String> {
+    fn dropout(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<(), String> {
         a.ignore(&["ratio", "seed"]);
         a.expect("is_test", 1).map_err(|_| "it is in training mode; export the network for inference")?;
         let trains = match Self::has(node, 2) {
@@ -105,7 +105,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Gather of all there is in its order, or of the only one.
-    fn taken(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn taken(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         let map = self.any(node, 0)?;
         let axis = map.layout.axis(a.int("axis", 0)?)?;
         let size = map.layout.size(axis)?;
@@ -137,7 +137,7 @@ impl<'a> Builder<'a> {
     }
 
     /// All of each axis, of rows and columns at any step.
-    fn slice(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn slice(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         let map = self.any(node, 0)?;
         let cuts = self.cuts(node, a)?;
         if let Some(middle) = self.middle(&map, &cuts)? {
@@ -175,7 +175,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Zeros before and after the channels, or a border of rows and columns for the next window.
-    fn pad(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn pad(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         let mut map = self.any(node, 0)?;
         let rank = map.layout.rank();
         if let Some(mode) = a.text("mode")?.filter(|mode| *mode != "constant") {
@@ -268,7 +268,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Maps beside each other, or channels of zeros before and behind those of a map.
-    fn concat(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn concat(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         let axis = a.int("axis", 1)?;
         if node.input.len() == 1 {
             return self.input(node, 0);
@@ -309,7 +309,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The end of a network: probabilities, or their logarithms.
-    fn softmax(&mut self, node: &'a proto::Node, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn softmax(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         let map = self.settled(node, 0)?;
         // before version 13, of all axes from this one on
         let stated = a.int("axis", if self.opset < 13 { 1 } else { -1 })?;
@@ -328,7 +328,7 @@ impl<'a> Builder<'a> {
 }
 
 /// The step of a cut that leaves nothing of an axis out but for that.
-fn whole(cut: &Cut, size: Number) -> Option<usize> {
+fn whole(cut: &SliceRange, size: Number) -> Option<usize> {
     let step = usize::try_from(cut.step).ok().filter(|step| (1..=WIDEST as usize).contains(step))?;
     let begins = match size.known() {
         Some(size) => cut.start == 0 || cut.start as f64 <= -size,

@@ -1,5 +1,5 @@
-//! Where windows stand: the padding of convolutions and pooling, whichever way a file says it. Here it is the same on both
-//! sides; one that is not can still put windows in the same places.
+//! Where windows stand: the padding of convolutions and pooling, whichever way a file says it. Here padding is the same on
+//! both sides. One that differs between the sides is read if it puts the windows in the same places.
 
 use crate::onnx::attributes::Attributes;
 
@@ -89,10 +89,10 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::proto::{Attribute, Node};
+    use crate::onnx::proto::{Attribute, NodeProto};
 
     fn padding(window: Window, size: usize, attributes: Vec<Attribute>) -> Result<[usize; 2], String> {
-        let node = Node { attribute: attributes, ..Node::default() };
+        let node = NodeProto { attribute: attributes, ..NodeProto::default() };
         window.padding(&mut Attributes::of(&node), [size; 2], [0; 4], false)
     }
 

@@ -6,7 +6,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-use crate::onnx::proto::Model;
+use crate::onnx::proto::ModelProto;
 
 /// Fields of all messages together, at most: forty times those of a ResNet-152 from PyTorch. None takes more than about
 /// 200 bytes besides its contents.
@@ -27,14 +27,14 @@ const MODEL: Kind = Kind(&[(7, GRAPH), (8, LEAF), (14, LEAF)]);
 const UNREADABLE: &str = "its fields cannot be told apart";
 
 /// The message in `bytes`; an error says what is wrong with it.
-pub(super) fn decode(bytes: Bytes) -> Result<Model, String> {
+pub(super) fn decode(bytes: Bytes) -> Result<ModelProto, String> {
     let mut left = MOST_FIELDS;
     count(&bytes, &MODEL, &mut left).map_err(|error| match error {
         Uncounted::Wrong => UNREADABLE.to_owned(),
         Uncounted::TooMany => format!("it has more than {MOST_FIELDS} parts"),
     })?;
     // tensors become slices of `bytes`
-    Model::decode(bytes).map_err(|_| UNREADABLE.to_owned())
+    ModelProto::decode(bytes).map_err(|_| UNREADABLE.to_owned())
 }
 
 enum Uncounted {

@@ -12,8 +12,9 @@ use prost::Message;
 
 use crate::error::FormatError;
 use crate::onnx::fold::{Norm, fold, plan};
-use crate::onnx::proto::{self, Attribute, Tensor, ValueInfo};
-use crate::onnx::{Input, Model, Options, describe, ultralytics};
+use crate::onnx::options::{ExportModel, Input, LARGEST, OnnxOptions};
+use crate::onnx::proto::{self, Attribute, TensorProto, ValueInfo};
+use crate::onnx::{describe, ultralytics};
 
 /// Version of the file format: old enough for every reader still in use.
 const IR_VERSION: i64 = 8;
@@ -24,8 +25,14 @@ const OPSET: i64 = 17;
 /// Version of the model: some programs refuse files without one, and plusx counts none.
 const MODEL_VERSION: i64 = 1;
 
-/// The bytes of the file. Equal arguments give equal bytes: no date, no host.
-pub(super) fn encode(model: &Model<'_>, options: Options) -> Result<Vec<u8>, FormatError> {
+/// The bytes of a file, unproven; see [`export`](super::export). Equal arguments give equal bytes: no date, no host.
+///
+/// # Errors
+/// [`FormatError::Encode`] if graph, parameters and metadata do not belong together, a softmax is asked of a map,
+/// [`OnnxOptions::batch`] is no size of a batch, Ultralytics has no such images, or the file would be larger than ONNX
+/// allows.
+pub fn encode(model: &ExportModel<'_>, options: OnnxOptions) -> Result<Vec<u8>, FormatError> {
+    let options = options.settled();
     check(model)?;
     // sizes are 64-bit numbers with a sign, and no program takes so many images
     if options.batch.is_some_and(|batch| batch == 0 || i32::try_from(batch).is_err()) {
@@ -38,14 +45,14 @@ pub(super) fn encode(model: &Model<'_>, options: Options) -> Result<Vec<u8>, For
     let mut writer = Writer::new(model.graph, model.params);
     let (images, first) = writer.front(&model.meta.preprocess, options)?;
     let output = writer.network(first, options)?;
-    let graph = proto::Graph {
+    let graph = proto::GraphProto {
         node: writer.nodes,
         name: Some(model.meta.architecture.clone()),
         initializer: writer.initializers,
         input: vec![images],
         output: vec![output],
     };
-    let file = proto::Model {
+    let file = proto::ModelProto {
         ir_version: Some(IR_VERSION),
         producer_name: Some("plusx".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -54,7 +61,7 @@ pub(super) fn encode(model: &Model<'_>, options: Options) -> Result<Vec<u8>, For
         opset_import: vec![proto::OperatorSet { domain: Some(String::new()), version: Some(OPSET) }],
         metadata_props: describe::entries(model.meta, options),
     };
-    let (size, limit) = (file.encoded_len(), super::LARGEST);
+    let (size, limit) = (file.encoded_len(), LARGEST);
     if size as u64 > limit {
         return Err(encode_error(format!("the file would have {size} bytes, and ONNX allows {limit}")));
     }
@@ -66,8 +73,8 @@ pub(super) fn encode_error(reason: String) -> FormatError {
 }
 
 /// Whether the parts of a model belong together.
-fn check(model: &Model<'_>) -> Result<(), FormatError> {
-    let Model { graph, params, meta } = model;
+fn check(model: &ExportModel<'_>) -> Result<(), FormatError> {
+    let ExportModel { graph, params, meta } = model;
     graph.check().map_err(|error| encode_error(error.to_string()))?;
     if !params.fits(graph) {
         return Err(encode_error("the parameters are those of another network".to_owned()));
@@ -95,8 +102,8 @@ struct Value {
 pub(super) struct Writer<'a> {
     graph: &'a Graph,
     params: &'a Params,
-    nodes: Vec<proto::Node>,
-    initializers: Vec<Tensor>,
+    nodes: Vec<proto::NodeProto>,
+    initializers: Vec<TensorProto>,
     /// Names given so far, of values and initializers alike.
     taken: HashSet<String>,
     /// Initializers of parameters that are written as they are, by parameter.
@@ -115,7 +122,7 @@ impl<'a> Writer<'a> {
     }
 
     /// All nodes of the graph, and what the file calls its output.
-    fn network(&mut self, input: String, options: Options) -> Result<ValueInfo, FormatError> {
+    fn network(&mut self, input: String, options: OnnxOptions) -> Result<ValueInfo, FormatError> {
         let folds = match options.keep_batch_norm {
             true => vec![None; self.graph.nodes.len()],
             false => plan(self.graph),
@@ -132,8 +139,8 @@ impl<'a> Writer<'a> {
         self.finish(options)
     }
 
-    fn finish(&mut self, options: Options) -> Result<ValueInfo, FormatError> {
-        let Options { softmax, input, batch, .. } = options;
+    fn finish(&mut self, options: OnnxOptions) -> Result<ValueInfo, FormatError> {
+        let OnnxOptions { softmax, input, batch, .. } = options;
         let output = self.graph.output();
         let shape = self.graph.output_shape();
         let is_map = shape.pixels() > 1;
@@ -272,14 +279,14 @@ impl<'a> Writer<'a> {
     /// Adds an initializer of floats; gives its name.
     pub(super) fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         let name = self.unique(name);
-        self.initializers.push(Tensor::floats(name.clone(), dims, values));
+        self.initializers.push(TensorProto::floats(name.clone(), dims, values));
         name
     }
 
     /// Likewise a list of whole numbers.
     pub(super) fn ints(&mut self, name: &str, values: &[i64]) -> String {
         let name = self.unique(name);
-        self.initializers.push(Tensor::int_list(name.clone(), values));
+        self.initializers.push(TensorProto::int_list(name.clone(), values));
         name
     }
 
@@ -297,7 +304,7 @@ impl<'a> Writer<'a> {
     }
 
     fn push(&mut self, op: &str, name: &str, inputs: &[impl AsRef<str>], attribute: Vec<Attribute>) {
-        self.nodes.push(proto::Node {
+        self.nodes.push(proto::NodeProto {
             input: inputs.iter().map(|input| input.as_ref().to_owned()).collect(),
             output: vec![name.to_owned()],
             name: Some(name.to_owned()),

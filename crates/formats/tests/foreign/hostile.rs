@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use plusx_formats::foreign::read;
 use plusx_formats::{FormatError, WeightError};
 use proptest::prelude::*;
 
-use crate::golden;
 use crate::networks::{Net, start};
+use crate::{golden, read};
 
 const FILES: [&str; 10] = [
     "zip.pth",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use plusx_engine::{Engine, EngineOptions};
 use plusx_formats::FormatError;
-use plusx_formats::foreign::{Allow, Report, Weights, read_for, read_section_for};
+use plusx_formats::foreign::{AdoptReport, Allow, ForeignWeights};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::params::Params;
 use plusx_model::preprocess::Preset;
@@ -14,7 +14,7 @@ use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{Naming, Shortcut, Spec, Stem, Unit};
 use serde_json::Value;
 
-use crate::peers;
+use crate::{peers, read_for, read_section_for};
 
 /// Logits may differ by this much of an image's largest.
 pub(crate) const TOLERANCE: f32 = 1e-5;
@@ -42,7 +42,12 @@ const CHAPTER: Spec = Spec {
 };
 
 /// What the network of `spec` answers with these weights, and what was done to get them.
-pub(crate) fn answers(weights: &Weights, spec: &Spec, data: &[f32], input: ImageShape) -> (Vec<f32>, Report) {
+pub(crate) fn answers(
+    weights: &ForeignWeights,
+    spec: &Spec,
+    data: &[f32],
+    input: ImageShape,
+) -> (Vec<f32>, AdoptReport) {
     let graph = trace(&spec.build(spec.options()), input, &mut Names::new()).unwrap();
     let adopted = weights.adopt(&graph, Params::zeros(&graph), Allow::default()).unwrap();
     assert_eq!(adopted.report.taken, graph.params.len());
@@ -74,7 +79,7 @@ pub(crate) fn floats(values: &Value) -> Vec<f32> {
 
 /// The files of the script, made once for each test.
 fn files() -> Option<tempfile::TempDir> {
-    let python = peers::python("torch, safetensors")?;
+    let python = peers::python("torch, torchvision, safetensors")?;
     let folder = tempfile::tempdir().unwrap();
     peers::run(&python, "import_reference.py", &[&folder.path()]);
     Some(folder)

@@ -13,12 +13,25 @@ mod torch;
 use std::path::{Path, PathBuf};
 
 use networks::{Net, chapter, expect, start, values};
-use plusx_formats::foreign::{Adopted, Allow, Kind, read};
+use plusx_formats::foreign::{Adopted, Allow, FileKind, ForeignFile, ForeignWeights};
 use plusx_formats::{FormatError, WeightError};
 use plusx_model::graph::Graph;
+use plusx_model::zoo::Spec;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn read(path: &Path) -> Result<ForeignWeights, FormatError> {
+    ForeignFile::read(path)?.tensors()
+}
+
+fn read_for(path: &Path, spec: &Spec) -> Result<ForeignWeights, FormatError> {
+    read_section_for(path, spec, None)
+}
+
+fn read_section_for(path: &Path, spec: &Spec, section: Option<&str>) -> Result<ForeignWeights, FormatError> {
+    ForeignFile::read(path)?.weights_for(spec, section)
 }
 
 fn adopt(name: &str, graph: &Graph, allow: Allow) -> Result<Adopted, FormatError> {
@@ -29,16 +42,16 @@ fn adopt(name: &str, graph: &Graph, allow: Allow) -> Result<Adopted, FormatError
 fn every_kind_of_file_gives_the_same_parameters() {
     let graph = Net::default().graph();
     for (name, kind, section, prefix) in [
-        ("zip.pth", Kind::TorchZip, None, ""),
-        ("nested.pth", Kind::TorchZip, Some("model"), ""),
-        ("strided.pth", Kind::TorchZip, Some("net"), ""),
-        ("legacy.th", Kind::TorchStream, Some("state_dict"), "module."),
-        ("tar.pth", Kind::TorchTar, None, ""),
-        ("module.pth", Kind::TorchZip, None, ""),
-        ("module.th", Kind::TorchStream, Some("model"), ""),
-        ("mixed.safetensors", Kind::Safetensors, None, ""),
-        ("gluon.params", Kind::Gluon, None, ""),
-        ("export.params", Kind::Gluon, None, ""),
+        ("zip.pth", FileKind::TorchZip, None, ""),
+        ("nested.pth", FileKind::TorchZip, Some("model"), ""),
+        ("strided.pth", FileKind::TorchZip, Some("net"), ""),
+        ("legacy.th", FileKind::TorchStream, Some("state_dict"), "module."),
+        ("tar.pth", FileKind::TorchTar, None, ""),
+        ("module.pth", FileKind::TorchZip, None, ""),
+        ("module.th", FileKind::TorchStream, Some("model"), ""),
+        ("mixed.safetensors", FileKind::Safetensors, None, ""),
+        ("gluon.params", FileKind::Gluon, None, ""),
+        ("export.params", FileKind::Gluon, None, ""),
     ] {
         let adopted = adopt(name, &graph, Allow::default()).unwrap();
         expect(&adopted.params, "");

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use plusx_engine::{Engine, EngineOptions};
-use plusx_formats::foreign::{Allow, Kind, Weights, from_onnx, read, read_for};
-use plusx_formats::onnx::{self, Imported, Model, Options, agree, decode, encode};
+use plusx_formats::foreign::{Allow, FileKind, ForeignWeights, from_onnx};
+use plusx_formats::onnx::{self, ExportModel, Imported, NetworkRun, OnnxOptions, agree, decode, encode};
 use plusx_formats::{FormatError, ModelFile};
 use plusx_model::executor::Images;
 use plusx_model::graph::{ConvSpec, Graph, Op, ParamId, ParamSpec, Role, SubsampleSpec};
@@ -15,6 +15,8 @@ use plusx_model::preprocess::Preset;
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, Spec, ZooOptions};
+
+use crate::{read, read_for};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/onnx").join(name)
@@ -30,13 +32,14 @@ fn graph(spec: &Spec, input: ImageShape, classes: usize) -> Graph {
 }
 
 /// The difference of the two networks' answers to noise, as a part of the largest.
-fn apart(found: &Imported, weights: &Weights, spec: &Spec) -> f32 {
+fn apart(found: &Imported, weights: &ForeignWeights, spec: &Spec) -> f32 {
     let ours = graph(spec, found.graph.input_shape(), found.graph.output_shape().c);
     let params = weights.adopt(&ours, Params::zeros(&ours), Allow::default()).unwrap().params;
     let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 24) as f32 / 64.0 - 2.0;
     let data: Vec<f32> = (0..2 * ours.input_shape().len()).map(noise).collect();
     let images = Images { data: &data, n: 2 };
-    let networks = [(&found.graph, &found.params, images), (&ours, &params, images)];
+    let theirs = NetworkRun { graph: &found.graph, params: &found.params, images };
+    let networks = [theirs, NetworkRun { graph: &ours, params: &params, images }];
     let options = EngineOptions { threads: 1, ..EngineOptions::default() };
     agree(Path::new("net"), networks, &mut |graph| Engine::new(graph.clone(), options)).unwrap()
 }
@@ -56,7 +59,7 @@ fn files_of_both_exporters_answer_alike() {
         let weights = read_for(&path, &spec).unwrap();
         assert_eq!(
             (weights.kind, weights.folded, weights.classes()),
-            (Kind::Onnx, folded, Some(5)),
+            (FileKind::Onnx, folded, Some(5)),
             "{file}"
         );
         assert_eq!(weights.preprocess, Some(spec.preset.record(ImageShape::new(3, 20, 17))));
@@ -69,7 +72,7 @@ fn files_of_both_exporters_answer_alike() {
 #[test]
 fn kept_batch_norms_come_with_all_their_numbers() {
     let found = onnx::read(&golden("basic-kept.onnx")).unwrap();
-    let weights = from_onnx(&found, Path::new("kept"), &narrow("resnet18")).unwrap();
+    let weights = from_onnx(found.clone(), Path::new("kept"), &narrow("resnet18")).unwrap();
     // this file still has PyTorch's names
     for tensor in &weights.tensors {
         let id = found.params.find(&tensor.name).unwrap_or_else(|| panic!("{}", tensor.name));
@@ -111,8 +114,8 @@ fn written(spec: &Spec, keep_batch_norm: bool) -> Imported {
         metrics: Default::default(),
         training: None,
     };
-    let model = Model { graph: &graph, params: &params, meta: &meta };
-    let options = Options { keep_batch_norm, ..Options::default() };
+    let model = ExportModel { graph: &graph, params: &params, meta: &meta };
+    let options = OnnxOptions { keep_batch_norm, ..OnnxOptions::default() };
     decode(&encode(&model, options).unwrap(), Path::new("written")).unwrap()
 }
 
@@ -135,7 +138,7 @@ fn every_kind_of_network_is_found_again() {
         let spec = Spec { width: 16, stages: &[1, 2], ..*zoo::find(name).unwrap() };
         for keep in [false, true] {
             let found = written(&spec, keep);
-            let weights = from_onnx(&found, Path::new("net"), &spec).unwrap();
+            let weights = from_onnx(found.clone(), Path::new("net"), &spec).unwrap();
             assert_eq!(weights.folded > 0, !keep, "{name}");
             let apart = apart(&found, &weights, &spec);
             assert!(apart < 1e-5, "{name}: {apart}");
@@ -166,10 +169,10 @@ fn option_a_written_as_a_layer_is_option_a() {
     let filter = params.get_mut(weight);
     (0..inputs).for_each(|channel| filter[(before + channel) * inputs + channel] = 1.0);
     found.params = params;
-    let weights = from_onnx(&found, Path::new("net"), &spec).unwrap();
+    let weights = from_onnx(found.clone(), Path::new("net"), &spec).unwrap();
     assert!(apart(&found, &weights, &spec) < 1e-5);
     found.params.get_mut(weight)[0] = 1.0;
-    let error = from_onnx(&found, Path::new("net"), &spec).unwrap_err();
+    let error = from_onnx(found.clone(), Path::new("net"), &spec).unwrap_err();
     assert!(matches!(error, FormatError::OtherNetwork { .. }), "{error}");
 }
 
@@ -199,7 +202,7 @@ fn a_network_of_the_zoo_is_called_by_its_name() {
     let mut found = written(zoo::find("resnet20").unwrap(), false);
     let plain = zoo::find("plain20").unwrap();
     found.meta = None;
-    let text = from_onnx(&found, Path::new("net.onnx"), plain).unwrap_err().to_string();
+    let text = from_onnx(found.clone(), Path::new("net.onnx"), plain).unwrap_err().to_string();
     assert_eq!(text, "net.onnx: its network is not plain20: it is resnet20");
 }
 

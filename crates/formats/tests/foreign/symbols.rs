@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plusx_formats::FormatError;
-use plusx_formats::foreign::read_for;
 use plusx_model::preprocess::Preset;
 use plusx_model::shape::ImageShape;
 use plusx_model::zoo::{Naming, Shortcut, Spec, Stem, Unit};
 use serde_json::Value;
 
 use crate::imports::{TOLERANCE, answers, apart, floats};
+use crate::read_for;
 
 const SIDE: usize = 40;
 

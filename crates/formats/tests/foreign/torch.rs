@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use plusx_engine::{Engine, EngineOptions};
-use plusx_formats::foreign::{Adopted, Allow, read, read_for};
+use plusx_formats::foreign::{Adopted, Allow};
 use plusx_formats::{FormatError, WeightError};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::graph::Graph;
@@ -14,7 +14,7 @@ use plusx_model::zoo::{self, ZooOptions};
 use serde_json::Value;
 
 use crate::networks::{Net, start};
-use crate::peers;
+use crate::{peers, read, read_for};
 
 /// Logits may differ by this much of the largest.
 const TOLERANCE: f32 = 1e-5;

@@ -20,7 +20,7 @@ pub(super) struct Component {
 
 /// Everything up to the first scan.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct JpegHeader {
     pub(super) process: Process,
     /// Arithmetic coding instead of Huffman's.
     pub(super) arithmetic: bool,
@@ -42,7 +42,7 @@ const BLOCKS: usize = 10;
 /// The start of an XMP segment.
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
-impl Header {
+impl JpegHeader {
     /// Reads it, or says why the file is none that is decoded.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         let truncated = || "the file is truncated".to_owned();
@@ -273,7 +273,7 @@ impl Scans {
 
     /// Whether a progressive file leaves bits of the coefficients untold for which libjpeg would smooth between blocks: the
     /// first ten of any component.
-    pub(super) fn unfinished(&self, header: &Header) -> bool {
+    pub(super) fn unfinished(&self, header: &JpegHeader) -> bool {
         header.components.iter().any(|component| {
             let mut known = [None; 10];
             for scan in self.all.iter().filter(|scan| scan.components.contains(&component.id)) {

@@ -4,11 +4,11 @@
 //! A component of half the width or height is interpolated: a sample weighs 3, its neighbour 1. At borders the last
 //! sample is its own neighbour. Roundings alternate, so that no direction is preferred. Other whole ratios repeat samples.
 
-use super::header::Header;
+use super::header::JpegHeader;
 use libjpeg_turbo_rs::{ColorSpace, RawImage};
 
 /// The pixels of a file whose planes are these.
-pub(super) fn rgb(raw: &RawImage, header: &Header, space: ColorSpace) -> Result<Vec<u8>, String> {
+pub(super) fn rgb(raw: &RawImage, header: &JpegHeader, space: ColorSpace) -> Result<Vec<u8>, String> {
     let (w, h) = (usize::from(header.w), usize::from(header.h));
     let (most_h, most_v) = header.most();
     let mut planes = Vec::new();
