@@ -391,6 +391,7 @@ fn whole_files() -> Vec<Vec<u8>> {
         "basic-script",
         "basic-kept",
         "grouped-dynamo",
+        "joined-script",
         "variants",
         "average",
         "dynamo/view-20",
@@ -405,7 +406,7 @@ proptest! {
 
     #[test]
     fn damage_never_panics(
-        file in 0..9_usize,
+        file in 0..10_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let mut damaged = whole_files().swap_remove(file);
@@ -419,7 +420,7 @@ proptest! {
     }
 
     #[test]
-    fn flipped_bits_never_panic(file in 0..9_usize, place in any::<prop::sample::Index>(), bit in 0..8_u32) {
+    fn flipped_bits_never_panic(file in 0..10_usize, place in any::<prop::sample::Index>(), bit in 0..8_u32) {
         let mut damaged = whole_files().swap_remove(file);
         let place = place.index(damaged.len());
         damaged[place] ^= 1_u8 << bit;

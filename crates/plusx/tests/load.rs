@@ -42,3 +42,34 @@ fn a_file_that_is_not_there_is_named() {
     let error = Model::load("nowhere.safetensors").unwrap_err().to_string();
     assert!(error.contains("nowhere.safetensors"), "{error}");
 }
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_leaves_no_file() {
+    let place = tempfile::tempdir().unwrap();
+    let [weights, network] = ["net.safetensors", "net.onnx"].map(|name| place.path().join(name));
+    let mut net = Model::new(Dense::new(2));
+    assert!(matches!(net.about("net", &["a", "b"]), Err(Error::NotInitialized)));
+    net.initialize(Init::Xavier, 1).unwrap();
+    let x = Tensor::uniform([3, 1, 4, 5], 0.0, 1.0, 1).unwrap();
+    net.forward(&x).unwrap();
+    let about = net.about("net", &["a", "b"]).unwrap();
+    let fresh = Model::new(Dense::new(2));
+    assert!(matches!(fresh.save(&weights, &about), Err(Error::NotInitialized)));
+    assert!(matches!(fresh.export_onnx(&network, &about, &x), Err(Error::NotInitialized)));
+    let flat = Tensor::uniform([3, 20], 0.0, 1.0, 1).unwrap();
+    assert!(matches!(net.export_onnx(&network, &about, &flat), Err(Error::NotImages { .. })));
+    let fewer = net.about("net", &["a"]).unwrap();
+    let error = net.export_onnx(&network, &fewer, &x).unwrap_err().to_string();
+    assert!(error.contains("1 class names for 2 outputs"), "{error}");
+    let other = Tensor::uniform([3, 1, 6, 6], 0.0, 1.0, 1).unwrap();
+    assert!(matches!(net.export_onnx(&network, &about, &other), Err(Error::File(_))));
+    assert!(!weights.exists() && !network.exists());
+
+    net.save(&weights, &about).unwrap();
+    net.export_onnx(&network, &about, &x).unwrap();
+    let read = safetensors::read(&weights).unwrap().params(net.graph().unwrap()).unwrap();
+    assert_eq!(read, net.params().unwrap());
+    // a layer that is the whole network has no name, and the file gives it one
+    let found = plusx::formats::onnx::read(&network).unwrap();
+    assert_eq!(found.params.values(), net.params().unwrap().values());
+}

@@ -87,3 +87,94 @@ impl<'a> Builder<'a> {
         Ok(Value::Map(Map { id, layout, pending: Pending::Nothing, alone: true }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use plusx_model::graph::{Graph, Op};
+    use prost::Message;
+
+    use crate::FormatError;
+    use crate::onnx::proto::{self, Attribute, NodeProto, OperatorSet, ValueInfo};
+    use crate::onnx::read::decode;
+
+    fn node(op: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) -> NodeProto {
+        NodeProto {
+            input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            output: vec![output.to_owned()],
+            name: Some(output.to_owned()),
+            op_type: Some(op.to_owned()),
+            attribute,
+            domain: None,
+        }
+    }
+
+    fn axis(axis: i64) -> Vec<Attribute> {
+        vec![Attribute::int("axis", axis)]
+    }
+
+    fn order(axes: &[usize]) -> Vec<Attribute> {
+        vec![Attribute::ints("perm", axes)]
+    }
+
+    /// The graph of a file of these nodes, which compute "logits" from images "x" of 2x4x3.
+    fn read(nodes: Vec<NodeProto>) -> Result<Graph, FormatError> {
+        let graph = proto::GraphProto {
+            node: nodes,
+            name: None,
+            initializer: Vec::new(),
+            input: vec![ValueInfo::batch_of("x", proto::FLOAT, None, &[2, 4, 3])],
+            output: vec![ValueInfo::batch_of("logits", proto::FLOAT, None, &[4])],
+        };
+        let file = proto::ModelProto {
+            ir_version: Some(8),
+            graph: Some(graph),
+            opset_import: vec![OperatorSet { domain: None, version: Some(17) }],
+            ..Default::default()
+        };
+        decode(&file.encode_to_vec(), Path::new("joins.onnx")).map(|found| found.graph)
+    }
+
+    fn refused(nodes: Vec<NodeProto>) -> String {
+        read(nodes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn channels_may_come_last() {
+        let graph = read(vec![
+            node("Transpose", &["x"], "last", order(&[0, 2, 3, 1])),
+            node("Relu", &["last"], "open", Vec::new()),
+            node("Concat", &["open", "last"], "both", axis(-1)),
+            node("ReduceMean", &["both"], "mean", vec![Attribute::ints("axes", &[1, 2])]),
+            node("Sigmoid", &["mean"], "scale", Vec::new()),
+            node("Mul", &["scale", "both"], "scaled", Vec::new()),
+            node("Transpose", &["scaled"], "first", order(&[0, 3, 1, 2])),
+            node("GlobalAveragePool", &["first"], "pooled", Vec::new()),
+            node("Flatten", &["pooled"], "logits", axis(1)),
+        ])
+        .unwrap();
+        let kinds: Vec<&str> = graph.nodes.iter().map(|node| node.op.kind()).collect();
+        let mean = "global_avg_pool2d";
+        assert_eq!(kinds, ["input", "relu", "concat", mean, "sigmoid", "multiply", mean]);
+        assert!(matches!(graph.nodes[2].op, Op::Concat { parts: 2 }));
+        // the map comes first, whatever the file says
+        assert_eq!(graph.nodes[5].inputs.iter().map(|input| input.index()).collect::<Vec<_>>(), [2, 4]);
+    }
+
+    #[test]
+    fn other_products_and_places_are_refused() {
+        let logits = || node("GlobalAveragePool", &["y"], "logits", Vec::new());
+        let sigmoid = || node("Sigmoid", &["x"], "s", Vec::new());
+        let text = refused(vec![sigmoid(), node("Mul", &["x", "s"], "y", Vec::new()), logits()]);
+        assert!(text.contains("[N, 2, 4, 3] and [N, 2, 4, 3]") && text.contains("(Mul)"), "{text}");
+        let text = refused(vec![sigmoid(), node("Concat", &["x", "s"], "y", axis(2)), logits()]);
+        assert!(text.contains("along axis 2") && text.contains("(Concat)"), "{text}");
+        let turned = node("Transpose", &["s"], "t", order(&[0, 1, 3, 2]));
+        let text = refused(vec![sigmoid(), turned, node("Concat", &["x", "t"], "y", axis(1)), logits()]);
+        assert!(text.contains("different orders"), "{text}");
+        let pool = node("MaxPool", &["s"], "t", vec![Attribute::ints("kernel_shape", &[2, 1])]);
+        let text = refused(vec![sigmoid(), pool, node("Concat", &["x", "t"], "y", axis(1)), logits()]);
+        assert!(text.contains("2x4x3 and 2x3x3"), "{text}");
+    }
+}
