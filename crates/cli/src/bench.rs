@@ -1,8 +1,9 @@
 //! `plusx bench train|infer`: how long a step takes, on made-up images.
 
-use crate::arguments::{DEFAULT_MODEL, MachineArguments, at_least_one};
 use crate::environment::Environment;
+use crate::machine_arguments::{MachineArguments, at_least_one};
 use crate::memory::{self, Advice};
+use crate::names::DEFAULT_MODEL;
 use crate::screen::result;
 use crate::{exit, machine, profile, turns};
 use anyhow::{Context, Result};

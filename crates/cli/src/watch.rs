@@ -1,10 +1,10 @@
 //! What a run shows while it goes on: the chapter's lines or JSON on stdout, plan, progress and results on stderr.
 
 use crate::compare::plan_text as comparison_text;
+use crate::resume_command::resume_command;
 use crate::screen::{bytes, can_draw, duration, note, result};
 use crate::signals::Heard;
 use crate::standing::Standing;
-use crate::train::resume_command;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plusx_model::summary::thousands;
 use plusx_model::words::{counted, percent};

@@ -81,8 +81,7 @@ pub struct Findings {
 /// A comparison that may begin or go on: its folder is locked.
 #[derive(Debug)]
 pub struct Comparison {
-    /// Its options, with what the command line may change.
-    pub options: CompareOptions,
+    options: CompareOptions,
     folder: Folder,
     why: Option<String>,
 }
@@ -165,6 +164,17 @@ impl Comparison {
     /// Why it is this comparison, in words, where none was named.
     pub fn why(&self) -> Option<&str> {
         self.why.as_deref()
+    }
+
+    /// Its options, with what the command line changes.
+    pub fn options(&self) -> &CompareOptions {
+        &self.options
+    }
+
+    /// The same comparison, with its data in `data_dir`.
+    pub fn reading_from(self, data_dir: Option<PathBuf>) -> Self {
+        let train = TrainOptions { data_dir, ..self.options.train };
+        Self { options: CompareOptions { train, ..self.options }, ..self }
     }
 
     /// Its folder.

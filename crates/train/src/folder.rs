@@ -198,7 +198,7 @@ pub(crate) fn locate(run: &Path, output: &Path, marker: &'static str) -> Result<
 #[derive(Debug)]
 pub struct SavedRun {
     /// Its options, with what the command line may change.
-    pub options: TrainOptions,
+    pub(crate) options: TrainOptions,
     pub(crate) folder: Folder,
     /// Why it is this one, where nobody named it.
     why: Option<String>,
@@ -237,6 +237,16 @@ impl SavedRun {
         let saved = yaml_serde::from_str(by_name::without_mark(&text))
             .map_err(|error| TrainError::bad_run(&args, format!("not the options of a run: {error}")))?;
         Ok((folder, saved))
+    }
+
+    /// Its options, with what the command line changes.
+    pub fn options(&self) -> &TrainOptions {
+        &self.options
+    }
+
+    /// The same run, with its data in `data_dir`.
+    pub fn reading_from(self, data_dir: Option<PathBuf>) -> Self {
+        Self { options: TrainOptions { data_dir, ..self.options }, ..self }
     }
 
     /// The run folder.

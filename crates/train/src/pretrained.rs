@@ -1,70 +1,19 @@
-//! Starting from weights that somebody trained: what is recorded of them, what they decide about a run, and the
+//! Starting from weights that somebody trained: what they decide about a run, and the
 //! parameters that it begins with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plusx_formats::foreign::{self, Adopted, Allow};
 use plusx_model::graph::Graph;
 use plusx_model::init::{Init, initialize};
-use plusx_model::preprocess::{Interpolation, Preprocess, Preset};
-use plusx_model::shape::ImageShape;
+use plusx_model::preprocess::Preprocess;
 use plusx_model::zoo;
-use serde::{Deserialize, Serialize};
 
-use crate::by_name;
 use crate::checkpoint::sha256;
 use crate::error::TrainError;
 use crate::options::{Overrides, TrainOptions};
-
-/// The file a run started from. A resumed run does not look at it again: its first checkpoint holds the weights.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pretrained {
-    /// As the user called it: a path, or a network of the zoo.
-    pub name: String,
-    /// SHA-256 of the file's bytes, in hexadecimal.
-    pub sha256: String,
-    /// Where it is; not known to a resumed run.
-    #[serde(skip)]
-    pub file: PathBuf,
-    /// What it calls its classes, if it does; not known to a resumed run.
-    #[serde(skip)]
-    pub classes: Vec<String>,
-}
-
-/// What is done to the images of a data set before the network sees them. The whole image always becomes the input:
-/// nothing is cut off.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pictures {
-    /// How they are resized.
-    #[serde(with = "by_name::interpolation")]
-    pub interpolation: Interpolation,
-    /// Per channel, subtracted from values in 0 to 1; for another number of channels the middle one is everybody's.
-    pub mean: Vec<f32>,
-    /// Per channel, divides what is left; likewise.
-    pub std: Vec<f32>,
-}
-
-impl Pictures {
-    /// Those of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        Self::of(&preset.record(ImageShape::new(3, 1, 1)))
-    }
-
-    /// What a record says but for sizes.
-    fn of(record: &Preprocess) -> Self {
-        let Preprocess { interpolation, mean, std, .. } = record.clone();
-        Self { interpolation, mean, std }
-    }
-
-    /// The record for images of this shape.
-    pub(crate) fn record(&self, input: ImageShape) -> Preprocess {
-        let Self { interpolation, mean, std } = self.clone();
-        let own = ImageShape { c: mean.len(), ..input };
-        Preprocess { interpolation, mean, std, ..Preprocess::chapter(own) }.for_input(input)
-    }
-}
+use crate::origin::Pretrained;
+use crate::pictures::Pictures;
 
 impl TrainOptions {
     /// Makes this run start from the weights in `file`, called `name`: a file of plusx, a safetensors file of others, what
@@ -109,11 +58,4 @@ pub(crate) fn start(graph: &Graph, options: &TrainOptions) -> Result<Option<Adop
     let anew = initialize(graph, Init::Xavier, options.seed);
     let allow = Allow { other_classes: true, grey: graph.input_shape().c == 1 };
     Ok(Some(weights.adopt(graph, anew, allow)?))
-}
-
-impl std::fmt::Display for Pictures {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { interpolation, mean, std } = self;
-        write!(f, "{interpolation}, mean {mean:?}, standard deviation {std:?}")
-    }
 }

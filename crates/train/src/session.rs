@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plusx_data::{Batch, BatchPlan, Loader, Split};
-use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::executor::{Executor, Images, Targets};
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -219,15 +219,7 @@ impl<'a, E: Executor> Session<'a, E> {
 
     /// One step on one batch.
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
-        let options = &self.job.options;
-        let sgd = Sgd {
-            lr: options.lr,
-            momentum: options.momentum,
-            nesterov: options.nesterov,
-            weight_decay: options.weight_decay,
-            decay_all: true,
-            scale: 1.0 / options.batch_size as f32,
-        };
+        let sgd = self.job.options.sgd();
         let images = Images { data: &batch.images, n: batch.n };
         let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
         let result = result.map_err(TrainError::executor)?;

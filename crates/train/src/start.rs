@@ -55,7 +55,7 @@ pub fn open(run: Option<&Path>, output: &Path, overrides: &Overrides) -> Result<
     SavedRun::open(run, output, overrides)
 }
 
-/// Continues a run of a network of the zoo. `dataset` is the one called `saved.options.data`.
+/// Continues a run of a network of the zoo. `dataset` is the one called `saved.options().data`.
 ///
 /// # Errors
 /// Anything in [`TrainError`]; whatever was saved before the error stays.
