@@ -166,7 +166,7 @@ struct Report<'r> {
     direct_limit_img_per_s: f64,
     /// Where the time goes, with `--profile`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    profile: Option<Vec<profile::Step<'r>>>,
+    profile: Option<Vec<profile::StepTime<'r>>>,
 }
 
 impl Report<'_> {

@@ -6,17 +6,15 @@ use crate::exit;
 use crate::given::Given;
 use crate::learning::{FoundData, LearningArguments, Wanted};
 use crate::memory::{self, Advice, Runs};
+use crate::plan_text::comparison_text;
 use crate::resume_command::resume_command;
-use crate::screen::{bytes, duration, note, result};
-use crate::watch::{Watcher, steps};
+use crate::screen::{note, result};
+use crate::watch::Watcher;
 use anyhow::Result;
 use clap::Args;
 use plusx_data::Dataset;
 use plusx_model::summary::thousands;
-use plusx_model::words::counted;
-use plusx_train::{
-    CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Findings, Stop, TrainOptions,
-};
+use plusx_train::{CompareOptions, CompareOverrides, Compared, Comparison, Findings, Stop, TrainOptions};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -65,7 +63,7 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
             environment.mind_threads(options.train.threads);
             if learning.dry_run {
                 let plan = plusx_train::plan_comparison(&options, &dataset)?;
-                result(&if learning.json { serde_json::to_string(&plan)? } else { plan_text(&plan) })?;
+                result(&if learning.json { serde_json::to_string(&plan)? } else { comparison_text(&plan) })?;
                 runs.check(batch_size, Advice::BatchOrAuto)?;
                 return Ok(exit::DONE);
             }
@@ -172,58 +170,5 @@ fn findings_text(findings: &Findings) -> String {
     if findings.deeper.is_empty() {
         lines.push("no two of these networks differ in their number of layers only".into());
     }
-    lines.join("\n")
-}
-
-/// Seconds after which a comparison is one that nobody waits for without having been told.
-const LONG: f64 = 3600.0;
-
-/// What is about to be done, for people.
-pub(crate) fn plan_text(plan: &ComparePlan) -> String {
-    let name = plan.models.iter().map(|model| model.model.len()).max().unwrap_or(0);
-    let mut lines: Vec<String> = plan
-        .models
-        .iter()
-        .map(|model| {
-            format!(
-                "{:name$}  {:>11} parameters  {:>9.1} million multiply-adds an image  {:>9} of memory  {:>12} a run",
-                model.model,
-                thousands(model.parameters),
-                model.macs as f64 / 1e6,
-                bytes(model.memory_bytes),
-                duration(model.estimate_seconds)
-            )
-        })
-        .collect();
-    if let Some(first) = plan.models.first() {
-        lines.push(format!(
-            "{} from {}: {} and {} of {}",
-            first.data,
-            first.data_source,
-            counted(first.train_images as u64, "training image"),
-            counted(first.test_images as u64, "test image"),
-            first.input
-        ));
-        lines.push(format!(
-            "{} each, {}, errors every {} on {}, {}, {}",
-            counted(plan.seeds.into(), "seed"),
-            steps(first),
-            counted(plan.measure_every, "step"),
-            counted(plan.measure_images, "test image"),
-            counted(first.threads as u64, "thread"),
-            first.isa
-        ));
-    }
-    lines.push(format!("estimated time: {}", duration(plan.estimate_seconds)));
-    if plan.estimate_seconds > LONG {
-        lines.push(
-            "to see less in less time: --max-steps N, --resize 28, --seeds N or smaller networks; plusx compare without \
-             options of the recipe takes half an hour on two cores"
-                .into(),
-        );
-    }
-    lines.extend(
-        plan.models.iter().take(1).flat_map(|model| &model.notes).map(|note| format!("note: {note}")),
-    );
     lines.join("\n")
 }

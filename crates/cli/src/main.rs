@@ -27,6 +27,7 @@ mod names;
 mod output;
 mod pictures;
 mod plan;
+mod plan_text;
 mod predict;
 mod preprocess;
 mod profile;

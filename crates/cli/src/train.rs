@@ -6,10 +6,11 @@ use crate::exit::{self, not_there};
 use crate::given::Given;
 use crate::learning::{FoundData, LearningArguments, Wanted};
 use crate::memory::{self, Advice, Runs};
+use crate::plan_text::run_text;
 use crate::preprocess::PreprocessArguments;
 use crate::resume_command::resume_command;
 use crate::screen::{note, result};
-use crate::watch::{Watcher, plan_text};
+use crate::watch::Watcher;
 use anyhow::Result;
 use clap::Args;
 use plusx_data::{source_of, weights_path};
@@ -49,7 +50,7 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     environment.mind_threads(options.threads);
     if arguments.learning.dry_run {
         let plan = plusx_train::plan(&options, &dataset)?;
-        let text = if arguments.learning.json { serde_json::to_string(&plan)? } else { plan_text(&plan) };
+        let text = if arguments.learning.json { serde_json::to_string(&plan)? } else { run_text(&plan) };
         result(&text)?;
         runs.check(options.batch_size, Advice::BatchOrAuto)?;
         return Ok(exit::DONE);

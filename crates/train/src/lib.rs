@@ -20,6 +20,7 @@ mod folder;
 mod job;
 mod load;
 mod memory;
+mod network;
 mod newest;
 mod options;
 mod origin;
@@ -29,6 +30,7 @@ mod points;
 mod pretrained;
 mod remarks;
 mod results;
+mod run_files;
 mod session;
 mod start;
 mod state;
@@ -36,14 +38,14 @@ mod stop;
 
 pub use class_names::ClassNames;
 pub use compare::{
-    Claim, CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Deeper, Findings,
-    ModelErrors, Spread, plan as plan_comparison,
+    Claim, CompareOptions, CompareOverrides, Compared, Comparison, Deeper, Findings, ModelErrors, Spread,
+    plan as plan_comparison,
 };
 pub use error::{Checkpoint, Kept, PathDisplay, TrainError};
 pub use evaluate::{EvalOptions, EvalReport, evaluate, evaluate_with, fitting_batch};
 pub use event::{
-    CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason,
-    Silent, Started, StepEvent,
+    ComparePlan, CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport, RunReport,
+    SaveReason, Silent, Started, StepEvent,
 };
 pub use folder::SavedRun;
 pub use load::{LoadedModel, Machine, load_model};

@@ -120,7 +120,7 @@ macro_rules! options {
                 of_one_run: $of_one_run,
                 of_recipe: $of_recipe,
                 read: |given, word| {
-                    given.$key = Some(<$given as Value>::read(word)?);
+                    given.$key = Some(<$given as OptionValue>::read(word)?);
                     Ok(())
                 },
                 on_resume: OnResume::$on_resume,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::declare::{OnResume, OptionRow, hyphens, options};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::value::{Lay, Shown, Value};
+use super::value::{Lay, OptionValue, Shown};
 use crate::by_name;
 use crate::origin::Pretrained;
 use crate::pictures::Pictures;

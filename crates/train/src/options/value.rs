@@ -14,7 +14,7 @@ use crate::origin::Pretrained;
 use crate::pictures::Pictures;
 
 /// What an option may be given as.
-pub(super) trait Value: Sized {
+pub(super) trait OptionValue: Sized {
     /// Reads a word of a command line; what is wrong with it.
     fn read(word: &OsStr) -> Result<Self, String>;
 }
@@ -66,7 +66,7 @@ impl Lay<Option<Pretrained>> for PathBuf {
 /// Values that their types read and show themselves.
 macro_rules! plain {
     ($($type:ty),*) => {$(
-        impl Value for $type {
+        impl OptionValue for $type {
             fn read(word: &OsStr) -> Result<Self, String> {
                 text(word)?.parse().map_err(|error: <$type as std::str::FromStr>::Err| error.to_string())
             }
@@ -86,7 +86,7 @@ fn text(word: &OsStr) -> Result<&str, String> {
     word.to_str().ok_or_else(|| "not Unicode".to_owned())
 }
 
-impl Value for PathBuf {
+impl OptionValue for PathBuf {
     fn read(word: &OsStr) -> Result<Self, String> {
         Ok(word.into())
     }
@@ -98,7 +98,7 @@ impl Shown for PathBuf {
     }
 }
 
-impl Value for Pictures {
+impl OptionValue for Pictures {
     fn read(word: &OsStr) -> Result<Self, String> {
         let preset: Preset = text(word)?.parse().map_err(|error| format!("{error}"))?;
         Ok(Pictures::preset(preset))
@@ -111,7 +111,7 @@ impl Shown for Pictures {
     }
 }
 
-impl Value for Option<Level> {
+impl OptionValue for Option<Level> {
     fn read(word: &OsStr) -> Result<Self, String> {
         level(text(word)?)
     }
