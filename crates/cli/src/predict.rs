@@ -1,8 +1,8 @@
 //! `plusx predict`: what is on pictures, as text, CSV or JSON.
 
 use crate::answer::{Answer, Format, Separator, head};
-use crate::arguments::{MachineArguments, at_least_one};
 use crate::environment::Environment;
+use crate::machine_arguments::{MachineArguments, at_least_one};
 use crate::screen::{note, result};
 use crate::{exit, machine, pictures, spelled};
 use anyhow::Result;

@@ -95,7 +95,7 @@ fn what_is_left_open_is_what_the_weights_were_made_for() {
 
     // without a step the run's first checkpoint is what was taken over
     let first = TrainOptions { lr: 0.0, momentum: 0.0, max_steps: Some(1), ..options };
-    run(&first, dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
+    run(first.clone(), dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
     let new = graph(ImageShape::new(1, SIDE, SIDE), CLASSES);
     let params = read(&place.path().join("run/weights/last.safetensors")).unwrap().params(&new).unwrap();
     let drawn = initialize(&new, Init::Xavier, first.seed);
@@ -128,7 +128,7 @@ fn options_that_are_given_stay() {
     assert_eq!(report.input, "3x6x7");
     assert!(!report.pretrained.unwrap().contains("grey"));
     let run_options = TrainOptions { max_steps: Some(1), ..options };
-    let outcome = run(&run_options, dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
+    let outcome = run(run_options.clone(), dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
     let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
     let machine = Machine { threads: Some(1), isa: None, exact: false };
     // and so they do when the file is measured
@@ -237,7 +237,7 @@ fn weights_that_do_not_fit_leave_no_run_behind() {
         let record = options.record(options.input_shape(1));
         assert_eq!((record.interpolation, options.resize), (interpolation, resize), "{}", file.display());
     }
-    let error = run(&options, dataset(40, 20), &Stop::new(), &mut Silent).unwrap_err();
+    let error = run(options, dataset(40, 20), &Stop::new(), &mut Silent).unwrap_err();
     assert!(
         matches!(error, TrainError::Format(FormatError::Weights(WeightError::Mismatch { .. }))),
         "{error}"
