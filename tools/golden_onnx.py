@@ -15,6 +15,7 @@ padded-script.onnx    a CIFAR network whose shortcut takes every second pixel an
 padded-dynamo.onnx    the same by torch.export, weights inside
 pooled-script.onnx    three convolutions in the stem, bottlenecks with pooled shortcuts (ResNet-D), TorchScript
 pooled-dynamo.onnx    the same by torch.export, weights inside
+joined-script.onnx    a dense block, squeeze-and-excitation through convolutions and through dense layers, TorchScript
 variants.onnx         other ways of saying the same: MatMul + Add, ReduceMean with axes as attribute, constants as nodes,
                       Dropout, Reshape, Softmax, operators of version 13
 average.onnx          AveragePool over the whole map, Flatten, float_data, operators of version 9, weights among the inputs
@@ -36,6 +37,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.ops import SqueezeExcitation
 
 import made_up_statistics
 
@@ -131,6 +133,31 @@ class Pooled(Narrow):
         pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
         downsample = nn.Sequential(pool, nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out))
         return nn.Sequential(block(channels, width, stride, downsample, **how))
+
+
+class Joined(nn.Module):
+    """A dense block as torchvision writes it, then squeeze-and-excitation as torchvision and as many others write it."""
+
+    def __init__(self, width, growth):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, 2, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        widths = [width + growth * layer for layer in range(4)]
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c) for c in widths[:3])
+        self.convs = nn.ModuleList(nn.Conv2d(c, growth, 3, padding=1, bias=False) for c in widths[:3])
+        self.se1 = SqueezeExcitation(widths[3], 4)
+        self.conv2 = nn.Conv2d(widths[3], 2 * width, 3, 2, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(2 * width)
+        self.se2 = nn.Sequential(nn.Linear(2 * width, 4), nn.ReLU(), nn.Linear(4, 2 * width), nn.Sigmoid())
+        self.fc = nn.Linear(2 * width, CLASSES)
+
+    def forward(self, x):
+        features = [F.relu(self.bn1(self.conv1(x)))]
+        for norm, conv in zip(self.norms, self.convs):
+            features.append(conv(F.relu(norm(torch.cat(features, 1)))))
+        x = self.bn2(self.conv2(self.se1(torch.cat(features, 1))))
+        scale = self.se2(x.mean((2, 3))).view(x.shape[0], x.shape[1], 1, 1)
+        return self.fc(F.relu(x * scale).mean((2, 3)))
 
 
 def made(network, seed):
@@ -245,6 +272,9 @@ def main():
         script(net, f"{name}-script.onnx", sample)
         dynamo(net, f"{name}-dynamo.onnx", sample, external_data=False)
         answers[name] = logits(net, sample)
+    joined = made(lambda: Joined(6, 5), 3)
+    script(joined, "joined-script.onnx", sample)
+    answers["joined"] = logits(joined, sample)
     answers["basic"], answers["grouped"] = logits(basic, sample), logits(grouped, sample)
     text = json.dumps({name: values.tolist() for name, values in answers.items()}, indent=1)
     (OUT / "logits.json").write_text(text + "\n")

@@ -1,18 +1,20 @@
-"""Golden data of the zoo's units and stems, made with PyTorch in f64: writes tests/golden/unit-*.json. By hand:
+"""Golden data of units and stems, made with PyTorch in f64: writes tests/golden/unit-*.json. By hand:
 
     pip install torch numpy
     python tools/golden_units.py --out tests/golden
 
-Four networks of two stages with one unit each and few channels. What is stored, which errors stand beside it and how
+Six networks of two stages with one unit each and few channels. What is stored, which errors stand beside it and how
 images are chosen is told in golden.py, whose generator of networks this one extends: here for one training step only, with
 fewer samples.
 
 * `unit-grouped`: bottlenecks whose 3x3 convolution has groups, as in ResNeXt;
 * `unit-pooled`: the deep stem and pooled shortcuts of ResNet-D;
 * `unit-padded`: shortcuts without parameters, on pictures as small as CIFAR's;
-* `unit-preact`: pre-activation behind a batch norm of the images.
+* `unit-preact`: pre-activation behind a batch norm of the images;
+* `unit-squeezed`: squeeze-and-excitation (Hu et al. 2018), whose maps are multiplied by a number for each channel;
+* `unit-dense`: DenseNet's block (Huang et al. 2017), whose maps lie beside each other, of 12 channels each.
 
-Requirements: Python 3.10 or newer, numpy, torch 2.x.
+Requirements: Python 3.10 or newer, numpy, torch 1.13 or newer.
 """
 
 import argparse
@@ -31,7 +33,16 @@ golden.SAMPLES = 16
 BATCH, WIDTH = 5, 8
 # of 32 channels in 2 groups for 64 of the stage: 8 in the first stage
 GROUPS, BASE = 2, 32
-INPUTS = {"grouped": (3, 33, 31), "pooled": (3, 33, 31), "padded": (3, 15, 14), "preact": (3, 33, 31)}
+# channels of the squeeze, and of each convolution of a dense unit: no multiple of 16
+SQUEEZE, GROWTH = 4, 12
+INPUTS = {
+    "grouped": (3, 33, 31),
+    "pooled": (3, 33, 31),
+    "padded": (3, 15, 14),
+    "preact": (3, 33, 31),
+    "squeezed": (3, 15, 14),
+    "dense": (3, 15, 14),
+}
 
 
 class Unit(Run):
@@ -41,10 +52,14 @@ class Unit(Run):
         weight = self.param(name + ".weight", [k, x.shape[1] // groups, kernel, kernel], "conv_weight")
         return self.note("Conv2d", F.conv2d(x, weight, stride=stride, padding=padding, groups=groups))
 
+    def biased(self, x, name, k):
+        weight = self.param(name + ".weight", [k, x.shape[1], 1, 1], "conv_weight")
+        return self.note("Conv2d", F.conv2d(x, weight, self.param(name + ".bias", [k], "bias")))
+
     def stem(self, x, kind):
         if kind == "preact":
             x = self.bn(x, "bn0")
-        if kind == "padded":
+        if kind in ("padded", "squeezed", "dense"):
             return self.relu(self.bn(self.conv(x, "conv1", WIDTH, 3, 1, 1), "bn1"))
         if kind == "pooled":
             x = self.relu(self.bn(self.conv(x, "conv1.0", WIDTH // 2, 3, 2, 1), "conv1.1"))
@@ -86,11 +101,29 @@ class Unit(Run):
         y = self.conv(y, path + "conv2", width, 3, 1, 1)
         return self.note("Add", y + (self.conv(z, path + "downsample.0", width, 1, stride) if stride > 1 else x))
 
+    def squeezed(self, x, path, width, stride):
+        y = self.basic(x, path, width, stride)
+        s = self.note("GlobalAvgPool2d", y.mean((2, 3), keepdim=True))
+        s = self.relu(self.biased(s, path + "fc1", SQUEEZE))
+        s = self.note("Sigmoid", torch.sigmoid(self.biased(s, path + "fc2", width)))
+        y = self.note("Multiply", y * s)
+        if stride > 1:
+            x = self.bn(self.conv(x, path + "downsample.0", width, 1, stride), path + "downsample.1")
+        return self.relu(self.note("Add", y + x))
+
+    def dense(self, x, path, width, stride):
+        if stride > 1:
+            x = self.note("AvgPool2d", F.avg_pool2d(x, 2, stride))
+        for layer in ("1", "2"):
+            y = self.conv(self.relu(self.bn(x, path + "bn" + layer)), path + "conv" + layer, GROWTH, 3, 1, 1)
+            x = self.note("Concat", torch.cat((x, y), 1))
+        return x
+
     def logits(self, x, kind):
         x = self.stem(self.input(x), kind)
         for stage in (1, 2):
             x = getattr(self, kind)(x, f"layer{stage}.0.", WIDTH * stage, stage)
-        if kind == "preact":
+        if kind in ("preact", "dense"):
             x = self.relu(self.bn(x, "bn2"))
         x = self.note("GlobalAvgPool2d", x.mean((2, 3), keepdim=True))
         weight = self.param("fc.weight", [CLASSES, x.shape[1]], "dense_weight")
@@ -133,8 +166,9 @@ def network(kind):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("tests/golden"))
+    parser.add_argument("--only", choices=INPUTS, help="default: all of them")
     args = parser.parse_args()
-    for kind in INPUTS:
+    for kind in [args.only] if args.only else INPUTS:
         gold = {"made_by": "python tools/golden_units.py", "torch": torch.__version__.split("+")[0], **network(kind)}
         text = json.dumps(gold, separators=(",", ":")).replace("},{", "},\n{") + "\n"
         (args.out / f"unit-{kind}.json").write_text(text)

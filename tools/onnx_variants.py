@@ -58,7 +58,7 @@ SAME = {
     "nhwc-affine": (17, {"prepare": "nhwc", "head": "transposed", "bn": "affine", "relu": "Clip", "shortcut": "concat", "sum": "Sum"}),
 }
 
-# name: (opset, how, what a refusal must say); the last three are read, and are no resnet20
+# name: (opset, how, what a refusal must say); the last four are read, and are no resnet20
 REFUSED = {
     "mean-columns": (17, {"head": "mean-columns"}, ["Gemm", "mean over only one"]),
     "reversed": (17, {"head": "reversed"}, ["Gather", "in their order"]),
@@ -68,7 +68,6 @@ REFUSED = {
     "difference": (17, {"sum": "Sub"}, ["Sub", "only sums"]),
     "crop": (17, {"shortcut": "crop"}, ["Slice", "cuts axis 2"]),
     "features": (17, {"end": "features"}, ["2 outputs", "gemm", "relu", "logits"]),
-    "sigmoid": (17, {"end": "sigmoid"}, ["Sigmoid", "not understood"]),
     "quantised": (17, {"end": "quantised"}, ["QuantizeLinear", "quantised"]),
     "if": (17, {"end": "if"}, ["(If)", "networks of its own"]),
     "turned": (17, {"prepare": "turned"}, ["Gather", "[2, 1, 0]"]),
@@ -78,6 +77,7 @@ REFUSED = {
     "dilated": (17, {"dilation": 2}, ["its network is not resnet20"]),
     "linear": (17, {"relu": "none"}, ["its network is not resnet20"]),
     "times": (17, {"shortcut": "times"}, ["its network is not resnet20", "subsample"]),
+    "sigmoid": (17, {"end": "sigmoid"}, ["its network is not resnet20", "sigmoid"]),
 }
 
 

@@ -1,7 +1,7 @@
 //! From graph to *values* and *units*: which nodes become stored maps, and which are computed where they are read.
 //!
-//! A convolution, dense layer or pooling stores its output. Batch norms, ReLUs and sums are *views*:
-//! `[relu](main [+ add])` over stored values, each term perhaps seen through a batch norm.
+//! A convolution, dense layer, pooling, sigmoid, product or concatenation stores its output. Batch norms, ReLUs and sums
+//! are *views*: `[relu](main [+ add])` over stored values, each term perhaps seen through a batch norm.
 //!
 //! A view with one reader is not stored: its reader computes it on load. Three kinds of views are stored once and then
 //! read as maps are:
@@ -16,7 +16,7 @@ mod walk;
 
 use plusx_kernels::args::FusedActivation;
 use plusx_kernels::pitch;
-use plusx_kernels::shape::{ConvShape, MapShape, PoolShape, SubsampleShape};
+use plusx_kernels::shape::{ConcatShape, ConvShape, MapShape, PoolShape, SubsampleShape};
 use plusx_model::graph::{BatchNormSpec, ConvSpec, Graph, Node, NodeId, Op, ParamId};
 use plusx_model::shape::ImageShape;
 
@@ -115,6 +115,13 @@ pub(crate) struct LoweredFilter {
     pub(crate) bias: Option<ParamId>,
 }
 
+/// One map of a concatenation, and its place among the channels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoweredPart {
+    pub(crate) src: ValueId,
+    pub(crate) shape: ConcatShape,
+}
+
 /// Something that happens at one point of the forward pass.
 #[derive(Clone, Debug)]
 pub(crate) enum LoweredUnit {
@@ -130,6 +137,12 @@ pub(crate) enum LoweredUnit {
     Subsample { src: ValueId, dst: ValueId, shape: SubsampleShape },
     /// A global average pooling.
     GlobalAvgPool { src: ValueId, dst: ValueId },
+    /// The logistic function.
+    Sigmoid { src: ValueId, dst: ValueId },
+    /// A map times one number for each channel.
+    Multiply { src: ValueId, scale: ValueId, dst: ValueId },
+    /// Maps beside each other.
+    Concat { parts: Vec<LoweredPart>, dst: ValueId },
     /// A batch norm's statistics are complete.
     Norm(NormId),
     /// A view comes into being; if it is stored, it is written here or by its first reader.

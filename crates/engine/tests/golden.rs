@@ -1,5 +1,7 @@
 //! The engine against PyTorch in f64, on every level of this machine. `tools/golden.py` says what is stored and why a
-//! test asks |ours - f64| <= 6 |torch fp32 - f64| + 1e-6; `tools/golden_units.py` does the same for the zoo's units.
+//! test asks |ours - f64| <= 6 |torch fp32 - f64| + 1e-6; `tools/golden_units.py` does the same for single units.
+
+mod units;
 
 use plusx_engine::{Engine, EngineOptions, Level};
 use plusx_model::containers::{Residual, Sequential};
@@ -63,7 +65,7 @@ impl Gold {
         let [c, h, w] = [0, 1, 2].map(|axis| integer(&json["input"][axis]));
         let classes = integer(&json["classes"]);
         let net = match name.strip_prefix("unit-") {
-            Some(kind) => two_units(kind, classes),
+            Some(kind) => units::network(kind, classes).unwrap_or_else(|| two_units(kind, classes)),
             None => {
                 let channels: Vec<usize> = list(&json["channels"]).iter().map(integer).collect();
                 resnet18(&channels, classes)
@@ -452,4 +454,5 @@ fn units_gradients() {
 }
 
 /// The files of `tools/golden_units.py`.
-const UNITS: [&str; 4] = ["unit-grouped", "unit-pooled", "unit-padded", "unit-preact"];
+const UNITS: [&str; 6] =
+    ["unit-grouped", "unit-pooled", "unit-padded", "unit-preact", "unit-squeezed", "unit-dense"];

@@ -51,6 +51,7 @@ fn files_of_other_programs_answer_as_they_did() {
         "padded-dynamo",
         "pooled-script",
         "pooled-dynamo",
+        "joined-script",
         "variants",
         "average",
     ] {

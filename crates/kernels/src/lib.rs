@@ -7,16 +7,19 @@
 
 pub mod args;
 mod check;
+pub mod concat;
 pub mod conv;
 pub mod elementwise;
 mod lanes;
 pub mod level;
 pub mod loss;
+pub mod multiply;
 pub mod norm;
 pub mod pooling;
 pub mod rows;
 pub mod sgd;
 pub mod shape;
+pub mod sigmoid;
 pub mod simd;
 pub mod subsample;
 pub mod sum;

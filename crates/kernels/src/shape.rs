@@ -104,6 +104,27 @@ impl SubsampleShape {
     }
 }
 
+/// Sizes of one map, of pitch `pitch(c)`, that becomes some of the channels of another of as many pixels, of pitch
+/// `pitch(before + c + after)`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConcatShape {
+    /// Channels of the map.
+    pub c: usize,
+    /// Rows times columns of one image.
+    pub pixels: usize,
+    /// Output channels of the maps in front of it.
+    pub before: usize,
+    /// Output channels of the maps behind it.
+    pub after: usize,
+}
+
+impl ConcatShape {
+    /// Distance between neighbouring output pixels.
+    pub fn k_pitch(&self) -> usize {
+        pitch(self.before + self.c + self.after)
+    }
+}
+
 /// Sizes of an elementwise operation over `pixels` pixels (rows times columns) of `c` channels.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MapShape {

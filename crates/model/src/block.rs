@@ -1,6 +1,6 @@
 //! Blocks: recipes that trace themselves into a graph, and the values they pass around while doing so.
 
-use std::ops::Add;
+use std::ops::{Add, Mul};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -106,6 +106,20 @@ impl<'g> Var<'g> {
         Self::new(self.tracer, self.tracer.push(Op::Relu, &[self.node], self.shape(), label))
     }
 
+    /// 1 / (1 + e^-x), elementwise. Has no name of its own, as [`Var::relu`].
+    pub fn sigmoid(self) -> Self {
+        let label = self.tracer.function_label("sigmoid");
+        Self::new(self.tracer, self.tracer.push(Op::Sigmoid, &[self.node], self.shape(), label))
+    }
+
+    /// Its channels, then those of `others` in their order; an error if rows or columns differ or there are no others.
+    pub fn concat(self, others: &[Self]) -> Result<Self, ModelError> {
+        let label = self.tracer.function_label("concat");
+        let inputs: Vec<NodeId> = std::iter::once(&self).chain(others).map(|part| part.node).collect();
+        let node = self.tracer.node(Op::Concat { parts: inputs.len() }, &inputs, label)?;
+        Ok(Self::new(self.tracer, node))
+    }
+
     /// Every pixel in `strides` steps, with channels of zeros on both sides up to `channels`. Of an odd number of them the
     /// last is behind. With fewer `channels` than there are, all stay. This is the shortcut without parameters of He et al.
     /// 2015, option A. It is a function and has no counter of its own.
@@ -155,6 +169,17 @@ impl<'g> Add for Var<'g> {
     fn add(self, other: Self) -> Self::Output {
         let label = self.tracer.function_label("add");
         let node = self.tracer.node(Op::Add, &[self.node, other.node], label)?;
+        Ok(Self::new(self.tracer, node))
+    }
+}
+
+/// x * s, where s has one number for each channel of x (shape C x 1 x 1); an error if it has another shape.
+impl<'g> Mul for Var<'g> {
+    type Output = Result<Var<'g>, ModelError>;
+
+    fn mul(self, scale: Self) -> Self::Output {
+        let label = self.tracer.function_label("multiply");
+        let node = self.tracer.node(Op::Multiply, &[self.node, scale.node], label)?;
         Ok(Self::new(self.tracer, node))
     }
 }

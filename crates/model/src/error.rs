@@ -71,6 +71,42 @@ pub enum ModelError {
         right: ImageShape,
     },
 
+    /// A map multiplied by something other than one number for each of its channels.
+    #[error(
+        "{layer}: expected a second value of {}x1x1, one number for each channel of {input}, got {scale}; a \
+         GlobalAvgPool2d and 1x1 convolutions or dense layers give such a value",
+        input.c
+    )]
+    Scale {
+        /// The product.
+        layer: String,
+        /// Shape of the map.
+        input: ImageShape,
+        /// Shape of the second value.
+        scale: ImageShape,
+    },
+
+    /// A concatenation of maps of different sizes.
+    #[error(
+        "{layer}: expected maps of the same rows and columns to lay beside each other, got {first} and {other}; pool \
+         or stride both alike"
+    )]
+    Beside {
+        /// The concatenation.
+        layer: String,
+        /// Shape of the first map.
+        first: ImageShape,
+        /// Shape of the first that differs.
+        other: ImageShape,
+    },
+
+    /// A concatenation of fewer than two maps.
+    #[error("{layer}: expected at least two maps to lay beside each other, got one")]
+    Parts {
+        /// The concatenation.
+        layer: String,
+    },
+
     /// A layer used twice, on inputs that need different parameters.
     #[error(
         "{layer} is used more than once: expected an input that fits its {parameter} of shape {expected:?}, got \

@@ -144,6 +144,15 @@ pub enum Op {
     },
     /// y = a + b, equal shapes.
     Add,
+    /// y = 1 / (1 + e^-x).
+    Sigmoid,
+    /// y\[c, i, j\] = x\[c, i, j\] s\[c\]: a map times one number for each of its channels, s of shape C x 1 x 1.
+    Multiply,
+    /// The channels of the first input, then those of the second, and so on; equal rows and columns.
+    Concat {
+        /// How many inputs, at least two.
+        parts: usize,
+    },
 }
 
 /// One step of the network.

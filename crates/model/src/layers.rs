@@ -155,19 +155,28 @@ impl Block for BatchNorm {
 pub enum Activation {
     /// max(x, 0).
     Relu,
+    /// 1 / (1 + e^-x).
+    Sigmoid,
+}
+
+impl Activation {
+    /// What it is counted under, and what it does.
+    fn function(self) -> (&'static str, Op) {
+        match self {
+            Self::Relu => ("relu", Op::Relu),
+            Self::Sigmoid => ("sigmoid", Op::Sigmoid),
+        }
+    }
 }
 
 impl Block for Activation {
     fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
-        match self {
-            Activation::Relu => x.layer(Tag { identity: None, name: None, alias: "relu" }, Op::Relu),
-        }
+        let (alias, op) = self.function();
+        x.layer(Tag { identity: None, name: None, alias }, op)
     }
 
     fn alias(&self) -> String {
-        match self {
-            Activation::Relu => "relu".to_owned(),
-        }
+        self.function().0.to_owned()
     }
 
     fn is_layer(&self) -> bool {

@@ -36,6 +36,9 @@ impl Op {
             Op::Subsample { .. } => ("subsample", 1),
             Op::Dense { .. } => ("dense", 1),
             Op::Add => ("add", 2),
+            Op::Sigmoid => ("sigmoid", 1),
+            Op::Multiply => ("multiply", 2),
+            Op::Concat { parts } => ("concat", *parts),
         };
         Traits { kind, arity }
     }
@@ -45,7 +48,7 @@ impl Op {
         self.traits().kind
     }
 
-    /// How many values it reads: 0 for the input, 2 for a sum, else 1.
+    /// How many values it reads: 0 for the input, 2 for a sum or a product, all parts of a concatenation, else 1.
     pub fn arity(&self) -> usize {
         self.traits().arity
     }
@@ -61,7 +64,10 @@ impl Op {
             | Op::AvgPool2d { .. }
             | Op::GlobalAvgPool2d
             | Op::Subsample { .. }
-            | Op::Add => Vec::new(),
+            | Op::Add
+            | Op::Sigmoid
+            | Op::Multiply
+            | Op::Concat { .. } => Vec::new(),
             Op::Conv2d { spec, weight, bias } => {
                 let mut slots =
                     vec![slot(weight, "weight", Role::ConvWeight, &conv_weight_dims(spec, input.c))];

@@ -76,6 +76,15 @@ pub fn output(layer: &str, op: &Op, inputs: &[ImageShape]) -> Result<ImageShape,
             }
             input
         }
+        Op::Sigmoid => input,
+        Op::Multiply => {
+            if inputs[1] != ImageShape::new(input.c, 1, 1) {
+                let (layer, scale) = (layer.to_owned(), inputs[1]);
+                return Err(ModelError::Scale { layer, input, scale });
+            }
+            input
+        }
+        Op::Concat { .. } => sizes.concat(inputs)?,
     };
     sizes.bounded("value", &[shape.c, shape.h, shape.w])?;
     Ok(shape)
@@ -138,6 +147,19 @@ impl Sizes<'_> {
         let channels = self.input.c.checked_add(spec.before).and_then(|c| c.checked_add(spec.after));
         let c = channels.ok_or_else(|| self.too_large("value"))?;
         Ok(ImageShape::new(c, self.input.h.div_ceil(spec.stride[0]), self.input.w.div_ceil(spec.stride[1])))
+    }
+
+    fn concat(&self, parts: &[ImageShape]) -> Result<ImageShape, ModelError> {
+        let layer = || self.layer.to_owned();
+        if parts.len() < 2 {
+            return Err(ModelError::Parts { layer: layer() });
+        }
+        if let Some(&other) = parts.iter().find(|part| [part.h, part.w] != [self.input.h, self.input.w]) {
+            return Err(ModelError::Beside { layer: layer(), first: self.input, other });
+        }
+        let channels = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.c));
+        let c = channels.ok_or_else(|| self.too_large("value"))?;
+        Ok(ImageShape::new(c, self.input.h, self.input.w))
     }
 
     /// Rows and columns of positions that a window can take.

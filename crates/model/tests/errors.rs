@@ -47,6 +47,45 @@ fn sums_of_different_shapes() {
     );
 }
 
+/// A map beside another, or times it: the input and what a window makes of it.
+struct With {
+    window: usize,
+    product: bool,
+}
+
+impl Block for With {
+    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+        let y = MaxPool2d::new(self.window).forward(x)?;
+        if self.product { x * y } else { x.concat(&[y]) }
+    }
+}
+
+#[test]
+fn products_and_concatenations_of_shapes_that_do_not_fit() {
+    let text = error(With { window: 2, product: true }, "3x6x6").to_string();
+    for part in ["with0_multiply0", "3x1x1", "3x6x6", "3x3x3"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let text = error(With { window: 2, product: false }, "3x6x6").to_string();
+    for part in ["with0_concat0", "3x6x6", "3x3x3"] {
+        assert!(text.contains(part), "{text}");
+    }
+    for (product, shape) in [(true, ImageShape::new(3, 6, 6)), (false, ImageShape::new(6, 1, 1))] {
+        let (window, input) = if product { (6, "3x6x6") } else { (1, "3x1x1") };
+        let graph = trace(&With { window, product }, input.parse().unwrap(), &mut Names::new()).unwrap();
+        assert_eq!(graph.output_shape(), shape);
+        graph.check().unwrap();
+    }
+    struct Alone;
+    impl Block for Alone {
+        fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+            x.concat(&[])
+        }
+    }
+    let text = error(Alone, "3x6x6").to_string();
+    assert_eq!(text, "alone0_concat0: expected at least two maps to lay beside each other, got one");
+}
+
 #[test]
 fn groups_that_do_not_divide() {
     let text = error(Conv2d::new(4, 3).groups(2), "3x6x6").to_string();

@@ -46,13 +46,35 @@ impl Block for Subsample {
     }
 }
 
+/// The map times a number for each channel, made of its means.
+struct Squeeze;
+
+impl Block for Squeeze {
+    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+        x * GlobalAvgPool2d::new().forward(x)?.sigmoid()
+    }
+}
+
+/// What the convolutions make, behind what they read.
+struct Beside(Vec<Conv2d>);
+
+impl Block for Beside {
+    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
+        let made = self.0.iter().map(|conv| conv.forward(x)).collect::<Result<Vec<_>, _>>()?;
+        x.concat(&made)
+    }
+}
+
 /// A layer to be made.
 #[derive(Clone, Debug)]
 enum Recipe {
     Conv { channels: usize, kernel: usize, stride: usize, padding: usize },
     Residual { channels: usize, stride: usize, shortcut: bool },
     Norm,
+    Beside { channels: Vec<usize>, kernel: usize },
     Relu,
+    Sigmoid,
+    Squeeze,
     Pool,
     Mean,
     Dense,
@@ -68,7 +90,13 @@ impl Recipe {
                 Box::new(Residual::new(channels).strides(stride).use_1x1conv(shortcut))
             }
             Recipe::Norm => Box::new(BatchNorm::new()),
+            Recipe::Beside { ref channels, kernel } => {
+                let conv = |channels: &usize| Conv2d::new(*channels, kernel).padding(kernel / 2);
+                Box::new(Beside(channels.iter().map(conv).collect()))
+            }
             Recipe::Relu => Box::new(Activation::Relu),
+            Recipe::Sigmoid => Box::new(Activation::Sigmoid),
+            Recipe::Squeeze => Box::new(Squeeze),
             Recipe::Pool => Box::new(MaxPool2d::new(2)),
             Recipe::Mean => Box::new(GlobalAvgPool2d::new()),
             Recipe::Dense => Box::new(Dense::new(5)),
@@ -86,7 +114,17 @@ fn recipe() -> impl Strategy<Value = Recipe> {
             stride,
             shortcut
         }),
-        prop::sample::select(vec![Recipe::Norm, Recipe::Relu, Recipe::Pool, Recipe::Mean, Recipe::Dense]),
+        (prop::collection::vec(1..9usize, 0..4), 1..4usize)
+            .prop_map(|(channels, kernel)| Recipe::Beside { channels, kernel }),
+        prop::sample::select(vec![
+            Recipe::Norm,
+            Recipe::Relu,
+            Recipe::Sigmoid,
+            Recipe::Squeeze,
+            Recipe::Pool,
+            Recipe::Mean,
+            Recipe::Dense,
+        ]),
     ]
 }
 
@@ -152,6 +190,31 @@ proptest! {
     }
 
     #[test]
+    fn channels_beside_each_other_add_up(
+        c in 1..9usize, channels in prop::collection::vec(1..40usize, 0..5), kernel in 1..4usize, (h, w) in pair(1..=9),
+    ) {
+        let recipe = Recipe::Beside { channels: channels.clone(), kernel };
+        match trace(recipe.make().as_ref(), ImageShape::new(c, h, w), &mut Names::new()) {
+            Ok(graph) => {
+                let sum = c + channels.iter().sum::<usize>();
+                prop_assert_eq!(graph.output_shape(), ImageShape::new(sum, h, w));
+                prop_assert_eq!(graph.nodes.last().unwrap().inputs.len(), 1 + channels.len());
+            }
+            // an even window adds a row and a column
+            Err(error) => prop_assert!(channels.is_empty() || kernel == 2, "{error}"),
+        }
+    }
+
+    #[test]
+    fn a_squeeze_changes_no_shape(c in 1..40usize, (h, w) in pair(1..=9)) {
+        let input = ImageShape::new(c, h, w);
+        let graph = trace(&Squeeze, input, &mut Names::new()).unwrap();
+        prop_assert_eq!(graph.output_shape(), input);
+        let labels: Vec<&str> = graph.nodes.iter().map(|node| node.label.as_str()).collect();
+        prop_assert_eq!(labels, ["input", "pool0", "squeeze0_sigmoid0", "squeeze0_multiply0"]);
+    }
+
+    #[test]
     fn no_sizes_panic(
         sizes in prop::array::uniform10(prop_oneof![Just(0), 0..20usize, 0..1_000_000usize, any::<usize>()]),
     ) {
@@ -160,7 +223,9 @@ proptest! {
         let pool = MaxPool2d::new(kernel).strides(stride).padding(padding);
         let mean = AvgPool2d::new(kernel).strides(stride).padding(padding).ceil(true);
         let skip = Subsample((stride, stride), channels);
-        let net = Sequential::new().add(skip).add(conv.groups(groups)).add(pool).add(mean).add(Dense::new(units));
+        let beside = Beside(vec![Conv2d::new(channels, 1), Conv2d::new(units, kernel).padding(padding)]);
+        let net = Sequential::new().add(skip).add(conv.groups(groups)).add(pool).add(mean).add(beside).add(Squeeze);
+        let net = net.add(Dense::new(units));
         if let Ok(graph) = trace(&net, ImageShape::new(c, h, w), &mut Names::new()) {
             prop_assert!(graph.check().is_ok());
             prop_assert!(graph.nodes.iter().all(|node| node.shape.len() <= MAX_VALUES));

@@ -15,7 +15,7 @@ pub enum Error {
     /// The network cannot be run.
     #[error(transparent)]
     Engine(Box<EngineError>),
-    /// A weight file cannot be used.
+    /// A file cannot be used or written.
     #[error(transparent)]
     File(Box<TrainError>),
     /// The number of values is not the product of the shape.

@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod files;
 mod network;
 mod shape;
 mod tensor;

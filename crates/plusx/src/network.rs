@@ -194,7 +194,10 @@ fn is_flat(graph: &Graph, node: NodeId) -> bool {
     let node = graph.node(node);
     match node.op {
         Op::Dense { .. } => true,
-        Op::BatchNorm { .. } | Op::Relu | Op::Add => is_flat(graph, node.inputs[0]),
+        Op::BatchNorm { .. } | Op::Relu | Op::Add | Op::Sigmoid | Op::Multiply => {
+            is_flat(graph, node.inputs[0])
+        }
+        Op::Concat { .. } => node.inputs.iter().all(|input| is_flat(graph, *input)),
         Op::Input
         | Op::Conv2d { .. }
         | Op::MaxPool2d { .. }

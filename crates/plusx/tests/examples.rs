@@ -6,12 +6,18 @@ use std::process::{Command, Output};
 
 /// `cargo run` of an example, in the profile these tests were built in.
 fn run_example(name: &str) -> Output {
+    run_example_in(Path::new(env!("CARGO_MANIFEST_DIR")), name)
+}
+
+/// The same in a folder where it may leave files.
+fn run_example_in(folder: &Path, name: &str) -> Output {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["run", "--quiet", "--package", "plusx", "--example", name]);
+    cargo.args(["run", "--quiet", "--example", name, "--manifest-path"]);
+    cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
+    let output = cargo.current_dir(folder).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output
 }
@@ -48,6 +54,46 @@ fn own_block_traces_runs_and_learns() {
     assert_own_block(&String::from_utf8_lossy(&run_example("own_block").stdout));
 }
 
+/// What the examples of single blocks print and write: falling losses, weights, and a network that reads back.
+fn assert_block(folder: &Path, file: &str, kinds: &[&str], stdout: &str) {
+    let losses: Vec<f32> =
+        stdout.lines().filter_map(|line| line.split_once(", loss ")?.1.parse().ok()).collect();
+    assert_eq!(losses.len(), 20, "{stdout}");
+    assert!(losses[19] < losses[0] - 0.02, "{stdout}");
+    let [weights, network] = ["safetensors", "onnx"].map(|kind| folder.join(format!("{file}.{kind}")));
+    let weights = plusx::formats::safetensors::read(&weights).expect("weights");
+    let network = plusx::formats::onnx::read(&network).expect("a network");
+    assert_eq!(weights.meta.classes, ["even", "odd"]);
+    for kind in kinds {
+        assert!(network.graph.nodes.iter().any(|node| node.op.kind() == *kind), "{kind}\n{}", network.graph);
+    }
+}
+
+#[test]
+fn squeeze_excite_learns_and_is_exported() {
+    let place = tempfile::tempdir().expect("a folder for temporary files");
+    let output = run_example_in(place.path(), "squeeze_excite");
+    assert_block(place.path(), "squeeze", &["sigmoid", "multiply"], &String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn dense_block_learns_and_is_exported() {
+    let place = tempfile::tempdir().expect("a folder for temporary files");
+    let output = run_example_in(place.path(), "dense_block");
+    assert_block(place.path(), "dense", &["concat"], &String::from_utf8_lossy(&output.stdout));
+}
+
+/// A block of one's own needs few lines: everything but comments and empty ones.
+#[test]
+fn single_blocks_fit_in_25_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for name in ["squeeze-excite", "dense-block"] {
+        let text = fs::read_to_string(root.join(name).join("src/main.rs")).expect("the example");
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("//"));
+        assert!(lines.count() <= 25, "{name}");
+    }
+}
+
 #[test]
 fn steps_are_told_and_cancelled() {
     let output = run_example("steps");
@@ -74,11 +120,21 @@ fn the_readmes_show_the_example() {
     }
 }
 
-/// The same file as a package of its own, in a folder that no workspace knows.
+/// The same files as packages of their own, in folders that no workspace knows.
 #[test]
-fn own_block_works_from_outside_the_workspace() {
+fn examples_work_from_outside_the_workspace() {
+    let (_, stdout) = run_outside("own-block");
+    assert_own_block(&stdout);
+    let (place, stdout) = run_outside("squeeze-excite");
+    assert_block(place.path(), "squeeze", &["sigmoid", "multiply"], &stdout);
+    let (place, stdout) = run_outside("dense-block");
+    assert_block(place.path(), "dense", &["concat"], &stdout);
+}
+
+/// The folder of an example's package outside the workspace, and what it printed.
+fn run_outside(name: &str) -> (tempfile::TempDir, String) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace");
-    let source = root.join("examples/own-block");
+    let source = root.join("examples").join(name);
     let place = tempfile::tempdir().expect("a folder for temporary files");
     fs::create_dir(place.path().join("src")).expect("a folder");
     fs::copy(source.join("src/main.rs"), place.path().join("src/main.rs")).expect("the example");
@@ -93,5 +149,6 @@ fn own_block_works_from_outside_the_workspace() {
     cargo.args(["run", "--quiet", "--offline", "--target-dir"]).arg(env!("CARGO_TARGET_TMPDIR"));
     let output = cargo.current_dir(place.path()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_own_block(&String::from_utf8_lossy(&output.stdout));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    (place, stdout)
 }

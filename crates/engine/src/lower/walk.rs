@@ -1,13 +1,14 @@
 //! The walk over a graph's nodes that turns them into values and units.
 
 use plusx_kernels::args::FusedActivation;
-use plusx_kernels::shape::{PoolShape, SubsampleShape};
+use plusx_kernels::shape::{ConcatShape, PoolShape, SubsampleShape};
 use plusx_kernels::{LANES, pitch};
 use plusx_model::graph::{Graph, Node, NodeId, Op, PoolSpec};
 use plusx_model::shape::ImageShape;
 
 use super::{
-    Lowered, LoweredFilter, LoweredNorm, LoweredTerm, LoweredUnit, LoweredValue, LoweredView, NormId, ValueId,
+    Lowered, LoweredFilter, LoweredNorm, LoweredPart, LoweredTerm, LoweredUnit, LoweredValue, LoweredView,
+    NormId, ValueId,
 };
 
 /// Lowers what `roots` need. In `training`, everything that the backward pass reads again is stored.
@@ -145,7 +146,37 @@ impl<'a> Lowering<'a> {
                 let add = Some(self.term(node.inputs[1]));
                 self.view(id, LoweredView { main, add, activation: FusedActivation::None });
             }
+            Op::Sigmoid => {
+                let src = self.source(node.inputs[0]);
+                self.output(id, src, false, |src, dst| LoweredUnit::Sigmoid { src, dst });
+            }
+            Op::Multiply => {
+                let (src, scale) = (self.source(node.inputs[0]), self.source(node.inputs[1]));
+                self.output_of(id, &[src, scale], |dst| LoweredUnit::Multiply { src, scale, dst });
+            }
+            Op::Concat { .. } => {
+                let parts = self.parts(node);
+                let sources: Vec<ValueId> = parts.iter().map(|part| part.src).collect();
+                self.output_of(id, &sources, |dst| LoweredUnit::Concat { parts, dst });
+            }
         }
+    }
+
+    /// The maps of a concatenation.
+    fn parts(&mut self, node: &Node) -> Vec<LoweredPart> {
+        let mut before = 0;
+        let mut parts = Vec::new();
+        for &input in &node.inputs {
+            let src = self.source(input);
+            let c = self.done.value(src).shape.c;
+            let after = node.shape.c - before - c;
+            parts.push(LoweredPart {
+                src,
+                shape: ConcatShape { c, pixels: node.shape.pixels(), before, after },
+            });
+            before += c;
+        }
+        parts
     }
 
     fn conv(&mut self, id: NodeId, src: ValueId, mut filter: LoweredFilter) {
@@ -247,7 +278,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A unit that reads `src` and stores the value of `node`.
+    /// A unit that reads `src` and stores the value of `node`; `learns` says whether it has parameters.
     fn output(
         &mut self,
         node: NodeId,
@@ -255,12 +286,26 @@ impl<'a> Lowering<'a> {
         learns: bool,
         unit: impl FnOnce(ValueId, ValueId) -> LoweredUnit,
     ) {
+        let dst = self.output_of(node, &[src], |dst| unit(src, dst));
+        self.done.values[dst.0].learns |= learns;
+    }
+
+    /// A unit that reads all of `sources` and stores the value of `node`.
+    fn output_of(
+        &mut self,
+        node: NodeId,
+        sources: &[ValueId],
+        unit: impl FnOnce(ValueId) -> LoweredUnit,
+    ) -> ValueId {
         let dst = self.push(node, None, true);
         let index = self.done.units.len();
-        self.done.values[src.0].readers.push(index);
-        self.done.values[dst.0].learns = learns || self.done.value(src).learns;
-        self.done.units.push(unit(src, dst));
+        for src in sources {
+            self.done.values[src.0].readers.push(index);
+            self.done.values[dst.0].learns |= self.done.value(*src).learns;
+        }
+        self.done.units.push(unit(dst));
         self.done.of_node[node.index()] = Some(dst);
+        dst
     }
 }
 

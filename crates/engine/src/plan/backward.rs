@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
 use plusx_kernels::{LANES, conv};
-use plusx_kernels::{sgd, subsample};
+use plusx_kernels::{concat, multiply, sgd, sigmoid, subsample};
 
 use super::buffer::ElementType;
 use super::build::{PlanBuilder, only, pick};
@@ -21,8 +21,8 @@ use super::gradient::{BackwardBuilder, FilterParts, Gradient};
 use super::pieces::PieceGrid;
 use super::refs::{BufferId, GradRef, SinkRef};
 use super::step::{KernelRef, PlanStep};
-use super::work::{ConvWork, LossWork, MapWork, PoolWork, StepWork, WeightParts};
-use crate::lower::{LoweredFilter, LoweredUnit, ValueId};
+use super::work::{CombineWork, ConvWork, LossWork, MapWork, PoolWork, StepWork, WeightParts};
+use crate::lower::{LoweredFilter, LoweredPart, LoweredUnit, ValueId};
 use crate::params::ParamLayout;
 
 /// Values that one piece of a sum over segments has at least.
@@ -88,6 +88,29 @@ impl PlanBuilder<'_> {
                         g,
                         sink,
                     });
+                }
+                LoweredUnit::Sigmoid { src, dst } => {
+                    let shape = lowered.value(*src).map_shape();
+                    let (kernel, y) = (pick(sigmoid::BACKWARD, level, &shape), backward.build.place(*dst));
+                    backward.map(*src, *dst, kernel, |g, sink| MapWork::SigmoidBackward {
+                        shape,
+                        g,
+                        y,
+                        sink,
+                    });
+                }
+                LoweredUnit::Multiply { src, scale, dst } => backward.multiply(*src, *scale, *dst),
+                LoweredUnit::Concat { parts, dst } => {
+                    // the last first, as everywhere in this pass
+                    for LoweredPart { src, shape } in parts.iter().rev() {
+                        let kernel = pick(concat::BACKWARD, level, shape);
+                        let shape = *shape;
+                        backward.map(*src, *dst, kernel, |g, sink| CombineWork::ConcatBackward {
+                            shape,
+                            g,
+                            sink,
+                        });
+                    }
                 }
                 LoweredUnit::View(value) => backward.view(*value),
             }
@@ -175,6 +198,26 @@ impl BackwardBuilder<'_, '_> {
                 ConvWork::SumTree { parts: buffer, count: parts.count, len, chunk, weight: filter.weight };
             build.push_plain(format!("{label} sum weights"), only("sum_tree"), pieces, work);
         }
+    }
+
+    /// The steps behind a product: one for each factor that learns, the second first.
+    fn multiply(&mut self, src: ValueId, scale: ValueId, dst: ValueId) {
+        let (shape, level) = (self.build.value(src).map_shape(), self.build.kernels.level);
+        let (map, numbers) = (self.build.source(src), self.build.source(scale));
+        let kernel = pick(multiply::BACKWARD_SCALE, level, &shape);
+        self.map(scale, dst, kernel, |g, sink| CombineWork::MultiplyBackwardScale {
+            shape,
+            g,
+            src: map,
+            sink,
+        });
+        let kernel = pick(multiply::BACKWARD_MAP, level, &shape);
+        self.map(src, dst, kernel, |g, sink| CombineWork::MultiplyBackwardMap {
+            shape,
+            g,
+            scale: numbers,
+            sink,
+        });
     }
 
     /// The step behind a unit without parameters that makes `dst` of `src`; `work` is given the gradient of `dst` and

@@ -2,7 +2,7 @@
 //! by their first reader.
 
 use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
-use plusx_kernels::{elementwise, norm, subsample};
+use plusx_kernels::{concat, elementwise, multiply, norm, sigmoid, subsample};
 
 use super::buffer::{ElementType, Lasting};
 use super::build::{NormBuffers, PlanBuilder, only, pick};
@@ -11,8 +11,8 @@ use super::mode::Statistics;
 use super::pieces::{Bands, ChannelBlocks, MOST_BANDS, PieceGrid};
 use super::refs::{BufferId, FinishRef, SumsRef};
 use super::step::{KernelRef, PlanStep};
-use super::work::{ChannelWork, ConvWork, MapWork, PoolWork, StepWork};
-use crate::lower::{LoweredFilter, LoweredUnit, NormId, ValueId};
+use super::work::{ChannelWork, CombineWork, ConvWork, MapWork, PoolWork, StepWork};
+use crate::lower::{LoweredFilter, LoweredPart, LoweredUnit, NormId, ValueId};
 
 impl PlanBuilder<'_> {
     /// Emits the forward pass.
@@ -66,6 +66,30 @@ impl PlanBuilder<'_> {
                         kernel,
                         PoolWork::GlobalAvgPoolForward { shape, src: source, dst: out },
                     );
+                }
+                LoweredUnit::Sigmoid { src, dst } => {
+                    let shape = self.value(*src).map_shape();
+                    let (source, out) = (self.source(*src), self.store(*dst));
+                    let kernel = pick(sigmoid::FORWARD, self.kernels.level, &shape);
+                    let work = MapWork::SigmoidForward { shape, src: source, dst: out };
+                    self.push_map(*src, *dst, kernel, work);
+                }
+                LoweredUnit::Multiply { src, scale, dst } => {
+                    let shape = self.value(*src).map_shape();
+                    let (source, numbers) = (self.source(*src), self.source(*scale));
+                    let out = self.store(*dst);
+                    let kernel = pick(multiply::FORWARD, self.kernels.level, &shape);
+                    let work = CombineWork::MultiplyForward { shape, src: source, scale: numbers, dst: out };
+                    self.push_map(*src, *dst, kernel, work);
+                }
+                LoweredUnit::Concat { parts, dst } => {
+                    let out = self.store(*dst);
+                    for LoweredPart { src, shape } in parts {
+                        let source = self.source(*src);
+                        let kernel = pick(concat::FORWARD, self.kernels.level, shape);
+                        let work = CombineWork::ConcatForward { shape: *shape, src: source, dst: out };
+                        self.push_map(*src, *dst, kernel, work);
+                    }
                 }
                 LoweredUnit::Norm(norm) => self.norm_forward(*norm),
                 LoweredUnit::View(value) => self.view(*value, index),
@@ -225,7 +249,10 @@ impl PlanBuilder<'_> {
             LoweredUnit::MaxPool { src, .. }
             | LoweredUnit::AvgPool { src, .. }
             | LoweredUnit::Subsample { src, .. }
-            | LoweredUnit::GlobalAvgPool { src, .. } => *src == id,
+            | LoweredUnit::GlobalAvgPool { src, .. }
+            | LoweredUnit::Sigmoid { src, .. } => *src == id,
+            LoweredUnit::Multiply { src, scale, .. } => *src == id || *scale == id,
+            LoweredUnit::Concat { parts, .. } => parts.iter().any(|part| part.src == id),
             LoweredUnit::View(view) => {
                 self.value(*view).view.is_some_and(|view| view.terms().any(|t| t.value == id))
             }

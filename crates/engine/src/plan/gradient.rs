@@ -190,7 +190,10 @@ impl BackwardBuilder<'_, '_> {
                 LoweredUnit::MaxPool { .. }
                 | LoweredUnit::AvgPool { .. }
                 | LoweredUnit::Subsample { .. }
-                | LoweredUnit::GlobalAvgPool { .. } => term.norm.is_none(),
+                | LoweredUnit::GlobalAvgPool { .. }
+                | LoweredUnit::Sigmoid { .. }
+                | LoweredUnit::Multiply { .. }
+                | LoweredUnit::Concat { .. } => term.norm.is_none(),
                 LoweredUnit::Images(_) | LoweredUnit::Norm(_) | LoweredUnit::View(_) => false,
             }
     }

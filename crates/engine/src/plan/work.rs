@@ -2,7 +2,7 @@
 //!
 //! Work is grouped by how it is cut into pieces. Each group has a file under `run/` that calls the kernels.
 
-use plusx_kernels::shape::{ConvShape, MapShape, PoolShape, SubsampleShape};
+use plusx_kernels::shape::{ConcatShape, ConvShape, MapShape, PoolShape, SubsampleShape};
 use plusx_model::graph::ParamId;
 
 use super::refs::{BufferId, FilterRef, FinishRef, GradRef, GradTo, NormRef, SinkRef, SourceRef, SumsRef};
@@ -14,6 +14,8 @@ pub(crate) enum StepWork {
     Map(MapWork),
     /// A pooling, image by image.
     Pool(PoolWork),
+    /// A product or a concatenation, image by image.
+    Combine(CombineWork),
     /// A few values for each channel, in one piece.
     Channel(ChannelWork),
     /// A convolution or dense layer, by images and blocks of channels.
@@ -39,6 +41,10 @@ pub(crate) enum MapWork {
     SubsampleForward { shape: SubsampleShape, src: SourceRef, dst: BufferId },
     /// Gradient of a subsampling.
     SubsampleBackward { shape: SubsampleShape, g: BufferId, sink: SinkRef },
+    /// The logistic function.
+    SigmoidForward { shape: MapShape, src: SourceRef, dst: BufferId },
+    /// Gradient of a sigmoid, whose output is `y`.
+    SigmoidBackward { shape: MapShape, g: BufferId, y: BufferId, sink: SinkRef },
 }
 
 /// Poolings and their gradients.
@@ -56,6 +62,21 @@ pub(crate) enum PoolWork {
     GlobalAvgPoolForward { shape: MapShape, src: SourceRef, dst: BufferId },
     /// Gradient of a global average pooling.
     GlobalAvgPoolBackward { shape: MapShape, g: BufferId, sink: SinkRef },
+}
+
+/// Work that makes one map of several, and its gradients.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum CombineWork {
+    /// A map times one number for each channel.
+    MultiplyForward { shape: MapShape, src: SourceRef, scale: SourceRef, dst: BufferId },
+    /// Gradient of the map of a product.
+    MultiplyBackwardMap { shape: MapShape, g: BufferId, scale: SourceRef, sink: SinkRef },
+    /// Gradient of the numbers of a product.
+    MultiplyBackwardScale { shape: MapShape, g: BufferId, src: SourceRef, sink: SinkRef },
+    /// One map of a concatenation.
+    ConcatForward { shape: ConcatShape, src: SourceRef, dst: BufferId },
+    /// Gradient of one map of a concatenation.
+    ConcatBackward { shape: ConcatShape, g: BufferId, sink: SinkRef },
 }
 
 /// Work on per-channel vectors.
@@ -154,6 +175,12 @@ impl From<MapWork> for StepWork {
 impl From<PoolWork> for StepWork {
     fn from(work: PoolWork) -> Self {
         Self::Pool(work)
+    }
+}
+
+impl From<CombineWork> for StepWork {
+    fn from(work: CombineWork) -> Self {
+        Self::Combine(work)
     }
 }
 

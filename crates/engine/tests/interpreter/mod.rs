@@ -5,6 +5,7 @@
 // every test binary uses another part of it
 #![allow(dead_code)]
 
+mod indices;
 pub(crate) mod networks;
 
 use std::iter::Sum;
@@ -12,7 +13,8 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 use plusx_model::graph::{Graph, Node, NodeId, Op, ParamId, RunningVariance};
 use plusx_model::params::Params;
-use plusx_model::shape::ImageShape;
+
+use self::indices::{counts, factor, kept, places, taps, windows};
 
 /// `f32` or `f64`.
 pub(crate) trait Real:
@@ -201,6 +203,18 @@ impl<R: Real> Interpreter<'_, R> {
                 let other = &values[node.inputs[1].index()];
                 x.iter().zip(other).map(|(a, b)| *a + *b).collect()
             }
+            Op::Sigmoid => x.iter().map(|x| sigmoid(*x)).collect(),
+            Op::Multiply => {
+                let scale = &values[node.inputs[1].index()];
+                x.iter().enumerate().map(|(index, x)| *x * scale[factor(input, index)]).collect()
+            }
+            Op::Concat { .. } => {
+                let mut y = vec![R::of(0.0); self.n * node.shape.len()];
+                places(self.graph, node, self.n, |part, to, from| {
+                    y[to] = values[node.inputs[part].index()][from];
+                });
+                y
+            }
         }
     }
 
@@ -280,6 +294,25 @@ impl<R: Real> Interpreter<'_, R> {
                 }
                 dx.copy_from_slice(dy);
             }
+            Op::Sigmoid => {
+                for (index, dx) in dx.iter_mut().enumerate() {
+                    let y = sigmoid(x[index]);
+                    *dx = dy[index] * (y * (R::of(1.0) - y));
+                }
+            }
+            Op::Multiply => {
+                let scale = &values[node.inputs[1].index()];
+                for (index, dy) in dy.iter().enumerate() {
+                    let channel = factor(input, index);
+                    dx[index] = *dy * scale[channel];
+                    maps[node.inputs[1].index()][channel] += *dy * x[index];
+                }
+            }
+            // the first part's gradient is in `dx`, too: it may be there again
+            Op::Concat { .. } => places(self.graph, node, self.n, |part, to, from| match part {
+                0 => dx[from] = dy[to],
+                _ => maps[node.inputs[part].index()][from] += dy[to],
+            }),
         }
         for (sum, dx) in maps[node.inputs[0].index()].iter_mut().zip(dx) {
             *sum += dx;
@@ -323,76 +356,7 @@ fn cross_entropy<R: Real>(logits: &[R], label: usize) -> (R, usize, Vec<R>) {
     (loss, best, gradient)
 }
 
-/// Every multiplication of a convolution or dense layer: index of the output, of the input, of the filter value.
-fn taps(node: &Node, input: ImageShape, n: usize, mut multiply: impl FnMut(usize, usize, usize)) {
-    let output = node.shape;
-    let (kernel, stride, padding, dilation, groups) = match node.op {
-        Op::Conv2d { spec, .. } => (spec.kernel, spec.stride, spec.padding, spec.dilation, spec.groups),
-        _ => ([input.h, input.w], [1, 1], [0, 0], [1, 1], 1),
-    };
-    let (group_in, group_out) = (input.c / groups, output.c / groups);
-    for image in 0..n {
-        for (oh, ow, k) in positions(output) {
-            let to = ((image * output.h + oh) * output.w + ow) * output.c + k;
-            for (r, s, c) in positions(ImageShape::new(group_in, kernel[0], kernel[1])) {
-                let (Some(h), Some(w)) = (
-                    (oh * stride[0] + r * dilation[0]).checked_sub(padding[0]),
-                    (ow * stride[1] + s * dilation[1]).checked_sub(padding[1]),
-                ) else {
-                    continue;
-                };
-                if h < input.h && w < input.w {
-                    let channel = k / group_out * group_in + c;
-                    let from = ((image * input.h + h) * input.w + w) * input.c + channel;
-                    multiply(to, from, ((k * group_in + c) * kernel[0] + r) * kernel[1] + s);
-                }
-            }
-        }
-    }
-}
-
-/// Every input that a pooling window sees, in row-major order: index of the output, of the input.
-fn windows(node: &Node, input: ImageShape, n: usize, mut see: impl FnMut(usize, usize)) {
-    let (Op::MaxPool2d { spec } | Op::AvgPool2d { spec, .. }) = node.op else { return };
-    let output = node.shape;
-    for image in 0..n {
-        for (oh, ow, c) in positions(output) {
-            let to = ((image * output.h + oh) * output.w + ow) * output.c + c;
-            for (r, s, _) in positions(ImageShape::new(1, spec.kernel[0], spec.kernel[1])) {
-                let (Some(h), Some(w)) = (
-                    (oh * spec.stride[0] + r).checked_sub(spec.padding[0]),
-                    (ow * spec.stride[1] + s).checked_sub(spec.padding[1]),
-                ) else {
-                    continue;
-                };
-                if h < input.h && w < input.w {
-                    see(to, ((image * input.h + h) * input.w + w) * input.c + c);
-                }
-            }
-        }
-    }
-}
-
-/// How many inputs each pooling window sees.
-fn counts(node: &Node, input: ImageShape, n: usize) -> Vec<f64> {
-    let mut counts = vec![0.0; n * node.shape.len()];
-    windows(node, input, n, |to, _| counts[to] += 1.0);
-    counts
-}
-
-/// Every value that a subsampling keeps: index of the output, of the input.
-fn kept(node: &Node, input: ImageShape, n: usize, mut keep: impl FnMut(usize, usize)) {
-    let Op::Subsample { spec } = node.op else { return };
-    let output = node.shape;
-    for image in 0..n {
-        for (h, w, c) in positions(ImageShape::new(input.c, output.h, output.w)) {
-            let to = ((image * output.h + h) * output.w + w) * output.c + spec.before + c;
-            let from = (image * input.h + h * spec.stride[0]) * input.w + w * spec.stride[1];
-            keep(to, from * input.c + c);
-        }
-    }
-}
-
-fn positions(shape: ImageShape) -> impl Iterator<Item = (usize, usize, usize)> {
-    (0..shape.h).flat_map(move |h| (0..shape.w).flat_map(move |w| (0..shape.c).map(move |c| (h, w, c))))
+/// 1 / (1 + e^-x).
+fn sigmoid<R: Real>(x: R) -> R {
+    R::of(1.0) / (R::of(1.0) + R::of((-x.to()).exp()))
 }

@@ -1,7 +1,12 @@
 //! Small networks that take the planner through all its cases, most of them unlike any ResNet.
 
-use plusx_model::ModelError;
-use plusx_model::block::{Block, Var};
+// by path: a test inside the crate uses this file, too
+#[path = "building.rs"]
+mod building;
+#[path = "joined.rs"]
+mod joined;
+
+use plusx_model::block::Block;
 use plusx_model::containers::{Residual, Sequential};
 use plusx_model::graph::{Graph, RunningVariance};
 use plusx_model::layers::{AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
@@ -9,34 +14,7 @@ use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo;
 
-/// A network written as a function.
-struct Net<F>(F);
-
-impl<F: for<'g> Fn(Var<'g>) -> Result<Var<'g>, ModelError>> Block for Net<F> {
-    fn forward<'g>(&self, x: Var<'g>) -> Result<Var<'g>, ModelError> {
-        (self.0)(x)
-    }
-
-    fn alias(&self) -> String {
-        "net".to_owned()
-    }
-}
-
-fn net(
-    input: (usize, usize, usize),
-    build: impl for<'g> Fn(Var<'g>) -> Result<Var<'g>, ModelError>,
-) -> Graph {
-    let (c, h, w) = input;
-    trace(&Net(build), ImageShape::new(c, h, w), &mut Names::new()).unwrap()
-}
-
-fn conv(channels: usize) -> Conv2d {
-    Conv2d::new(channels, 3).padding(1)
-}
-
-fn head<'g>(x: Var<'g>) -> Result<Var<'g>, ModelError> {
-    Dense::new(4).forward(GlobalAvgPool2d::new().forward(x)?)
-}
+use self::building::{conv, head, net};
 
 /// All networks, with the name of what is special about them.
 pub(crate) fn all() -> Vec<(&'static str, Graph)> {
@@ -44,6 +22,7 @@ pub(crate) fn all() -> Vec<(&'static str, Graph)> {
     all.extend(sums());
     all.extend(shared());
     all.extend(shortcuts());
+    all.extend(joined::all());
     all.extend(zoo());
     all
 }

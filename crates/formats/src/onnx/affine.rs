@@ -23,7 +23,7 @@ struct Steps {
 }
 
 impl<'a> Builder<'a> {
-    /// A residual sum of two or more, or Sub, Mul and Div with constants.
+    /// A residual sum of two or more, a product by channel, or Sub, Mul and Div with constants.
     pub(super) fn combined(&mut self, node: &'a proto::NodeProto) -> Result<Value<'a>, String> {
         let op = node.op_type.as_deref().unwrap_or_default();
         let mut made = self.input(node, 0)?;
@@ -32,7 +32,7 @@ impl<'a> Builder<'a> {
         }
         for position in 1..node.input.len() {
             made = match (made, self.input(node, position)?) {
-                (Value::Map(left), Value::Map(right)) => self.residual(op, left, right)?,
+                (Value::Map(left), Value::Map(right)) => self.of_two(op, left, right)?,
                 (Value::Map(map), _) => {
                     let constant = self.array(node, position)?;
                     self.with_constant(node, map, &constant, false)?
@@ -47,9 +47,14 @@ impl<'a> Builder<'a> {
         Ok(made)
     }
 
-    fn residual(&mut self, op: &str, left: Map, right: Map) -> Result<Value<'a>, String> {
+    fn of_two(&mut self, op: &str, left: Map, right: Map) -> Result<Value<'a>, String> {
+        if op == "Mul" {
+            return self.multiplied(left, right);
+        }
         if !matches!(op, "Add" | "Sum") {
-            return Err("of two values that the network computes, only sums are understood".to_owned());
+            return Err(
+                "of two values that the network computes, only sums and products are understood".to_owned()
+            );
         }
         let (left, right) = (self.settle(left)?, self.settle(right)?);
         if left.layout != right.layout {

@@ -31,6 +31,7 @@ impl<'a> Builder<'a> {
             "Conv" => self.conv(node, a)?,
             "BatchNormalization" => self.batch_norm(node, a)?,
             "Relu" => self.relu(node)?,
+            "Sigmoid" => self.sigmoid(node)?,
             "Clip" => self.clip(node, a)?,
             "Max" => self.at_least_zero(node)?,
             "LeakyRelu" if a.float("alpha", 0.01)? == 0.0 => self.relu(node)?,
@@ -381,9 +382,9 @@ fn unknown(op: &str) -> &'static str {
             "this operation is not understood: it holds networks of its own; export the network for one shape of images, \
              without control flow"
         }
-        "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Mish"
-        | "Gelu" | "Tanh" | "Softplus" | "Celu" | "ThresholdedRelu" => {
-            "this operation is not understood: the activation of networks here is ReLU"
+        "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "HardSigmoid" | "HardSwish" | "Mish" | "Gelu" | "Tanh"
+        | "Softplus" | "Celu" | "ThresholdedRelu" => {
+            "this operation is not understood: the activations of networks here are ReLU and sigmoid"
         }
         _ => "this operation is not understood",
     }

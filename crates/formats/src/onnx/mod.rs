@@ -20,6 +20,7 @@ mod export;
 mod fold;
 mod images;
 mod imported;
+mod joins;
 mod layers;
 mod layout;
 mod moves;

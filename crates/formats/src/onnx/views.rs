@@ -267,7 +267,7 @@ impl<'a> Builder<'a> {
         Ok(Value::Map(Map { layout, pending, ..map }))
     }
 
-    /// Channels of zeros before and behind those of a map.
+    /// Maps beside each other, or channels of zeros before and behind those of a map.
     fn concat(&mut self, node: &'a proto::NodeProto, a: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         let axis = a.int("axis", 1)?;
         if node.input.len() == 1 {
@@ -278,9 +278,7 @@ impl<'a> Builder<'a> {
         for position in 0..node.input.len() {
             if let Value::Map(_) = self.input(node, position)? {
                 if found.is_some() {
-                    return Err(
-                        "it joins values that the network computes, which is not understood".to_owned()
-                    );
+                    return self.joined(node, axis);
                 }
                 found = Some(position);
             }

@@ -219,6 +219,18 @@ impl<'a> Writer<'a> {
                 let (a, b) = (self.map_of(node.inputs[0]), self.map_of(node.inputs[1]));
                 map(self.node("Add", &name, &[a, b], &[]))
             }
+            Op::Sigmoid => {
+                let x = self.values[node.inputs[0].index()].clone();
+                Value { name: self.node("Sigmoid", &name, &[x.name], &[]), flat: x.flat }
+            }
+            Op::Multiply => {
+                let (x, scale) = (self.map_of(node.inputs[0]), self.map_of(node.inputs[1]));
+                map(self.node("Mul", &name, &[x, scale], &[]))
+            }
+            Op::Concat { .. } => {
+                let parts: Vec<String> = node.inputs.iter().map(|input| self.map_of(*input)).collect();
+                map(self.node("Concat", &name, &parts, &[Attribute::int("axis", 1)]))
+            }
         })
     }
 

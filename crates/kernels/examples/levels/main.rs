@@ -12,6 +12,7 @@
 
 mod conv;
 mod data;
+mod joins;
 mod maps;
 mod plain;
 
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
     let mut report = LevelReport { compared: 0, differ: 0 };
     plain::all(&mut report);
     maps::all(&mut report);
+    joins::all(&mut report);
     conv::all(&mut report);
     println!("{} comparisons, {} differ", report.compared, report.differ);
     if report.differ == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

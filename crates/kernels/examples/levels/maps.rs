@@ -18,7 +18,7 @@ use crate::LevelReport;
 use crate::data::{Fnv, Random, RandomMaps, SinkMemory, Variant, cut};
 
 /// Channels around one and several vectors, and maps that end inside, on and behind a 64-pixel run.
-const SIZES: [[usize; 3]; 5] = [[1, 1, 3], [16, 64, 1], [17, 81, 2], [64, 130, 2], [70, 6, 5]];
+pub(crate) const SIZES: [[usize; 3]; 5] = [[1, 1, 3], [16, 64, 1], [17, 81, 2], [64, 130, 2], [70, 6, 5]];
 
 pub(crate) fn all(report: &mut LevelReport) {
     for [c, pixels, images] in SIZES {
@@ -103,7 +103,7 @@ fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &Ra
 }
 
 /// Runs `kernel` for every piece with a sink that already holds something; the hash of maps and sums.
-fn into_sink(
+pub(crate) fn into_sink(
     maps: &RandomMaps,
     images: usize,
     variant: Variant,

@@ -1,0 +1,66 @@
+//! Files of a network: its weights, and the network itself as ONNX.
+
+use std::path::Path;
+
+use crate::{Error, Model, Tensor};
+use plusx_engine::{Engine, EngineOptions};
+use plusx_formats::{ModelFile, onnx, safetensors};
+use plusx_model::executor::Images;
+use plusx_model::preprocess::Preprocess;
+use plusx_train::TrainError;
+
+impl Model {
+    /// What the files of this network say of it: what it is called, its classes, and that it takes pixels from 0 to 1. Change
+    /// the record where more is known.
+    ///
+    /// # Errors
+    /// [`Error::NotInitialized`] before the first images.
+    pub fn about(&self, name: &str, classes: &[&str]) -> Result<ModelFile, Error> {
+        let input = self.graph().ok_or(Error::NotInitialized)?.input_shape();
+        Ok(ModelFile {
+            architecture: name.to_owned(),
+            classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+            preprocess: Preprocess::chapter(input),
+            metrics: Default::default(),
+            training: None,
+        })
+    }
+
+    /// Writes parameters and running statistics as a weight file. Equal ones give equal bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotInitialized`] before the first images, [`Error::File`] if the file cannot be written or two parameters
+    /// would have one name in it.
+    pub fn save(&self, path: impl AsRef<Path>, about: &ModelFile) -> Result<(), Error> {
+        let params = self.params().ok_or(Error::NotInitialized)?;
+        let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: about };
+        safetensors::write(path.as_ref(), &contents).map_err(TrainError::from)?;
+        Ok(())
+    }
+
+    /// Writes the network as an ONNX file, for any number of images. The file is written only if it answers to `images` as
+    /// this network does.
+    ///
+    /// # Errors
+    /// [`Error::NotInitialized`] before the first images, [`Error::NotImages`] if `images` has not four dimensions,
+    /// [`Error::File`] if the file would answer otherwise, says other classes than the network has, or cannot be written.
+    pub fn export_onnx(
+        &self,
+        path: impl AsRef<Path>,
+        about: &ModelFile,
+        images: &Tensor,
+    ) -> Result<(), Error> {
+        let (Some(graph), Some(params)) = (self.graph(), self.params()) else {
+            return Err(Error::NotInitialized);
+        };
+        let data = images.to_nhwc()?;
+        let (model, images) = (
+            onnx::Model { graph, params: &params, meta: about },
+            Images { data: &data, n: images.shape().dims()[0] },
+        );
+        let engine = |graph: &_| Engine::new(Clone::clone(graph), EngineOptions::default());
+        onnx::export(path.as_ref(), &model, onnx::Options::default(), images, engine)
+            .map_err(TrainError::from)?;
+        Ok(())
+    }
+}
