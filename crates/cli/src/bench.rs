@@ -1,8 +1,9 @@
 //! `plusx bench train|infer`: how long a step takes, on made-up images.
 
-use crate::arguments::{DEFAULT_MODEL, MachineArguments, at_least_one};
 use crate::environment::Environment;
+use crate::machine_arguments::{MachineArguments, at_least_one};
 use crate::memory::{self, Advice};
+use crate::names::DEFAULT_MODEL;
 use crate::screen::result;
 use crate::{exit, machine, profile, turns};
 use anyhow::{Context, Result};
@@ -165,7 +166,7 @@ struct Report<'r> {
     direct_limit_img_per_s: f64,
     /// Where the time goes, with `--profile`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    profile: Option<Vec<profile::Step<'r>>>,
+    profile: Option<Vec<profile::StepTime<'r>>>,
 }
 
 impl Report<'_> {

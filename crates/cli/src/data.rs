@@ -1,8 +1,8 @@
 //! `plusx data get`, `plusx data path`: fetch a data set, tell where it is.
 
-use crate::arguments::SAMPLE;
 use crate::environment::Environment;
-use crate::exit::{self, Usage};
+use crate::exit::{self, usage};
+use crate::names::SAMPLE;
 use crate::screen::{bytes, can_draw, note, result};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -64,7 +64,7 @@ pub(crate) fn folder(name: &str, find: &FindOptions) -> Result<PathBuf> {
     if name == SAMPLE {
         let inside =
             format!("{SAMPLE} is inside this program and has no folder; use it with --data {SAMPLE}");
-        return Err(Usage(inside).into());
+        return Err(usage(inside));
     }
     match plusx_data::locate(name, find) {
         Some(folder) => Ok(folder),
@@ -79,9 +79,9 @@ pub(crate) fn fetch(
     cache_dir: Option<&PathBuf>,
     mirror: Option<&String>,
 ) -> Result<PathBuf> {
-    let cache_dir = cache_dir.or(environment.cache.as_ref()).ok_or_else(|| {
-        Usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir".into())
-    })?;
+    let cache_dir = cache_dir
+        .or(environment.cache.as_ref())
+        .ok_or_else(|| usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir"))?;
     let options = DownloadOptions { cache_dir: cache_dir.clone(), mirror: mirror.cloned() };
     let mut progress = Progress::new();
     let folder = plusx_data::download(&options, &mut |file, done, total| progress.show(file, done, total));

@@ -1,7 +1,7 @@
 //! `plusx doctor`: what plusx finds on this machine.
 
-use crate::arguments::FASHION_MNIST;
 use crate::environment::Environment;
+use crate::names::FASHION_MNIST;
 use crate::screen::{bytes, result};
 use crate::{cgroup, exit, machine};
 use anyhow::Result;

@@ -12,56 +12,46 @@
 
 use anyhow::{Error, Result};
 use plusx_data::DataError;
-use plusx_formats::{FormatError, WeightError};
+use plusx_engine::EngineError;
+use plusx_formats::FormatError;
 use plusx_infer::InferError;
-use plusx_model::ModelError;
+use plusx_model::{ErrorKind, ModelError};
 use plusx_train::TrainError;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::process::ExitCode;
 
 /// All went well.
 pub(crate) const DONE: u8 = 0;
-const FAILED: u8 = 1;
-const USAGE: u8 = 2;
-const BAD_DATA: u8 = 65;
-const NO_INPUT: u8 = 66;
-const IO: u8 = 74;
+
+/// An error of the command line itself: what kind it is, and a text that says what to do.
+#[derive(Debug)]
+struct Complaint {
+    kind: ErrorKind,
+    text: String,
+}
+
+impl std::fmt::Display for Complaint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Complaint {}
 
 /// Options that cannot be meant; the text says what to do.
-#[derive(Debug)]
-pub(crate) struct Usage(pub(crate) String);
-
-impl std::fmt::Display for Usage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
+pub(crate) fn usage(text: impl Into<String>) -> Error {
+    Complaint { kind: ErrorKind::Usage, text: text.into() }.into()
 }
-
-impl std::error::Error for Usage {}
 
 /// A file that is not there; the text says how to get it.
-#[derive(Debug)]
-pub(crate) struct Absent(pub(crate) String);
-
-impl std::fmt::Display for Absent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
+pub(crate) fn not_there(text: impl Into<String>) -> Error {
+    Complaint { kind: ErrorKind::NotThere, text: text.into() }.into()
 }
-
-impl std::error::Error for Absent {}
 
 /// Something that is not the file it should be; the text names it.
-#[derive(Debug)]
-pub(crate) struct BadFile(pub(crate) String);
-
-impl std::fmt::Display for BadFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
+pub(crate) fn bad_file(text: impl Into<String>) -> Error {
+    Complaint { kind: ErrorKind::BadFile, text: text.into() }.into()
 }
-
-impl std::error::Error for BadFile {}
 
 /// Prints the error, if there is one, and gives the process's exit code.
 pub(crate) fn code(result: Result<u8>) -> ExitCode {
@@ -70,7 +60,7 @@ pub(crate) fn code(result: Result<u8>) -> ExitCode {
         Err(error) => error,
     };
     if let Some(error) = error.downcast_ref::<io::Error>()
-        && error.kind() == ErrorKind::BrokenPipe
+        && error.kind() == io::ErrorKind::BrokenPipe
     {
         // the reader of our output has seen enough
         return DONE.into();
@@ -96,150 +86,65 @@ pub(crate) fn report(error: &Error) {
 
 /// The exit code for `error`.
 pub(crate) fn of(error: &Error) -> u8 {
-    error
-        .chain()
-        .find_map(|cause| {
-            if cause.is::<Usage>() {
-                Some(USAGE)
-            } else if cause.is::<Absent>() {
-                Some(NO_INPUT)
-            } else if cause.is::<BadFile>() {
-                Some(BAD_DATA)
-            } else if let Some(error) = cause.downcast_ref::<ModelError>() {
-                of_model(error)
-            } else if let Some(error) = cause.downcast_ref::<TrainError>() {
-                of_train(error)
-            } else if let Some(error) = cause.downcast_ref::<DataError>() {
-                of_data(error)
-            } else if let Some(error) = cause.downcast_ref::<FormatError>() {
-                of_format(error)
-            } else if let Some(error) = cause.downcast_ref::<InferError>() {
-                of_infer(error)
-            } else {
-                cause.downcast_ref::<io::Error>().map(of_io)
-            }
-        })
-        .unwrap_or(FAILED)
-}
-
-fn of_train(error: &TrainError) -> Option<u8> {
-    match error {
-        TrainError::Option { .. }
-        | TrainError::Exists { .. }
-        | TrainError::ResumeChanged { .. }
-        | TrainError::ComparisonChanged { .. } => Some(USAGE),
-        TrainError::Model(error) => of_model(error),
-        TrainError::NoRun { .. } => Some(NO_INPUT),
-        TrainError::BadRun { .. }
-        | TrainError::Unfit { .. }
-        | TrainError::OtherData { .. }
-        | TrainError::TooLarge { .. } => Some(BAD_DATA),
-        TrainError::Data(error) => of_data(error),
-        TrainError::Format(error) | TrainError::Save { source: error, .. } => of_format(error),
-        TrainError::Io { source, .. } => Some(of_io(source)),
-        _ => Some(FAILED),
+    match error.chain().find_map(kind).unwrap_or(ErrorKind::Failed) {
+        ErrorKind::Failed => 1,
+        ErrorKind::Usage => 2,
+        ErrorKind::BadFile => 65,
+        ErrorKind::NotThere => 66,
+        ErrorKind::Io => 74,
     }
 }
 
-/// Networks are described by options, so what is wrong with one is wrong with an option. Networks in weight files are
-/// not: their errors come as [`FormatError`] and name the file.
-fn of_model(error: &ModelError) -> Option<u8> {
-    match error {
-        // no option leads here: the program contradicts itself
-        ModelError::Malformed { .. } | ModelError::ParamLength { .. } => Some(FAILED),
-        _ => Some(USAGE),
+/// What an error says of itself, if it is one of ours or the system's.
+fn kind(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    /// The kind that `error` says, if it is of the first of these types, else of the second and so on.
+    macro_rules! said_by {
+        ($($type:ty),*) => { None$(.or_else(|| error.downcast_ref().map(<$type>::kind)))* };
     }
-}
-
-fn of_data(error: &DataError) -> Option<u8> {
-    match error {
-        DataError::NotFound { .. } => Some(NO_INPUT),
-        DataError::UnknownName { .. }
-        | DataError::Mirror { .. }
-        | DataError::UnknownWeights { .. }
-        | DataError::NoPin { .. }
-        | DataError::Hash { .. } => Some(USAGE),
-        DataError::Io { source, .. } => Some(of_io(source)),
-        DataError::Malformed { .. }
-        | DataError::Truncated { .. }
-        | DataError::TooLarge { .. }
-        | DataError::WrongHash { .. }
-        | DataError::Impostor { .. }
-        | DataError::Picture { .. }
-        | DataError::Pixels(_) => Some(BAD_DATA),
-        _ => Some(FAILED),
-    }
-}
-
-fn of_format(error: &FormatError) -> Option<u8> {
-    match error {
-        FormatError::Read { source, .. } | FormatError::Write { source, .. } => Some(of_io(source)),
-        FormatError::NoTwin { .. } | FormatError::NoSection { .. } => Some(USAGE),
-        FormatError::Disproved { .. }
-        | FormatError::NoProof { .. }
-        | FormatError::Reserved { .. }
-        | FormatError::Encode { .. } => Some(FAILED),
-        _ => Some(BAD_DATA),
-    }
-}
-
-fn of_infer(error: &InferError) -> Option<u8> {
-    match error {
-        InferError::Weights(WeightError::Read { source, .. }) => Some(of_io(source)),
-        // a network that takes no pictures, or answers with no numbers, is the weight file's fault
-        InferError::Weights(_)
-        | InferError::TooLarge { .. }
-        | InferError::Pixels(_)
-        | InferError::NotFinite { .. } => Some(BAD_DATA),
-        _ => Some(FAILED),
-    }
-}
-
-fn of_io(error: &io::Error) -> u8 {
-    match error.kind() {
-        ErrorKind::NotFound => NO_INPUT,
-        // nobody refused: there was no room
-        ErrorKind::StorageFull
-        | ErrorKind::QuotaExceeded
-        | ErrorKind::FileTooLarge
-        | ErrorKind::OutOfMemory => FAILED,
-        // the bytes were had, and are not what they should be: no text, or too few
-        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => BAD_DATA,
-        _ => IO,
-    }
+    said_by!(TrainError, DataError, FormatError, InferError, EngineError, ModelError)
+        .or_else(|| error.downcast_ref().map(|complaint: &Complaint| complaint.kind))
+        .or_else(|| error.downcast_ref().map(ErrorKind::of_io))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plusx_formats::WeightError;
+    use std::io::ErrorKind as Said;
     use std::path::PathBuf;
+
+    const FAILED: u8 = 1;
+    const USAGE: u8 = 2;
+    const BAD_DATA: u8 = 65;
+    const NO_INPUT: u8 = 66;
+    const IO: u8 = 74;
 
     #[test]
     fn a_missing_file_and_a_bad_one_differ() {
-        let source = io::Error::from(ErrorKind::NotFound);
+        let source = io::Error::from(Said::NotFound);
         let missing = FormatError::Read { path: PathBuf::from("w"), source };
         assert_eq!(of(&Error::from(missing)), NO_INPUT);
         let foreign = || WeightError::Foreign { path: PathBuf::from("w") };
         assert_eq!(of(&Error::from(TrainError::Format(foreign().into()))), BAD_DATA);
         assert_eq!(of(&Error::from(InferError::from(foreign()))), BAD_DATA);
-        assert_eq!(of(&Error::from(Usage("no".into())).context("while reading options")), USAGE);
+        assert_eq!(of(&usage("no").context("while reading options")), USAGE);
         assert_eq!(of(&anyhow::anyhow!("whatever")), FAILED);
-        assert_eq!(of(&Error::from(BadFile("a pipe".into()))), BAD_DATA);
-        assert_eq!(of(&Error::from(Absent("nothing".into()))), NO_INPUT);
+        assert_eq!(of(&bad_file("a pipe")), BAD_DATA);
+        assert_eq!(of(&not_there("nothing")), NO_INPUT);
     }
 
     #[test]
     fn what_the_system_says_has_one_code_wherever_it_happens() {
         for (kind, code) in [
-            (ErrorKind::NotFound, NO_INPUT),
-            (ErrorKind::PermissionDenied, IO),
-            (ErrorKind::ReadOnlyFilesystem, IO),
-            (ErrorKind::IsADirectory, IO),
-            (ErrorKind::NotADirectory, IO),
-            (ErrorKind::StorageFull, FAILED),
-            (ErrorKind::QuotaExceeded, FAILED),
-            (ErrorKind::FileTooLarge, FAILED),
-            (ErrorKind::InvalidData, BAD_DATA),
+            (Said::NotFound, NO_INPUT),
+            (Said::PermissionDenied, IO),
+            (Said::ReadOnlyFilesystem, IO),
+            (Said::IsADirectory, IO),
+            (Said::NotADirectory, IO),
+            (Said::StorageFull, FAILED),
+            (Said::QuotaExceeded, FAILED),
+            (Said::FileTooLarge, FAILED),
+            (Said::InvalidData, BAD_DATA),
         ] {
             let (path, source) = (|| PathBuf::from("p"), || io::Error::from(kind));
             let written = || FormatError::Write { path: path(), source: source() };

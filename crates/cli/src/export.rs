@@ -1,9 +1,9 @@
 //! `plusx export`: a trained network as a file for other programs. An ONNX file is compared with the network before it
 //! is written.
 
-use crate::arguments::MachineArguments;
 use crate::environment::Environment;
-use crate::exit::{self, Usage};
+use crate::exit::{self, usage};
+use crate::machine_arguments::MachineArguments;
 use crate::pictures;
 use crate::screen::{note, result};
 use anyhow::Result;
@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &ExportArguments, environment: &Environment) -> Res
     let output = arguments.output.as_path();
     if arguments.format != Format::Onnx && arguments.is_about_onnx() {
         let options = "--keep-batch-norm, --softmax, --with-preprocessing, --input-type, --batch, --for and --proof-images";
-        return Err(Usage(format!("{options} are for --format onnx")).into());
+        return Err(usage(format!("{options} are for --format onnx")));
     }
     match arguments.format {
         Format::Timm => crate::output::free_in(output, &timm::FILES, arguments.overwrite)?,

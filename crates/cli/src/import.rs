@@ -1,8 +1,8 @@
 //! `plusx import`: weights that another program wrote become a weight file of plusx.
 
-use crate::arguments::at_least_one;
 use crate::environment::Environment;
-use crate::exit::{self, Usage};
+use crate::exit::{self, usage};
+use crate::machine_arguments::at_least_one;
 use crate::output;
 use crate::preprocess::PreprocessArguments;
 use crate::screen::{note, result};
@@ -133,8 +133,7 @@ impl ImportArguments {
         let many = names.len();
         match (count, found) {
             (Some(count), _) if count != many => {
-                Err(Usage(format!("{} names {many} classes, --num-classes says {count}", path.display()))
-                    .into())
+                Err(usage(format!("{} names {many} classes, --num-classes says {count}", path.display())))
             }
             (Some(_), _) => Ok(names),
             (None, Some(found)) if found == many => Ok(names),

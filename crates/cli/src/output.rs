@@ -1,6 +1,6 @@
 //! Files that commands are told to write: what is there already stays unless it may be replaced.
 
-use crate::exit::Usage;
+use crate::exit::usage;
 use anyhow::Result;
 use std::fs;
 use std::path::Path;
@@ -14,14 +14,11 @@ pub(crate) fn free(path: &Path, overwrite: bool) -> Result<()> {
         false => there.is_file(),
     };
     match (plain, overwrite) {
-        (false, _) => {
-            Err(Usage(format!("{} is there and no file; write to another place", path.display())).into())
-        }
-        (true, false) => Err(Usage(format!(
+        (false, _) => Err(usage(format!("{} is there and no file; write to another place", path.display()))),
+        (true, false) => Err(usage(format!(
             "{} is there already; --overwrite replaces it, or write to another place",
             path.display()
-        ))
-        .into()),
+        ))),
         (true, true) => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
 //! `plusx predict`: what is on pictures, as text, CSV or JSON.
 
 use crate::answer::{Answer, Format, Separator, head};
-use crate::arguments::{MachineArguments, at_least_one};
 use crate::environment::Environment;
+use crate::machine_arguments::{MachineArguments, at_least_one};
 use crate::screen::{note, result};
 use crate::{exit, machine, pictures, spelled};
 use anyhow::Result;
@@ -96,7 +96,7 @@ impl PredictArguments {
         Ok(match (self.excel, self.results_format) {
             (Some(separator), None | Some(Printed::Csv)) => Format::Excel(separator),
             (Some(_), Some(_)) => {
-                return Err(exit::Usage("--excel is a form of --results-format csv".to_owned()).into());
+                return Err(exit::usage("--excel is a form of --results-format csv"));
             }
             (None, _) if self.json => Format::Json,
             (None, None | Some(Printed::Text)) => Format::Text,

@@ -1,7 +1,7 @@
 //! `plusx bench --turns`: steps run when standard input asks for them, so that programs can be measured in turns without
 //! starting anew.
 
-use crate::exit::Usage;
+use crate::exit::usage;
 use crate::screen::result;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -46,7 +46,7 @@ fn each_turn(
         let line = line.context("standard input")?;
         let steps = line.trim().parse().ok().filter(|steps| (1..=MOST_STEPS).contains(steps));
         let steps: usize = steps.ok_or_else(|| {
-            Usage(format!(
+            usage(format!(
                 "--turns: standard input says {line:?}, not a number of steps from 1 to {MOST_STEPS}"
             ))
         })?;
@@ -59,7 +59,7 @@ fn each_turn(
         all.extend(times);
     }
     if all.is_empty() {
-        return Err(Usage("--turns: standard input ended before it asked for a step".to_owned()).into());
+        return Err(usage("--turns: standard input ended before it asked for a step"));
     }
     Ok(all)
 }

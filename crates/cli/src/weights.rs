@@ -2,7 +2,7 @@
 
 use crate::data::Progress;
 use crate::environment::Environment;
-use crate::exit::{self, Usage};
+use crate::exit::{self, usage};
 use crate::preprocess;
 use crate::screen::{note, result};
 use anyhow::Result;
@@ -67,9 +67,10 @@ pub(crate) fn run(arguments: &WeightsArguments, environment: &Environment) -> Re
 
 /// Fetches weights, showing progress and licence; prints the path of the file.
 fn fetch(get: &GetArguments, environment: &Environment) -> Result<()> {
-    let cache_dir = get.cache_dir.as_ref().or(environment.cache.as_ref()).ok_or_else(|| {
-        Usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir".into())
-    })?;
+    let cache_dir =
+        get.cache_dir.as_ref().or(environment.cache.as_ref()).ok_or_else(|| {
+            usage("no cache folder: neither XDG_CACHE_HOME nor HOME is set; use --cache-dir")
+        })?;
     let endpoint = get.endpoint.as_deref().or(environment.hub.as_deref()).unwrap_or(HUB);
     let source = source_of(&get.model)?;
     let advice = advice(source, &weights_path(cache_dir, source.model));

@@ -1,5 +1,6 @@
 //! What can go wrong with data, always with the file (or address) it went wrong in and what to do about it.
 
+use plusx_model::ErrorKind;
 use plusx_model::words::{count, did_you_mean};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -190,6 +191,31 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// What went wrong, roughly.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownName { .. }
+            | Self::UnknownWeights { .. }
+            | Self::NoPin { .. }
+            | Self::Hash { .. }
+            | Self::Mirror { .. } => ErrorKind::Usage,
+            Self::NotFound { .. } => ErrorKind::NotThere,
+            Self::Io { source, .. } => ErrorKind::of_io(source),
+            Self::Malformed { .. }
+            | Self::Truncated { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongHash { .. }
+            | Self::Impostor { .. }
+            | Self::Picture { .. } => ErrorKind::BadFile,
+            Self::Pixels(error) => error.kind(),
+            Self::Download { .. }
+            | Self::Busy { .. }
+            | Self::Plan { .. }
+            | Self::Thread { .. }
+            | Self::LoaderPanicked { .. } => ErrorKind::Failed,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

@@ -1,6 +1,7 @@
 //! What can go wrong when a graph is run: every error names the layer or the argument and says what to do.
 
 use plusx_kernels::Level;
+use plusx_model::ErrorKind;
 use plusx_model::error::ModelError;
 use plusx_model::shape::ImageShape;
 
@@ -132,4 +133,26 @@ pub enum EngineError {
         /// What it is for.
         what: String,
     },
+}
+
+impl EngineError {
+    /// What went wrong, roughly. A network, a batch or parameters that do not fit each other come from the program that
+    /// calls, not from an option of its user: the run failed.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Level { .. } => ErrorKind::Usage,
+            Self::Model(_)
+            | Self::Shared { .. }
+            | Self::Window { .. }
+            | Self::Images { .. }
+            | Self::Logits { .. }
+            | Self::Labels { .. }
+            | Self::Label { .. }
+            | Self::Targets
+            | Self::Output { .. }
+            | Self::Node { .. }
+            | Self::Params { .. }
+            | Self::Memory { .. } => ErrorKind::Failed,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use plusx_model::ErrorKind;
 use plusx_model::words::about;
 use plusx_weights::{WeightError, some};
 
@@ -194,6 +195,30 @@ pub enum FormatError {
 }
 
 impl FormatError {
+    /// What went wrong, roughly.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read { source, .. } | Self::Write { source, .. } => ErrorKind::of_io(source),
+            Self::Weights(error) => error.kind(),
+            // of a file that is as it should be, something was asked for that it does not have
+            Self::NoTwin { .. } | Self::NoSection { .. } => ErrorKind::Usage,
+            Self::Disproved { .. } | Self::NoProof { .. } | Self::Reserved { .. } | Self::Encode { .. } => {
+                ErrorKind::Failed
+            }
+            Self::Onnx { .. }
+            | Self::OnnxNode { .. }
+            | Self::OtherNetwork { .. }
+            | Self::Structure { .. }
+            | Self::ClassNames { .. }
+            | Self::Several { .. }
+            | Self::Index { .. }
+            | Self::Symbol { .. }
+            | Self::Broken { .. }
+            | Self::OtherKind { .. }
+            | Self::UnknownKind { .. } => ErrorKind::BadFile,
+        }
+    }
+
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
         FormatError::Read { path: path.into(), source }
     }

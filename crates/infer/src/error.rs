@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use plusx_engine::EngineError;
+use plusx_model::ErrorKind;
 use plusx_pixels::PixelError;
 use plusx_weights::WeightError;
 
@@ -43,4 +44,16 @@ pub enum InferError {
         /// Megabytes it may take.
         limit: u64,
     },
+}
+
+impl InferError {
+    /// What went wrong, roughly. A network that takes no pictures, or answers with no numbers, is the weight file's fault.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Weights(error) => error.kind(),
+            Self::Pixels(error) => error.kind(),
+            Self::Engine(error) => error.kind(),
+            Self::NotFinite { .. } | Self::TooLarge { .. } => ErrorKind::BadFile,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a network: every error names the layer and says what was expected and what was found.
 
+use crate::error_kind::ErrorKind;
 use crate::image_shape::ImageShape;
 use crate::words::did_you_mean;
 
@@ -212,4 +213,26 @@ pub enum ModelError {
         /// What was given.
         found: String,
     },
+}
+
+impl ModelError {
+    /// Networks are described by options, so what is wrong with one is wrong with an option. Whoever reads a network from a
+    /// file says with an error of its own that the file is at fault.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Window { .. }
+            | Self::Padding { .. }
+            | Self::Groups { .. }
+            | Self::Shapes { .. }
+            | Self::Shared { .. }
+            | Self::DuplicateName { .. }
+            | Self::Setting { .. }
+            | Self::TooLarge { .. }
+            | Self::UnknownModel { .. }
+            | Self::ShapeText { .. }
+            | Self::Preprocess { .. } => ErrorKind::Usage,
+            // no option leads here: the program contradicts itself
+            Self::Malformed { .. } | Self::ParamLength { .. } => ErrorKind::Failed,
+        }
+    }
 }

@@ -18,6 +18,7 @@ pub mod block;
 pub mod check;
 pub mod containers;
 pub mod error;
+mod error_kind;
 pub mod executor;
 pub mod graph;
 mod image_shape;
@@ -37,3 +38,4 @@ pub mod words;
 pub mod zoo;
 
 pub use error::ModelError;
+pub use error_kind::ErrorKind;

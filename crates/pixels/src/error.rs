@@ -1,5 +1,7 @@
 //! What can be wrong with pixels, or with what is to become of them.
 
+use plusx_model::ErrorKind;
+
 /// Pixels that cannot be prepared.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,4 +31,15 @@ pub enum PixelError {
         /// Bytes of pixels.
         bytes: usize,
     },
+}
+
+impl PixelError {
+    /// The file's fault in every case: a picture's, or that of the weight file which says how pictures are prepared.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Channels { .. } | Self::Preprocess(_) | Self::Interpolation { .. } | Self::Empty { .. } => {
+                ErrorKind::BadFile
+            }
+        }
+    }
 }

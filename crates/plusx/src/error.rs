@@ -2,7 +2,7 @@
 
 use crate::Shape;
 use plusx_engine::EngineError;
-use plusx_model::ModelError;
+use plusx_model::{ErrorKind, ModelError};
 use plusx_train::TrainError;
 
 /// An error of [`Model`](crate::Model) or [`Tensor`](crate::Tensor); says what to do.
@@ -77,6 +77,23 @@ pub enum Error {
         /// Number of labels.
         labels: usize,
     },
+}
+
+impl Error {
+    /// What went wrong, roughly: from this follows what a program does about it, its exit code say.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Model(error) => error.kind(),
+            Self::Engine(error) => error.kind(),
+            Self::File(error) => error.kind(),
+            Self::Length { .. }
+            | Self::NotImages { .. }
+            | Self::NotInitialized
+            | Self::Reshaped { .. }
+            | Self::Labels { .. } => ErrorKind::Usage,
+            Self::Memory { .. } | Self::Diverged { .. } => ErrorKind::Failed,
+        }
+    }
 }
 
 // the boxes keep the error small: it travels in every result

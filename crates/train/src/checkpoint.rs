@@ -19,7 +19,7 @@ use crate::state::{Identity, State, Training};
 
 /// What is written beside the tensors.
 #[derive(Clone, Debug)]
-pub(crate) struct Header {
+pub(crate) struct CheckpointHeader {
     /// Architecture, classes, preprocessing.
     pub(crate) model: ModelFile,
     /// Version, arithmetic, identity; its state is replaced by the current one.
@@ -55,7 +55,7 @@ impl From<FormatError> for Refusal {
     }
 }
 
-impl Header {
+impl CheckpointHeader {
     /// Writes the state of the run to `path`.
     pub(crate) fn save_last<E: Executor>(
         &self,

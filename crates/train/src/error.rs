@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use plusx_data::DataError;
 use plusx_formats::FormatError;
-use plusx_model::ModelError;
+use plusx_model::{ErrorKind, ModelError};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum TrainError {
     #[error("--{option} {value}: {wanted}")]
     Option {
         /// Without the dashes.
-        option: &'static str,
+        option: String,
         /// As given.
         value: String,
         /// What would make sense.
@@ -75,7 +75,7 @@ pub enum TrainError {
     /// A resumed run may not change this.
     #[error(
         "--{option} {given}: the run was started with {saved}, and a resumed run must keep it \
-         (only --epochs, --threads, --isa, --data-dir, --save-every and --max-steps may change); start a new run instead"
+         (only {may_change} may change); start a new run instead"
     )]
     ResumeChanged {
         /// Without the dashes.
@@ -84,11 +84,13 @@ pub enum TrainError {
         saved: String,
         /// The value on the command line.
         given: String,
+        /// The options that may.
+        may_change: String,
     },
     /// A comparison may not change this.
     #[error(
-        "--{option} {given}: the comparison was begun with {saved}, and its runs share one recipe (only --threads, --isa, \
-         --data-dir and --save-every may change); begin a new comparison instead"
+        "--{option} {given}: the comparison was begun with {saved}, and its runs share one recipe (only {may_change} may \
+         change); begin a new comparison instead"
     )]
     ComparisonChanged {
         /// Without the dashes.
@@ -97,6 +99,8 @@ pub enum TrainError {
         saved: String,
         /// The value on the command line.
         given: String,
+        /// The options that may.
+        may_change: String,
     },
     /// A run was to go on with other pictures than it learnt from.
     #[error(
@@ -217,8 +221,29 @@ impl std::fmt::Display for Kept {
 }
 
 impl TrainError {
-    pub(crate) fn option(option: &'static str, value: &str, wanted: &'static str) -> Self {
-        TrainError::Option { option, value: value.into(), wanted }
+    /// What went wrong, roughly.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Option { .. }
+            | Self::Exists { .. }
+            | Self::ResumeChanged { .. }
+            | Self::ComparisonChanged { .. } => ErrorKind::Usage,
+            Self::Model(error) => error.kind(),
+            Self::Data(error) => error.kind(),
+            Self::Format(error) | Self::Save { source: error, .. } => error.kind(),
+            Self::NoRun { .. } => ErrorKind::NotThere,
+            Self::BadRun { .. } | Self::Unfit { .. } | Self::OtherData { .. } | Self::TooLarge { .. } => {
+                ErrorKind::BadFile
+            }
+            Self::Io { source, .. } => ErrorKind::of_io(source),
+            Self::Executor(_) | Self::Locked { .. } | Self::NoRoom { .. } | Self::NotFinite { .. } => {
+                ErrorKind::Failed
+            }
+        }
+    }
+
+    pub(crate) fn option(option: impl Into<String>, value: &str, wanted: &'static str) -> Self {
+        TrainError::Option { option: option.into(), value: value.into(), wanted }
     }
 
     pub(crate) fn executor<E: std::error::Error + Send + Sync + 'static>(error: E) -> Self {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::compare::ComparePlan;
 use crate::stop::Signal;
 
 /// Hears what happens. Called from the thread that trains, between two steps: be quick.
@@ -67,7 +66,7 @@ pub enum Event {
         message: String,
     },
     /// The run is done.
-    Finished(Report),
+    Finished(RunReport),
     /// First of all in a comparison: what is about to be done.
     Comparison(ComparePlan),
     /// The next run of a comparison begins or goes on; its own events follow.
@@ -120,6 +119,21 @@ pub struct PlanReport {
     /// Options that can be meant but hardly are, and what they do, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What a comparison is about to do.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ComparePlan {
+    /// One run of each network.
+    pub models: Vec<PlanReport>,
+    /// Runs of each.
+    pub seeds: u32,
+    /// Steps between two points of a curve.
+    pub measure_every: u64,
+    /// Test images that a point inside an epoch looks at.
+    pub measure_images: u64,
+    /// Guess for all runs before anything was measured, in seconds.
+    pub estimate_seconds: f64,
 }
 
 /// The first step is about to begin.
@@ -211,7 +225,7 @@ pub enum SaveReason {
 
 /// Where the results are.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Report {
+pub struct RunReport {
     /// The run folder.
     pub run: PathBuf,
     /// Name of the data set trained on.
@@ -267,7 +281,7 @@ pub struct CompareRunDone {
 #[non_exhaustive]
 pub enum Outcome {
     /// All epochs, or `max_steps`, are done.
-    Done(Report),
+    Done(RunReport),
     /// A signal came; the state is saved.
     Interrupted {
         /// Which one; its exit code is [`Signal::exit_code`].

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plusx_data::{Batch, BatchPlan, Loader, Split};
-use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::executor::{Executor, Images, Targets};
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -22,10 +22,10 @@ use crate::curves;
 use crate::error::TrainError;
 use crate::estimate::Pace;
 use crate::evaluate::{EvalReport, Pass};
-use crate::event::{EpochReport, Event, Observer, Outcome, Report, SaveReason, Started, StepEvent};
+use crate::event::{EpochReport, Event, Observer, Outcome, RunReport, SaveReason, Started, StepEvent};
 use crate::job::Job;
 use crate::points::Points;
-use crate::results::{Results, Row};
+use crate::results::{EpochRow, Results};
 use crate::state::{Best, State};
 use crate::stop::{Signal, Stop};
 
@@ -113,7 +113,7 @@ impl<'a, E: Executor> Session<'a, E> {
             }
         }
         let best = self.job.folder.best();
-        let report = Report {
+        let report = RunReport {
             data: self.job.options.data.clone(),
             weights_sha256: checkpoint::sha256(&self.job.folder.last())?,
             last: self.job.folder.last(),
@@ -219,15 +219,7 @@ impl<'a, E: Executor> Session<'a, E> {
 
     /// One step on one batch.
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
-        let options = &self.job.options;
-        let sgd = Sgd {
-            lr: options.lr,
-            momentum: options.momentum,
-            nesterov: options.nesterov,
-            weight_decay: options.weight_decay,
-            decay_all: true,
-            scale: 1.0 / options.batch_size as f32,
-        };
+        let sgd = self.job.options.sgd();
         let images = Images { data: &batch.images, n: batch.n };
         let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
         let result = result.map_err(TrainError::executor)?;
@@ -321,7 +313,7 @@ impl<'a, E: Executor> Session<'a, E> {
             self.tell(&Event::Saved { path, reason: SaveReason::Best });
         }
         self.mark(&report)?;
-        self.results.push(Row::new(&self.job.options.data, self.job.options.lr, &line));
+        self.results.push(EpochRow::new(&self.job.options.data, self.job.options.lr, &line));
         self.results.write().map_err(|error| self.keeping(error))?;
         // before the save that confirms it: a process killed in between tells the same line again, none is lost
         self.tell(&Event::Epoch(line));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::EvalReport;
 use crate::options::{Recipe, TrainOptions};
-use crate::pretrained::Pictures;
+use crate::pictures::Pictures;
 use crate::results::Results;
 
 /// The best epoch so far.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use plusx_model::ErrorKind;
+
 /// A tensor whose shape is not the network's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Misshapen {
@@ -132,6 +134,20 @@ fn list(missing: &[String], extra: &[String], misshapen: &[Misshapen]) -> String
 }
 
 impl WeightError {
+    /// Whether the file is at fault, or not there, or the system refused to read it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read { source, .. } => ErrorKind::of_io(source),
+            Self::TooLarge { .. }
+            | Self::NotSafetensors { .. }
+            | Self::Foreign { .. }
+            | Self::Metadata { .. }
+            | Self::Dtype { .. }
+            | Self::NotFinite { .. }
+            | Self::Mismatch { .. } => ErrorKind::BadFile,
+        }
+    }
+
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
         Self::Read { path: path.into(), source }
     }

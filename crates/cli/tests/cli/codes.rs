@@ -1,5 +1,6 @@
 //! Exit codes: what is not there is 66, what the system refuses 74, what is not what it should be 65, in every command.
 
+use crate::files::made_up_data;
 use crate::import::network;
 use crate::looking::GREY_PNG;
 use crate::program::{Place, SMALL};
@@ -88,6 +89,62 @@ fn every_command_has_the_same_code_for_the_same_fault() {
         assert!(!place.exists("out.safetensors") && !place.exists("out.onnx"), "plusx {arguments}");
     }
     assert_eq!(place.text("text"), "these are only words\n");
+}
+
+/// A file of so many zeros, which takes no room on the disk.
+fn zeros(place: &Place, name: &str, bytes: u64) {
+    let file = std::fs::File::create(place.path(name)).expect("a file to write");
+    file.set_len(bytes).expect("a long file");
+}
+
+#[test]
+fn a_file_that_is_too_large_or_no_text_is_a_bad_one_and_is_called_what_it_is() {
+    const LATIN_1: &[u8] = b"caf\xe9\nbar\n";
+    let place = place();
+    zeros(&place, "large.txt", 17_000_000);
+    place.write("latin.txt", LATIN_1);
+    zeros(&place, "large.safetensors.index.json", 51_000_000);
+    place.write("latin.safetensors.index.json", LATIN_1);
+    zeros(&place, "large.safetensors", 2 << 40);
+    for folder in ["long", "odd"] {
+        made_up_data(&place, folder);
+    }
+    zeros(&place, "long/classes.txt", 17_000_000);
+    place.write("odd/classes.txt", LATIN_1);
+    let import = "import net.safetensors --model resnet20 -o out.safetensors";
+    place.ok(&format!("train {SMALL} --max-steps 2 --measure-every 1 --name one"));
+    place.ok(&format!("train {SMALL} --max-steps 2 --measure-every 1 --name two"));
+    place.ok(&format!("train {SMALL} --max-steps 2 --measure-every 1 --name three"));
+    place.write("runs/train/one/results.csv", LATIN_1);
+    place.write("runs/train/two/points.csv", LATIN_1);
+    place.write("runs/train/three/args.yaml", LATIN_1);
+    for (arguments, parts) in [
+        (
+            &format!("{import} --class-names large.txt")[..],
+            ["large.txt, as a file of class names", "more than"],
+        ),
+        (&format!("{import} --class-names latin.txt"), ["latin.txt, as a file of class names", "not UTF-8"]),
+        (
+            "import large.safetensors.index.json --model resnet20 -o out",
+            ["list of weight files", "more than"],
+        ),
+        ("import latin.safetensors.index.json --model resnet20 -o out", ["list of weight files", "latin"]),
+        ("import large.safetensors --model resnet20 -o out", ["large.safetensors", "limit"]),
+        ("predict --weights large.safetensors grey.png", ["large.safetensors", "limit"]),
+        ("train --pretrained large.safetensors", ["large.safetensors", "limit"]),
+        ("train --data idx --data-dir long", ["classes.txt", "limit"]),
+        ("train --data idx --data-dir odd", ["classes.txt", "UTF-8"]),
+        ("train --resume runs/train/one --epochs 3", ["results.csv", "UTF-8"]),
+        ("train --resume runs/train/two --epochs 3", ["points.csv", "UTF-8"]),
+        ("train --resume runs/train/three --epochs 3", ["args.yaml", "UTF-8"]),
+    ] {
+        let said = place.plusx(arguments);
+        assert_eq!(said.code, Some(65), "plusx {arguments}: {said:?}");
+        assert!(parts.iter().all(|part| said.stderr.contains(part)), "plusx {arguments}: {said:?}");
+        let is_of_weights = arguments.contains("large.safetensors") || arguments.contains("index.json");
+        assert!(is_of_weights || !said.stderr.contains("weight file"), "plusx {arguments}: {said:?}");
+        assert!(said.stdout.is_empty() && !place.exists("out"), "plusx {arguments}: {said:?}");
+    }
 }
 
 #[cfg(unix)]

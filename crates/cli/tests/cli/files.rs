@@ -126,7 +126,7 @@ fn damaged_data_are_named() {
 }
 
 /// The four files of Fashion-MNIST with one black training image and one black test image, whole but made up.
-fn made_up_data(place: &Place, folder: &str) {
+pub(crate) fn made_up_data(place: &Place, folder: &str) {
     std::fs::create_dir_all(place.path(folder)).expect("a folder");
     let image = [&b"\0\0\x08\x03\0\0\0\x01\0\0\0\x1c\0\0\0\x1c"[..], &[0; 784]].concat();
     for split in ["train", "t10k"] {
