@@ -7,7 +7,7 @@ use std::path::Path;
 
 use plusx_engine::{Engine, EngineError, EngineOptions};
 use plusx_formats::ModelFile;
-use plusx_formats::onnx::{Model, Options, decode, encode, export};
+use plusx_formats::onnx::{ExportModel, OnnxOptions, decode, encode, export};
 use plusx_model::ModelError;
 use plusx_model::block::{Block, Var};
 use plusx_model::executor::{Executor, Images};
@@ -69,8 +69,8 @@ fn engine(graph: &Graph) -> Result<Engine, EngineError> {
 #[test]
 fn blocks_come_back_whole() {
     let (mut graph, params, meta) = network();
-    let options = Options { keep_batch_norm: true, ..Options::default() };
-    let bytes = encode(&Model { graph: &graph, params: &params, meta: &meta }, options).unwrap();
+    let options = OnnxOptions { keep_batch_norm: true, ..OnnxOptions::default() };
+    let bytes = encode(&ExportModel { graph: &graph, params: &params, meta: &meta }, options).unwrap();
     let found = decode(&bytes, Path::new("x.onnx")).unwrap();
     for node in &mut graph.nodes {
         if let Op::BatchNorm { spec, .. } = &mut node.op {
@@ -85,10 +85,10 @@ fn blocks_come_back_whole() {
 fn what_is_written_answers_alike() {
     let folder = tempfile::tempdir().unwrap();
     let (graph, params, meta) = network();
-    let (model, data) = (Model { graph: &graph, params: &params, meta: &meta }, images());
+    let (model, data) = (ExportModel { graph: &graph, params: &params, meta: &meta }, images());
     let python = peers::python("onnx, onnxruntime, numpy");
     for keep_batch_norm in [false, true] {
-        let options = Options { keep_batch_norm, ..Options::default() };
+        let options = OnnxOptions { keep_batch_norm, ..OnnxOptions::default() };
         let [file, inputs, outputs] = ["net.onnx", "images", "logits"].map(|name| folder.path().join(name));
         let proof = export(&file, &model, options, Images { data: &data, n: 3 }, engine).unwrap();
         assert!(proof.worst < 1e-5, "{options:?}: {proof:?}");
@@ -106,7 +106,7 @@ fn what_is_written_answers_alike() {
 #[test]
 fn what_only_looks_like_them_is_refused_by_name() {
     let (graph, params, meta) = network();
-    let bytes = encode(&Model { graph: &graph, params: &params, meta: &meta }, Options::default()).unwrap();
+    let bytes = encode(&ExportModel { graph: &graph, params: &params, meta: &meta }, OnnxOptions::default()).unwrap();
     let change = |from: &[u8], to: &[u8]| {
         let mut bytes = bytes.clone();
         let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
