@@ -106,7 +106,8 @@ fn what_is_written_answers_alike() {
 #[test]
 fn what_only_looks_like_them_is_refused_by_name() {
     let (graph, params, meta) = network();
-    let bytes = encode(&ExportModel { graph: &graph, params: &params, meta: &meta }, OnnxOptions::default()).unwrap();
+    let bytes =
+        encode(&ExportModel { graph: &graph, params: &params, meta: &meta }, OnnxOptions::default()).unwrap();
     let change = |from: &[u8], to: &[u8]| {
         let mut bytes = bytes.clone();
         let at = bytes.windows(from.len()).position(|window| window == from).unwrap();

@@ -224,6 +224,9 @@ impl ModelError {
             | Self::Padding { .. }
             | Self::Groups { .. }
             | Self::Shapes { .. }
+            | Self::Scale { .. }
+            | Self::Beside { .. }
+            | Self::Parts { .. }
             | Self::Shared { .. }
             | Self::DuplicateName { .. }
             | Self::Setting { .. }

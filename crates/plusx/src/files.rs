@@ -55,11 +55,11 @@ impl Model {
         };
         let data = images.to_nhwc()?;
         let (model, images) = (
-            onnx::Model { graph, params: &params, meta: about },
+            onnx::ExportModel { graph, params: &params, meta: about },
             Images { data: &data, n: images.shape().dims()[0] },
         );
         let engine = |graph: &_| Engine::new(Clone::clone(graph), EngineOptions::default());
-        onnx::export(path.as_ref(), &model, onnx::Options::default(), images, engine)
+        onnx::export(path.as_ref(), &model, onnx::OnnxOptions::default(), images, engine)
             .map_err(TrainError::from)?;
         Ok(())
     }
