@@ -1,7 +1,7 @@
 //! From graph to *values* and *units*: which nodes become stored maps, and which are computed where they are read.
 //!
-//! A convolution, dense layer, pooling, sigmoid, product or concatenation stores its output. Batch norms, ReLUs and sums are *views*:
-//! `[relu](main [+ add])` over stored values, each term perhaps seen through a batch norm.
+//! A convolution, dense layer, pooling, sigmoid, product or concatenation stores its output. Batch norms, ReLUs and sums
+//! are *views*: `[relu](main [+ add])` over stored values, each term perhaps seen through a batch norm.
 //!
 //! A view with one reader is not stored: its reader computes it on load. Three kinds of views are stored once and then
 //! read as maps are:

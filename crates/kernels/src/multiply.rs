@@ -2,7 +2,7 @@
 //!
 //! **Forward**: y\[c, i\] = x\[c, i\] s\[c\], x and s = the evaluated sources, s a map of one pixel.
 //! **Backward**: dx\[c, i\] = g\[c, i\] s\[c\]; ds\[c\] = sum over i of g\[c, i\] x\[c, i\]. Each is gated and summed on the
-//! way ([`Sink`]).
+//! way ([`Sink`](crate::args::Sink)).
 //! **Saved**: nothing; x and s are evaluated again.
 //! **Numerics**: products round once. The sum of ds has `f32` chains of at most 64 pixels ([`SUM_RUN`](crate::args::SUM_RUN)),
 //! each step one multiply-add. The chains are added in `f64`, and the result is rounded to `f32` once.

@@ -77,8 +77,10 @@ impl TrainOptions {
 /// The parameters that a run of `options` on `graph` begins with, if it starts from a file. A classifier for another
 /// number of classes starts anew, drawn by the seed; filters for colours are summed for grey images.
 pub(crate) fn start(graph: &Graph, options: &TrainOptions) -> Result<Option<Adopted>, TrainError> {
-    let weights = options.pretrained.as_ref().and_then(|pretrained| pretrained.weights.as_ref());
-    let Some(weights) = weights else { return Ok(None) };
+    let Some(Pretrained { name, weights, .. }) = &options.pretrained else { return Ok(None) };
+    let unread =
+        || TrainError::option("pretrained", name, "its weights are not read yet; start from its file");
+    let weights = weights.as_ref().ok_or_else(unread)?;
     let anew = initialize(graph, Init::Xavier, options.seed);
     let allow = Allow { other_classes: true, grey: graph.input_shape().c == 1 };
     Ok(Some(weights.adopt(graph, anew, allow)?))

@@ -16,8 +16,8 @@ use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use plusx_train::{
-    Event, Machine, Outcome, Overrides, PlanReport, PretrainedFile, Silent, Stop, TrainError, TrainOptions,
-    evaluate, open, plan, resume, run,
+    Event, Machine, Outcome, Overrides, PlanReport, Pretrained, PretrainedFile, Silent, Stop, TrainError,
+    TrainOptions, evaluate, open, plan, resume, run,
 };
 use plusx_weights::WeightError;
 use stripes::{CLASSES, dataset};
@@ -77,6 +77,10 @@ fn what_is_left_open_is_what_the_weights_were_made_for() {
     assert_eq!((&*options.model, options.resize, options.input), ("resnet20", SIDE, None));
     let pretrained = options.pretrained.clone().unwrap();
     assert_eq!((&*pretrained.name, pretrained.sha256.len()), ("old", 64));
+    // options as a run keeps them hold no weights: they do not start from numbers drawn instead
+    let unread = Some(Pretrained { weights: None, ..pretrained });
+    let error = plan(&TrainOptions { pretrained: unread, ..options.clone() }, &dataset(4, 4)).unwrap_err();
+    assert!(error.to_string().contains("--pretrained old: its weights are not read"), "{error}");
     // grey images, whole, resized and normalised as the colours were
     let record = options.record(options.input_shape(1));
     let whole = Preprocess { mean: vec![0.456], std: vec![0.224], ..Preprocess::chapter(record.input) };

@@ -1,7 +1,7 @@
 //! Which buffers a step reads and writes: what gives each buffer its life, and its place in the arena.
 
 use super::refs::{Access, BufferId};
-use super::work::{ChannelWork, ConvWork, JoinWork, LossWork, MapWork, PoolWork, StepWork};
+use super::work::{ChannelWork, CombineWork, ConvWork, LossWork, MapWork, PoolWork, StepWork};
 use Access::{Read, Write};
 
 /// Is called with a buffer and how it is touched.
@@ -13,7 +13,7 @@ impl StepWork {
         match self {
             Self::Map(work) => work.buffers(touch),
             Self::Pool(work) => work.buffers(touch),
-            Self::Join(work) => work.buffers(touch),
+            Self::Combine(work) => work.buffers(touch),
             Self::Channel(work) => work.buffers(touch),
             Self::Conv(work) => work.buffers(touch),
             Self::Loss(LossWork { logits, gradient, .. }) => {
@@ -33,7 +33,9 @@ impl MapWork {
                 touch(*src, Read);
                 sums.buffers(touch);
             }
-            Self::Evaluate { src, dst, .. } | Self::SubsampleForward { src, dst, .. } => {
+            Self::Evaluate { src, dst, .. }
+            | Self::SubsampleForward { src, dst, .. }
+            | Self::SigmoidForward { src, dst, .. } => {
                 src.buffers(touch);
                 touch(*dst, Write);
             }
@@ -43,6 +45,11 @@ impl MapWork {
             }
             Self::SubsampleBackward { g, sink, .. } => {
                 touch(*g, Read);
+                sink.buffers(touch);
+            }
+            Self::SigmoidBackward { g, y, sink, .. } => {
+                touch(*g, Read);
+                touch(*y, Read);
                 sink.buffers(touch);
             }
         }
@@ -74,10 +81,10 @@ impl PoolWork {
     }
 }
 
-impl JoinWork {
+impl CombineWork {
     fn buffers(&self, touch: Touch<'_>) {
         match self {
-            Self::SigmoidForward { src, dst, .. } | Self::ConcatForward { src, dst, .. } => {
+            Self::ConcatForward { src, dst, .. } => {
                 src.buffers(touch);
                 touch(*dst, Write);
             }
@@ -85,11 +92,6 @@ impl JoinWork {
                 src.buffers(touch);
                 scale.buffers(touch);
                 touch(*dst, Write);
-            }
-            Self::SigmoidBackward { g, y, sink, .. } => {
-                touch(*g, Read);
-                touch(*y, Read);
-                sink.buffers(touch);
             }
             Self::MultiplyBackwardMap { g, scale: other, sink, .. }
             | Self::MultiplyBackwardScale { g, src: other, sink, .. } => {

@@ -21,7 +21,7 @@ use super::gradient::{BackwardBuilder, FilterParts, Gradient};
 use super::pieces::PieceGrid;
 use super::refs::{BufferId, GradRef, SinkRef};
 use super::step::{KernelRef, PlanStep};
-use super::work::{ConvWork, JoinWork, LossWork, MapWork, PoolWork, StepWork, WeightParts};
+use super::work::{CombineWork, ConvWork, LossWork, MapWork, PoolWork, StepWork, WeightParts};
 use crate::lower::{LoweredFilter, LoweredPart, LoweredUnit, ValueId};
 use crate::params::ParamLayout;
 
@@ -92,7 +92,7 @@ impl PlanBuilder<'_> {
                 LoweredUnit::Sigmoid { src, dst } => {
                     let shape = lowered.value(*src).map_shape();
                     let (kernel, y) = (pick(sigmoid::BACKWARD, level, &shape), backward.build.place(*dst));
-                    backward.map(*src, *dst, kernel, |g, sink| JoinWork::SigmoidBackward {
+                    backward.map(*src, *dst, kernel, |g, sink| MapWork::SigmoidBackward {
                         shape,
                         g,
                         y,
@@ -105,7 +105,7 @@ impl PlanBuilder<'_> {
                     for LoweredPart { src, shape } in parts.iter().rev() {
                         let kernel = pick(concat::BACKWARD, level, shape);
                         let shape = *shape;
-                        backward.map(*src, *dst, kernel, |g, sink| JoinWork::ConcatBackward {
+                        backward.map(*src, *dst, kernel, |g, sink| CombineWork::ConcatBackward {
                             shape,
                             g,
                             sink,
@@ -205,9 +205,14 @@ impl BackwardBuilder<'_, '_> {
         let (shape, level) = (self.build.value(src).map_shape(), self.build.kernels.level);
         let (map, numbers) = (self.build.source(src), self.build.source(scale));
         let kernel = pick(multiply::BACKWARD_SCALE, level, &shape);
-        self.map(scale, dst, kernel, |g, sink| JoinWork::MultiplyBackwardScale { shape, g, src: map, sink });
+        self.map(scale, dst, kernel, |g, sink| CombineWork::MultiplyBackwardScale {
+            shape,
+            g,
+            src: map,
+            sink,
+        });
         let kernel = pick(multiply::BACKWARD_MAP, level, &shape);
-        self.map(src, dst, kernel, |g, sink| JoinWork::MultiplyBackwardMap {
+        self.map(src, dst, kernel, |g, sink| CombineWork::MultiplyBackwardMap {
             shape,
             g,
             scale: numbers,

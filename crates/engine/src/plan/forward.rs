@@ -11,7 +11,7 @@ use super::mode::Statistics;
 use super::pieces::{Bands, ChannelBlocks, MOST_BANDS, PieceGrid};
 use super::refs::{BufferId, FinishRef, SumsRef};
 use super::step::{KernelRef, PlanStep};
-use super::work::{ChannelWork, ConvWork, JoinWork, MapWork, PoolWork, StepWork};
+use super::work::{ChannelWork, CombineWork, ConvWork, MapWork, PoolWork, StepWork};
 use crate::lower::{LoweredFilter, LoweredPart, LoweredUnit, NormId, ValueId};
 
 impl PlanBuilder<'_> {
@@ -71,7 +71,7 @@ impl PlanBuilder<'_> {
                     let shape = self.value(*src).map_shape();
                     let (source, out) = (self.source(*src), self.store(*dst));
                     let kernel = pick(sigmoid::FORWARD, self.kernels.level, &shape);
-                    let work = JoinWork::SigmoidForward { shape, src: source, dst: out };
+                    let work = MapWork::SigmoidForward { shape, src: source, dst: out };
                     self.push_map(*src, *dst, kernel, work);
                 }
                 LoweredUnit::Multiply { src, scale, dst } => {
@@ -79,7 +79,7 @@ impl PlanBuilder<'_> {
                     let (source, numbers) = (self.source(*src), self.source(*scale));
                     let out = self.store(*dst);
                     let kernel = pick(multiply::FORWARD, self.kernels.level, &shape);
-                    let work = JoinWork::MultiplyForward { shape, src: source, scale: numbers, dst: out };
+                    let work = CombineWork::MultiplyForward { shape, src: source, scale: numbers, dst: out };
                     self.push_map(*src, *dst, kernel, work);
                 }
                 LoweredUnit::Concat { parts, dst } => {
@@ -87,7 +87,7 @@ impl PlanBuilder<'_> {
                     for LoweredPart { src, shape } in parts {
                         let source = self.source(*src);
                         let kernel = pick(concat::FORWARD, self.kernels.level, shape);
-                        let work = JoinWork::ConcatForward { shape: *shape, src: source, dst: out };
+                        let work = CombineWork::ConcatForward { shape: *shape, src: source, dst: out };
                         self.push_map(*src, *dst, kernel, work);
                     }
                 }

@@ -14,8 +14,8 @@ pub(crate) enum StepWork {
     Map(MapWork),
     /// A pooling, image by image.
     Pool(PoolWork),
-    /// A sigmoid, a product or a concatenation, image by image.
-    Join(JoinWork),
+    /// A product or a concatenation, image by image.
+    Combine(CombineWork),
     /// A few values for each channel, in one piece.
     Channel(ChannelWork),
     /// A convolution or dense layer, by images and blocks of channels.
@@ -41,6 +41,10 @@ pub(crate) enum MapWork {
     SubsampleForward { shape: SubsampleShape, src: SourceRef, dst: BufferId },
     /// Gradient of a subsampling.
     SubsampleBackward { shape: SubsampleShape, g: BufferId, sink: SinkRef },
+    /// The logistic function.
+    SigmoidForward { shape: MapShape, src: SourceRef, dst: BufferId },
+    /// Gradient of a sigmoid, whose output is `y`.
+    SigmoidBackward { shape: MapShape, g: BufferId, y: BufferId, sink: SinkRef },
 }
 
 /// Poolings and their gradients.
@@ -60,13 +64,9 @@ pub(crate) enum PoolWork {
     GlobalAvgPoolBackward { shape: MapShape, g: BufferId, sink: SinkRef },
 }
 
-/// What squeeze-and-excitation and dense blocks need, and its gradients.
+/// Work that makes one map of several, and its gradients.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum JoinWork {
-    /// The logistic function.
-    SigmoidForward { shape: MapShape, src: SourceRef, dst: BufferId },
-    /// Gradient of a sigmoid, whose output is `y`.
-    SigmoidBackward { shape: MapShape, g: BufferId, y: BufferId, sink: SinkRef },
+pub(crate) enum CombineWork {
     /// A map times one number for each channel.
     MultiplyForward { shape: MapShape, src: SourceRef, scale: SourceRef, dst: BufferId },
     /// Gradient of the map of a product.
@@ -178,9 +178,9 @@ impl From<PoolWork> for StepWork {
     }
 }
 
-impl From<JoinWork> for StepWork {
-    fn from(work: JoinWork) -> Self {
-        Self::Join(work)
+impl From<CombineWork> for StepWork {
+    fn from(work: CombineWork) -> Self {
+        Self::Combine(work)
     }
 }
 

@@ -1,7 +1,8 @@
-//! Elementwise steps, subsamplings and statistics: pieces are images.
+//! Elementwise steps, sigmoids, subsamplings and statistics: pieces are images.
 
 use plusx_kernels::elementwise::{self, EvaluateArgs, SinkArgs};
 use plusx_kernels::norm::{self, StatsArgs};
+use plusx_kernels::sigmoid::{self, SigmoidBackwardArgs, SigmoidForwardArgs};
 use plusx_kernels::subsample::{self, SubsampleBackwardArgs, SubsampleForwardArgs};
 
 use super::memory::{Memory, part};
@@ -84,6 +85,33 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),
+                    sink: sink.part(&piece),
+                });
+            });
+        }
+        MapWork::SigmoidForward { shape, src, dst } => {
+            let src = memory.source(src);
+            let dst = memory.windows(*dst, shape.pixels, &pieces);
+            threads.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (sigmoid::FORWARD[entry].run)(SigmoidForwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    src: src.part(&piece.images),
+                    dst: dst.take(piece.row, piece.column),
+                });
+            });
+        }
+        MapWork::SigmoidBackward { shape, g, y, sink } => {
+            let (g, y) = (memory.read(*g), memory.read(*y));
+            let sink = memory.sink(sink, shape.pixels, &pieces);
+            threads.run(pieces.count(), 0, &|index, _| {
+                let piece = pieces.get(index);
+                (sigmoid::BACKWARD[entry].run)(SigmoidBackwardArgs {
+                    shape,
+                    images: piece.images.len(),
+                    g: part(g, &piece.images, batch),
+                    y: part(y, &piece.images, batch),
                     sink: sink.part(&piece),
                 });
             });

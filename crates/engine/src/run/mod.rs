@@ -2,8 +2,8 @@
 //! the threads.
 
 mod channel;
+mod combine;
 mod conv;
-mod join;
 mod learn;
 mod map;
 mod memory;
@@ -43,7 +43,7 @@ fn run_step(plan: &Plan, step: &PlanStep, resources: &mut RunResources<'_>, batc
     match &step.work {
         StepWork::Map(work) => map::run(work, step, memory, threads),
         StepWork::Pool(work) => pool::run(work, step, memory, threads),
-        StepWork::Join(work) => join::run(work, step, memory, threads),
+        StepWork::Combine(work) => combine::run(work, step, memory, threads),
         StepWork::Channel(work) => channel::run(work, memory, store),
         StepWork::Conv(work) => conv::run(work, step, memory, threads, store),
         StepWork::Loss(work) => learn::loss(work, memory, batch),

@@ -1,47 +1,19 @@
-//! Sigmoids, products by channel, concatenations and their gradients: pieces are images.
+//! Products by channel, concatenations and their gradients: pieces are images.
 
 use plusx_kernels::concat::{self, ConcatBackwardArgs, ConcatForwardArgs};
 use plusx_kernels::multiply::{
     self, MultiplyBackwardMapArgs, MultiplyBackwardScaleArgs, MultiplyForwardArgs,
 };
-use plusx_kernels::sigmoid::{self, SigmoidBackwardArgs, SigmoidForwardArgs};
 
 use super::memory::{Memory, part};
 use crate::plan::step::PlanStep;
-use crate::plan::work::JoinWork;
+use crate::plan::work::CombineWork;
 use crate::threads::Threads;
 
-pub(super) fn run(work: &JoinWork, step: &PlanStep, memory: &mut Memory<'_>, threads: &mut Threads) {
+pub(super) fn run(work: &CombineWork, step: &PlanStep, memory: &mut Memory<'_>, threads: &mut Threads) {
     let (pieces, entry, batch) = (step.pieces, step.kernel.entry, memory.batch());
     match work {
-        JoinWork::SigmoidForward { shape, src, dst } => {
-            let src = memory.source(src);
-            let dst = memory.windows(*dst, shape.pixels, &pieces);
-            threads.run(pieces.count(), 0, &|index, _| {
-                let piece = pieces.get(index);
-                (sigmoid::FORWARD[entry].run)(SigmoidForwardArgs {
-                    shape,
-                    images: piece.images.len(),
-                    src: src.part(&piece.images),
-                    dst: dst.take(piece.row, piece.column),
-                });
-            });
-        }
-        JoinWork::SigmoidBackward { shape, g, y, sink } => {
-            let (g, y) = (memory.read(*g), memory.read(*y));
-            let sink = memory.sink(sink, shape.pixels, &pieces);
-            threads.run(pieces.count(), 0, &|index, _| {
-                let piece = pieces.get(index);
-                (sigmoid::BACKWARD[entry].run)(SigmoidBackwardArgs {
-                    shape,
-                    images: piece.images.len(),
-                    g: part(g, &piece.images, batch),
-                    y: part(y, &piece.images, batch),
-                    sink: sink.part(&piece),
-                });
-            });
-        }
-        JoinWork::MultiplyForward { shape, src, scale, dst } => {
+        CombineWork::MultiplyForward { shape, src, scale, dst } => {
             let (src, scale) = (memory.source(src), memory.source(scale));
             let dst = memory.windows(*dst, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
@@ -55,7 +27,7 @@ pub(super) fn run(work: &JoinWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        JoinWork::MultiplyBackwardMap { shape, g, scale, sink } => {
+        CombineWork::MultiplyBackwardMap { shape, g, scale, sink } => {
             let (g, scale) = (memory.read(*g), memory.source(scale));
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
@@ -69,7 +41,7 @@ pub(super) fn run(work: &JoinWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        JoinWork::MultiplyBackwardScale { shape, g, src, sink } => {
+        CombineWork::MultiplyBackwardScale { shape, g, src, sink } => {
             let (g, src) = (memory.read(*g), memory.source(src));
             let sink = memory.sink(sink, 1, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
@@ -83,7 +55,7 @@ pub(super) fn run(work: &JoinWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        JoinWork::ConcatForward { shape, src, dst } => {
+        CombineWork::ConcatForward { shape, src, dst } => {
             let src = memory.source(src);
             let dst = memory.windows(*dst, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
@@ -96,7 +68,7 @@ pub(super) fn run(work: &JoinWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        JoinWork::ConcatBackward { shape, g, sink } => {
+        CombineWork::ConcatBackward { shape, g, sink } => {
             let g = memory.read(*g);
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
