@@ -143,8 +143,7 @@ mod tests {
 
     #[test]
     fn a_batch_size_is_a_number_or_auto() {
-        let [none, auto, many] =
-            [&[][..], &["--batch-size", "auto"], &["--batch-size", "64"]].map(|words| given(words));
+        let [none, auto, many] = [&[][..], &["--batch-size", "auto"], &["--batch-size", "64"]].map(given);
         assert!(!none.auto_batch && auto.auto_batch && !many.auto_batch);
         assert_eq!((auto.overrides.batch_size, many.overrides.batch_size), (None, Some(64)));
         assert!(Line::try_parse_from(["plusx", "--batch-size", "-3"]).is_err());
