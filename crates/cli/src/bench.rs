@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
     let mode = if trains { Mode::train() } else { Mode::infer(&[engine.graph().output()]) };
     let plan = engine.plan(&mode, batch)?;
     let direct = plan.flops();
-    memory::check((batch, threads), Advice::Batch, &mut |batch| {
+    memory::check(batch, threads, Advice::Batch, &mut |batch| {
         let plan = engine.plan(&mode, batch).ok()?;
         let images = batch.checked_mul(size_of::<f32>() * input.len())?;
         plan.memory_bytes()

@@ -47,7 +47,8 @@ pub(crate) fn auto_batch(usual: usize, runs: &mut Runs) -> usize {
 
 /// Refuses a batch that there is no room for: the system would promise the memory and later end the process.
 pub(crate) fn check(
-    (batch, threads): (usize, usize),
+    batch: usize,
+    threads: usize,
     advice: Advice,
     needed: &mut dyn FnMut(usize) -> Option<u64>,
 ) -> Result<()> {
@@ -162,7 +163,7 @@ impl Runs {
 
     /// Refuses them if there is no room for so many images a step.
     pub(crate) fn check(&mut self, batch: usize, advice: Advice) -> Result<()> {
-        check((batch, self.threads()), advice, &mut |batch| self.bytes(batch))
+        check(batch, self.threads(), advice, &mut |batch| self.bytes(batch))
     }
 }
 

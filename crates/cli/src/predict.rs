@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Re
     let (mut code, mut warned) = (exit::DONE, false);
     for argument in &arguments.images {
         pictures::each(argument, &mut |path| {
-            match path.and_then(|path| answer(&net, (&path, &limits), arguments.topk)) {
+            match path.and_then(|path| answer(&net, &path, &limits, arguments.topk)) {
                 Ok(answer) => {
                     result(&answer.lines(format)?)?;
                     if format == Format::Csv
@@ -106,7 +106,7 @@ impl PredictArguments {
     }
 }
 
-fn answer(net: &Classifier, (path, limits): (&Path, &Limits), topk: usize) -> Result<Answer> {
+fn answer(net: &Classifier, path: &Path, limits: &Limits, topk: usize) -> Result<Answer> {
     let predictions = || -> Result<_> {
         let opened = picture::open_with_notes(path, limits)?;
         for odd in &opened.notes {

@@ -8,8 +8,8 @@ use crate::standing::Standing;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plusx_model::words::percent;
 use plusx_train::{
-    CompareRun, CompareRunDone, EpochReport, Event, Observer, RunReport, SaveReason, Signal, Started,
-    StepEvent,
+    BestAccuracy, CompareRun, CompareRunDone, EpochReport, Event, Observer, RunPosition, RunReport,
+    SaveReason, Signal, Started, StepEvent,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ impl Watcher {
     }
 
     fn started(&mut self, started: &Started) {
-        if let Some((epoch, steps)) = started.resumed {
+        if let Some(RunPosition { epoch, steps }) = started.resumed {
             self.note(&format!("continuing {} in epoch {epoch} after step {steps}", started.run.display()));
         } else {
             self.note(&format!("writing to {}", started.run.display()));
@@ -170,7 +170,9 @@ impl Watcher {
 
     fn finished(&mut self, report: &RunReport) {
         let best = match report.best_acc {
-            Some((accuracy, epoch)) => format!(" (best: epoch {epoch}, test acc {accuracy:.3})"),
+            Some(BestAccuracy { accuracy, epoch }) => {
+                format!(" (best: epoch {epoch}, test acc {accuracy:.3})")
+            }
             None => String::new(),
         };
         self.note(&format!("results in {}{best}, after {}", report.run.display(), duration(report.seconds)));

@@ -100,13 +100,14 @@ impl Comparison {
         plan(options, dataset)?;
         let mut options = options.clone();
         options.settle(dataset);
-        let (path, _) = match folder::make(&options.train.output, options.train.name.as_deref(), false) {
+        let made = match folder::make(&options.train.output, options.train.name.as_deref(), false) {
             Err(TrainError::Exists { path: PathDisplay(path) }) => {
                 let wanted = "that folder exists: continue with --resume, or choose another --name";
                 return Err(TrainError::option("name", &path.display().to_string(), wanted));
             }
             made => made?,
         };
+        let path = made.path;
         options.train.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let contest = Self { options, folder: Folder::lock(path)?, why: None };
         contest.write_options()?;

@@ -6,6 +6,8 @@ use plusx_data::DataError;
 use plusx_formats::FormatError;
 use plusx_model::{ErrorKind, ModelError};
 
+use crate::position::RunPosition;
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -202,8 +204,8 @@ pub struct Kept(pub Option<Box<Checkpoint>>);
 pub struct Checkpoint {
     /// The file.
     pub path: PathBuf,
-    /// Epochs that were done when it was written, and steps of the next one.
-    pub at: (u32, u64),
+    /// How far the run had come when it was written.
+    pub at: RunPosition,
 }
 
 impl std::fmt::Display for Kept {
@@ -213,9 +215,9 @@ impl std::fmt::Display for Kept {
         };
         write!(f, "The last good checkpoint is kept: {}, ", path.display())?;
         match at {
-            (0, 0) => f.write_str("as the run began"),
-            (epochs, 0) => write!(f, "after epoch {epochs}"),
-            (epochs, steps) => write!(f, "after step {steps} of epoch {}", epochs + 1),
+            RunPosition { epoch: 1, steps: 0 } => f.write_str("as the run began"),
+            RunPosition { epoch, steps: 0 } => write!(f, "after epoch {}", epoch - 1),
+            RunPosition { epoch, steps } => write!(f, "after step {steps} of epoch {epoch}"),
         }
     }
 }

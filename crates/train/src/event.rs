@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::position::RunPosition;
 use crate::stop::Signal;
 
 /// Hears what happens. Called from the thread that trains, between two steps: be quick.
@@ -143,8 +144,8 @@ pub struct Started {
     pub context: String,
     /// The run folder.
     pub run: PathBuf,
-    /// Where a resumed run takes up: (epoch counted from 1, steps of it already done).
-    pub resumed: Option<(u32, u64)>,
+    /// Where a resumed run takes up.
+    pub resumed: Option<RunPosition>,
 }
 
 /// A step is done. Loss and accuracy are running means over the epoch so far, as in d2l.
@@ -234,12 +235,27 @@ pub struct RunReport {
     pub last: PathBuf,
     /// The weights of the best epoch, if an epoch ended.
     pub best: Option<PathBuf>,
-    /// Best test accuracy, 0 to 1, and its epoch counted from 1.
-    pub best_acc: Option<(f64, u32)>,
+    /// The best test accuracy, if the test images were ever looked at.
+    pub best_acc: Option<BestAccuracy>,
     /// SHA-256 of the file `last`, in hexadecimal.
     pub weights_sha256: String,
     /// Seconds spent training, over all resumptions.
     pub seconds: f64,
+}
+
+/// The best test accuracy of a run. Serialises as `[accuracy, epoch]`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BestAccuracy {
+    /// Share of the test images that were classified rightly, 0 to 1.
+    pub accuracy: f64,
+    /// Its epoch, counted from 1.
+    pub epoch: u32,
+}
+
+impl Serialize for BestAccuracy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.accuracy, self.epoch).serialize(serializer)
+    }
 }
 
 /// One of the runs of a comparison.
@@ -288,7 +304,7 @@ pub enum Outcome {
         signal: Signal,
         /// The run folder: `plusx train --resume RUN` continues.
         run: PathBuf,
-        /// The epoch it is in, counted from 1, and the steps of it that are done.
-        at: (u32, u64),
+        /// How far it has come.
+        at: RunPosition,
     },
 }

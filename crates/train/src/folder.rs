@@ -29,10 +29,10 @@ impl Folder {
     /// Makes the folder of a new run and writes its name into the options. It can be resumed once
     /// [`Folder::write_options`] was called.
     pub(crate) fn create(options: &mut TrainOptions) -> Result<Self, TrainError> {
-        let (path, fresh) = make(&options.output, options.name.as_deref(), options.exist_ok)?;
+        let MadeFolder { path, is_new } = make(&options.output, options.name.as_deref(), options.exist_ok)?;
         options.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let folder = Self::lock(path)?;
-        if !fresh {
+        if !is_new {
             folder.clear()?;
         }
         let weights = folder.path.join("weights");
@@ -143,15 +143,24 @@ fn judge_lock(result: Result<(), TryLockError>, path: &Path) -> Result<Option<St
     }
 }
 
-/// Makes the folder `name` of `output`, or without a name the first free one; whether it was not there before, which
-/// must be so unless `exist_ok`.
-pub(crate) fn make(output: &Path, name: Option<&str>, exist_ok: bool) -> Result<(PathBuf, bool), TrainError> {
+/// A folder that is there now.
+pub(crate) struct MadeFolder {
+    pub(crate) path: PathBuf,
+    /// Whether it was not there before.
+    pub(crate) is_new: bool,
+}
+
+/// Makes the folder `name` of `output`, or without a name the first free one. It must not have been there before, unless
+/// `exist_ok`.
+pub(crate) fn make(output: &Path, name: Option<&str>, exist_ok: bool) -> Result<MadeFolder, TrainError> {
     fs::create_dir_all(output).map_err(|error| TrainError::io("cannot make", output, error))?;
-    let Some(name) = name else { return Ok((first_free(output)?, true)) };
+    let Some(name) = name else { return Ok(MadeFolder { path: first_free(output)?, is_new: true }) };
     let path = output.join(name);
     match fs::create_dir(&path) {
-        Ok(()) => Ok((path, true)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && exist_ok => Ok((path, false)),
+        Ok(()) => Ok(MadeFolder { path, is_new: true }),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && exist_ok => {
+            Ok(MadeFolder { path, is_new: false })
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(TrainError::Exists { path: PathDisplay(path) })
         }

@@ -29,6 +29,7 @@ mod origin;
 mod outlook;
 mod pictures;
 mod points;
+mod position;
 mod pretrained;
 mod remarks;
 mod results;
@@ -46,8 +47,8 @@ pub use compare::{
 pub use error::{Checkpoint, Kept, PathDisplay, TrainError};
 pub use evaluate::{EvalOptions, EvalReport, evaluate, evaluate_with, fitting_batch};
 pub use event::{
-    ComparePlan, CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport, RunReport,
-    SaveReason, Silent, Started, StepEvent,
+    BestAccuracy, ComparePlan, CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport,
+    RunReport, SaveReason, Silent, Started, StepEvent,
 };
 pub use export_proof::OnnxExport;
 pub use folder::SavedRun;
@@ -57,6 +58,7 @@ pub use memory::RunMemory;
 pub use options::{OptionRow, Overrides, Recipe, SaveEvery, TrainOptions, level};
 pub use origin::Pretrained;
 pub use pictures::Pictures;
+pub use position::RunPosition;
 pub use pretrained::PretrainedFile;
 pub use start::{open, plan, resume, resume_on, run, run_on};
 pub use stop::{Signal, Stop};

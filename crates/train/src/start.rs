@@ -10,7 +10,7 @@ use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use serde_json::json;
 
-use crate::checkpoint::CheckpointHeader;
+use crate::checkpoint::{CheckpointHeader, Restored};
 use crate::error::TrainError;
 use crate::event::{Event, Observer, Outcome, PlanReport};
 use crate::folder::{Folder, SavedRun};
@@ -150,7 +150,7 @@ pub fn resume_on<E: Executor>(
     let job = job(executor, options, dataset, &fingerprint, folder);
     let last = job.folder.last();
     let state = if last.exists() {
-        let (state, warning) = job.header.restore(&last, executor)?;
+        let Restored { state, warning } = job.header.restore(&last, executor)?;
         if let Some(message) = warning {
             observer.event(&Event::Warning { message });
         }

@@ -16,8 +16,8 @@ use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use plusx_train::{
-    Event, Machine, Outcome, Overrides, PlanReport, Pretrained, PretrainedFile, Silent, Stop, TrainError,
-    TrainOptions, evaluate, open, plan, resume, run,
+    Event, Machine, Outcome, Overrides, PlanReport, Pretrained, PretrainedFile, RunPosition, Silent, Stop,
+    TrainError, TrainOptions, evaluate, open, plan, resume, run,
 };
 use plusx_weights::WeightError;
 use stripes::{CLASSES, dataset};
@@ -137,7 +137,7 @@ fn options_that_are_given_stay() {
     let machine = Machine { threads: Some(1), isa: None, exact: false };
     // and so they do when the file is measured
     let found = evaluate(&report.last, dataset(40, 20), machine).unwrap();
-    assert_eq!((found.n, found.top1), (20, report.best_acc.unwrap().0));
+    assert_eq!((found.n, found.top1), (20, report.best_acc.unwrap().accuracy));
     let two = ImageShape { c: 2, ..colour };
     let error = plan(&TrainOptions { input: Some(two), ..run_options.clone() }, &dataset(4, 4)).unwrap_err();
     assert!(
@@ -185,7 +185,10 @@ fn a_resumed_run_does_not_need_the_file() {
         }
     };
     let outcome = run(started(&given(&cut), &file), dataset(50, 20), &stop, &mut at_once).unwrap();
-    assert!(matches!(outcome, Outcome::Interrupted { at: (1, 0), .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Interrupted { at: RunPosition { epoch: 1, steps: 0 }, .. }),
+        "{outcome:?}"
+    );
     fs::remove_file(&file).unwrap();
     for max_steps in [2, 4, 6] {
         let more =
