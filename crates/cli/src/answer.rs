@@ -9,7 +9,7 @@
 //! Tried with LibreOffice 7.4 (`soffice --infilter=CSV:44,34,76,1`, in its window: Unicode, comma, "evaluate formulas",
 //! without which the cells are text too, with `="` and `"` around it).
 
-use crate::spelled;
+use crate::spelled::{self, SpelledName};
 use anyhow::Result;
 use clap::ValueEnum;
 use plusx_infer::Prediction;
@@ -60,7 +60,7 @@ impl From<Prediction> for Class {
 
 impl Answer {
     pub(crate) fn new(path: &Path, predictions: Vec<Prediction>) -> Self {
-        let (filename, filename_escaped) = spelled::name(path);
+        let SpelledName { text: filename, is_escaped: filename_escaped } = spelled::name(path);
         Self { filename, filename_escaped, predictions: predictions.into_iter().map(Class::from).collect() }
     }
 

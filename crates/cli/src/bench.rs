@@ -1,8 +1,9 @@
 //! `plusx bench train|infer`: how long a step takes, on made-up images.
 
-use crate::arguments::{DEFAULT_MODEL, MachineArguments, at_least_one};
 use crate::environment::Environment;
+use crate::machine_arguments::{MachineArguments, at_least_one};
 use crate::memory::{self, Advice};
+use crate::names::DEFAULT_MODEL;
 use crate::screen::result;
 use crate::{exit, machine, profile, turns};
 use anyhow::{Context, Result};
@@ -86,7 +87,7 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
     let mode = if trains { Mode::train() } else { Mode::infer(&[engine.graph().output()]) };
     let plan = engine.plan(&mode, batch)?;
     let direct = plan.flops();
-    memory::check((batch, threads), Advice::Batch, &mut |batch| {
+    memory::check(batch, threads, Advice::Batch, &mut |batch| {
         let plan = engine.plan(&mode, batch).ok()?;
         let images = batch.checked_mul(size_of::<f32>() * input.len())?;
         plan.memory_bytes()
@@ -165,7 +166,7 @@ struct Report<'r> {
     direct_limit_img_per_s: f64,
     /// Where the time goes, with `--profile`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    profile: Option<Vec<profile::Step<'r>>>,
+    profile: Option<Vec<profile::StepTime<'r>>>,
 }
 
 impl Report<'_> {

@@ -3,20 +3,18 @@
 use crate::disk;
 use crate::environment::Environment;
 use crate::exit;
+use crate::given::Given;
+use crate::learning::{FoundData, LearningArguments, Wanted};
 use crate::memory::{self, Advice, Runs};
-use crate::recipe::{RecipeArguments, find_data};
-use crate::screen::{bytes, duration, note, result};
-use crate::train::resume_command;
-use crate::watch::{Watcher, steps};
+use crate::plan_text::comparison_text;
+use crate::resume_command::resume_command;
+use crate::screen::{note, result};
+use crate::watch::Watcher;
 use anyhow::Result;
 use clap::Args;
 use plusx_data::Dataset;
 use plusx_model::summary::thousands;
-use plusx_model::words::counted;
-use plusx_train::{
-    CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Findings, Overrides, Stop,
-    TrainOptions,
-};
+use plusx_train::{CompareOptions, CompareOverrides, Compared, Comparison, Findings, Stop, TrainOptions};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -34,10 +32,9 @@ pub(crate) struct CompareArguments {
     #[arg(long, value_name = "N")]
     seeds: Option<u32>,
     #[command(flatten)]
-    recipe: RecipeArguments,
-    /// Folder that holds the comparisons [default: runs/compare]
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    given: Given<false>,
+    #[command(flatten)]
+    learning: LearningArguments,
     /// Continue a comparison that was stopped: its folder, or nothing for the newest that is not finished
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, conflicts_with = "dry_run")]
     resume: Option<Option<PathBuf>>,
@@ -45,40 +42,37 @@ pub(crate) struct CompareArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Result<u8> {
-    let changes = arguments.overrides(environment);
-    let recipe = &arguments.recipe;
+    let train = arguments.given.overrides(environment);
+    let changes = CompareOverrides { models: arguments.models.clone(), seeds: arguments.seeds, train };
+    let learning = &arguments.learning;
     let (comparison, dataset) = match &arguments.resume {
-        Some(run) => {
-            let output = changes.train.output.clone();
-            let output = output.unwrap_or_else(|| CompareOptions::default().train.output);
-            let run = run.clone().or(changes.train.name.as_ref().map(PathBuf::from));
-            let mut comparison = Comparison::open(run.as_deref(), &output, &changes)?;
-            if let Some(why) = comparison.why() {
-                note(why);
-            }
-            let dataset = find_data(recipe, environment, &mut comparison.options.train, true)?;
-            let batch = comparison.options.train.batch_size;
-            runs(&comparison.options, &dataset)?.check(batch, Advice::Keep)?;
-            (comparison, dataset)
-        }
+        Some(run) => resume(run.as_ref(), &changes, learning, environment)?,
         None => {
-            let mut options = changes.resolve()?;
-            let dataset = find_data(recipe, environment, &mut options.train, false)?;
+            let options = changes.resolve()?;
+            let wanted = Wanted { given: &changes.train, options: &options.train, resumes: false };
+            let found = learning.find_data(&wanted, environment)?;
+            let options = CompareOptions { train: found.name(options.train), ..options };
+            let dataset = found.dataset;
             let mut runs = runs(&options, &dataset)?;
-            memory::settle(recipe.batch_size, &mut options.train, &mut runs)?;
+            let batch_size = match arguments.given.auto_batch {
+                true => memory::auto_batch(options.train.batch_size, &mut runs),
+                false => options.train.batch_size,
+            };
+            let train = TrainOptions { batch_size, ..options.train };
+            let options = CompareOptions { train, ..options };
             environment.mind_threads(options.train.threads);
-            if recipe.dry_run {
+            if learning.dry_run {
                 let plan = plusx_train::plan_comparison(&options, &dataset)?;
-                result(&if recipe.json { serde_json::to_string(&plan)? } else { plan_text(&plan) })?;
-                runs.check(options.train.batch_size, Advice::BatchOrAuto)?;
+                result(&if learning.json { serde_json::to_string(&plan)? } else { comparison_text(&plan) })?;
+                runs.check(batch_size, Advice::BatchOrAuto)?;
                 return Ok(exit::DONE);
             }
-            runs.check(options.train.batch_size, Advice::BatchOrAuto)?;
+            runs.check(batch_size, Advice::BatchOrAuto)?;
             (Comparison::create(&options, &dataset)?, dataset)
         }
     };
     let stop = Stop::new();
-    let mut watcher = Watcher::new(recipe.json);
+    let mut watcher = Watcher::new(learning.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
     let compared = comparison.run(&dataset, &stop, &mut watcher);
     watcher.close();
@@ -88,7 +82,7 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
     };
     match compared {
         Compared::Done(findings) => {
-            tell(&findings, recipe.json)?;
+            tell(&findings, learning.json)?;
             note(&format!("results in {}", findings.folder.display()));
             Ok(exit::DONE)
         }
@@ -97,6 +91,29 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
             Ok(signal.exit_code())
         }
     }
+}
+
+/// A comparison that was stopped, and its data.
+fn resume(
+    run: Option<&PathBuf>,
+    changes: &CompareOverrides,
+    learning: &LearningArguments,
+    environment: &Environment,
+) -> Result<(Comparison, Dataset)> {
+    let output = changes.train.output.clone();
+    let output = output.unwrap_or_else(|| CompareOptions::default().train.output);
+    let run = run.cloned().or(changes.train.name.as_ref().map(PathBuf::from));
+    let comparison = Comparison::open(run.as_deref(), &output, changes)?;
+    if let Some(why) = comparison.why() {
+        note(why);
+    }
+    let options = &comparison.options().train;
+    let wanted = Wanted { given: &changes.train, options, resumes: true };
+    let FoundData { dataset, data_dir } = learning.find_data(&wanted, environment)?;
+    let comparison = comparison.reading_from(data_dir);
+    let options = comparison.options();
+    runs(options, &dataset)?.check(options.train.batch_size, Advice::Keep)?;
+    Ok((comparison, dataset))
 }
 
 /// One run of each network.
@@ -154,65 +171,4 @@ fn findings_text(findings: &Findings) -> String {
         lines.push("no two of these networks differ in their number of layers only".into());
     }
     lines.join("\n")
-}
-
-/// Seconds after which a comparison is one that nobody waits for without having been told.
-const LONG: f64 = 3600.0;
-
-/// What is about to be done, for people.
-pub(crate) fn plan_text(plan: &ComparePlan) -> String {
-    let name = plan.models.iter().map(|model| model.model.len()).max().unwrap_or(0);
-    let mut lines: Vec<String> = plan
-        .models
-        .iter()
-        .map(|model| {
-            format!(
-                "{:name$}  {:>11} parameters  {:>9.1} million multiply-adds an image  {:>9} of memory  {:>12} a run",
-                model.model,
-                thousands(model.parameters),
-                model.macs as f64 / 1e6,
-                bytes(model.memory_bytes),
-                duration(model.estimate_seconds)
-            )
-        })
-        .collect();
-    if let Some(first) = plan.models.first() {
-        lines.push(format!(
-            "{} from {}: {} and {} of {}",
-            first.data,
-            first.data_source,
-            counted(first.train_images as u64, "training image"),
-            counted(first.test_images as u64, "test image"),
-            first.input
-        ));
-        lines.push(format!(
-            "{} each, {}, errors every {} on {}, {}, {}",
-            counted(plan.seeds.into(), "seed"),
-            steps(first),
-            counted(plan.measure_every, "step"),
-            counted(plan.measure_images, "test image"),
-            counted(first.threads as u64, "thread"),
-            first.isa
-        ));
-    }
-    lines.push(format!("estimated time: {}", duration(plan.estimate_seconds)));
-    if plan.estimate_seconds > LONG {
-        lines.push(
-            "to see less in less time: --max-steps N, --resize 28, --seeds N or smaller networks; plusx compare without \
-             options of the recipe takes half an hour on two cores"
-                .into(),
-        );
-    }
-    lines.extend(
-        plan.models.iter().take(1).flat_map(|model| &model.notes).map(|note| format!("note: {note}")),
-    );
-    lines.join("\n")
-}
-
-impl CompareArguments {
-    /// What was given on the command line.
-    fn overrides(&self, environment: &Environment) -> CompareOverrides {
-        let train = Overrides { output: self.output.clone(), ..self.recipe.overrides(environment) };
-        CompareOverrides { models: self.models.clone(), seeds: self.seeds, train }
-    }
 }

@@ -1,8 +1,8 @@
 //! `plusx data get`, `plusx data path`: fetch a data set, tell where it is.
 
-use crate::arguments::SAMPLE;
 use crate::environment::Environment;
 use crate::exit::{self, usage};
+use crate::names::SAMPLE;
 use crate::screen::{bytes, can_draw, note, result};
 use anyhow::Result;
 use clap::{Args, Subcommand};

@@ -1,7 +1,8 @@
 //! `plusx doctor`: what plusx finds on this machine.
 
-use crate::arguments::FASHION_MNIST;
 use crate::environment::Environment;
+use crate::machine::MachineMemory;
+use crate::names::FASHION_MNIST;
 use crate::screen::{bytes, result};
 use crate::{cgroup, exit, machine};
 use anyhow::Result;
@@ -56,7 +57,7 @@ impl Findings {
     }
 
     fn json(&self) -> String {
-        let (total, available) = machine::memory().unzip();
+        let (total, available) = machine::memory().map(|memory| (memory.total, memory.available)).unzip();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "platform": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
@@ -82,7 +83,7 @@ impl Findings {
         let cores = machine::physical_cores().map_or_else(unknown, |count| count.to_string());
         let quota =
             cgroup::cores().map_or("no limit".to_string(), |cores| format!("limited to {cores:.2} cores"));
-        let memory = machine::memory().map_or_else(unknown, |(total, available)| {
+        let memory = machine::memory().map_or_else(unknown, |MachineMemory { total, available }| {
             format!("{}, {} available", bytes(total), bytes(available))
         });
         let group_memory =

@@ -37,8 +37,7 @@ impl Environment {
 
     /// Says so if more threads are asked for than the system grants cores: they take turns and wait for one another.
     pub(crate) fn mind_threads(&self, option: Option<usize>) {
-        let granted = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
-        if let Some(words) = self.crowded(option, granted) {
+        if let Some(words) = self.crowded(option, plusx_engine::settle_threads(None)) {
             note(&words);
         }
     }

@@ -1,8 +1,9 @@
 //! `plusx eval`: loss and accuracy of a weight file on the test images, one JSON object.
 
-use crate::arguments::{MachineArguments, SAMPLE};
 use crate::environment::Environment;
 use crate::exit;
+use crate::machine_arguments::MachineArguments;
+use crate::names::SAMPLE;
 use crate::screen::{note, result};
 use anyhow::Result;
 use clap::Args;

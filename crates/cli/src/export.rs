@@ -1,9 +1,9 @@
 //! `plusx export`: a trained network as a file for other programs. An ONNX file is compared with the network before it
 //! is written.
 
-use crate::arguments::MachineArguments;
 use crate::environment::Environment;
 use crate::exit::{self, usage};
+use crate::machine_arguments::MachineArguments;
 use crate::pictures;
 use crate::screen::{note, result};
 use anyhow::Result;

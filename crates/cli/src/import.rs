@@ -1,8 +1,8 @@
 //! `plusx import`: weights that another program wrote become a weight file of plusx.
 
-use crate::arguments::at_least_one;
 use crate::environment::Environment;
 use crate::exit::{self, usage};
+use crate::machine_arguments::at_least_one;
 use crate::output;
 use crate::preprocess::PreprocessArguments;
 use crate::screen::{note, result};

@@ -20,10 +20,18 @@ pub(crate) fn physical_cores() -> Option<usize> {
     Some(siblings.collect::<BTreeSet<_>>().len()).filter(|&count| count > 0)
 }
 
-/// Memory of the machine and what is free for programs, in bytes.
-pub(crate) fn memory() -> Option<(u64, u64)> {
+/// Memory of the machine, in bytes.
+pub(crate) struct MachineMemory {
+    /// All there is.
+    pub(crate) total: u64,
+    /// What is free for programs.
+    pub(crate) available: u64,
+}
+
+/// Memory of the machine.
+pub(crate) fn memory() -> Option<MachineMemory> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    Some((kilobytes(&text, "MemTotal")?, kilobytes(&text, "MemAvailable")?))
+    Some(MachineMemory { total: kilobytes(&text, "MemTotal")?, available: kilobytes(&text, "MemAvailable")? })
 }
 
 /// The most memory this process ever held, in bytes.
@@ -51,7 +59,7 @@ pub(crate) fn room(threads: usize) -> Option<Room> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let left = |limit, used| Some(limit_of(&limits, limit)?.saturating_sub(kilobytes(&status, used)?));
     let rooms = [
-        of(memory().map(|(_, available)| available), "are free here"),
+        of(memory().map(|memory| memory.available), "are free here"),
         of(cgroup::memory_left(), "are left of the control group's limit"),
         of(
             left("Max address space", "VmSize").map(|left| left.saturating_sub(addresses)),
@@ -111,7 +119,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn linux_tells() {
         assert!(peak_memory().is_some_and(|bytes| bytes > 0));
-        assert!(memory().is_some_and(|(total, free)| total >= free));
+        assert!(memory().is_some_and(|memory| memory.total >= memory.available));
         assert!(room(2).is_some_and(|room| room.bytes > 0));
     }
 }

@@ -13,23 +13,6 @@ const AUTO: u64 = 90;
 /// Of the room, in hundredths, what a batch that is named in a refusal may take: it shall still fit when it is tried.
 const ADVISED: u64 = 97;
 
-/// The batch size of a run, as its user put it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum BatchSize {
-    /// The recipe's, or the largest power of two below it that there is room for.
-    Auto,
-    /// So many images.
-    Images(usize),
-}
-
-/// Reads `--batch-size`.
-pub(crate) fn batch_size(text: &str) -> Result<BatchSize, String> {
-    match text {
-        "auto" => Ok(BatchSize::Auto),
-        text => text.parse().map(BatchSize::Images).map_err(|_| "not a whole number, nor auto".into()),
-    }
-}
-
 /// What a refusal may advise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Advice {
@@ -41,17 +24,13 @@ pub(crate) enum Advice {
     Keep,
 }
 
-/// Replaces the batch size by one that there is room for, if `auto` was asked for; `runs` are those with the options.
-pub(crate) fn settle(asked: Option<BatchSize>, options: &mut TrainOptions, runs: &mut Runs) -> Result<()> {
-    if asked != Some(BatchSize::Auto) {
-        return Ok(());
-    }
-    let (images, usual) = (runs.images(), options.batch_size);
+/// The largest batch size from `usual` down, in powers of two below it, that there is room for: `--batch-size auto`.
+pub(crate) fn auto_batch(usual: usize, runs: &mut Runs) -> usize {
+    let images = runs.images();
     let most = if images < usual { 1 << images.max(1).ilog2() } else { usual };
     let Some(room) = room(runs.threads()) else {
         note(&format!("--batch-size auto: {most}; how much memory there is, is not known"));
-        options.batch_size = most;
-        return Ok(());
+        return most;
     };
     let budget = part(room, AUTO);
     let mut batch = most;
@@ -63,13 +42,13 @@ pub(crate) fn settle(asked: Option<BatchSize>, options: &mut TrainOptions, runs:
         format!("; {} would take {}, and {} {}", 2 * batch, bytes(needed), bytes(room.bytes), room.bound)
     });
     note(&format!("--batch-size auto: {batch}{why} (--batch-size {batch} gives the same run anywhere)"));
-    options.batch_size = batch;
-    Ok(())
+    batch
 }
 
 /// Refuses a batch that there is no room for: the system would promise the memory and later end the process.
 pub(crate) fn check(
-    (batch, threads): (usize, usize),
+    batch: usize,
+    threads: usize,
     advice: Advice,
     needed: &mut dyn FnMut(usize) -> Option<u64>,
 ) -> Result<()> {
@@ -184,7 +163,7 @@ impl Runs {
 
     /// Refuses them if there is no room for so many images a step.
     pub(crate) fn check(&mut self, batch: usize, advice: Advice) -> Result<()> {
-        check((batch, self.threads()), advice, &mut |batch| self.bytes(batch))
+        check(batch, self.threads(), advice, &mut |batch| self.bytes(batch))
     }
 }
 
@@ -195,13 +174,6 @@ mod tests {
     /// 1 MB and 2 MB an image.
     fn needed(batch: usize) -> Option<u64> {
         (batch as u64).checked_mul(2_000_000)?.checked_add(1_000_000)
-    }
-
-    #[test]
-    fn sizes_are_numbers_or_auto() {
-        assert_eq!(batch_size("auto"), Ok(BatchSize::Auto));
-        assert_eq!(batch_size("64"), Ok(BatchSize::Images(64)));
-        assert!(batch_size("-3").is_err() && batch_size("many").is_err());
     }
 
     #[test]

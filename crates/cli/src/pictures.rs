@@ -4,7 +4,7 @@ use crate::exit::not_there;
 use crate::kinds::LeftOut;
 use crate::screen::note;
 use crate::spelled;
-use crate::walk::{Found, Walk, here, is_hidden, unopened};
+use crate::walk::{Walk, WalkEntry, here, is_hidden, unopened};
 use anyhow::{Error, Result};
 use glob::{MatchOptions, Pattern};
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ const MATCHING: MatchOptions =
 pub(crate) fn each(argument: &Path, take: &mut dyn FnMut(Result<PathBuf>) -> Result<()>) -> Result<()> {
     // what is found goes by its name without `./`
     let place = argument.strip_prefix(".").unwrap_or(argument);
-    let (found, nothing): (Box<dyn Iterator<Item = Found>>, _) = if argument.is_dir() {
+    let (found, nothing): (Box<dyn Iterator<Item = WalkEntry>>, _) = if argument.is_dir() {
         (Box::new(Walk::new(place)), "no picture in this folder that is PNG or JPEG")
     // a file that is called like a pattern is that file
     } else if is_pattern(argument.as_os_str()) && fs::symlink_metadata(argument).is_err() {
@@ -37,13 +37,13 @@ pub(crate) fn each(argument: &Path, take: &mut dyn FnMut(Result<PathBuf>) -> Res
     let (mut left_out, mut any) = (LeftOut::default(), false);
     for found in found {
         let meant = match found {
-            Found::Picture(path) => Ok(path),
-            Found::Failed(error) => Err(error),
-            Found::LeftOut(kind) => {
+            WalkEntry::Picture(path) => Ok(path),
+            WalkEntry::Failed(error) => Err(error),
+            WalkEntry::LeftOut(kind) => {
                 left_out.add(kind);
                 continue;
             }
-            Found::Odd(text) => {
+            WalkEntry::Odd(text) => {
                 note(&text);
                 continue;
             }
@@ -83,7 +83,7 @@ fn is_pattern(name: &OsStr) -> bool {
 /// What `pattern` matches, in order: files, whatever they hold, and what is in folders, as if a shell had named them. One
 /// part of the path is matched after the other; `**` stands for any number of folders, links to folders not followed,
 /// and at the end for all files in them.
-fn matching(pattern: &Path) -> Box<dyn Iterator<Item = Found>> {
+fn matching(pattern: &Path) -> Box<dyn Iterator<Item = WalkEntry>> {
     let mut failed = Vec::new();
     let mut found = vec![PathBuf::new()];
     let any = Component::Normal(OsStr::new("*"));
@@ -107,16 +107,16 @@ fn matching(pattern: &Path) -> Box<dyn Iterator<Item = Found>> {
     // the files in these folders are matched themselves
     let in_folders = pattern.iter().any(|part| part == "**");
     let found = found.into_iter().filter(|path| fs::symlink_metadata(path).is_ok());
-    let found = found.flat_map(move |path| -> Box<dyn Iterator<Item = Found>> {
+    let found = found.flat_map(move |path| -> Box<dyn Iterator<Item = WalkEntry>> {
         match fs::metadata(&path) {
             Ok(target) if target.is_dir() && in_folders => Box::new(std::iter::empty()),
             Ok(target) if target.is_dir() => Box::new(Walk::new(&path)),
             Ok(target) if !target.is_file() => Box::new(std::iter::once(unopened(&path, target.file_type()))),
             // whoever opens it says why it cannot be
-            _ => Box::new(std::iter::once(Found::Picture(path))),
+            _ => Box::new(std::iter::once(WalkEntry::Picture(path))),
         }
     });
-    Box::new(failed.into_iter().map(Found::Failed).chain(found))
+    Box::new(failed.into_iter().map(WalkEntry::Failed).chain(found))
 }
 
 /// Whether a name fits a part of a pattern. As in shells, a bracket that is not closed stands for itself, and `**` within

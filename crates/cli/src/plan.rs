@@ -1,7 +1,8 @@
 //! `plusx plan`: the steps and buffers with which the engine runs a network.
 
-use crate::arguments::{DEFAULT_MODEL, Isa, at_least_one, isa};
 use crate::exit;
+use crate::machine_arguments::{InstructionSet, at_least_one, isa};
+use crate::names::DEFAULT_MODEL;
 use crate::screen::{bytes, note, result};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -29,7 +30,7 @@ pub(crate) struct PlanArguments {
     mode: Purpose,
     /// Instruction set: auto, avx512, avx2 or portable
     #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
-    isa: Isa,
+    isa: InstructionSet,
     /// Direct convolutions only, no Winograd algorithms
     #[arg(long)]
     exact: bool,

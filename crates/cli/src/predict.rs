@@ -1,8 +1,8 @@
 //! `plusx predict`: what is on pictures, as text, CSV or JSON.
 
 use crate::answer::{Answer, Format, Separator, head};
-use crate::arguments::{MachineArguments, at_least_one};
 use crate::environment::Environment;
+use crate::machine_arguments::{MachineArguments, at_least_one};
 use crate::screen::{note, result};
 use crate::{exit, machine, pictures, spelled};
 use anyhow::Result;
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &PredictArguments, environment: &Environment) -> Re
     let (mut code, mut warned) = (exit::DONE, false);
     for argument in &arguments.images {
         pictures::each(argument, &mut |path| {
-            match path.and_then(|path| answer(&net, (&path, &limits), arguments.topk)) {
+            match path.and_then(|path| answer(&net, &path, &limits, arguments.topk)) {
                 Ok(answer) => {
                     result(&answer.lines(format)?)?;
                     if format == Format::Csv
@@ -106,7 +106,7 @@ impl PredictArguments {
     }
 }
 
-fn answer(net: &Classifier, (path, limits): (&Path, &Limits), topk: usize) -> Result<Answer> {
+fn answer(net: &Classifier, path: &Path, limits: &Limits, topk: usize) -> Result<Answer> {
     let predictions = || -> Result<_> {
         let opened = picture::open_with_notes(path, limits)?;
         for odd in &opened.notes {

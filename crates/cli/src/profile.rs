@@ -60,7 +60,7 @@ pub(crate) fn table(profile: &[StepProfile], steps: usize, level: Level, threads
 
 /// One step of the plan, per training or inference step, for `--json`.
 #[derive(Serialize)]
-pub(crate) struct Step<'p> {
+pub(crate) struct StepTime<'p> {
     name: &'p str,
     kernel: &'p str,
     pieces: usize,
@@ -71,9 +71,9 @@ pub(crate) struct Step<'p> {
 }
 
 /// The rows of the table as data.
-pub(crate) fn steps(profile: &[StepProfile], steps: usize) -> Vec<Step<'_>> {
+pub(crate) fn steps(profile: &[StepProfile], steps: usize) -> Vec<StepTime<'_>> {
     let each = |amount: f64, unit: f64| (amount / steps as f64 / unit * 1e6).round() / 1e6;
-    let rows = profile.iter().map(|row| Step {
+    let rows = profile.iter().map(|row| StepTime {
         name: &row.name,
         kernel: row.kernel,
         pieces: row.pieces,

@@ -1,6 +1,6 @@
 //! Where a run stands and what of it is on the disk: what leaving at once would lose.
 
-use plusx_train::{Event, SaveReason};
+use plusx_train::{Event, RunPosition, SaveReason};
 use std::path::{Path, PathBuf};
 
 /// Kept up by the events of a run.
@@ -28,7 +28,7 @@ impl Standing {
             Event::Started(started) => {
                 self.run = Some(started.run.clone());
                 // counted from 1, the epoch that is under way
-                let resumed = started.resumed.map(|(epoch, step)| u64::from(epoch - 1) * self.steps + step);
+                let resumed = started.resumed.map(|at| u64::from(at.epoch - 1) * self.steps + at.steps);
                 self.done = resumed.unwrap_or(0);
                 self.saved = resumed;
             }
@@ -61,7 +61,7 @@ impl Standing {
             (0, None) => "no step has been done yet, nothing is lost".into(),
             (_, None) => format!("{steps}, all of the run so far, are lost: nothing had been saved"),
             (_, Some(_)) => {
-                let (epoch, _) = self.place(self.done - 1);
+                let epoch = self.place(self.done - 1).epoch;
                 format!("{steps} since the last checkpoint, of epoch {epoch}, are lost")
             }
         }
@@ -72,25 +72,25 @@ impl Standing {
         match self.saved {
             None | Some(0) => "begins again".into(),
             Some(saved) => {
-                let (epoch, step) = self.place(saved);
-                format!("continues at step {} of epoch {epoch}", step + 1)
+                let at = self.place(saved);
+                format!("continues at step {} of epoch {}", at.steps + 1, at.epoch)
             }
         }
     }
 
-    /// Epoch, counted from 1, and step in it, counted from 0, after so many steps.
-    fn place(&self, step: u64) -> (u64, u64) {
-        let steps = self.steps.max(1);
-        (step / steps + 1, step % steps)
+    /// Where a run is after so many steps.
+    fn place(&self, steps: u64) -> RunPosition {
+        let each = self.steps.max(1);
+        RunPosition { epoch: (steps / each + 1) as u32, steps: steps % each }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plusx_train::{Started, StepEvent};
+    use plusx_train::{RunPosition, Started, StepEvent};
 
-    fn started(resumed: Option<(u32, u64)>) -> Event {
+    fn started(resumed: Option<RunPosition>) -> Event {
         Event::Started(Started { context: "cpu(0)".into(), run: "runs/a/exp".into(), resumed })
     }
 
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_resumed_run_has_its_checkpoint() {
         let mut standing = Standing { steps: 5, compares: true, ..Standing::default() };
-        standing.hear(&started(Some((2, 2))));
+        standing.hear(&started(Some(RunPosition { epoch: 2, steps: 2 })));
         assert!(standing.lost().contains("only what is under way"));
         standing.hear(&step(2, 4));
         assert_eq!(standing.lost(), "2 steps since the last checkpoint, of epoch 2, are lost");

@@ -1,7 +1,7 @@
 //! `plusx summary`: a network layer by layer.
 
-use crate::arguments::DEFAULT_MODEL;
 use crate::exit;
+use crate::names::DEFAULT_MODEL;
 use crate::screen::result;
 use anyhow::Result;
 use clap::Args;

@@ -3,10 +3,13 @@
 use crate::disk;
 use crate::environment::Environment;
 use crate::exit::{self, not_there};
+use crate::given::Given;
+use crate::learning::{FoundData, LearningArguments, Wanted};
 use crate::memory::{self, Advice, Runs};
-use crate::recipe::{RecipeArguments, find_data};
+use crate::plan_text::run_text;
+use crate::resume_command::resume_command;
 use crate::screen::{note, result};
-use crate::watch::{Watcher, plan_text};
+use crate::watch::Watcher;
 use anyhow::Result;
 use clap::Args;
 use plusx_data::{Preparation, source_of, weights_path};
@@ -17,21 +20,10 @@ use std::path::{Path, PathBuf};
 /// Options of `plusx train`. Defaults shown are those of the recipe.
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
-    /// Network from the zoo [default: resnet18-d2l; with --pretrained the one that the weights say they are of]
-    #[arg(long, value_name = "NAME")]
-    model: Option<String>,
-    /// Start from trained weights: a weight file of plusx, anything that plusx import reads, or the name of a network whose
-    /// weights plusx weights get has fetched. A classifier for other classes starts anew
-    #[arg(long, value_name = "FILE|NAME")]
-    pretrained: Option<PathBuf>,
     #[command(flatten)]
-    recipe: RecipeArguments,
-    /// Folder that holds the runs [default: runs/train]
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
-    /// Use the named folder even if it exists, and replace the run in it
-    #[arg(long)]
-    exist_ok: bool,
+    given: Given<true>,
+    #[command(flatten)]
+    learning: LearningArguments,
     /// Continue a run that was stopped: its folder, or nothing for the newest that is not finished
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["exist_ok", "dry_run"])]
     resume: Option<Option<PathBuf>>,
@@ -39,21 +31,25 @@ pub(crate) struct TrainArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Result<u8> {
+    let given = arguments.given.overrides(environment);
     if let Some(run) = &arguments.resume {
-        return resume(arguments, environment, run.as_deref());
+        return resume(arguments, environment, &given, run.as_deref());
     }
-    let given = arguments.overrides(environment);
-    let mut options = given.resolve()?;
-    if let Some(pretrained) = &arguments.pretrained {
-        start_from(pretrained, &given, &mut options, environment)?;
-    }
-    let dataset = find_data(&arguments.recipe, environment, &mut options, false)?;
+    let options = begun(&given, environment)?;
+    let wanted = Wanted { given: &given, options: &options, resumes: false };
+    let found = arguments.learning.find_data(&wanted, environment)?;
+    let options = found.name(options);
+    let dataset = found.dataset;
     let mut runs = Runs::of([&options], &dataset)?;
-    memory::settle(arguments.recipe.batch_size, &mut options, &mut runs)?;
+    let batch_size = match arguments.given.auto_batch {
+        true => memory::auto_batch(options.batch_size, &mut runs),
+        false => options.batch_size,
+    };
+    let options = TrainOptions { batch_size, ..options };
     environment.mind_threads(options.threads);
-    if arguments.recipe.dry_run {
+    if arguments.learning.dry_run {
         let plan = plusx_train::plan(&options, &dataset)?;
-        let text = if arguments.recipe.json { serde_json::to_string(&plan)? } else { plan_text(&plan) };
+        let text = if arguments.learning.json { serde_json::to_string(&plan)? } else { run_text(&plan) };
         result(&text)?;
         runs.check(options.batch_size, Advice::BatchOrAuto)?;
         return Ok(exit::DONE);
@@ -63,10 +59,19 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     // its plans and parameters are the engine's from here on
     drop(runs);
     let stop = Stop::new();
-    let mut watcher = Watcher::new(arguments.recipe.json);
+    let mut watcher = Watcher::new(arguments.learning.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
     let outcome = plusx_train::run(options, dataset, &stop, &mut watcher);
     Ok(finish(outcome, &mut watcher))
+}
+
+/// The options of a new run: what was given, over what the weights say that it starts from, over the recipe.
+fn begun(given: &Overrides, environment: &Environment) -> Result<TrainOptions> {
+    let mut options = given.resolve()?;
+    if let Some(pretrained) = &given.pretrained {
+        start_from(pretrained, given, &mut options, environment)?;
+    }
+    Ok(options)
 }
 
 /// Finds the weights that a run starts from: a file, else what was fetched for a network of the zoo.
@@ -111,19 +116,26 @@ fn start_from(
     }
 }
 
-fn resume(arguments: &TrainArguments, environment: &Environment, run: Option<&Path>) -> Result<u8> {
-    let changes = arguments.overrides(environment);
+fn resume(
+    arguments: &TrainArguments,
+    environment: &Environment,
+    changes: &Overrides,
+    run: Option<&Path>,
+) -> Result<u8> {
     let output = changes.output.clone().unwrap_or_else(|| TrainOptions::default().output);
     let run = run.or(changes.name.as_deref().map(Path::new));
-    let mut saved = plusx_train::open(run, &output, &changes)?;
+    let saved = plusx_train::open(run, &output, changes)?;
     if let Some(why) = saved.why() {
         note(why);
     }
-    let dataset = find_data(&arguments.recipe, environment, &mut saved.options, true)?;
-    environment.mind_threads(saved.options.threads);
-    Runs::of([&saved.options], &dataset)?.check(saved.options.batch_size, Advice::Keep)?;
+    let wanted = Wanted { given: changes, options: saved.options(), resumes: true };
+    let FoundData { dataset, data_dir } = arguments.learning.find_data(&wanted, environment)?;
+    let saved = saved.reading_from(data_dir);
+    let options = saved.options();
+    environment.mind_threads(options.threads);
+    Runs::of([options], &dataset)?.check(options.batch_size, Advice::Keep)?;
     let stop = Stop::new();
-    let mut watcher = Watcher::new(arguments.recipe.json);
+    let mut watcher = Watcher::new(arguments.learning.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
     let outcome = plusx_train::resume(saved, dataset, &stop, &mut watcher);
     Ok(finish(outcome, &mut watcher))
@@ -139,56 +151,5 @@ fn finish(outcome: Result<Outcome, TrainError>, watcher: &mut Watcher) -> u8 {
         }
         Ok(_) => exit::DONE,
         Err(code) => code,
-    }
-}
-
-/// The exact command that resumes `run`: this very program, by a path that works from here.
-pub(crate) fn resume_command(command: &str, run: &Path) -> String {
-    let program = std::env::args_os().next().unwrap_or_else(|| "plusx".into());
-    let quote = |text: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-        if !text.is_empty() && text.chars().all(plain) {
-            text.to_string()
-        } else {
-            format!("'{}'", text.replace('\'', r"'\''"))
-        }
-    };
-    let program = quote(&program.to_string_lossy());
-    format!("{program} {command} --resume {}", quote(&run.to_string_lossy()))
-}
-
-impl TrainArguments {
-    /// What was given on the command line.
-    fn overrides(&self, environment: &Environment) -> Overrides {
-        Overrides {
-            model: self.model.clone(),
-            pretrained: self.pretrained.as_ref().map(|name| name.to_string_lossy().into_owned()),
-            output: self.output.clone(),
-            exist_ok: self.exist_ok.then_some(true),
-            ..self.recipe.overrides(environment)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        train: TrainArguments,
-    }
-
-    #[test]
-    fn auto_is_not_the_same_as_nothing() {
-        let environment = Environment { data: None, cache: None, hub: None, threads: None };
-        let isa = |words: &[&str]| {
-            let line = Line::parse_from([&["plusx"], words].concat());
-            line.train.overrides(&environment).isa
-        };
-        assert_eq!(isa(&[]), None);
-        assert_eq!(isa(&["--resume", "--isa", "auto"]), Some(None));
     }
 }

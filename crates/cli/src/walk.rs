@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// What a walk comes upon.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum WalkEntry {
     /// A picture, by its name or by its content.
     Picture(PathBuf),
     /// Another file, and its kind, as [`kinds::LeftOut`] counts them.
@@ -36,7 +36,7 @@ pub(crate) struct Walk {
     open: Vec<Folder>,
     entered: HashSet<Identity>,
     /// To be told before the walk goes on.
-    next: Option<Found>,
+    next: Option<WalkEntry>,
 }
 
 /// A folder whose entries are being gone through.
@@ -69,12 +69,12 @@ impl Walk {
     }
 
     /// Opens a folder; what there is to say if that cannot be or need not be.
-    fn enter(&mut self, path: PathBuf, linked: bool) -> Option<Found> {
+    fn enter(&mut self, path: PathBuf, linked: bool) -> Option<WalkEntry> {
         // numbers of folders are not unique on some network file systems: only where links lead do they decide
         let fresh = identity(&path).is_none_or(|found| self.entered.insert(found));
         if linked && !fresh {
             let folder = spelled::path(&path);
-            return Some(Found::Odd(format!(
+            return Some(WalkEntry::Odd(format!(
                 "{folder}: a folder that was entered before by another name; left out"
             )));
         }
@@ -95,7 +95,7 @@ impl Walk {
     }
 
     /// What one entry is; nothing for a folder that is now open.
-    fn look(&mut self, path: PathBuf, found: io::Result<FileType>, linked: bool) -> Option<Found> {
+    fn look(&mut self, path: PathBuf, found: io::Result<FileType>, linked: bool) -> Option<WalkEntry> {
         let kind = match found {
             Ok(kind) => kind,
             Err(error) => return Some(refused("read", &path, error)),
@@ -111,20 +111,20 @@ impl Walk {
             Ok(target) => Some(file(path, target.file_type())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let link = spelled::path(&path);
-                Some(Found::Failed(not_there(format!("{link}: a link to what is not there"))))
+                Some(WalkEntry::Failed(not_there(format!("{link}: a link to what is not there"))))
             }
             Err(error) => Some(refused("follow the link", &path, error)),
         }
     }
 
     /// A link to a folder.
-    fn follow(&mut self, link: PathBuf) -> Option<Found> {
+    fn follow(&mut self, link: PathBuf) -> Option<WalkEntry> {
         let target = fs::canonicalize(&link).ok();
         let inside = target.as_deref().zip(self.root.as_deref());
         let inside = inside.and_then(|(target, root)| target.strip_prefix(root).ok());
         let hidden = |path: &Path| path.iter().any(|name| is_hidden(name.as_encoded_bytes()));
         match inside {
-            Some(inside) if !hidden(inside) => Some(Found::Odd(format!(
+            Some(inside) if !hidden(inside) => Some(WalkEntry::Odd(format!(
                 "{}: a link to a folder of this very search; left out, its pictures are found there",
                 spelled::path(&link)
             ))),
@@ -134,9 +134,9 @@ impl Walk {
 }
 
 impl Iterator for Walk {
-    type Item = Found;
+    type Item = WalkEntry;
 
-    fn next(&mut self) -> Option<Found> {
+    fn next(&mut self) -> Option<WalkEntry> {
         loop {
             if let Some(found) = self.next.take() {
                 return Some(found);
@@ -163,27 +163,27 @@ pub(crate) fn is_hidden(name: &[u8]) -> bool {
 }
 
 /// Something that is no folder, itself or behind a link.
-fn file(path: PathBuf, kind: FileType) -> Found {
+fn file(path: PathBuf, kind: FileType) -> WalkEntry {
     if !kind.is_file() {
         return unopened(&path, kind);
     }
     match kinds::left_out_as(&path) {
-        Ok(None) => Found::Picture(path),
-        Ok(Some(kind)) => Found::LeftOut(kind),
+        Ok(None) => WalkEntry::Picture(path),
+        Ok(Some(kind)) => WalkEntry::LeftOut(kind),
         Err(error) => refused("read", &path, error),
     }
 }
 
 /// A pipe, a socket or a device that nobody named: opening one may wait forever.
-pub(crate) fn unopened(path: &Path, kind: FileType) -> Found {
+pub(crate) fn unopened(path: &Path, kind: FileType) -> WalkEntry {
     let text = format!("{}: {}, not a file; it was not opened", spelled::path(path), other(kind));
     // what goes by the name of a picture was meant to be answered
     let called_picture = path.file_name().is_some_and(kinds::is_called_picture);
-    if called_picture { Found::Failed(bad_file(text)) } else { Found::Odd(text) }
+    if called_picture { WalkEntry::Failed(bad_file(text)) } else { WalkEntry::Odd(text) }
 }
 
-fn refused(action: &str, path: &Path, error: io::Error) -> Found {
-    Found::Failed(Error::new(error).context(format!("cannot {action} {}", spelled::path(path))))
+fn refused(action: &str, path: &Path, error: io::Error) -> WalkEntry {
+    WalkEntry::Failed(Error::new(error).context(format!("cannot {action} {}", spelled::path(path))))
 }
 
 #[cfg(unix)]

@@ -1,16 +1,15 @@
 //! What a run shows while it goes on: the chapter's lines or JSON on stdout, plan, progress and results on stderr.
 
-use crate::compare::plan_text as comparison_text;
-use crate::screen::{bytes, can_draw, duration, note, result};
+use crate::plan_text::{comparison_text, run_text};
+use crate::resume_command::resume_command;
+use crate::screen::{can_draw, duration, note, result};
 use crate::signals::Heard;
 use crate::standing::Standing;
-use crate::train::resume_command;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use plusx_model::summary::thousands;
-use plusx_model::words::{counted, percent};
+use plusx_model::words::percent;
 use plusx_train::{
-    CompareRun, CompareRunDone, EpochReport, Event, Observer, PlanReport, Report, SaveReason, Signal,
-    Started, StepEvent,
+    BestAccuracy, CompareRun, CompareRunDone, EpochReport, Event, Observer, RunPosition, RunReport,
+    SaveReason, Signal, Started, StepEvent,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -85,7 +84,7 @@ impl Watcher {
     }
 
     fn started(&mut self, started: &Started) {
-        if let Some((epoch, steps)) = started.resumed {
+        if let Some(RunPosition { epoch, steps }) = started.resumed {
             self.note(&format!("continuing {} in epoch {epoch} after step {steps}", started.run.display()));
         } else {
             self.note(&format!("writing to {}", started.run.display()));
@@ -169,9 +168,11 @@ impl Watcher {
         }
     }
 
-    fn finished(&mut self, report: &Report) {
+    fn finished(&mut self, report: &RunReport) {
         let best = match report.best_acc {
-            Some((accuracy, epoch)) => format!(" (best: epoch {epoch}, test acc {accuracy:.3})"),
+            Some(BestAccuracy { accuracy, epoch }) => {
+                format!(" (best: epoch {epoch}, test acc {accuracy:.3})")
+            }
             None => String::new(),
         };
         self.note(&format!("results in {}{best}, after {}", report.run.display(), duration(report.seconds)));
@@ -194,7 +195,7 @@ impl Observer for Watcher {
         }
         match event {
             Event::Plan(_) if self.run.is_some() => {}
-            Event::Plan(plan) => self.note(&plan_text(plan)),
+            Event::Plan(plan) => self.note(&run_text(plan)),
             Event::Estimate { seconds } => self.note(&format!("measured: {} to go", duration(*seconds))),
             Event::Started(started) => self.started(started),
             Event::Step(step) => self.step(step),
@@ -238,49 +239,4 @@ fn leaving(standing: &Standing) -> String {
         None => String::new(),
     };
     format!("leaving at once: {}{how}", standing.lost())
-}
-
-/// How long a run is: "5 epochs of 235 steps of 256 images".
-pub(crate) fn steps(plan: &PlanReport) -> String {
-    let [epochs, steps, images] = [
-        (u64::from(plan.epochs), "epoch"),
-        (plan.steps_per_epoch, "step"),
-        (plan.batch_size as u64, "image"),
-    ]
-    .map(|(count, noun)| counted(count, noun));
-    format!("{epochs} of {steps} of {images}")
-}
-
-/// The plan of a run for people, a few lines.
-pub(crate) fn plan_text(plan: &PlanReport) -> String {
-    let mut text = String::new();
-    if let Some(pretrained) = &plan.pretrained {
-        text += &format!("starting from {pretrained}\n");
-    }
-    if let Some(pictures) = &plan.pictures {
-        text += &format!("images: {pictures}\n");
-    }
-    text += &format!(
-        "{model}: {parameters} parameters, {macs:.1} million multiply-adds an image of {input}\n\
-         {data} from {source}: {train} and {test}\n\
-         {steps}, {threads}, {isa}, {memory} of memory\n\
-         estimated time: {time}",
-        model = plan.model,
-        parameters = thousands(plan.parameters),
-        macs = plan.macs as f64 / 1e6,
-        input = plan.input,
-        data = plan.data,
-        source = plan.data_source,
-        train = counted(plan.train_images as u64, "training image"),
-        test = counted(plan.test_images as u64, "test image"),
-        steps = steps(plan),
-        threads = counted(plan.threads as u64, "thread"),
-        isa = plan.isa,
-        memory = bytes(plan.memory_bytes),
-        time = duration(plan.estimate_seconds),
-    );
-    for note in &plan.notes {
-        text += &format!("\nnote: {note}");
-    }
-    text
 }

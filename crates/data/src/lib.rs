@@ -4,7 +4,7 @@
 //! [`Loader`] turns one of its [`Split`]s into batches, on its own thread, ahead of the engine. Weights come from a hub, by
 //! [`fetch_weights`].
 //!
-//! The network is used by [`download`] and [`fetch_weights`] only, and nothing here calls them unasked.
+//! The network is used by [`download()`] and [`fetch_weights`] only, and nothing here calls them unasked.
 //!
 //! ```
 //! use plusx_data::{BatchPlan, FindOptions, Loader, load};

@@ -3,7 +3,7 @@
 use crate::dataset::Dataset;
 use crate::fashion::set::{self as fashion, SplitFiles};
 use crate::files::Files;
-use crate::place::{FindOptions, IDX, Wanted};
+use crate::place::{FindOptions, IDX, WantedSet};
 use crate::split::{Named, Split};
 use crate::{DataError, classes, fingerprint, idx, place, remarks, sample};
 use std::path::Path;
@@ -43,9 +43,9 @@ pub fn open(
     tell: &mut dyn FnMut(&str),
 ) -> Result<Dataset, DataError> {
     let wanted = match name {
-        None if options.data_dir.is_some() => Wanted::Any,
-        None | Some(fashion::NAME) => Wanted::Fashion,
-        Some(IDX) => Wanted::Idx,
+        None if options.data_dir.is_some() => WantedSet::Any,
+        None | Some(fashion::NAME) => WantedSet::Fashion,
+        Some(IDX) => WantedSet::Idx,
         Some(sample::NAME) => return sample::load(),
         Some(other) => return Err(unknown(other)),
     };
@@ -64,7 +64,7 @@ pub(crate) fn unknown(name: &str) -> DataError {
     }
 }
 
-fn folder_set(files: &Files, wanted: Wanted, tell: &mut dyn FnMut(&str)) -> Result<Dataset, DataError> {
+fn folder_set(files: &Files, wanted: WantedSet, tell: &mut dyn FnMut(&str)) -> Result<Dataset, DataError> {
     let [train_images, train_labels, test_images, test_labels] = &files.paths;
     let folder = files.folder.as_path();
     // unpacking is most of the work, and the two splits are independent
@@ -85,7 +85,7 @@ fn folder_set(files: &Files, wanted: Wanted, tell: &mut dyn FnMut(&str)) -> Resu
     let fashion = official.iter().all(|part| *part);
     let source = folder.display().to_string();
     let (train, test) = (train.split, test.split);
-    let named_so = wanted == Wanted::Fashion || (wanted == Wanted::Any && official.contains(&true));
+    let named_so = wanted == WantedSet::Fashion || (wanted == WantedSet::Any && official.contains(&true));
     if fashion || named_so {
         let set = Dataset::with_fashion_classes(fashion::NAME, train, test, source);
         if !fashion {

@@ -10,7 +10,7 @@ pub const IDX: &str = "idx";
 
 /// Which data set is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum WantedSet {
     /// Fashion-MNIST, and nothing else under its name.
     Fashion,
     /// Whatever the files are.
@@ -65,21 +65,21 @@ pub fn cache_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 /// `test` for `t10k`, in capital letters, or with the name of a set before (`emnist-letters-train-images-idx3-ubyte`).
 pub fn locate(name: &str, options: &FindOptions) -> Option<PathBuf> {
     let wanted = match name {
-        fashion::NAME => Wanted::Fashion,
-        IDX => Wanted::Idx,
+        fashion::NAME => WantedSet::Fashion,
+        IDX => WantedSet::Idx,
         _ => return None,
     };
     find(wanted, options).ok().map(|files| files.folder)
 }
 
 /// The files of the set, or the reason if no place has them.
-pub(crate) fn find(wanted: Wanted, options: &FindOptions) -> Result<Files, DataError> {
+pub(crate) fn find(wanted: WantedSet, options: &FindOptions) -> Result<Files, DataError> {
     find_with_system(wanted, options, Path::new(SYSTEM_DIR))
 }
 
-fn find_with_system(wanted: Wanted, options: &FindOptions, system: &Path) -> Result<Files, DataError> {
+fn find_with_system(wanted: WantedSet, options: &FindOptions, system: &Path) -> Result<Files, DataError> {
     let places = match &options.data_dir {
-        _ if wanted != Wanted::Fashion => vec![("--data-dir", options.data_dir.as_deref())],
+        _ if wanted != WantedSet::Fashion => vec![("--data-dir", options.data_dir.as_deref())],
         Some(folder) => vec![("--data-dir", Some(folder.as_path()))],
         None => vec![
             ("$PLUSX_DATA", options.env_dir.as_deref()),
@@ -99,9 +99,9 @@ fn find_with_system(wanted: Wanted, options: &FindOptions, system: &Path) -> Res
         }
     }
     let (name, ways) = match wanted {
-        Wanted::Fashion => (fashion::NAME, ways()),
-        Wanted::Idx => (IDX, vec![own_folder()]),
-        Wanted::Any => ("the data set", ways()),
+        WantedSet::Fashion => (fashion::NAME, ways()),
+        WantedSet::Idx => (IDX, vec![own_folder()]),
+        WantedSet::Any => ("the data set", ways()),
     };
     Err(DataError::NotFound { name: name.to_owned(), looked, ways })
 }
@@ -157,7 +157,7 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         let options = FindOptions { data_dir: None, env_dir: Some(at("env")), cache_dir: Some(at("cache")) };
         let find = |options: &FindOptions| {
-            find_with_system(Wanted::Fashion, options, &at("system")).map(|files| files.folder)
+            find_with_system(WantedSet::Fashion, options, &at("system")).map(|files| files.folder)
         };
 
         assert!(find(&options).unwrap_err().is_not_found());
@@ -176,7 +176,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         put_set(&root.path().join("system"), "");
         let options = FindOptions { data_dir: Some(root.path().join("typo")), ..FindOptions::default() };
-        let error = find_with_system(Wanted::Fashion, &options, &root.path().join("system")).unwrap_err();
+        let error = find_with_system(WantedSet::Fashion, &options, &root.path().join("system")).unwrap_err();
         assert!(error.is_not_found());
         let text = error.to_string();
         assert!(text.contains("typo: no such folder") && text.contains("apt-get install"), "{text}");
@@ -188,7 +188,7 @@ mod tests {
         put_set(root.path(), ".gz");
         fs::remove_file(root.path().join("t10k-labels-idx1-ubyte.gz")).unwrap();
         let options = FindOptions { data_dir: Some(root.path().to_owned()), ..FindOptions::default() };
-        let text = find(Wanted::Fashion, &options).unwrap_err().to_string();
+        let text = find(WantedSet::Fashion, &options).unwrap_err().to_string();
         assert!(text.contains("lacks t10k-labels-idx1-ubyte (or .gz)"), "{text}");
         assert_eq!(locate("imagenet", &options), None);
     }
@@ -198,7 +198,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         put_set(root.path(), "");
         let elsewhere = FindOptions { env_dir: Some(root.path().to_owned()), ..FindOptions::default() };
-        let text = find(Wanted::Idx, &elsewhere).unwrap_err().to_string();
+        let text = find(WantedSet::Idx, &elsewhere).unwrap_err().to_string();
         assert!(text.contains("idx was not found") && text.contains("--data-dir FOLDER"), "{text}");
         let given = FindOptions { data_dir: Some(root.path().to_owned()), ..FindOptions::default() };
         assert_eq!(locate(IDX, &given).as_deref(), Some(root.path()));

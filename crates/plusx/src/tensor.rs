@@ -54,11 +54,6 @@ impl Tensor {
         &self.data
     }
 
-    /// The values, row-major, to keep.
-    pub fn into_data(self) -> Vec<f32> {
-        self.data
-    }
-
     /// Index of the largest value of each row of the last dimension; the first of equals.
     pub fn argmax(&self) -> Vec<usize> {
         let width = self.shape.dims().last().copied().unwrap_or(1).max(1);

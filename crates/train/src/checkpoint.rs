@@ -19,13 +19,21 @@ use crate::state::{Identity, State, Training};
 
 /// What is written beside the tensors.
 #[derive(Clone, Debug)]
-pub(crate) struct Header {
+pub(crate) struct CheckpointHeader {
     /// Architecture, classes, preprocessing.
     pub(crate) model: ModelFile,
     /// Version, arithmetic, identity; its state is replaced by the current one.
     pub(crate) training: Training,
     /// Where the data set was read from; only for messages.
     pub(crate) data_source: String,
+}
+
+/// Where a run goes on from.
+pub(crate) struct Restored {
+    /// Its counters and sums.
+    pub(crate) state: State,
+    /// Said if the bytes will differ from an undisturbed run's.
+    pub(crate) warning: Option<String>,
 }
 
 /// Why a checkpoint was not written.
@@ -55,7 +63,7 @@ impl From<FormatError> for Refusal {
     }
 }
 
-impl Header {
+impl CheckpointHeader {
     /// Writes the state of the run to `path`.
     pub(crate) fn save_last<E: Executor>(
         &self,
@@ -98,16 +106,11 @@ impl Header {
         Ok(())
     }
 
-    /// Puts a checkpoint back into the executor and returns its state, with a warning if the bytes will differ
-    /// from an undisturbed run's.
+    /// Puts a checkpoint back into the executor.
     ///
     /// # Errors
     /// One that names the file if it is not a checkpoint of this run.
-    pub(crate) fn restore<E: Executor>(
-        &self,
-        path: &Path,
-        executor: &mut E,
-    ) -> Result<(State, Option<String>), TrainError> {
+    pub(crate) fn restore<E: Executor>(&self, path: &Path, executor: &mut E) -> Result<Restored, TrainError> {
         let loaded = safetensors::read(path)?;
         let training = self.check(&loaded)?;
         let params = loaded.params(executor.graph())?;
@@ -123,7 +126,7 @@ impl Header {
                 then.0, then.1, now.0, now.1
             )
         });
-        Ok((training.state, warning))
+        Ok(Restored { state: training.state, warning })
     }
 
     fn check(&self, loaded: &Loaded) -> Result<Training, TrainError> {

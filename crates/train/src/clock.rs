@@ -11,7 +11,7 @@ use plusx_formats::{FormatError, atomic};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::Folder;
-use crate::results::Row;
+use crate::results::EpochRow;
 use crate::state::State;
 
 /// Seconds, as they are kept.
@@ -45,7 +45,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Goes on from the times kept with the checkpoint of `state`; without them, from the finished epochs' rows.
-    pub(crate) fn open(folder: &Folder, state: &State, rows: &[Row]) -> Self {
+    pub(crate) fn open(folder: &Folder, state: &State, rows: &[EpochRow]) -> Self {
         let kept = fs::read(folder.clock()).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let kept: Vec<Times> = kept.unwrap_or_default();
         // of equals the later: no step lies between them, but some time may

@@ -20,9 +20,9 @@ use serde::Serialize;
 
 use crate::by_name;
 use crate::error::{PathDisplay, TrainError};
-use crate::event::{CompareRun, CompareRunDone, Event, Observer, Outcome, PlanReport};
+use crate::event::{ComparePlan, CompareRun, CompareRunDone, Event, Observer, Outcome, PlanReport};
 use crate::folder::{self, Folder, SavedRun};
-use crate::newest::{self, Chosen, Found, Left};
+use crate::newest::{self, Candidate, Chosen, Left};
 use crate::options::{Overrides, TrainOptions};
 use crate::points;
 use crate::start;
@@ -35,21 +35,6 @@ pub use options::{CompareOptions, CompareOverrides};
 
 /// What was asked for; a folder that holds it is a comparison.
 const ARGS: &str = "compare.yaml";
-
-/// What a comparison is about to do.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct ComparePlan {
-    /// One run of each network.
-    pub models: Vec<PlanReport>,
-    /// Runs of each.
-    pub seeds: u32,
-    /// Steps between two points of a curve.
-    pub measure_every: u64,
-    /// Test images that a point inside an epoch looks at.
-    pub measure_images: u64,
-    /// Guess for all runs before anything was measured, in seconds.
-    pub estimate_seconds: f64,
-}
 
 /// How a comparison ended.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,8 +66,7 @@ pub struct Findings {
 /// A comparison that may begin or go on: its folder is locked.
 #[derive(Debug)]
 pub struct Comparison {
-    /// Its options, with what the command line may change.
-    pub options: CompareOptions,
+    options: CompareOptions,
     folder: Folder,
     why: Option<String>,
 }
@@ -116,13 +100,14 @@ impl Comparison {
         plan(options, dataset)?;
         let mut options = options.clone();
         options.settle(dataset);
-        let (path, _) = match folder::make(&options.train.output, options.train.name.as_deref(), false) {
+        let made = match folder::make(&options.train.output, options.train.name.as_deref(), false) {
             Err(TrainError::Exists { path: PathDisplay(path) }) => {
                 let wanted = "that folder exists: continue with --resume, or choose another --name";
                 return Err(TrainError::option("name", &path.display().to_string(), wanted));
             }
             made => made?,
         };
+        let path = made.path;
         options.train.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let contest = Self { options, folder: Folder::lock(path)?, why: None };
         contest.write_options()?;
@@ -144,7 +129,7 @@ impl Comparison {
                     let (folder, saved) = Self::lock(path.into())?;
                     let left = if finished(path, &saved) { Left::Nothing } else { Left::Something };
                     let run = resumed(&saved, changes).map(|options| Self { options, folder, why: None });
-                    Ok(Found { run, left })
+                    Ok(Candidate { run, left })
                 })?;
                 Ok(Self { why: Some(why), ..run })
             }
@@ -165,6 +150,17 @@ impl Comparison {
     /// Why it is this comparison, in words, where none was named.
     pub fn why(&self) -> Option<&str> {
         self.why.as_deref()
+    }
+
+    /// Its options, with what the command line changes.
+    pub fn options(&self) -> &CompareOptions {
+        &self.options
+    }
+
+    /// The same comparison, with its data in `data_dir`.
+    pub fn reading_from(self, data_dir: Option<PathBuf>) -> Self {
+        let train = TrainOptions { data_dir, ..self.options.train };
+        Self { options: CompareOptions { train, ..self.options }, ..self }
     }
 
     /// Its folder.
@@ -210,7 +206,7 @@ impl Comparison {
                 let (started, whole) = (Instant::now(), begun.is_none());
                 let outcome = match begun {
                     Some(saved) => start::resume(saved, dataset.clone(), stop, observer)?,
-                    None => start::run(&options, dataset.clone(), stop, observer)?,
+                    None => start::run(options.clone(), dataset.clone(), stop, observer)?,
                 };
                 if let Outcome::Interrupted { signal, .. } = outcome {
                     return Ok(Compared::Interrupted { signal, folder: self.folder.path().into() });

@@ -9,14 +9,14 @@ use plusx_formats::atomic;
 
 use crate::folder::Folder;
 use crate::options::TrainOptions;
-use crate::results::Row;
+use crate::results::EpochRow;
 
 /// Two colours that stay apart in print and for colour-blind eyes (blue and orange of the Okabe-Ito set).
 const TRAIN: &str = "#0072b2";
 const TEST: &str = "#d55e00";
 
 /// Draws both files anew. The error is in words: a curve that cannot be drawn is no reason to stop a run.
-pub(crate) fn draw(folder: &Folder, options: &TrainOptions, rows: &[Row]) -> Result<(), String> {
+pub(crate) fn draw(folder: &Folder, options: &TrainOptions, rows: &[EpochRow]) -> Result<(), String> {
     let title = format!("{} on {}", options.model, options.data);
     save(&figure(&title, rows).render(), folder, "curves")
 }
@@ -51,8 +51,8 @@ fn renumbered(svg: &str) -> String {
 }
 
 /// One curve per column given.
-fn panel(rows: &[Row], train: fn(&Row) -> f64, test: fn(&Row) -> f64) -> Vec<Plot> {
-    let curve = |value: fn(&Row) -> f64, color: &str, legend: &str| -> [Plot; 2] {
+fn panel(rows: &[EpochRow], train: fn(&EpochRow) -> f64, test: fn(&EpochRow) -> f64) -> Vec<Plot> {
+    let curve = |value: fn(&EpochRow) -> f64, color: &str, legend: &str| -> [Plot; 2] {
         let points: Vec<(f64, f64)> = rows.iter().map(|row| (f64::from(row.epoch), value(row))).collect();
         let line = LinePlot::new().with_data(points.clone()).with_color(color).with_stroke_width(2.0);
         let dots = ScatterPlot::new().with_data(points).with_color(color).with_size(3.5);
@@ -63,7 +63,7 @@ fn panel(rows: &[Row], train: fn(&Row) -> f64, test: fn(&Row) -> f64) -> Vec<Plo
     vec![a, b, c, d]
 }
 
-fn figure(title: &str, rows: &[Row]) -> Figure {
+fn figure(title: &str, rows: &[EpochRow]) -> Figure {
     let loss = panel(rows, |row| row.train_loss, |row| row.val_loss);
     let accuracy = panel(rows, |row| row.train_top1, |row| row.val_top1);
     let last = rows.last().map_or(1.0, |row| f64::from(row.epoch));
@@ -88,9 +88,9 @@ fn figure(title: &str, rows: &[Row]) -> Figure {
 mod tests {
     use super::*;
 
-    fn rows(epochs: &[(f64, f64, f64, f64)]) -> Vec<Row> {
+    fn rows(epochs: &[(f64, f64, f64, f64)]) -> Vec<EpochRow> {
         let row = |(index, &(train_loss, train_top1, val_loss, val_top1)): (usize, &(f64, f64, f64, f64))| {
-            Row::of_curves(index as u32 + 1, [train_loss, train_top1, val_loss, val_top1])
+            EpochRow::of_curves(index as u32 + 1, [train_loss, train_top1, val_loss, val_top1])
         };
         epochs.iter().enumerate().map(row).collect()
     }

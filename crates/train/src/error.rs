@@ -6,6 +6,8 @@ use plusx_data::DataError;
 use plusx_formats::FormatError;
 use plusx_model::{ErrorKind, ModelError};
 
+use crate::position::RunPosition;
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,7 +16,7 @@ pub enum TrainError {
     #[error("--{option} {value}: {wanted}")]
     Option {
         /// Without the dashes.
-        option: &'static str,
+        option: String,
         /// As given.
         value: String,
         /// What would make sense.
@@ -75,7 +77,7 @@ pub enum TrainError {
     /// A resumed run may not change this.
     #[error(
         "--{option} {given}: the run was started with {saved}, and a resumed run must keep it \
-         (only --epochs, --threads, --isa, --data-dir, --save-every and --max-steps may change); start a new run instead"
+         (only {may_change} may change); start a new run instead"
     )]
     ResumeChanged {
         /// Without the dashes.
@@ -84,11 +86,13 @@ pub enum TrainError {
         saved: String,
         /// The value on the command line.
         given: String,
+        /// The options that may.
+        may_change: String,
     },
     /// A comparison may not change this.
     #[error(
-        "--{option} {given}: the comparison was begun with {saved}, and its runs share one recipe (only --threads, --isa, \
-         --data-dir and --save-every may change); begin a new comparison instead"
+        "--{option} {given}: the comparison was begun with {saved}, and its runs share one recipe (only {may_change} may \
+         change); begin a new comparison instead"
     )]
     ComparisonChanged {
         /// Without the dashes.
@@ -97,6 +101,8 @@ pub enum TrainError {
         saved: String,
         /// The value on the command line.
         given: String,
+        /// The options that may.
+        may_change: String,
     },
     /// A run was to go on with other pictures than it learnt from.
     #[error(
@@ -198,8 +204,8 @@ pub struct Kept(pub Option<Box<Checkpoint>>);
 pub struct Checkpoint {
     /// The file.
     pub path: PathBuf,
-    /// Epochs that were done when it was written, and steps of the next one.
-    pub at: (u32, u64),
+    /// How far the run had come when it was written.
+    pub at: RunPosition,
 }
 
 impl std::fmt::Display for Kept {
@@ -209,9 +215,9 @@ impl std::fmt::Display for Kept {
         };
         write!(f, "The last good checkpoint is kept: {}, ", path.display())?;
         match at {
-            (0, 0) => f.write_str("as the run began"),
-            (epochs, 0) => write!(f, "after epoch {epochs}"),
-            (epochs, steps) => write!(f, "after step {steps} of epoch {}", epochs + 1),
+            RunPosition { epoch: 1, steps: 0 } => f.write_str("as the run began"),
+            RunPosition { epoch, steps: 0 } => write!(f, "after epoch {}", epoch - 1),
+            RunPosition { epoch, steps } => write!(f, "after step {steps} of epoch {epoch}"),
         }
     }
 }
@@ -238,8 +244,8 @@ impl TrainError {
         }
     }
 
-    pub(crate) fn option(option: &'static str, value: &str, wanted: &'static str) -> Self {
-        TrainError::Option { option, value: value.into(), wanted }
+    pub(crate) fn option(option: impl Into<String>, value: &str, wanted: &'static str) -> Self {
+        TrainError::Option { option: option.into(), value: value.into(), wanted }
     }
 
     pub(crate) fn executor<E: std::error::Error + Send + Sync + 'static>(error: E) -> Self {

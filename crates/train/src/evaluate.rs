@@ -15,6 +15,7 @@ use crate::class_names::{self, ClassNamePolicy};
 use crate::error::{PathDisplay, TrainError};
 use crate::event::{Event, Observer, Silent};
 use crate::load::{Machine, load_model};
+use crate::network::check_split;
 
 /// Images per batch of [`evaluate`], at most; the result does not depend on it.
 const BATCH: usize = 256;
@@ -141,28 +142,6 @@ fn bytes(engine: &mut Engine, n: usize) -> Result<u64, TrainError> {
     let values = Loader::BATCHES * n * engine.graph().input_shape().len();
     let arena = engine.plan(mode, n).map_err(TrainError::executor)?.arena_bytes();
     Ok((arena + values * size_of::<f32>()) as u64)
-}
-
-/// Refuses a split that has no image or a label outside the classes.
-pub(crate) fn check_split(data: &str, which: &str, split: &Split, classes: usize) -> Result<(), TrainError> {
-    let unfit = |reason| Err(TrainError::Unfit { data: data.into(), reason });
-    match split.labels.iter().position(|label| *label as usize >= classes) {
-        _ if split.is_empty() => unfit(format!("no {which} images")),
-        _ if split.images.len() != split.len() * split.shape.len() => {
-            let labels = counted(split.len() as u64, &format!("{which} label"));
-            unfit(format!(
-                "{labels} and {} do not belong together",
-                counted(split.images.len() as u64, "pixel")
-            ))
-        }
-        Some(index) => unfit(format!(
-            "{which} image {index} has label {}, but there {} {}",
-            split.labels[index],
-            if classes == 1 { "is" } else { "are" },
-            counted(classes as u64, "class")
-        )),
-        None => Ok(()),
-    }
 }
 
 /// One pass over a split, in file order.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::compare::ComparePlan;
+use crate::position::RunPosition;
 use crate::stop::Signal;
 
 /// Hears what happens. Called from the thread that trains, between two steps: be quick.
@@ -67,7 +67,7 @@ pub enum Event {
         message: String,
     },
     /// The run is done.
-    Finished(Report),
+    Finished(RunReport),
     /// First of all in a comparison: what is about to be done.
     Comparison(ComparePlan),
     /// The next run of a comparison begins or goes on; its own events follow.
@@ -122,6 +122,21 @@ pub struct PlanReport {
     pub notes: Vec<String>,
 }
 
+/// What a comparison is about to do.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ComparePlan {
+    /// One run of each network.
+    pub models: Vec<PlanReport>,
+    /// Runs of each.
+    pub seeds: u32,
+    /// Steps between two points of a curve.
+    pub measure_every: u64,
+    /// Test images that a point inside an epoch looks at.
+    pub measure_images: u64,
+    /// Guess for all runs before anything was measured, in seconds.
+    pub estimate_seconds: f64,
+}
+
 /// The first step is about to begin.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Started {
@@ -129,8 +144,8 @@ pub struct Started {
     pub context: String,
     /// The run folder.
     pub run: PathBuf,
-    /// Where a resumed run takes up: (epoch counted from 1, steps of it already done).
-    pub resumed: Option<(u32, u64)>,
+    /// Where a resumed run takes up.
+    pub resumed: Option<RunPosition>,
 }
 
 /// A step is done. Loss and accuracy are running means over the epoch so far, as in d2l.
@@ -211,7 +226,7 @@ pub enum SaveReason {
 
 /// Where the results are.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Report {
+pub struct RunReport {
     /// The run folder.
     pub run: PathBuf,
     /// Name of the data set trained on.
@@ -220,12 +235,27 @@ pub struct Report {
     pub last: PathBuf,
     /// The weights of the best epoch, if an epoch ended.
     pub best: Option<PathBuf>,
-    /// Best test accuracy, 0 to 1, and its epoch counted from 1.
-    pub best_acc: Option<(f64, u32)>,
+    /// The best test accuracy, if the test images were ever looked at.
+    pub best_acc: Option<BestAccuracy>,
     /// SHA-256 of the file `last`, in hexadecimal.
     pub weights_sha256: String,
     /// Seconds spent training, over all resumptions.
     pub seconds: f64,
+}
+
+/// The best test accuracy of a run. Serialises as `[accuracy, epoch]`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BestAccuracy {
+    /// Share of the test images that were classified rightly, 0 to 1.
+    pub accuracy: f64,
+    /// Its epoch, counted from 1.
+    pub epoch: u32,
+}
+
+impl Serialize for BestAccuracy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.accuracy, self.epoch).serialize(serializer)
+    }
 }
 
 /// One of the runs of a comparison.
@@ -267,14 +297,14 @@ pub struct CompareRunDone {
 #[non_exhaustive]
 pub enum Outcome {
     /// All epochs, or `max_steps`, are done.
-    Done(Report),
+    Done(RunReport),
     /// A signal came; the state is saved.
     Interrupted {
         /// Which one; its exit code is [`Signal::exit_code`].
         signal: Signal,
         /// The run folder: `plusx train --resume RUN` continues.
         run: PathBuf,
-        /// The epoch it is in, counted from 1, and the steps of it that are done.
-        at: (u32, u64),
+        /// How far it has come.
+        at: RunPosition,
     },
 }

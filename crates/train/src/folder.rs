@@ -7,19 +7,14 @@ use std::path::{Path, PathBuf};
 use plusx_formats::{FormatError, atomic};
 
 use crate::error::{PathDisplay, TrainError};
-use crate::newest::{self, Chosen, Found, Left};
+use crate::newest::{self, Candidate, Chosen, Left};
 use crate::options::{Overrides, TrainOptions};
 use crate::results::Results;
+use crate::run_files::{ARGS, RESULTS, last};
 use crate::{by_name, checkpoint};
 
 /// Name of a run nobody named; the second is `exp2`.
 const DEFAULT_NAME: &str = "exp";
-
-/// The options of a run; a folder that holds it is one.
-const ARGS: &str = "args.yaml";
-
-/// The table of a run's epochs.
-const RESULTS: &str = "results.csv";
 
 /// A folder this process alone writes into, for as long as the value lives.
 #[derive(Debug)]
@@ -34,10 +29,10 @@ impl Folder {
     /// Makes the folder of a new run and writes its name into the options. It can be resumed once
     /// [`Folder::write_options`] was called.
     pub(crate) fn create(options: &mut TrainOptions) -> Result<Self, TrainError> {
-        let (path, fresh) = make(&options.output, options.name.as_deref(), options.exist_ok)?;
+        let MadeFolder { path, is_new } = make(&options.output, options.name.as_deref(), options.exist_ok)?;
         options.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let folder = Self::lock(path)?;
-        if !fresh {
+        if !is_new {
             folder.clear()?;
         }
         let weights = folder.path.join("weights");
@@ -148,19 +143,24 @@ fn judge_lock(result: Result<(), TryLockError>, path: &Path) -> Result<Option<St
     }
 }
 
-pub(crate) fn last(run: &Path) -> PathBuf {
-    run.join("weights").join("last.safetensors")
+/// A folder that is there now.
+pub(crate) struct MadeFolder {
+    pub(crate) path: PathBuf,
+    /// Whether it was not there before.
+    pub(crate) is_new: bool,
 }
 
-/// Makes the folder `name` of `output`, or without a name the first free one; whether it was not there before, which
-/// must be so unless `exist_ok`.
-pub(crate) fn make(output: &Path, name: Option<&str>, exist_ok: bool) -> Result<(PathBuf, bool), TrainError> {
+/// Makes the folder `name` of `output`, or without a name the first free one. It must not have been there before, unless
+/// `exist_ok`.
+pub(crate) fn make(output: &Path, name: Option<&str>, exist_ok: bool) -> Result<MadeFolder, TrainError> {
     fs::create_dir_all(output).map_err(|error| TrainError::io("cannot make", output, error))?;
-    let Some(name) = name else { return Ok((first_free(output)?, true)) };
+    let Some(name) = name else { return Ok(MadeFolder { path: first_free(output)?, is_new: true }) };
     let path = output.join(name);
     match fs::create_dir(&path) {
-        Ok(()) => Ok((path, true)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && exist_ok => Ok((path, false)),
+        Ok(()) => Ok(MadeFolder { path, is_new: true }),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && exist_ok => {
+            Ok(MadeFolder { path, is_new: false })
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(TrainError::Exists { path: PathDisplay(path) })
         }
@@ -198,7 +198,7 @@ pub(crate) fn locate(run: &Path, output: &Path, marker: &'static str) -> Result<
 #[derive(Debug)]
 pub struct SavedRun {
     /// Its options, with what the command line may change.
-    pub options: TrainOptions,
+    pub(crate) options: TrainOptions,
     pub(crate) folder: Folder,
     /// Why it is this one, where nobody named it.
     why: Option<String>,
@@ -218,10 +218,10 @@ impl SavedRun {
                     match resumed(&saved, overrides) {
                         Ok(options) => {
                             let left = left(path, &options);
-                            Ok(Found { run: Ok(Self { options, folder, why: None }), left })
+                            Ok(Candidate { run: Ok(Self { options, folder, why: None }), left })
                         }
                         // refused, but perhaps another run is meant
-                        Err(error) => Ok(Found { run: Err(error), left: left(path, &saved) }),
+                        Err(error) => Ok(Candidate { run: Err(error), left: left(path, &saved) }),
                     }
                 })?;
                 Ok(Self { why: Some(why), ..run })
@@ -237,6 +237,16 @@ impl SavedRun {
         let saved = yaml_serde::from_str(by_name::without_mark(&text))
             .map_err(|error| TrainError::bad_run(&args, format!("not the options of a run: {error}")))?;
         Ok((folder, saved))
+    }
+
+    /// Its options, with what the command line changes.
+    pub fn options(&self) -> &TrainOptions {
+        &self.options
+    }
+
+    /// The same run, with its data in `data_dir`.
+    pub fn reading_from(self, data_dir: Option<PathBuf>) -> Self {
+        Self { options: TrainOptions { data_dir, ..self.options }, ..self }
     }
 
     /// The run folder.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plusx_data::Split;
 use plusx_model::random::shuffle;
 
-use crate::checkpoint::Header;
+use crate::checkpoint::CheckpointHeader;
 use crate::estimate::Work;
 use crate::folder::Folder;
 use crate::options::TrainOptions;
@@ -23,7 +23,7 @@ pub(crate) struct Job {
     pub(crate) measured: Arc<Split>,
     /// The training images used, a subset with `train_limit`.
     pub(crate) samples: Vec<u32>,
-    pub(crate) header: Header,
+    pub(crate) header: CheckpointHeader,
     pub(crate) folder: Folder,
 }
 

@@ -22,13 +22,18 @@ mod import_proof;
 mod job;
 mod load;
 mod memory;
+mod network;
 mod newest;
 mod options;
+mod origin;
 mod outlook;
+mod pictures;
 mod points;
+mod position;
 mod pretrained;
 mod remarks;
 mod results;
+mod run_files;
 mod session;
 mod start;
 mod state;
@@ -36,21 +41,24 @@ mod stop;
 
 pub use class_names::ClassNamePolicy;
 pub use compare::{
-    Claim, CompareOptions, CompareOverrides, ComparePlan, Compared, Comparison, Deeper, Findings,
-    ModelErrors, Spread, plan as plan_comparison,
+    Claim, CompareOptions, CompareOverrides, Compared, Comparison, Deeper, Findings, ModelErrors, Spread,
+    plan as plan_comparison,
 };
 pub use error::{Checkpoint, Kept, PathDisplay, TrainError};
 pub use evaluate::{EvalOptions, EvalReport, evaluate, evaluate_with, fitting_batch};
 pub use event::{
-    CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport, Report, SaveReason,
-    Silent, Started, StepEvent,
+    BestAccuracy, ComparePlan, CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport,
+    RunReport, SaveReason, Silent, Started, StepEvent,
 };
 pub use export_proof::OnnxExport;
 pub use folder::SavedRun;
 pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model};
 pub use memory::RunMemory;
-pub use options::{Overrides, Recipe, SaveEvery, TrainOptions};
-pub use pretrained::{Pictures, Pretrained, PretrainedFile};
+pub use options::{OptionRow, Overrides, Recipe, SaveEvery, TrainOptions, level};
+pub use origin::Pretrained;
+pub use pictures::Pictures;
+pub use position::RunPosition;
+pub use pretrained::PretrainedFile;
 pub use start::{open, plan, resume, resume_on, run, run_on};
 pub use stop::{Signal, Stop};

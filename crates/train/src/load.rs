@@ -9,6 +9,7 @@ use plusx_model::graph::Graph;
 use plusx_model::params::Params;
 
 use crate::error::TrainError;
+use crate::options::TrainOptions;
 
 /// Which part of the machine to use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,6 +23,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The part that the options of a run ask for.
+    pub(crate) fn of(options: &TrainOptions) -> Self {
+        Self { threads: options.threads, isa: options.isa, exact: options.exact }
+    }
+
     /// Worker threads, resolved. The number the system grants respects CPU affinity and cgroup limits.
     pub fn threads(&self) -> usize {
         settle_threads(self.threads)

@@ -7,9 +7,9 @@ use plusx_model::executor::Executor;
 use crate::checkpoint;
 use crate::error::TrainError;
 use crate::job::samples;
+use crate::load::Machine;
+use crate::network::graph;
 use crate::options::TrainOptions;
-use crate::outlook::machine;
-use crate::start::graph;
 
 /// What the program itself takes besides: its code, the libraries, the drawing of curves. Measured: 20 to 25 MB.
 const PROGRAM: u64 = 24_000_000;
@@ -38,7 +38,7 @@ impl Need {
             train: samples(&dataset.train, options).len(),
             test: dataset.test.len(),
             data: data.iter().sum(),
-            threads: machine(options).threads(),
+            threads: Machine::of(options).threads(),
             momentum: options.momentum > 0.0,
         }
     }
@@ -79,7 +79,7 @@ impl RunMemory {
     /// the images.
     pub fn of(options: &TrainOptions, dataset: &Dataset) -> Result<Self, TrainError> {
         let need = Need::of(options, dataset);
-        let machine = crate::load::Machine { threads: Some(1), ..machine(options) };
+        let machine = Machine { threads: Some(1), ..Machine::of(options) };
         Ok(Self { engine: machine.engine_for(graph(options, dataset)?)?, need })
     }
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::{PathDisplay, TrainError};
-use crate::folder::last;
+use crate::run_files::last;
 
 /// A run or a comparison that could be opened.
-pub(crate) struct Found<T> {
+pub(crate) struct Candidate<T> {
     /// It, or why it cannot go on as the command line wants.
     pub(crate) run: Result<T, TrainError>,
     pub(crate) left: Left,
@@ -43,17 +43,17 @@ pub(crate) struct Chosen<T> {
 pub(crate) fn choose<T>(
     output: &Path,
     marker: &'static str,
-    open: impl Fn(&Path) -> Result<Found<T>, TrainError>,
+    open: impl Fn(&Path) -> Result<Candidate<T>, TrainError>,
 ) -> Result<Chosen<T>, TrainError> {
     let mut passed = Vec::new();
     let (mut cut, mut finished, mut locked, mut unreadable) = (None, None, None, None);
     for path in by_age(output, marker)? {
         match open(&path) {
-            Ok(Found { run, left: Left::Something }) => {
+            Ok(Candidate { run, left: Left::Something }) => {
                 let words = format!("going on with {}, the newest that is not finished", path.display());
                 return Ok(Chosen { run: run?, why: words + &newer(&passed) });
             }
-            Ok(Found { run, left }) => {
+            Ok(Candidate { run, left }) => {
                 passed.push(format!("{} is finished", name(&path)));
                 let why = match left {
                     Left::CutShort => "none was stopped; this is the newest that --max-steps ended",
@@ -149,16 +149,16 @@ mod tests {
         output
     }
 
-    fn open(path: &Path) -> Result<Found<String>, TrainError> {
+    fn open(path: &Path) -> Result<Candidate<String>, TrainError> {
         let refused = || TrainError::option("lr", "1", "no");
         match fs::read_to_string(path.join(MARKER)).unwrap().as_str() {
             "locked" => Err(TrainError::Locked { path: PathDisplay(path.into()) }),
             "foreign" => Err(TrainError::bad_run(path, "not the options of a run")),
-            "refused" => Ok(Found { run: Err(refused()), left: Left::Something }),
-            "finished and refused" => Ok(Found { run: Err(refused()), left: Left::Nothing }),
-            "left" => Ok(Found { run: Ok(name(path)), left: Left::Something }),
-            "cut" => Ok(Found { run: Ok(name(path)), left: Left::CutShort }),
-            _ => Ok(Found { run: Ok(name(path)), left: Left::Nothing }),
+            "refused" => Ok(Candidate { run: Err(refused()), left: Left::Something }),
+            "finished and refused" => Ok(Candidate { run: Err(refused()), left: Left::Nothing }),
+            "left" => Ok(Candidate { run: Ok(name(path)), left: Left::Something }),
+            "cut" => Ok(Candidate { run: Ok(name(path)), left: Left::CutShort }),
+            _ => Ok(Candidate { run: Ok(name(path)), left: Left::Nothing }),
         }
     }
 

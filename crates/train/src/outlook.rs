@@ -16,11 +16,6 @@ use crate::memory::Need;
 use crate::options::TrainOptions;
 use crate::remarks::remarks;
 
-/// The part of the machine that the options ask for.
-pub(crate) fn machine(options: &TrainOptions) -> Machine {
-    Machine { threads: options.threads, isa: options.isa, exact: options.exact }
-}
-
 /// The plan of a run on `engine`, which begins with `adopted` if it starts from a file.
 pub(crate) fn report(
     options: &TrainOptions,
@@ -30,7 +25,7 @@ pub(crate) fn report(
 ) -> Result<PlanReport, TrainError> {
     let summary = Summary::new(&options.model, engine.graph());
     let samples = samples(&dataset.train, options).len();
-    let machine = machine(options);
+    let machine = Machine::of(options);
     let test_images = dataset.test.len();
     let epochs = u64::from(options.epochs);
     let mut train = epochs * samples as u64;

@@ -1,42 +1,20 @@
-//! Starting from weights that somebody trained: what is recorded of them, what they decide about a run, and the
+//! Starting from weights that somebody trained: what they decide about a run, and the
 //! parameters that it begins with.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use plusx_formats::foreign::{Adopted, Allow, ForeignFile, ForeignWeights};
+use plusx_formats::foreign::{Adopted, Allow, ForeignFile};
 use plusx_model::graph::Graph;
 use plusx_model::init::{Init, initialize};
-use plusx_model::preprocess::{Interpolation, Preprocess, Preset};
-use plusx_model::shape::ImageShape;
+use plusx_model::preprocess::Preprocess;
 use plusx_model::zoo;
-use serde::{Deserialize, Serialize};
 
-use crate::by_name;
 use crate::checkpoint::sha256;
 use crate::error::TrainError;
 use crate::options::{Overrides, TrainOptions};
-
-/// The file a run started from. A resumed run does not look at it again: its first checkpoint holds the weights.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pretrained {
-    /// As the user called it: a path, or a network of the zoo.
-    pub name: String,
-    /// SHA-256 of the file's bytes, in hexadecimal.
-    pub sha256: String,
-    /// What was read from it. A resumed run does not know it.
-    #[serde(skip)]
-    pub weights: Option<Arc<ForeignWeights>>,
-}
-
-impl Pretrained {
-    /// What the file calls its classes; none if it does not say, or the run was resumed.
-    pub(crate) fn classes(&self) -> &[String] {
-        let meta = self.weights.as_ref().and_then(|weights| weights.meta.as_ref());
-        meta.map_or(&[], |meta| meta.classes.as_slice())
-    }
-}
+use crate::origin::Pretrained;
+use crate::pictures::Pictures;
 
 /// A file that a run is to start from.
 #[derive(Clone, PartialEq, Debug)]
@@ -47,40 +25,6 @@ pub struct PretrainedFile<'a> {
     pub path: &'a Path,
     /// How pictures were prepared for it, if the file does not say so itself. `None`: as is usual for the network.
     pub usual: Option<Preprocess>,
-}
-
-/// What is done to the images of a data set before the network sees them. The whole image always becomes the input:
-/// nothing is cut off.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pictures {
-    /// How they are resized.
-    #[serde(with = "by_name::interpolation")]
-    pub interpolation: Interpolation,
-    /// Per channel, subtracted from values in 0 to 1; for another number of channels the middle one is everybody's.
-    pub mean: Vec<f32>,
-    /// Per channel, divides what is left; likewise.
-    pub std: Vec<f32>,
-}
-
-impl Pictures {
-    /// Those of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        Self::of(&preset.record(ImageShape::new(3, 1, 1)))
-    }
-
-    /// What a record says but for sizes.
-    fn of(record: &Preprocess) -> Self {
-        let Preprocess { interpolation, mean, std, .. } = record.clone();
-        Self { interpolation, mean, std }
-    }
-
-    /// The record for images of this shape.
-    pub(crate) fn record(&self, input: ImageShape) -> Preprocess {
-        let Self { interpolation, mean, std } = self.clone();
-        let own = ImageShape { c: mean.len(), ..input };
-        Preprocess { interpolation, mean, std, ..Preprocess::chapter(own) }.for_input(input)
-    }
 }
 
 impl TrainOptions {
@@ -133,16 +77,11 @@ impl TrainOptions {
 /// The parameters that a run of `options` on `graph` begins with, if it starts from a file. A classifier for another
 /// number of classes starts anew, drawn by the seed; filters for colours are summed for grey images.
 pub(crate) fn start(graph: &Graph, options: &TrainOptions) -> Result<Option<Adopted>, TrainError> {
-    let weights = options.pretrained.as_ref().and_then(|pretrained| pretrained.weights.as_ref());
-    let Some(weights) = weights else { return Ok(None) };
+    let Some(Pretrained { name, weights, .. }) = &options.pretrained else { return Ok(None) };
+    let unread =
+        || TrainError::option("pretrained", name, "its weights are not read yet; start from its file");
+    let weights = weights.as_ref().ok_or_else(unread)?;
     let anew = initialize(graph, Init::Xavier, options.seed);
     let allow = Allow { other_classes: true, grey: graph.input_shape().c == 1 };
     Ok(Some(weights.adopt(graph, anew, allow)?))
-}
-
-impl std::fmt::Display for Pictures {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { interpolation, mean, std } = self;
-        write!(f, "{interpolation}, mean {mean:?}, standard deviation {std:?}")
-    }
 }

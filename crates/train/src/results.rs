@@ -15,7 +15,7 @@ const HEADER: &str =
 
 /// One row.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Row {
+pub(crate) struct EpochRow {
     pub(crate) epoch: u32,
     pub(crate) time: f64,
     pub(crate) train_loss: f64,
@@ -25,7 +25,7 @@ pub(crate) struct Row {
     text: String,
 }
 
-impl Row {
+impl EpochRow {
     /// The row of an epoch.
     pub(crate) fn new(data: &str, lr: f32, report: &EpochReport) -> Self {
         let r = report;
@@ -98,7 +98,7 @@ fn split(line: &str) -> Option<Vec<String>> {
 #[derive(Debug)]
 pub(crate) struct Results {
     path: PathBuf,
-    rows: Vec<Row>,
+    rows: Vec<EpochRow>,
 }
 
 impl Results {
@@ -115,7 +115,7 @@ impl Results {
         };
         let mut rows = Vec::new();
         for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
-            let row = Row::parse(line)
+            let row = EpochRow::parse(line)
                 .ok_or_else(|| TrainError::bad_run(path, format!("cannot understand the row `{line}`")))?;
             rows.push(row);
         }
@@ -128,13 +128,13 @@ impl Results {
     }
 
     /// Adds a row, in place of one of the same epoch.
-    pub(crate) fn push(&mut self, row: Row) {
+    pub(crate) fn push(&mut self, row: EpochRow) {
         self.rows.retain(|old| old.epoch < row.epoch);
         self.rows.push(row);
     }
 
     /// The rows, first epoch first.
-    pub(crate) fn rows(&self) -> &[Row] {
+    pub(crate) fn rows(&self) -> &[EpochRow] {
         &self.rows
     }
 
@@ -176,7 +176,7 @@ mod tests {
         let path = folder.path().join("results.csv");
         let mut results = Results::new(path.clone());
         for epoch in 1..=3 {
-            results.push(Row::new("odd, \"name\"", 0.05, &report(epoch)));
+            results.push(EpochRow::new("odd, \"name\"", 0.05, &report(epoch)));
         }
         results.write().unwrap();
         let text = fs::read_to_string(&path).unwrap();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plusx_data::{Batch, BatchPlan, Loader, Split};
-use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::executor::{Executor, Images, Targets};
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -22,10 +22,13 @@ use crate::curves;
 use crate::error::TrainError;
 use crate::estimate::Pace;
 use crate::evaluate::{EvalReport, Pass};
-use crate::event::{EpochReport, Event, Observer, Outcome, Report, SaveReason, Started, StepEvent};
+use crate::event::{
+    BestAccuracy, EpochReport, Event, Observer, Outcome, RunReport, SaveReason, Started, StepEvent,
+};
 use crate::job::Job;
 use crate::points::Points;
-use crate::results::{Results, Row};
+use crate::position::RunPosition;
+use crate::results::{EpochRow, Results};
 use crate::state::{Best, State};
 use crate::stop::{Signal, Stop};
 
@@ -55,8 +58,8 @@ pub(crate) struct Session<'a, E> {
     clock: Clock,
     /// When the last checkpoint was written, or the run began.
     saved: Instant,
-    /// Epochs done and steps of the next one that the checkpoint on disk confirms, if there is one.
-    kept: Option<(u32, u64)>,
+    /// How far the run has come by the checkpoint on disk, if there is one.
+    kept: Option<RunPosition>,
 }
 
 impl<'a, E: Executor> Session<'a, E> {
@@ -84,13 +87,13 @@ impl<'a, E: Executor> Session<'a, E> {
         let clock = Clock::open(&job.folder, &state, results.rows());
         let points = Points::open(job, &state)?;
         let (pace, saved) = (Pace::default(), Instant::now());
-        let kept = job.folder.last().is_file().then_some((state.epoch, state.epoch_step));
+        let kept = job.folder.last().is_file().then_some(state.position());
         Ok(Self { job, executor, stop, observer, state, results, points, pace, clock, saved, kept })
     }
 
     /// Trains to the end, or until a signal comes.
     pub(crate) fn run(mut self) -> Result<Outcome, TrainError> {
-        let resumed = (self.state.step > 0).then_some((self.state.epoch + 1, self.state.epoch_step));
+        let resumed = (self.state.step > 0).then_some(self.state.position());
         let run = self.job.folder.path().to_owned();
         self.tell(&Event::Started(Started { context: "cpu(0)".into(), run: run.clone(), resumed }));
         self.results.write().map_err(|error| self.keeping(error))?;
@@ -107,13 +110,13 @@ impl<'a, E: Executor> Session<'a, E> {
                 End::MaxSteps => break,
                 End::Stopped(signal) => {
                     self.save(SaveReason::Signal)?;
-                    let at = (self.state.epoch + 1, self.state.epoch_step);
+                    let at = self.state.position();
                     return Ok(Outcome::Interrupted { signal, run, at });
                 }
             }
         }
         let best = self.job.folder.best();
-        let report = Report {
+        let report = RunReport {
             data: self.job.options.data.clone(),
             weights_sha256: checkpoint::sha256(&self.job.folder.last())?,
             last: self.job.folder.last(),
@@ -127,9 +130,10 @@ impl<'a, E: Executor> Session<'a, E> {
     }
 
     /// Of the epochs that ended; of the test pass after the last step where `max_steps` let none end.
-    fn best_acc(&self) -> Option<(f64, u32)> {
-        let best = self.state.best.map(|best| (best.top1, best.epoch));
-        best.or_else(|| self.results.rows().last().map(|row| (row.val_top1, row.epoch)))
+    fn best_acc(&self) -> Option<BestAccuracy> {
+        let best = self.state.best.map(|best| BestAccuracy { accuracy: best.top1, epoch: best.epoch });
+        let last = || self.results.rows().last();
+        best.or_else(|| last().map(|row| BestAccuracy { accuracy: row.val_top1, epoch: row.epoch }))
     }
 
     fn tell(&mut self, event: &Event) {
@@ -219,20 +223,12 @@ impl<'a, E: Executor> Session<'a, E> {
 
     /// One step on one batch.
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
-        let options = &self.job.options;
-        let sgd = Sgd {
-            lr: options.lr,
-            momentum: options.momentum,
-            nesterov: options.nesterov,
-            weight_decay: options.weight_decay,
-            decay_all: true,
-            scale: 1.0 / options.batch_size as f32,
-        };
+        let sgd = self.job.options.sgd();
         let images = Images { data: &batch.images, n: batch.n };
         let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
         let result = result.map_err(TrainError::executor)?;
         if !result.losses.iter().all(|loss| loss.is_finite()) {
-            return Err(self.not_finite("the loss", (self.state.epoch + 1, self.state.epoch_step + 1)));
+            return Err(self.not_finite("the loss", self.state.position().next_step()));
         }
         let state = &mut self.state;
         state.loss_sum = result.losses.iter().fold(state.loss_sum, |sum, loss| sum + f64::from(*loss));
@@ -321,7 +317,7 @@ impl<'a, E: Executor> Session<'a, E> {
             self.tell(&Event::Saved { path, reason: SaveReason::Best });
         }
         self.mark(&report)?;
-        self.results.push(Row::new(&self.job.options.data, self.job.options.lr, &line));
+        self.results.push(EpochRow::new(&self.job.options.data, self.job.options.lr, &line));
         self.results.write().map_err(|error| self.keeping(error))?;
         // before the save that confirms it: a process killed in between tells the same line again, none is lost
         self.tell(&Event::Epoch(line));
@@ -336,15 +332,18 @@ impl<'a, E: Executor> Session<'a, E> {
         Ok(if whole { End::Epoch } else { End::MaxSteps })
     }
 
-    /// The last step that was done: its epoch and its number there, both counted from 1.
-    fn last_step(&self) -> (u32, u64) {
-        match self.state.epoch_step {
-            0 if self.state.epoch > 0 => (self.state.epoch, self.job.steps()),
-            step => (self.state.epoch + 1, step),
+    /// How far the run had come with the last step that was done, before any epoch ended after it.
+    fn last_step(&self) -> RunPosition {
+        match self.state.position() {
+            RunPosition { epoch, steps: 0 } if epoch > 1 => {
+                RunPosition { epoch: epoch - 1, steps: self.job.steps() }
+            }
+            position => position,
         }
     }
 
-    fn not_finite(&self, what: &'static str, (epoch, step): (u32, u64)) -> TrainError {
-        TrainError::NotFinite { what, epoch, step, kept: self.kept() }
+    /// `at` is the position that the step led to which gave no finite number.
+    fn not_finite(&self, what: &'static str, at: RunPosition) -> TrainError {
+        TrainError::NotFinite { what, epoch: at.epoch, step: at.steps, kept: self.kept() }
     }
 }

@@ -4,43 +4,37 @@ use std::path::Path;
 use std::sync::Arc;
 
 use plusx_data::{Dataset, Fingerprint};
-use plusx_engine::Engine;
-use plusx_formats::{ModelFile, atomic, safetensors};
+use plusx_formats::{ModelFile, atomic};
 use plusx_model::executor::Executor;
-use plusx_model::graph::Graph;
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
-use plusx_model::trace::{Names, trace};
-use plusx_model::words::counted;
-use plusx_model::zoo::{self, ZooOptions};
 use serde_json::json;
 
-use crate::checkpoint::Header;
+use crate::checkpoint::{CheckpointHeader, Restored};
 use crate::error::TrainError;
-use crate::evaluate::check_split;
 use crate::event::{Event, Observer, Outcome, PlanReport};
 use crate::folder::{Folder, SavedRun};
 use crate::job::{Job, measured, samples};
+use crate::load::Machine;
+use crate::network::{check, prepare};
 use crate::options::{Overrides, TrainOptions};
-use crate::outlook::{machine, report};
+use crate::outlook::report;
 use crate::pretrained;
 use crate::session::Session;
 use crate::state::{Identity, State, Training};
 use crate::stop::Stop;
 
 /// Trains a network of the zoo in a new run folder. Weights that the options hold
-/// ([`Pretrained::weights`](crate::Pretrained::weights)) are let go once the run has begun with them, if the options are
-/// given away.
+/// ([`Pretrained::weights`](crate::Pretrained::weights)) are let go once the run has begun with them.
 ///
 /// # Errors
 /// Anything in [`TrainError`]; whatever was saved before the error stays.
 pub fn run(
-    options: impl Into<TrainOptions>,
+    options: TrainOptions,
     dataset: Dataset,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let options = options.into();
     let mut engine = prepare(&options, &dataset)?;
     let adopted = pretrained::start(engine.graph(), &options)?;
     observer.event(&Event::Plan(report(&options, &dataset, &mut engine, adopted.as_ref())?));
@@ -58,7 +52,7 @@ pub fn open(run: Option<&Path>, output: &Path, overrides: &Overrides) -> Result<
     SavedRun::open(run, output, overrides)
 }
 
-/// Continues a run of a network of the zoo. `dataset` is the one called `saved.options.data`.
+/// Continues a run of a network of the zoo. `dataset` is the one called `saved.options().data`.
 ///
 /// # Errors
 /// Anything in [`TrainError`]; whatever was saved before the error stays.
@@ -156,7 +150,7 @@ pub fn resume_on<E: Executor>(
     let job = job(executor, options, dataset, &fingerprint, folder);
     let last = job.folder.last();
     let state = if last.exists() {
-        let (state, warning) = job.header.restore(&last, executor)?;
+        let Restored { state, warning } = job.header.restore(&last, executor)?;
         if let Some(message) = warning {
             observer.event(&Event::Warning { message });
         }
@@ -183,21 +177,6 @@ pub fn resume_on<E: Executor>(
     session.run()
 }
 
-/// The engine for a network of the zoo.
-fn prepare(options: &TrainOptions, dataset: &Dataset) -> Result<Engine, TrainError> {
-    machine(options).engine_for(graph(options, dataset)?)
-}
-
-/// A network of the zoo for these images.
-pub(crate) fn graph(options: &TrainOptions, dataset: &Dataset) -> Result<Graph, TrainError> {
-    options.check()?;
-    let block = zoo::build(&options.model, ZooOptions { classes: dataset.classes.len() })?;
-    let input = options.input_shape(dataset.train.shape.c);
-    let graph = trace(&*block, input, &mut Names::new())?;
-    check(&graph, options, dataset)?;
-    Ok(graph)
-}
-
 /// Initial parameters, drawn by the seed unless there are some; no velocity.
 fn begin<E: Executor>(
     executor: &mut E,
@@ -208,34 +187,6 @@ fn begin<E: Executor>(
     let params = params.unwrap_or_else(drawn);
     executor.set_params(&params).map_err(TrainError::executor)?;
     executor.set_velocity(None).map_err(TrainError::executor)
-}
-
-/// Refuses data that do not fit the network, and a network that could not be saved.
-fn check(graph: &Graph, options: &TrainOptions, dataset: &Dataset) -> Result<(), TrainError> {
-    safetensors::check_names(&graph.params)?;
-    let unfit = |reason| Err(TrainError::Unfit { data: dataset.name.clone(), reason });
-    let classes = dataset.classes.len();
-    check_split(&dataset.name, "training", &dataset.train, classes)?;
-    check_split(&dataset.name, "test", &dataset.test, classes)?;
-    let taken = graph.input_shape();
-    for split in [&dataset.train, &dataset.test] {
-        let channels = split.shape.c;
-        let input = options.input_shape(channels);
-        if taken != input {
-            return unfit(format!("images give {input}, but the network takes {taken}"));
-        }
-        if channels != taken.c && channels != 1 {
-            let channels = counted(channels as u64, "channel");
-            return unfit(format!("images of {channels}, but the network takes {}", taken.c));
-        }
-    }
-    options.record(taken).check()?;
-    let logits = graph.output_shape();
-    if logits.len() != classes {
-        let classes = counted(classes as u64, "class");
-        return unfit(format!("{classes}, but the network's output is {logits}"));
-    }
-    Ok(())
 }
 
 /// Says what a user should know before the first step.
@@ -279,7 +230,7 @@ fn job<E: Executor>(
         identity: Identity::of(&options, fingerprint.sha256(), samples.len()),
         state: State::default(),
     };
-    let header = Header { model, training, data_source: dataset.source };
+    let header = CheckpointHeader { model, training, data_source: dataset.source };
     let (train, test) = (Arc::new(dataset.train), Arc::new(dataset.test));
     let measured = measured(&test, &options);
     Job { options, train, test, measured, samples, header, folder }
@@ -288,7 +239,7 @@ fn job<E: Executor>(
 /// `env.json`: the machine and the data of the last start. Of these only the arithmetic and the hash enter a
 /// checkpoint.
 fn write_environment(job: &Job) -> Result<(), TrainError> {
-    let (machine, training) = (machine(&job.options), &job.header.training);
+    let (machine, training) = (Machine::of(&job.options), &job.header.training);
     let environment = json!({
         "plusx": env!("CARGO_PKG_VERSION"),
         "os": std::env::consts::OS,

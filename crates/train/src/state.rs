@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::EvalReport;
 use crate::options::{Recipe, TrainOptions};
-use crate::pretrained::Pictures;
+use crate::pictures::Pictures;
+use crate::position::RunPosition;
 use crate::results::Results;
 
 /// The best epoch so far.
@@ -47,6 +48,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// How far the run has come.
+    pub(crate) fn position(&self) -> RunPosition {
+        RunPosition { epoch: self.epoch + 1, steps: self.epoch_step }
+    }
+
     /// Running mean loss of the epoch, per sample as d2l counts.
     pub(crate) fn loss(&self) -> f64 {
         self.loss_sum / self.seen.max(1) as f64

@@ -54,7 +54,7 @@ fn it_learns_and_tells_so() {
     assert!(matches!(events[0], Event::Started(_)));
     assert!(matches!(events.last(), Some(Event::Finished(_))));
     let best = epochs.iter().map(|epoch| epoch.test_acc).fold(0.0, f64::max);
-    assert_eq!(report.best_acc.unwrap().0, best);
+    assert_eq!(report.best_acc.unwrap().accuracy, best);
     for file in
         ["args.yaml", "env.json", "results.csv", "curves.svg", "curves.png", "weights/best.safetensors"]
     {

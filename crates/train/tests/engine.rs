@@ -150,7 +150,7 @@ fn a_trained_file_answers_as_its_training_said() {
             epoch = Some(report.clone());
         }
     };
-    let outcome = run(&options, dataset(40, 30), &Stop::new(), &mut listen).unwrap();
+    let outcome = run(options.clone(), dataset(40, 30), &Stop::new(), &mut listen).unwrap();
     let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
     let epoch = epoch.unwrap();
     let machine = Machine { threads: Some(1), isa: None, exact: false };

@@ -16,8 +16,8 @@ use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use plusx_train::{
-    Event, Machine, Outcome, Overrides, PlanReport, PretrainedFile, Silent, Stop, TrainError, TrainOptions,
-    evaluate, open, plan, resume, run,
+    Event, Machine, Outcome, Overrides, PlanReport, Pretrained, PretrainedFile, RunPosition, Silent, Stop,
+    TrainError, TrainOptions, evaluate, open, plan, resume, run,
 };
 use plusx_weights::WeightError;
 use stripes::{CLASSES, dataset};
@@ -77,6 +77,10 @@ fn what_is_left_open_is_what_the_weights_were_made_for() {
     assert_eq!((&*options.model, options.resize, options.input), ("resnet20", SIDE, None));
     let pretrained = options.pretrained.clone().unwrap();
     assert_eq!((&*pretrained.name, pretrained.sha256.len()), ("old", 64));
+    // options as a run keeps them hold no weights: they do not start from numbers drawn instead
+    let unread = Some(Pretrained { weights: None, ..pretrained });
+    let error = plan(&TrainOptions { pretrained: unread, ..options.clone() }, &dataset(4, 4)).unwrap_err();
+    assert!(error.to_string().contains("--pretrained old: its weights are not read"), "{error}");
     // grey images, whole, resized and normalised as the colours were
     let record = options.record(options.input_shape(1));
     let whole = Preprocess { mean: vec![0.456], std: vec![0.224], ..Preprocess::chapter(record.input) };
@@ -95,7 +99,7 @@ fn what_is_left_open_is_what_the_weights_were_made_for() {
 
     // without a step the run's first checkpoint is what was taken over
     let first = TrainOptions { lr: 0.0, momentum: 0.0, max_steps: Some(1), ..options };
-    run(&first, dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
+    run(first.clone(), dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
     let new = graph(ImageShape::new(1, SIDE, SIDE), CLASSES);
     let params = read(&place.path().join("run/weights/last.safetensors")).unwrap().params(&new).unwrap();
     let drawn = initialize(&new, Init::Xavier, first.seed);
@@ -128,12 +132,12 @@ fn options_that_are_given_stay() {
     assert_eq!(report.input, "3x6x7");
     assert!(!report.pretrained.unwrap().contains("grey"));
     let run_options = TrainOptions { max_steps: Some(1), ..options };
-    let outcome = run(&run_options, dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
+    let outcome = run(run_options.clone(), dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
     let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
     let machine = Machine { threads: Some(1), isa: None, exact: false };
     // and so they do when the file is measured
     let found = evaluate(&report.last, dataset(40, 20), machine).unwrap();
-    assert_eq!((found.n, found.top1), (20, report.best_acc.unwrap().0));
+    assert_eq!((found.n, found.top1), (20, report.best_acc.unwrap().accuracy));
     let two = ImageShape { c: 2, ..colour };
     let error = plan(&TrainOptions { input: Some(two), ..run_options.clone() }, &dataset(4, 4)).unwrap_err();
     assert!(
@@ -181,7 +185,10 @@ fn a_resumed_run_does_not_need_the_file() {
         }
     };
     let outcome = run(started(&given(&cut), &file), dataset(50, 20), &stop, &mut at_once).unwrap();
-    assert!(matches!(outcome, Outcome::Interrupted { at: (1, 0), .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Interrupted { at: RunPosition { epoch: 1, steps: 0 }, .. }),
+        "{outcome:?}"
+    );
     fs::remove_file(&file).unwrap();
     for max_steps in [2, 4, 6] {
         let more =
@@ -237,7 +244,7 @@ fn weights_that_do_not_fit_leave_no_run_behind() {
         let record = options.record(options.input_shape(1));
         assert_eq!((record.interpolation, options.resize), (interpolation, resize), "{}", file.display());
     }
-    let error = run(&options, dataset(40, 20), &Stop::new(), &mut Silent).unwrap_err();
+    let error = run(options, dataset(40, 20), &Stop::new(), &mut Silent).unwrap_err();
     assert!(
         matches!(error, TrainError::Format(FormatError::Weights(WeightError::Mismatch { .. }))),
         "{error}"

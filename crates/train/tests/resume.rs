@@ -128,7 +128,7 @@ fn stopped_after_any_step_and_resumed() {
         let Outcome::Interrupted { signal, run, at } = outcome else { panic!("{outcome:?}") };
         assert_eq!(signal.exit_code(), 130);
         // a stop after an epoch's last step comes before its test pass, which the resumed run makes up for
-        assert_eq!(at, ((after as u32 - 1) / STEPS as u32 + 1, (after - 1) % STEPS + 1));
+        assert_eq!((at.epoch, at.steps), ((after as u32 - 1) / STEPS as u32 + 1, (after - 1) % STEPS + 1));
         assert_eq!(go_on(&run, &Overrides::default(), watch.lines), expected, "stopped after {after}");
     }
 }

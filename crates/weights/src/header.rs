@@ -72,11 +72,14 @@ impl SafetensorsHeader {
     }
 }
 
-/// Bytes of a number of the types that are read; tensors of others are refused by their readers.
+/// Bytes of a number, for the types of whole bytes that the format knows.
 fn width(dtype: &str) -> Option<usize> {
     match dtype {
-        "F32" => Some(4),
-        "I64" => Some(8),
+        "BOOL" | "U8" | "I8" => Some(1),
+        "I16" | "U16" | "F16" | "BF16" => Some(2),
+        "I32" | "U32" | "F32" => Some(4),
+        "I64" | "U64" | "F64" | "C64" => Some(8),
+        _ if dtype.starts_with("F8_") => Some(1),
         _ => None,
     }
 }
@@ -106,8 +109,10 @@ mod tests {
         let good = header(tensor("F32", "[2,3]", 8, 32), tensor("I64", "[]", 0, 8)).unwrap();
         assert_eq!((good.data_len, good.tensors.len()), (32, 2));
         assert_eq!(good.tensors["a"], TensorRecord { dtype: "F32".into(), dims: vec![2, 3], bytes: 8..32 });
-        // types that nobody reads are only put in their place
         assert!(header(tensor("F16", "[2,3]", 8, 20), tensor("I64", "[]", 0, 8)).is_ok());
+        assert!(header(tensor("BF16", "[2,3]", 8, 21), tensor("I64", "[]", 0, 8)).is_err());
+        // types that nobody knows are only put in their place
+        assert!(header(tensor("F4", "[2,3]", 8, 11), tensor("I64", "[]", 0, 8)).is_ok());
         for (shape, from, to) in [
             ("[2,3]", 0, 24),
             ("[2,3]", 9, 33),

@@ -11,8 +11,10 @@ mod error;
 mod file;
 mod header;
 mod json;
+mod safetensors;
 
 pub use entry::{LAYOUT, NetworkEntry};
 pub use error::{Misshapen, WeightError, some};
-pub use file::{KEY, LARGEST, MOST_BYTES, VELOCITY, WeightFile, about, decode, read, whole};
+pub use file::{KEY, MOST_BYTES, VELOCITY, WeightFile, about, decode, read};
 pub use json::JsonValue;
+pub use safetensors::{LARGEST, SafetensorsFile, StoredTensor};

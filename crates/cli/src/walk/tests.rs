@@ -10,12 +10,12 @@ fn walked(folder: &Path) -> (Vec<String>, Vec<String>) {
     let (mut pictures, mut told) = (Vec::new(), Vec::new());
     for found in Walk::new(folder) {
         match found {
-            Found::Picture(path) => {
+            WalkEntry::Picture(path) => {
                 pictures.push(path.strip_prefix(folder).expect("inside").display().to_string());
             }
-            Found::LeftOut(kind) => told.push(kind),
-            Found::Odd(text) => told.push(text),
-            Found::Failed(error) => told.push(format!("{} {error:#}", crate::exit::of(&error))),
+            WalkEntry::LeftOut(kind) => told.push(kind),
+            WalkEntry::Odd(text) => told.push(text),
+            WalkEntry::Failed(error) => told.push(format!("{} {error:#}", crate::exit::of(&error))),
         }
     }
     (pictures, told)
@@ -188,7 +188,7 @@ fn one_bad_entry_does_not_end_the_walk() -> Result<()> {
     entries.insert(1, (OsString::new(), Err(io::Error::other("torn"))));
     open.entries = entries.into_iter();
     let found: Vec<_> = walk.collect();
-    assert!(matches!(&found[1], Found::Failed(error) if crate::exit::of(error) == 74), "{found:?}");
-    assert_eq!(found.iter().filter(|found| matches!(found, Found::Picture(_))).count(), 3, "{found:?}");
+    assert!(matches!(&found[1], WalkEntry::Failed(error) if crate::exit::of(error) == 74), "{found:?}");
+    assert_eq!(found.iter().filter(|found| matches!(found, WalkEntry::Picture(_))).count(), 3, "{found:?}");
     Ok(())
 }

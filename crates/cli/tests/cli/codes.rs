@@ -130,7 +130,10 @@ fn a_file_that_is_too_large_or_no_text_is_a_bad_one_and_is_called_what_it_is() {
         ),
         ("import latin.safetensors.index.json --model resnet20 -o out", ["list of weight files", "latin"]),
         ("import large.safetensors --model resnet20 -o out", ["large.safetensors", "limit"]),
-        ("predict --weights large.safetensors grey.png", ["large.safetensors", "limit"]),
+        (
+            "predict --weights large.safetensors grey.png",
+            ["large.safetensors", "not a whole safetensors file"],
+        ),
         ("train --pretrained large.safetensors", ["large.safetensors", "limit"]),
         ("train --data idx --data-dir long", ["classes.txt", "limit"]),
         ("train --data idx --data-dir odd", ["classes.txt", "UTF-8"]),

@@ -42,7 +42,7 @@ pub(super) fn kind(path: &Path) -> Result<FileKind, FormatError> {
 /// Reads the tensors of a file of this kind.
 pub(super) fn read(path: &Path, kind: FileKind) -> Result<ForeignWeights, FormatError> {
     match kind {
-        FileKind::Safetensors => tensors::from_safetensors(&plusx_weights::whole(path)?, path),
+        FileKind::Safetensors => tensors::read(path),
         FileKind::Gluon => gluon::read(path),
         FileKind::Onnx => Err(needs_network(path)),
         kind => torch::read(path, kind),

@@ -3,44 +3,36 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ::safetensors::tensor::TensorInfo;
-use ::safetensors::{Dtype, SafeTensors};
-
 use super::kind::FileKind;
 use super::numbers::FloatType;
 use super::tensor::NamedTensor;
 use super::weights::ForeignWeights;
-use plusx_weights::{KEY, VELOCITY, WeightError};
+use plusx_weights::{KEY, SafetensorsFile, StoredTensor, VELOCITY};
 
 use crate::error::FormatError;
 use crate::metadata::ModelFile;
 
-/// The tensors of a file's `bytes`, by name. Also reads a file of ours, without the optimiser's part.
-pub(super) fn from_safetensors(bytes: &[u8], path: &Path) -> Result<ForeignWeights, FormatError> {
-    let broken = |error| WeightError::not_safetensors(path, &error);
-    let (length, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    let text = header.metadata().as_ref().and_then(|texts| texts.get(KEY));
-    let meta = text.map(|text| ModelFile::from_text(text, path)).transpose()?;
-    let data = &bytes[size_of::<u64>() + length..];
+/// The tensors of a file, by name. Also reads a file of ours, without the optimiser's part.
+pub(super) fn read(path: &Path) -> Result<ForeignWeights, FormatError> {
+    let file = SafetensorsFile::read(path)?;
+    let meta = file.text(KEY).map(|text| ModelFile::from_text(text, path)).transpose()?;
     let (mut tensors, mut skipped, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
-    let records: BTreeMap<String, &TensorInfo> = header.tensors().into_iter().collect();
-    for (name, record) in records {
-        let number = match record.dtype {
-            _ if name.starts_with(VELOCITY) || super::names::is_count(&name) => None,
-            Dtype::F16 => Some(FloatType::F16),
-            Dtype::BF16 => Some(FloatType::Bf16),
-            Dtype::F32 => Some(FloatType::F32),
-            Dtype::F64 => Some(FloatType::F64),
+    for StoredTensor { name, dtype, dims, bytes } in file.tensors() {
+        let number = match dtype {
+            _ if name.starts_with(VELOCITY) || super::names::is_count(name) => None,
+            "F16" => Some(FloatType::F16),
+            "BF16" => Some(FloatType::Bf16),
+            "F32" => Some(FloatType::F32),
+            "F64" => Some(FloatType::F64),
             _ => None,
         };
+        let name = name.to_owned();
         match number {
             Some(number) => {
-                let (from, to) = record.data_offsets;
-                let (dims, values) = (record.shape.clone(), number.floats(&data[from..to]));
-                tensors.push(NamedTensor { name, dims, values });
+                tensors.push(NamedTensor { name, dims: dims.to_vec(), values: number.floats(bytes) });
             }
             None => {
-                others.insert(name.clone(), record.dtype.to_string());
+                others.insert(name.clone(), dtype.to_owned());
                 skipped.push(name);
             }
         }

@@ -27,6 +27,7 @@ mod moves;
 mod names;
 mod number;
 mod options;
+mod poolings;
 mod preprocess;
 mod proto;
 mod read;

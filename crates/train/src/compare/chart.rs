@@ -7,9 +7,9 @@ use kuva::prelude::*;
 use kuva::render::figure::Figure;
 use plusx_model::zoo;
 
-use super::CompareOptions;
 use super::claim::is_plain;
 use super::curve::{Curve, of};
+use super::options::CompareOptions;
 use crate::curves;
 use crate::folder::Folder;
 

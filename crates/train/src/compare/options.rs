@@ -117,7 +117,7 @@ impl CompareOverrides {
     pub fn resolve(&self) -> Result<CompareOptions, TrainError> {
         let default = CompareOptions::default();
         let output = self.train.output.clone().unwrap_or(default.train.output.clone());
-        let train = match is_recipe(&self.train) {
+        let train = match self.train.is_of_recipe() {
             true => self.train.resolve()?,
             false => self.train.over(default.train)?,
         };
@@ -132,40 +132,29 @@ impl CompareOverrides {
 
     /// The options of one that goes on: those it was begun with, but for the machine's and the place of the data.
     pub(super) fn resume(&self, saved: &CompareOptions) -> Result<CompareOptions, TrainError> {
-        let changed = |option: &str, saved: String, given: String| {
-            Err(TrainError::ComparisonChanged { option: option.into(), saved, given })
-        };
-        if let Some(given) = self.models.as_ref().filter(|given| **given != saved.models) {
-            return changed("models", saved.models.join(","), given.join(","));
+        let other = [
+            ("models", self.models.as_ref().map(|given| given.join(",")), saved.models.join(",")),
+            ("seeds", self.seeds.as_ref().map(u32::to_string), saved.seeds.to_string()),
+        ];
+        let train = self.train.keep(&saved.train);
+        for (option, given, saved) in other {
+            if let Some(given) = given.filter(|given| *given != saved) {
+                let may_change = crate::options::may_change_in_comparison();
+                return Err(TrainError::ComparisonChanged {
+                    option: option.into(),
+                    saved,
+                    given,
+                    may_change,
+                });
+            }
         }
-        if let Some(given) = self.seeds.filter(|given| *given != saved.seeds) {
-            return changed("seeds", saved.seeds.to_string(), given.to_string());
-        }
-        match self.train.keep(&saved.train) {
-            Err(TrainError::ResumeChanged { option, saved, given }) => changed(&option, saved, given),
+        match train {
+            Err(TrainError::ResumeChanged { option, saved, given, may_change }) => {
+                Err(TrainError::ComparisonChanged { option, saved, given, may_change })
+            }
             train => Ok(CompareOptions { train: train?, ..saved.clone() }),
         }
     }
-}
-
-/// Whether something is given of what is learnt, how and how long. Data, seed, machine, folder and what is measured are not
-/// it.
-fn is_recipe(given: &Overrides) -> bool {
-    let aside = Overrides {
-        data: given.data.clone(),
-        data_dir: given.data_dir.clone(),
-        seed: given.seed,
-        threads: given.threads,
-        isa: given.isa,
-        exact: given.exact,
-        output: given.output.clone(),
-        name: given.name.clone(),
-        save_every: given.save_every,
-        measure_every: given.measure_every,
-        measure_limit: given.measure_limit,
-        ..Overrides::default()
-    };
-    *given != aside
 }
 
 #[cfg(test)]

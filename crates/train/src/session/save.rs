@@ -43,7 +43,7 @@ impl<E: Executor> Session<'_, E> {
     fn write_last(&mut self) -> Result<(), TrainError> {
         let saved = self.job.header.save_last(&self.job.folder.last(), self.executor, &self.state);
         saved.map_err(|refusal| self.refused(refusal))?;
-        self.kept = Some((self.state.epoch, self.state.epoch_step));
+        self.kept = Some(self.state.position());
         Ok(())
     }
 

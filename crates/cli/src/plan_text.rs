@@ -1,0 +1,104 @@
+//! What is about to be done, for people: the plan of a run and that of a comparison.
+
+use crate::screen::{bytes, duration};
+use plusx_model::summary::thousands;
+use plusx_model::words::counted;
+use plusx_train::{ComparePlan, PlanReport};
+
+/// How long a run is: "5 epochs of 235 steps of 256 images".
+fn steps(plan: &PlanReport) -> String {
+    let [epochs, steps, images] = [
+        (u64::from(plan.epochs), "epoch"),
+        (plan.steps_per_epoch, "step"),
+        (plan.batch_size as u64, "image"),
+    ]
+    .map(|(count, noun)| counted(count, noun));
+    format!("{epochs} of {steps} of {images}")
+}
+
+/// The plan of a run for people, a few lines.
+pub(crate) fn run_text(plan: &PlanReport) -> String {
+    let mut text = String::new();
+    if let Some(pretrained) = &plan.pretrained {
+        text += &format!("starting from {pretrained}\n");
+    }
+    if let Some(pictures) = &plan.pictures {
+        text += &format!("images: {pictures}\n");
+    }
+    text += &format!(
+        "{model}: {parameters} parameters, {macs:.1} million multiply-adds an image of {input}\n\
+         {data} from {source}: {train} and {test}\n\
+         {steps}, {threads}, {isa}, {memory} of memory\n\
+         estimated time: {time}",
+        model = plan.model,
+        parameters = thousands(plan.parameters),
+        macs = plan.macs as f64 / 1e6,
+        input = plan.input,
+        data = plan.data,
+        source = plan.data_source,
+        train = counted(plan.train_images as u64, "training image"),
+        test = counted(plan.test_images as u64, "test image"),
+        steps = steps(plan),
+        threads = counted(plan.threads as u64, "thread"),
+        isa = plan.isa,
+        memory = bytes(plan.memory_bytes),
+        time = duration(plan.estimate_seconds),
+    );
+    for note in &plan.notes {
+        text += &format!("\nnote: {note}");
+    }
+    text
+}
+
+/// Seconds after which a comparison is one that nobody waits for without having been told.
+const LONG: f64 = 3600.0;
+
+/// The plan of a comparison for people, a line for each network and a few more.
+pub(crate) fn comparison_text(plan: &ComparePlan) -> String {
+    let name = plan.models.iter().map(|model| model.model.len()).max().unwrap_or(0);
+    let mut lines: Vec<String> = plan
+        .models
+        .iter()
+        .map(|model| {
+            format!(
+                "{:name$}  {:>11} parameters  {:>9.1} million multiply-adds an image  {:>9} of memory  {:>12} a run",
+                model.model,
+                thousands(model.parameters),
+                model.macs as f64 / 1e6,
+                bytes(model.memory_bytes),
+                duration(model.estimate_seconds)
+            )
+        })
+        .collect();
+    if let Some(first) = plan.models.first() {
+        lines.push(format!(
+            "{} from {}: {} and {} of {}",
+            first.data,
+            first.data_source,
+            counted(first.train_images as u64, "training image"),
+            counted(first.test_images as u64, "test image"),
+            first.input
+        ));
+        lines.push(format!(
+            "{} each, {}, errors every {} on {}, {}, {}",
+            counted(plan.seeds.into(), "seed"),
+            steps(first),
+            counted(plan.measure_every, "step"),
+            counted(plan.measure_images, "test image"),
+            counted(first.threads as u64, "thread"),
+            first.isa
+        ));
+    }
+    lines.push(format!("estimated time: {}", duration(plan.estimate_seconds)));
+    if plan.estimate_seconds > LONG {
+        lines.push(
+            "to see less in less time: --max-steps N, --resize 28, --seeds N or smaller networks; plusx compare without \
+             options of the recipe takes half an hour on two cores"
+                .into(),
+        );
+    }
+    lines.extend(
+        plan.models.iter().take(1).flat_map(|model| &model.notes).map(|note| format!("note: {note}")),
+    );
+    lines.join("\n")
+}

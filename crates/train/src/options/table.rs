@@ -1,0 +1,173 @@
+//! The table of training options. From it come the options of the command line and their help, the record in `args.yaml`,
+//! how a new run is put together, what a resumed one may change, and which values are refused.
+
+use std::path::{Component, Path, PathBuf};
+
+use plusx_engine::Level;
+use plusx_model::shape::ImageShape;
+use serde::{Deserialize, Serialize};
+
+use super::declare::{OnResume, OptionRow, hyphens, options};
+use super::recipe::Recipe;
+use super::save_every::SaveEvery;
+use super::value::{Lay, OptionValue, Shown};
+use crate::by_name;
+use crate::origin::Pretrained;
+use crate::pictures::Pictures;
+
+// key: how it is given => how it is kept = what holds if it is not given;
+//     "its value in a help text", "what it means", default "the same in words, where it is worth saying";
+//     what a resumed run makes of it, whether only a run that stands alone has it, whether it belongs to the recipe;
+//     valid which values make sense, "what is said of others"
+options! {
+    recipe: Recipe => Recipe = Recipe::D2l;
+        "NAME", "Named set of defaults: d2l is the chapter's run", default "d2l";
+        Kept, of_one_run false, of_recipe true
+
+    model: String => String = "resnet18-d2l".into();
+        "NAME", "Network from the zoo",
+        default "resnet18-d2l; with --pretrained the one that the weights say they are of";
+        Kept, of_one_run true, of_recipe true
+
+    data: String => String = "fashion-mnist".into();
+        "NAME", "Data set: fashion-mnist; fashion-mnist-mini, the sample inside this program; or idx, other data in IDX files, \
+        with --data-dir",
+        default "what --data-dir holds; without it fashion-mnist, or the sample if that is nowhere";
+        Kept, of_one_run false, of_recipe false
+
+    data_dir: PathBuf => Option<PathBuf> = None;
+        "DIR", "Folder with the data set's files: the four of Fashion-MNIST, or of other data in IDX, called as MNIST's. \
+        Beside them may stand classes.txt, the name of a class on each line",
+        default "$PLUSX_DATA, the cache folder, /usr/share/datasets";
+        Free, of_one_run false, of_recipe false
+
+    resize: usize => usize = 96;
+        "N", "Side of the square images are resized to, in pixels",
+        default "96; with --pretrained what the weights were made for";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| SIDES.contains(&o.resize), "between 1 and 4096 pixels"
+
+    #[serde(default, with = "by_name::shape")]
+    input: ImageShape => Option<ImageShape> = None;
+        "CxHxW", "Shape of the network's input in place of that square; grey images fill several channels";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.input.is_none_or(|input| SIDES.contains(&input.h) && SIDES.contains(&input.w)),
+            "between 1 and 4096 rows and columns"
+
+    #[serde(default)]
+    preprocess: Pictures => Option<Pictures> = None;
+        "NAME", "How images are resized (the whole image, nothing is cut off) and normalised: d2l, cifar10, imagenet or timm",
+        default "d2l; with --pretrained as the weights were trained";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default)]
+    pretrained: PathBuf => Option<Pretrained> = None;
+        "FILE|NAME", "Start from trained weights: a weight file of plusx, anything that plusx import reads, or the name of a \
+        network whose weights plusx weights get has fetched. A classifier for other classes starts anew";
+        Kept, of_one_run true, of_recipe true
+
+    epochs: u32 => u32 = 5;
+        "N", "Passes over the training images", default "5";
+        Length, of_one_run false, of_recipe true;
+        valid |o| o.epochs > 0, "at least 1"
+
+    batch_size: usize => usize = 256;
+        "N|auto", "Images in a step; auto: 256, or the largest power of two below that there is memory (and data) for. The last \
+        step of an epoch has what is left over",
+        default "256";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.batch_size > 0, "at least 1"
+
+    lr: f32 => f32 = 0.05;
+        "X", "Learning rate", default "0.05";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_amount(o.lr), "a finite number, not negative"
+
+    momentum: f32 => f32 = 0.0;
+        "X", "Momentum of gradient descent", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_amount(o.momentum) && o.momentum < 1.0, "at least 0 and below 1"
+
+    nesterov: bool => bool = false;
+        "", "Use Nesterov's momentum, which looks ahead along the velocity";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| !o.nesterov || o.momentum > 0.0, "it needs --momentum above 0"
+
+    weight_decay: f32 => f32 = 0.0;
+        "X", "Weight decay", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_amount(o.weight_decay), "a finite number, not negative"
+
+    seed: u32 => u32 = 42;
+        "N", "Seed of the initial weights and of the order of the images", default "42";
+        Kept, of_one_run false, of_recipe false
+
+    threads: usize => Option<usize> = None;
+        "N", "Threads to compute with; the result does not depend on it",
+        default "$RAYON_NUM_THREADS, $OMP_NUM_THREADS, or what the system grants";
+        Free, of_one_run false, of_recipe false;
+        valid |o| o.threads != Some(0), "at least 1"
+
+    #[serde(with = "by_name::level")]
+    isa: Option<Level> => Option<Level> = None;
+        "LEVEL", "Instruction set: auto, avx512, avx2 or portable", default "auto, the best there is";
+        Free, of_one_run false, of_recipe false
+
+    #[serde(default)]
+    exact: bool => bool = false;
+        "", "Direct convolutions only, no Winograd algorithms: slower, rounded otherwise";
+        Kept, of_one_run false, of_recipe false
+
+    output: PathBuf => PathBuf = "runs/train".into();
+        "DIR", "Folder that holds the runs or comparisons", default "runs/train, of compare runs/compare";
+        Names, of_one_run false, of_recipe false
+
+    name: String => Option<String> = None;
+        "NAME", "Name of the folder", default "exp, exp2, ...";
+        Names, of_one_run false, of_recipe false;
+        valid |o| o.name.as_deref().is_none_or(is_folder_name), "one folder name, without separators"
+
+    exist_ok: bool => bool = false;
+        "", "Use the named folder even if it exists, and replace the run in it";
+        Names, of_one_run true, of_recipe false
+
+    save_every: SaveEvery => SaveEvery = SaveEvery::default();
+        "WHEN", "Save this often, besides after each epoch: 10m, 90s, 1h, 20steps or epoch", default "10m";
+        Free, of_one_run false, of_recipe false;
+        valid |o| o.save_every.is_ever_due(), "at least 1s, or 1 step"
+
+    max_steps: u64 => Option<u64> = None;
+        "N", "Stop after this many steps in all (of train, --resume --epochs N lifts it)";
+        Length, of_one_run false, of_recipe true;
+        valid |o| o.max_steps != Some(0), "at least 1"
+
+    train_limit: usize => Option<usize> = None;
+        "N", "Train on this many of the images only, drawn by the seed";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.train_limit != Some(0), "at least 1"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    measure_every: u64 => Option<u64> = None;
+        "N", "Measure training and test error after every N steps too, into points.csv", default "of compare, about 20 times";
+        Kept, of_one_run false, of_recipe false;
+        valid |o| o.measure_every != Some(0), "at least 1"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    measure_limit: usize => Option<usize> = None;
+        "N", "How many test images are looked at inside an epoch; the same ones for every seed", default "all";
+        Kept, of_one_run false, of_recipe false;
+        valid |o| o.measure_limit != Some(0), "at least 1"
+}
+
+/// Rows and columns that images may have.
+const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
+
+fn is_amount(value: f32) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
+/// Whether `name` is a single ordinary path component.
+fn is_folder_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) && !name.ends_with(['/', '\\'])
+}
