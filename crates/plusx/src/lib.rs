@@ -23,11 +23,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Who only infers, on pixels or numbers of their own, needs no more than the crate behind it, `plusx-infer`: a dozen
-//! crates in all, without decoders and without a network client.
+//! A program that only infers, on pixels or numbers of its own, can do with the crate behind the classifier, `plusx-infer`.
+//! That is a dozen crates in all, without decoders and without a network client.
 //!
-//! Training can be driven from outside: [`Model::train_step`] does one step, [`Model::train`] one after another with a
-//! callback that may break off, [`train::run`] the whole recipe of `plusx train` with an observer and a flag to stop.
+//! Training can be driven from outside. [`Model::train_step`] does one step. [`Model::train`] does one step after another, with
+//! a callback that may break off. [`train::run`] does all that `plusx train` does, with an observer and a flag to stop.
 //!
 //! Shapes are deferred as in the chapter this project is built from: the first [`Model::forward`] tells the network how
 //! large its images are. The rooms behind the door are re-exported whole: [`model`] (what a network is), [`engine`]

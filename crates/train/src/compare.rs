@@ -1,9 +1,9 @@
 //! Several networks side by side under one recipe: the same images in the same order from the same seeds.
 //!
-//! Each (network, seed) is an ordinary run in a folder of its own under the comparison's (`plain20-seed42`), with
-//! everything a run has: checkpoints, results, exact resume. The comparison adds `compare.yaml` (what it was asked for),
-//! `compare.csv` (the errors of all finished runs), `compare.svg` and `compare.png`. It holds no state of its own: what
-//! is left to do follows from the runs' folders.
+//! Each pair of network and seed is an ordinary run, with checkpoints, results and exact resume. Its folder, such as
+//! `plain20-seed42`, lies in the comparison's. The comparison adds `compare.yaml` (what it was asked for), `compare.csv` (the
+//! errors of all finished runs), `compare.svg` and `compare.png`. It holds no state of its own: what is left to do follows from
+//! the runs' folders.
 
 mod chart;
 mod claim;

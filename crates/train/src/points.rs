@@ -1,10 +1,11 @@
 //! `points.csv`: errors at points inside epochs and at their ends, in whole numbers.
 //!
-//! One definition. The *training error* of a point is the share of images that were wrong in the training steps since
-//! the point before it (or since the epoch began), each counted as d2l counts: by the network in training mode, before
-//! the step that learnt from it. It costs nothing and no image is counted twice. The *test error* is that of the network
-//! as it is after the step, in evaluation mode: inside an epoch on the images of `measure_limit`, at the end of an epoch
-//! and of the run on all test images.
+//! The *training error* of a point is the share of images that were answered wrongly since the point before it, or since the
+//! epoch began. Each image counts as the network answered it in training mode, before the step that learnt from it. So the
+//! error costs nothing, and no image is counted twice.
+//!
+//! The *test error* of a point is that of the network as it is after the step, in evaluation mode. Inside an epoch it is
+//! measured on the images of `measure_limit`. At the end of an epoch and of the run it is measured on all test images.
 
 use std::fs;
 use std::io;

@@ -1,6 +1,6 @@
-//! `compare.svg` and `compare.png`: errors against steps, as in figure 6 of He et al. 2015. Thin dashed lines are training
-//! errors, bold lines test errors, one colour a network; each line is the mean over the seeds, with a band from the lowest
-//! to the highest of them.
+//! `compare.svg` and `compare.png`: errors against steps, as in figure 6 of He et al. 2015. Each network has a colour. Thin dashed
+//! lines are training errors, bold lines test errors. A line is the mean over the seeds; the band around it goes from the lowest
+//! of them to the highest.
 
 use kuva::plot::legend::{LegendEntry, LegendShape};
 use kuva::prelude::*;

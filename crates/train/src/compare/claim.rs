@@ -1,5 +1,5 @@
-//! The chapter's first claim, asked of the runs: do more layers make the *training* error of a plain network larger, and
-//! not that of a residual one?
+//! The chapter's first claim, asked of the runs: more layers make the *training* error of a plain network larger, and that of a
+//! residual one not.
 
 use plusx_model::zoo::{self, Shortcut, Spec, Unit};
 use serde::Serialize;
