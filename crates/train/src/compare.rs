@@ -77,8 +77,7 @@ pub struct Comparison {
 /// An option that makes no sense, a network that does not take the images.
 pub fn plan(options: &CompareOptions, dataset: &Dataset) -> Result<ComparePlan, TrainError> {
     options.check()?;
-    let mut options = options.clone();
-    options.settle(dataset);
+    let options = options.settled(dataset);
     let one = |model: &String| start::plan(&options.run(model, options.train.seed, Path::new("")), dataset);
     let models: Vec<PlanReport> = options.models.iter().map(one).collect::<Result<_, _>>()?;
     Ok(ComparePlan {
@@ -98,8 +97,7 @@ impl Comparison {
     /// Those of [`plan`], before anything is written; a folder of that name that is there already.
     pub fn create(options: &CompareOptions, dataset: &Dataset) -> Result<Self, TrainError> {
         plan(options, dataset)?;
-        let mut options = options.clone();
-        options.settle(dataset);
+        let options = options.settled(dataset);
         let made = match folder::make(&options.train.output, options.train.name.as_deref(), false) {
             Err(TrainError::Exists { path: PathDisplay(path) }) => {
                 let wanted = "that folder exists: continue with --resume, or choose another --name";
@@ -108,8 +106,9 @@ impl Comparison {
             made => made?,
         };
         let path = made.path;
-        options.train.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let contest = Self { options, folder: Folder::lock(path)?, why: None };
+        let folder = Folder::lock(path)?;
+        let options = CompareOptions { train: folder.naming(options.train), ..options };
+        let contest = Self { options, folder, why: None };
         contest.write_options()?;
         Ok(contest)
     }

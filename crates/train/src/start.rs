@@ -111,8 +111,8 @@ fn launch<E: Executor>(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     let Start { dataset, params } = start;
-    let mut options = options.clone();
-    let folder = Folder::create(&mut options)?;
+    let folder = Folder::create(options)?;
+    let options = folder.naming(options.clone());
     if params.is_none() {
         folder.write_options(&options)?;
     }
