@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn times_follow_the_checkpoint_that_is_on_the_disk() {
         let output = tempfile::tempdir().unwrap();
-        let mut options = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
-        let folder = Folder::create(&mut options).unwrap();
+        let options = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
+        let folder = Folder::create(&options).unwrap();
         let open = |state: &State| Clock::open(&folder, state, &[]);
         let mut clock = open(&State::default());
         clock.step(80, 4.0, 1.0);

@@ -215,7 +215,7 @@ impl Comparison {
                     measured += started.elapsed().as_secs_f64();
                 }
                 let curve = curve(&options, &path)?;
-                let ([train_error, test_error], [train_images, test_images]) = (curve.last(), curve.images);
+                let (errors, images) = (curve.last(), curve.images);
                 curves.push(curve);
                 self.publish(&curves, observer)?;
                 // a run that was only finished here says nothing about the speed
@@ -225,10 +225,10 @@ impl Comparison {
                 observer.event(&Event::RunDone(CompareRunDone {
                     model,
                     seed,
-                    train_error,
-                    test_error,
-                    train_images,
-                    test_images,
+                    train_error: errors.train,
+                    test_error: errors.test,
+                    train_images: images.train,
+                    test_images: images.test,
                     seconds_left,
                 }));
             }

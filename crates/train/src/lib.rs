@@ -6,6 +6,7 @@
 //! Nothing here prints: an [`Observer`] hears what happens.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod by_name;
 mod checkpoint;
 mod class_names;
