@@ -1,13 +1,14 @@
 //! What `plusx predict` prints about a picture: text for people, CSV and JSON for programs, CSV for spreadsheets.
 //!
-//! Probabilities are numbers of 32 bits, as the network's own are, with as few digits as tell them from their
-//! neighbours. CSV is what RFC 4180 describes, but for ends of lines, and gives every name and label as it is.
+//! Probabilities are numbers of 32 bits, as the network's own are. They have as few digits as tell them from their neighbours.
+//! CSV is what RFC 4180 describes, except for the ends of lines. It gives every name and label as it is.
 //!
-//! Spreadsheets make numbers, dates and formulas of what looks like them, in quotation marks or not. For them each
-//! text is the formula `="text"`, which gives it back; control characters, which such a formula cannot hold, are written
-//! as `\n`. A byte-order mark says that the file is UTF-8, without which Excel takes the system's old encoding.
-//! Tried with LibreOffice 7.4 (`soffice --infilter=CSV:44,34,76,1`, in its window: Unicode, comma, "evaluate formulas",
-//! without which the cells are text too, with `="` and `"` around it).
+//! Spreadsheets make numbers, dates and formulas of what looks like them, in quotation marks or not. For them each text is the
+//! formula `="text"`, which gives the text back. Such a formula cannot hold control characters; they are written as `\n`. A
+//! byte-order mark says that the file is UTF-8. Without it Excel takes the system's old encoding.
+//!
+//! This was tried with LibreOffice 7.4 (`soffice --infilter=CSV:44,34,76,1`, and in its window: Unicode, comma, "evaluate
+//! formulas"). Without "evaluate formulas" the cells are text too, with `="` and `"` around it.
 
 use crate::spelled::{self, SpelledName};
 use anyhow::Result;

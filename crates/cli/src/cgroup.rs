@@ -1,9 +1,10 @@
 //! Limits of the control groups this process is in (Linux; elsewhere there are none).
 //!
-//! A group limits everything below it, so what counts is the smallest limit on the way from the process's own group up
-//! to the root. Version 2 has one tree of groups, version 1 one for each controller; both may be mounted at once. A
-//! container may see its own group as the root while `/proc/self/cgroup` names the host's path: of a path that is not
-//! there only the root is left, which is then the right one.
+//! A group limits everything below it. So what counts is the smallest limit on the way from the process's own group up to the
+//! root. Version 2 has one tree of groups. Version 1 has one for each controller. Both may be mounted at once.
+//!
+//! A container may see its own group as the root, while `/proc/self/cgroup` names the host's path. Of a path that is not there
+//! only the root is left, which is then the right one.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};

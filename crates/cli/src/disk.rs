@@ -1,4 +1,4 @@
-//! Room on the disk: a word before a run that may fill it, and how to go on after a file could not be written.
+//! Room on the disk: a word before a run that may fill it, and advice after a file could not be written.
 
 use crate::screen::{bytes, note};
 use plusx_formats::FormatError;

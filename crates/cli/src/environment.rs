@@ -1,5 +1,5 @@
-//! The environment variables that decide where data are found or fetched from and how many threads compute: read once, here,
-//! and handed down (proxies are the downloader's). Those that say what the terminal can show (`TERM`, `NO_COLOR`, `CLICOLOR`) are `screen`'s.
+//! What the environment says of places for data and of threads. It is read once, here, and handed down. `screen` reads the
+//! variables that say what the terminal can show (`TERM`, `NO_COLOR`, `CLICOLOR`). The downloader reads those of proxies.
 
 use crate::screen::note;
 use plusx_data::{FindOptions, cache_dir};

@@ -1,5 +1,5 @@
-//! The training options on a command line. Which there are, what they are called and what help says of them stands in the
-//! library's table; here each row becomes an option.
+//! The training options on a command line. The library's table says which there are, what they are called and what they mean.
+//! Here each row of it becomes an option.
 
 use crate::environment::Environment;
 use clap::builder::{OsStringValueParser, TypedValueParser};

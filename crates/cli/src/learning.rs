@@ -1,4 +1,4 @@
-//! What commands that train share besides the options of a run: a few more options, and the data that the run names.
+//! What commands that train share besides the options of a run: a few more options, and the data that a run asks for.
 
 use crate::environment::Environment;
 use crate::exit::usage;

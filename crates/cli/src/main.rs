@@ -1,5 +1,5 @@
-//! The `plusx` command: each subcommand parses its options, calls a library, prints. Results go to stdout, everything
-//! else to stderr; exit codes are in [`exit`].
+//! The `plusx` command: each subcommand parses its options, calls a library, prints. Results go to stdout, everything else to
+//! stderr. Exit codes are in [`exit`].
 #![forbid(unsafe_code)]
 
 mod answer;

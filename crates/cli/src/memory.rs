@@ -1,5 +1,5 @@
-//! Memory before anything is computed: a batch that there is no room for is refused, with the largest that there is; and
-//! `--batch-size auto`. Where the system tells no bound, nothing is refused.
+//! Memory, before anything is computed. A batch that there is no room for is refused, and the largest that fits is named.
+//! `--batch-size auto` takes it. Where the system tells no bound, nothing is refused.
 
 use crate::machine::{Room, room};
 use crate::screen::{bytes, note};

@@ -1,9 +1,11 @@
-//! Ctrl-C, SIGTERM, and SIGHUP, which a closed terminal sends. The first of them asks the run to stop after its step and
-//! save; a second Ctrl-C leaves at once.
+//! Ctrl-C, SIGTERM, and SIGHUP, which a closed terminal sends. The first of them asks the run to stop after its step and save. A
+//! second Ctrl-C leaves at once.
 //!
-//! Only Ctrl-C can mean that: `timeout` sends its signal twice, to the process and to its group, service managers send
-//! SIGHUP after SIGTERM, a closing terminal may send SIGHUP again, and none of them is impatient. A signal that was ignored
-//! when the program started (by `nohup`, or by a shell for what it runs in the background) stays ignored.
+//! Only Ctrl-C can mean that. The others may come twice without anybody's impatience: `timeout` sends its signal to the process
+//! and to its group, service managers send SIGHUP after SIGTERM, and a closing terminal may send SIGHUP again.
+//!
+//! A signal that was ignored when the program started stays ignored. `nohup` ignores one, and so does a shell for what it runs
+//! in the background.
 
 use plusx_train::{Signal, Stop};
 

@@ -1,5 +1,5 @@
-//! The files in a folder and the folders in it, in order. One odd entry does not end the walk: it is found like the
-//! others, as what could not be looked at.
+//! The files in a folder and the folders in it, in order. One odd entry does not end the walk: it is found like the others, as
+//! something that could not be looked at.
 
 use crate::exit::{bad_file, not_there};
 use crate::kinds;

@@ -1,5 +1,5 @@
-//! The two weight files of a run: `last.safetensors`, from which the run continues exactly, and `best.safetensors`,
-//! the network of the best epoch.
+//! The two weight files of a run. A run continues exactly from `last.safetensors`. `best.safetensors` is the network of the
+//! best epoch.
 
 use std::collections::BTreeMap;
 use std::fs;

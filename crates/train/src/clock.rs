@@ -1,8 +1,8 @@
-//! How long the epoch under way has taken, over all interruptions. Kept in a file of its own (`clock.json`), because a
-//! checkpoint's bytes must not depend on the time.
+//! How long the epoch under way has taken, over all interruptions. The times have a file of their own (`clock.json`), because a
+//! checkpoint's bytes must not depend on them.
 //!
-//! The file is written before the checkpoint it belongs to, and holds the times of the checkpoint before that too:
-//! whichever of the two is on the disk when the run is resumed, after a full disk say, its times are there.
+//! The file is written before the checkpoint that it belongs to. It also holds the times of the checkpoint before that.
+//! Whichever checkpoint is on the disk when the run is resumed, its times are there.
 
 use std::fs;
 use std::time::Instant;
@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn times_follow_the_checkpoint_that_is_on_the_disk() {
         let output = tempfile::tempdir().unwrap();
-        let mut options = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
-        let folder = Folder::create(&mut options).unwrap();
+        let options = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
+        let folder = Folder::create(&options).unwrap();
         let open = |state: &State| Clock::open(&folder, state, &[]);
         let mut clock = open(&State::default());
         clock.step(80, 4.0, 1.0);

@@ -1,9 +1,9 @@
 //! Several networks side by side under one recipe: the same images in the same order from the same seeds.
 //!
-//! Each (network, seed) is an ordinary run in a folder of its own under the comparison's (`plain20-seed42`), with
-//! everything a run has: checkpoints, results, exact resume. The comparison adds `compare.yaml` (what it was asked for),
-//! `compare.csv` (the errors of all finished runs), `compare.svg` and `compare.png`. It holds no state of its own: what
-//! is left to do follows from the runs' folders.
+//! Each pair of network and seed is an ordinary run, with checkpoints, results and exact resume. Its folder, such as
+//! `plain20-seed42`, lies in the comparison's. The comparison adds `compare.yaml` (what it was asked for), `compare.csv` (the
+//! errors of all finished runs), `compare.svg` and `compare.png`. It holds no state of its own: what is left to do follows from
+//! the runs' folders.
 
 mod chart;
 mod claim;
@@ -77,8 +77,7 @@ pub struct Comparison {
 /// An option that makes no sense, a network that does not take the images.
 pub fn plan(options: &CompareOptions, dataset: &Dataset) -> Result<ComparePlan, TrainError> {
     options.check()?;
-    let mut options = options.clone();
-    options.settle(dataset);
+    let options = options.settled(dataset);
     let one = |model: &String| start::plan(&options.run(model, options.train.seed, Path::new("")), dataset);
     let models: Vec<PlanReport> = options.models.iter().map(one).collect::<Result<_, _>>()?;
     Ok(ComparePlan {
@@ -98,8 +97,7 @@ impl Comparison {
     /// Those of [`plan`], before anything is written; a folder of that name that is there already.
     pub fn create(options: &CompareOptions, dataset: &Dataset) -> Result<Self, TrainError> {
         plan(options, dataset)?;
-        let mut options = options.clone();
-        options.settle(dataset);
+        let options = options.settled(dataset);
         let made = match folder::make(&options.train.output, options.train.name.as_deref(), false) {
             Err(TrainError::Exists { path: PathDisplay(path) }) => {
                 let wanted = "that folder exists: continue with --resume, or choose another --name";
@@ -108,8 +106,9 @@ impl Comparison {
             made => made?,
         };
         let path = made.path;
-        options.train.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let contest = Self { options, folder: Folder::lock(path)?, why: None };
+        let folder = Folder::lock(path)?;
+        let options = CompareOptions { train: folder.naming(options.train), ..options };
+        let contest = Self { options, folder, why: None };
         contest.write_options()?;
         Ok(contest)
     }
@@ -216,7 +215,7 @@ impl Comparison {
                     measured += started.elapsed().as_secs_f64();
                 }
                 let curve = curve(&options, &path)?;
-                let ([train_error, test_error], [train_images, test_images]) = (curve.last(), curve.images);
+                let (errors, images) = (curve.last(), curve.images);
                 curves.push(curve);
                 self.publish(&curves, observer)?;
                 // a run that was only finished here says nothing about the speed
@@ -226,10 +225,10 @@ impl Comparison {
                 observer.event(&Event::RunDone(CompareRunDone {
                     model,
                     seed,
-                    train_error,
-                    test_error,
-                    train_images,
-                    test_images,
+                    train_error: errors.train,
+                    test_error: errors.test,
+                    train_images: images.train,
+                    test_images: images.test,
                     seconds_left,
                 }));
             }

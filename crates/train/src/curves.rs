@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn both_files_show_the_run() {
         let output = tempfile::tempdir().unwrap();
-        let mut options = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
-        let folder = Folder::create(&mut options).unwrap();
+        let options = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
+        let folder = Folder::create(&options).unwrap();
         let chapter = rows(&[
             (0.4790, 0.832, 0.32, 0.884),
             (0.2526, 0.907, 0.28, 0.900),

@@ -26,11 +26,9 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder of a new run and writes its name into the options. It can be resumed once
-    /// [`Folder::write_options`] was called.
-    pub(crate) fn create(options: &mut TrainOptions) -> Result<Self, TrainError> {
+    /// Makes the folder of a new run. It can be resumed once [`Folder::write_options`] was called.
+    pub(crate) fn create(options: &TrainOptions) -> Result<Self, TrainError> {
         let MadeFolder { path, is_new } = make(&options.output, options.name.as_deref(), options.exist_ok)?;
-        options.name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let folder = Self::lock(path)?;
         if !is_new {
             folder.clear()?;
@@ -38,6 +36,12 @@ impl Folder {
         let weights = folder.path.join("weights");
         fs::create_dir_all(&weights).map_err(|error| TrainError::io("cannot make", &weights, error))?;
         Ok(folder)
+    }
+
+    /// The options of the run in this folder, with its name.
+    pub(crate) fn naming(&self, options: TrainOptions) -> TrainOptions {
+        let name = self.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        TrainOptions { name, ..options }
     }
 
     /// Locks an existing folder.
@@ -295,9 +299,9 @@ mod tests {
         TrainOptions { output: output.into(), name: name.map(Into::into), ..TrainOptions::default() }
     }
 
-    fn create(options: &mut TrainOptions) -> Result<Folder, TrainError> {
-        let folder = Folder::create(options)?;
-        folder.write_options(options)?;
+    fn create(options: TrainOptions) -> Result<Folder, TrainError> {
+        let folder = Folder::create(&options)?;
+        folder.write_options(&folder.naming(options))?;
         Ok(folder)
     }
 
@@ -306,28 +310,26 @@ mod tests {
         let output = tempfile::tempdir().unwrap();
         let names: Vec<_> = (0..3)
             .map(|_| {
-                let mut options = options(output.path(), None);
-                create(&mut options).unwrap();
-                options.name.unwrap()
+                let options = options(output.path(), None);
+                create(options.clone()).unwrap().naming(options).name.unwrap()
             })
             .collect();
         assert_eq!(names, ["exp", "exp2", "exp3"]);
 
-        create(&mut options(output.path(), Some("mine"))).unwrap();
-        let error = create(&mut options(output.path(), Some("mine"))).unwrap_err();
+        create(options(output.path(), Some("mine"))).unwrap();
+        let error = create(options(output.path(), Some("mine"))).unwrap_err();
         assert!(matches!(error, TrainError::Exists { .. }), "{error}");
         let stale = output.path().join("mine/results.csv");
         fs::write(&stale, "old").unwrap();
-        let mut again = options(output.path(), Some("mine"));
-        again.exist_ok = true;
-        create(&mut again).unwrap();
+        let replaced = TrainOptions { exist_ok: true, ..options(output.path(), Some("mine")) };
+        create(replaced).unwrap();
         assert!(!stale.exists());
     }
 
     #[test]
     fn a_second_writer_is_kept_out() {
         let output = tempfile::tempdir().unwrap();
-        let first = create(&mut options(output.path(), Some("a"))).unwrap();
+        let first = create(options(output.path(), Some("a"))).unwrap();
         let second = SavedRun::open(Some(first.path()), output.path(), &Overrides::default());
         assert!(matches!(second, Err(TrainError::Locked { .. })));
         let path = first.path().to_owned();
@@ -352,7 +354,7 @@ mod tests {
         let none = Overrides::default();
         assert!(matches!(open(None, &none), Err(TrainError::NoRun { .. })));
         for name in ["b", "a"] {
-            create(&mut options(output.path(), Some(name))).unwrap();
+            create(options(output.path(), Some(name))).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         assert!(open(None, &none).unwrap().path().ends_with("a"));

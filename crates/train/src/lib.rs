@@ -1,11 +1,12 @@
-//! How it learns: the recipe, the loop, the checkpoints and the run folder.
+//! How a network learns: the recipe, the loop, the checkpoints and the run folder.
 //!
-//! [`run`] trains a network of the zoo; [`open`] and [`resume`] continue a run that stopped, to the very bytes it
-//! would have reached undisturbed; [`Comparison`] does so with several networks under one recipe; [`evaluate`] measures the
-//! result. Nothing here prints: an
-//! [`Observer`] hears what happens.
+//! [`run`] trains a network of the zoo. [`open`] and [`resume`] continue a run that stopped, to the very bytes that it would have
+//! reached undisturbed. [`Comparison`] does so with several networks under one recipe. [`evaluate`] measures the result.
+//!
+//! Nothing here prints: an [`Observer`] hears what happens.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod by_name;
 mod checkpoint;
 mod class_names;

@@ -1,4 +1,4 @@
-//! How much memory a run takes, by its images a step: told in its plan, and asked before its first step.
+//! How much memory a run takes, by its images a step. The plan tells it. It is asked for before the first step.
 
 use plusx_data::{Dataset, Loader};
 use plusx_engine::{Engine, Mode};

@@ -1,4 +1,5 @@
-//! Which run is meant if nobody names one: the newest that has something left to do. What was passed over is said, and why.
+//! Which run is meant if nobody names one: the newest that has something left to do. It is said which runs were passed over, and
+//! why.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;

@@ -174,6 +174,16 @@ mod tests {
     }
 
     #[test]
+    fn the_saved_options_are_written_as_ever() {
+        let text = yaml_serde::to_string(&TrainOptions::default()).unwrap();
+        let expected = "recipe: d2l\nmodel: resnet18-d2l\ndata: fashion-mnist\ndata_dir: null\nresize: 96\ninput: null\n\
+            preprocess: null\npretrained: null\nepochs: 5\nbatch_size: 256\nlr: 0.05\nmomentum: 0.0\nnesterov: false\n\
+            weight_decay: 0.0\nseed: 42\nthreads: null\nisa: auto\nexact: false\noutput: runs/train\nname: null\n\
+            exist_ok: false\nsave_every: 10m\nmax_steps: null\ntrain_limit: null\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
     fn a_resumed_run_keeps_what_decides_its_bytes() {
         let saved = TrainOptions::default();
         let changes = Overrides {

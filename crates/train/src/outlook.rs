@@ -1,4 +1,4 @@
-//! What a run is about to do, told before its first step: how much, in how much memory, in about how much time.
+//! What a run is about to do: how much, in how much memory, in about how much time. This is told before the first step.
 
 use plusx_data::Dataset;
 use plusx_engine::Engine;

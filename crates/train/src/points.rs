@@ -1,10 +1,11 @@
 //! `points.csv`: errors at points inside epochs and at their ends, in whole numbers.
 //!
-//! One definition. The *training error* of a point is the share of images that were wrong in the training steps since
-//! the point before it (or since the epoch began), each counted as d2l counts: by the network in training mode, before
-//! the step that learnt from it. It costs nothing and no image is counted twice. The *test error* is that of the network
-//! as it is after the step, in evaluation mode: inside an epoch on the images of `measure_limit`, at the end of an epoch
-//! and of the run on all test images.
+//! The *training error* of a point is the share of images that were answered wrongly since the point before it, or since the
+//! epoch began. Each image counts as the network answered it in training mode, before the step that learnt from it. So the
+//! error costs nothing, and no image is counted twice.
+//!
+//! The *test error* of a point is that of the network as it is after the step, in evaluation mode. Inside an epoch it is
+//! measured on the images of `measure_limit`. At the end of an epoch and of the run it is measured on all test images.
 
 use std::fs;
 use std::io;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use plusx_formats::atomic;
 
+use crate::answers::{Answers, TrainTest};
 use crate::error::TrainError;
 use crate::evaluate::EvalReport;
 use crate::job::Job;
@@ -26,22 +28,17 @@ pub(crate) struct Point {
     pub(crate) epoch: u64,
     /// Steps of the run done.
     pub(crate) step: u64,
-    /// Images learnt from since the point before, and how many of them were wrong.
-    pub(crate) train: [u64; 2],
-    /// Test images looked at, and how many of them were wrong.
-    pub(crate) test: [u64; 2],
+    /// Of the images learnt from since the point before, and of the test images looked at.
+    pub(crate) answers: TrainTest<Answers>,
 }
 
 impl Point {
-    /// Training error and test error, 0 to 1.
-    pub(crate) fn errors(&self) -> [f64; 2] {
-        [self.train, self.test].map(|[images, wrong]| wrong as f64 / images.max(1) as f64)
-    }
-
     fn parse(line: &str) -> Option<Self> {
         let numbers: Vec<u64> = line.split(',').map(|field| field.parse().ok()).collect::<Option<_>>()?;
         let [epoch, step, seen, missed, tested, wrong] = numbers[..] else { return None };
-        Some(Self { epoch, step, train: [seen, missed], test: [tested, wrong] })
+        let train = Answers { images: seen, wrong: missed };
+        let test = Answers { images: tested, wrong };
+        Some(Self { epoch, step, answers: TrainTest { train, test } })
     }
 }
 
@@ -80,23 +77,27 @@ impl Points {
         self.points.retain(|point| point.step < state.step);
         let epoch = u64::from(state.epoch) + 1;
         let before = self.points.iter().filter(|point| point.epoch == epoch);
-        let [images, wrong] =
-            before.fold([0, 0], |[n, wrong], point| [n + point.train[0], wrong + point.train[1]]);
-        let all = [state.seen, state.seen.saturating_sub(state.correct)];
+        let counted =
+            before.fold(Answers::default(), |sum, Point { answers: TrainTest { train, .. }, .. }| Answers {
+                images: sum.images + train.images,
+                wrong: sum.wrong + train.wrong,
+            });
+        let wrong = state.seen.saturating_sub(state.correct);
+        let train = Answers {
+            images: state.seen.saturating_sub(counted.images),
+            wrong: wrong.saturating_sub(counted.wrong),
+        };
         let right = (report.top1 * report.n as f64).round() as u64;
-        self.points.push(Point {
-            epoch,
-            step: state.step,
-            train: [all[0].saturating_sub(images), all[1].saturating_sub(wrong)],
-            test: [report.n, report.n.saturating_sub(right)],
-        });
+        let test = Answers { images: report.n, wrong: report.n.saturating_sub(right) };
+        self.points.push(Point { epoch, step: state.step, answers: TrainTest { train, test } });
     }
 
     /// Writes the file anew.
     pub(crate) fn write(&self) -> Result<(), TrainError> {
         let mut text = format!("{HEADER}\n");
-        for Point { epoch, step, train, test } in &self.points {
-            text += &format!("{epoch},{step},{},{},{},{}\n", train[0], train[1], test[0], test[1]);
+        for Point { epoch, step, answers: TrainTest { train, test } } in &self.points {
+            text +=
+                &format!("{epoch},{step},{},{},{},{}\n", train.images, train.wrong, test.images, test.wrong);
         }
         Ok(atomic::write(&self.path, text.as_bytes())?)
     }
@@ -145,7 +146,8 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("{HEADER}\n1,2,16,13,7,6\n1,4,16,9,7,2\n1,5,4,0,7,1\n2,7,16,4,7,0\n"));
         assert_eq!(read(&path).unwrap(), points.points);
-        assert_eq!(points.points[1].errors(), [9.0 / 16.0, 2.0 / 7.0]);
+        let errors = points.points[1].answers.map(Answers::error);
+        assert_eq!(errors, TrainTest { train: 9.0 / 16.0, test: 2.0 / 7.0 });
         assert_eq!(points.last_step(), 7);
     }
 

@@ -1,5 +1,4 @@
-//! Starting from weights that somebody trained: what they decide about a run, and the
-//! parameters that it begins with.
+//! Starting from weights that somebody trained: what they decide about a run, and the parameters that it begins with.
 
 use std::path::Path;
 use std::sync::Arc;

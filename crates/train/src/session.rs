@@ -1,11 +1,12 @@
 //! The loop: what d2l's `train_ch5` does, with a save, a stop or a resume possible between any two steps.
 //!
-//! Per epoch: shuffle; for each batch one step, adding each sample's loss and hit (measured before the update) to
-//! the running sums; then the test pass, one line, one row. Loss and accuracy are means per sample over the epoch.
-//! The gradient is the batch's sum divided by the *full* batch size, so the smaller last batch takes a smaller step.
-//! The order of files at the end of an epoch: best weights, results, then the checkpoint that confirms them; a
-//! process killed in between repeats the epoch's end and writes the same bytes. Measurements inside epochs are `measure`'s,
-//! checkpoints and files that cannot be written are `save`'s.
+//! Each epoch begins with a shuffle. Each batch is one step. The loss and hit of each sample, measured before the update, are
+//! added to running sums. The epoch ends with the test pass, one line and one row. Loss and accuracy are means per sample over
+//! the epoch. The gradient is the batch's sum divided by the *full* batch size, so the smaller last batch takes a smaller step.
+//!
+//! At the end of an epoch the best weights are written first, then the results, then the checkpoint that confirms them. A
+//! process killed in between repeats the epoch's end and writes the same bytes. `measure` makes the measurements inside epochs.
+//! `save` writes checkpoints, and deals with files that cannot be written.
 
 mod measure;
 mod save;

@@ -113,7 +113,8 @@ fn launch<E: Executor>(
 ) -> Result<Outcome, TrainError> {
     let Start { dataset, params } = start;
     options.forget_weights();
-    let folder = Folder::create(&mut options)?;
+    let folder = Folder::create(&options)?;
+    let options = folder.naming(options);
     if params.is_none() {
         folder.write_options(&options)?;
     }

@@ -1,5 +1,5 @@
-//! Where a training stands: all that a checkpoint needs besides the tensors. No times and no paths, so that a run
-//! that was interrupted and one that was not end with the same bytes.
+//! Where a training stands: all that a checkpoint needs besides the tensors. It holds no times and no paths. So a run that was
+//! interrupted ends with the same bytes as one that was not.
 
 use serde::{Deserialize, Serialize};
 

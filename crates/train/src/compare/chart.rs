@@ -1,6 +1,6 @@
-//! `compare.svg` and `compare.png`: errors against steps, as in figure 6 of He et al. 2015. Thin dashed lines are training
-//! errors, bold lines test errors, one colour a network; each line is the mean over the seeds, with a band from the lowest
-//! to the highest of them.
+//! `compare.svg` and `compare.png`: errors against steps, as in figure 6 of He et al. 2015. Each network has a colour. Thin dashed
+//! lines are training errors, bold lines test errors. A line is the mean over the seeds; the band around it goes from the lowest
+//! of them to the highest.
 
 use kuva::plot::legend::{LegendEntry, LegendShape};
 use kuva::prelude::*;
@@ -8,8 +8,9 @@ use kuva::render::figure::Figure;
 use plusx_model::zoo;
 
 use super::claim::is_plain;
-use super::curve::{Curve, of};
+use super::curve::{Curve, CurvePoint, of};
 use super::options::CompareOptions;
+use crate::answers::TrainTest;
 use crate::curves;
 use crate::folder::Folder;
 
@@ -36,18 +37,18 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     /// Steps that all runs have, with the errors of each there.
-    fn errors(&self, which: usize) -> Vec<(f64, Vec<f64>)> {
+    fn errors(&self, which: fn(&TrainTest<f64>) -> f64) -> Vec<(f64, Vec<f64>)> {
         let Some(first) = self.runs.first() else { return Vec::new() };
         let at = |step: u64| {
-            let found = self.runs.iter().filter_map(|run| run.points.iter().find(|point| point.0 == step));
-            let errors: Vec<f64> = found.map(|point| 100.0 * point.1[which]).collect();
+            let found = self.runs.iter().filter_map(|run| run.points.iter().find(|point| point.step == step));
+            let errors: Vec<f64> = found.map(|point| 100.0 * which(&point.errors)).collect();
             (errors.len() == self.runs.len()).then_some((step as f64, errors))
         };
-        first.points.iter().filter_map(|point| at(point.0)).collect()
+        first.points.iter().filter_map(|point| at(point.step)).collect()
     }
 
     /// The mean with its band.
-    fn line(&self, which: usize) -> LinePlot {
+    fn line(&self, which: fn(&TrainTest<f64>) -> f64) -> LinePlot {
         let errors = self.errors(which);
         let mean = |errors: &[f64]| errors.iter().sum::<f64>() / errors.len() as f64;
         let ends = |pick: fn(f64, f64) -> f64| {
@@ -66,8 +67,12 @@ impl Entry<'_> {
     }
 
     fn plots(&self) -> [Plot; 2] {
-        let train = self.line(0).with_stroke_width(1.2).with_line_style(LineStyle::Custom("5 3".into()));
-        [train.into(), self.line(1).with_stroke_width(2.6).into()]
+        let train = self
+            .line(|errors| errors.train)
+            .with_stroke_width(1.2)
+            .with_line_style(LineStyle::Custom("5 3".into()));
+        let test = self.line(|errors| errors.test).with_stroke_width(2.6);
+        [train.into(), test.into()]
     }
 }
 
@@ -83,7 +88,8 @@ fn figure(options: &CompareOptions, curves: &[Curve]) -> Figure {
     let (left, right): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) = entries.iter().partition(plain);
     let panels: Vec<Vec<&Entry<'_>>> = [left, right].into_iter().filter(|panel| !panel.is_empty()).collect();
     let last =
-        curves.iter().filter_map(|curve| curve.points.last()).map(|point| point.0).max().unwrap_or(1) as f64;
+        curves.iter().filter_map(|curve| curve.points.last()).map(|point| point.step).max().unwrap_or(1)
+            as f64;
     let top = top(curves, last);
     let plots: Vec<Vec<Plot>> =
         panels.iter().map(|panel| panel.iter().flat_map(|entry| entry.plots()).collect()).collect();
@@ -125,9 +131,9 @@ fn legend(entries: &[Entry<'_>]) -> Vec<LegendEntry> {
 
 /// Where the axis of the errors ends, in percent.
 fn top(curves: &[Curve], last: f64) -> f64 {
-    let late = |point: &&(u64, [f64; 2])| point.0 as f64 >= STEEP * last;
+    let late = |point: &&CurvePoint| point.step as f64 >= STEEP * last;
     let points = curves.iter().flat_map(|curve| curve.points.iter().filter(late));
-    let most = points.flat_map(|point| point.1).fold(0.0, f64::max);
+    let most = points.flat_map(|point| [point.errors.train, point.errors.test]).fold(0.0, f64::max);
     (most * 10.0).ceil().clamp(1.0, 10.0) * 10.0
 }
 
@@ -139,17 +145,17 @@ mod tests {
     fn curve(model: &str, seed: u32, end: f64) -> Curve {
         let point = |step: u64| {
             let error = end + (0.9 - end) * (-(step as f64) / 40.0).exp() + 0.01 * f64::from(seed % 3);
-            (step, [error, error + 0.02])
+            CurvePoint { step, errors: TrainTest { train: error, test: error + 0.02 } }
         };
         let points = (1..=10).map(|index| point(20 * index)).collect();
-        Curve { model: model.into(), seed, points, images: [120, 1000] }
+        Curve { model: model.into(), seed, points, images: TrainTest { train: 120, test: 1000 } }
     }
 
     #[test]
     fn both_files_show_every_network() {
         let output = tempfile::tempdir().unwrap();
-        let mut train = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
-        let folder = Folder::create(&mut train).unwrap();
+        let train = TrainOptions { output: output.path().into(), ..TrainOptions::default() };
+        let folder = Folder::create(&train).unwrap();
         let options = CompareOptions { train, ..CompareOptions::default() };
         let ends = [("plain20", 0.12), ("plain56", 0.3), ("resnet20", 0.1), ("resnet56", 0.09)];
         let all: Vec<Curve> =
@@ -180,14 +186,14 @@ mod tests {
     fn lines_are_means_and_bands_reach_from_the_lowest_to_the_highest() {
         let runs = [curve("plain20", 0, 0.1), curve("plain20", 1, 0.1), curve("plain20", 2, 0.1)];
         let entry = Entry { model: "plain20", colour: COLOURS[0], runs: runs.iter().collect() };
-        let line = entry.line(0);
+        let line = entry.line(|errors| errors.train);
         let band = line.band.unwrap();
         for (index, point) in line.data.iter().enumerate() {
             // the seeds lie one point apart
             assert!((point.y - band.y_lower[index] - 1.0).abs() < 1e-9, "{index}");
             assert!((band.y_upper[index] - point.y - 1.0).abs() < 1e-9, "{index}");
         }
-        assert!(Entry { runs: vec![&runs[0]], ..entry }.line(1).band.is_none());
+        assert!(Entry { runs: vec![&runs[0]], ..entry }.line(|errors| errors.test).band.is_none());
     }
 
     #[test]

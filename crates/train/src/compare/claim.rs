@@ -1,5 +1,5 @@
-//! The chapter's first claim, asked of the runs: do more layers make the *training* error of a plain network larger, and
-//! not that of a residual one?
+//! The chapter's first claim, asked of the runs: more layers make the *training* error of a plain network larger, and that of a
+//! residual one not.
 
 use plusx_model::zoo::{self, Shortcut, Spec, Unit};
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub struct Deeper {
 
 impl Deeper {
     fn of(shallow: &str, deep: &str, curves: &[Curve]) -> Result<Self, TrainError> {
-        let error = |curve: &Curve| curve.last()[0];
+        let error = |curve: &Curve| curve.last().train;
         let differences: Vec<f64> = of(deep, curves)
             .filter_map(|deep| {
                 let twin = of(shallow, curves).find(|curve| curve.seed == deep.seed)?;
@@ -56,7 +56,7 @@ impl Deeper {
             worse: limit.map(|limit| difference.mean > limit),
             difference,
             seeds,
-            images: images(shallow, curves, 0).min(images(deep, curves, 0)),
+            images: images(shallow, curves).train.min(images(deep, curves).train),
         })
     }
 
@@ -176,15 +176,17 @@ fn are_twins(plain: &str, residual: &str) -> Result<bool, TrainError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::curve::CurvePoint;
     use super::*;
+    use crate::answers::TrainTest;
 
     /// Runs that end with these training errors, a seed each.
     fn curves(models: &[(&str, &[f64])]) -> Vec<Curve> {
         let run = |model: &str, seed: usize, error: f64| Curve {
             model: model.into(),
             seed: seed as u32,
-            points: vec![(10, [error, 0.5])],
-            images: [1000, 1000],
+            points: vec![CurvePoint { step: 10, errors: TrainTest { train: error, test: 0.5 } }],
+            images: TrainTest { train: 1000, test: 1000 },
         };
         models
             .iter()

@@ -3,6 +3,7 @@
 use plusx_model::words::percent;
 use serde::Serialize;
 
+use crate::answers::{Answers, TrainTest};
 use crate::points::Point;
 
 /// The columns of `compare.csv`; errors are 0 to 1, as `points.csv` of each run defines them.
@@ -13,22 +14,35 @@ const HEADER: &str = "model,seed,step,train_error,test_error";
 pub(super) struct Curve {
     pub(super) model: String,
     pub(super) seed: u32,
-    /// Step, training error and test error.
-    pub(super) points: Vec<(u64, [f64; 2])>,
-    /// Of how many training and test images the errors at the end are.
-    pub(super) images: [u64; 2],
+    /// First step first.
+    pub(super) points: Vec<CurvePoint>,
+    /// Of how many images the errors at the end are.
+    pub(super) images: TrainTest<u64>,
+}
+
+/// The errors after a step, 0 to 1.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct CurvePoint {
+    /// Steps of the run done.
+    pub(super) step: u64,
+    pub(super) errors: TrainTest<f64>,
 }
 
 impl Curve {
     pub(super) fn new(model: &str, seed: u32, points: &[Point]) -> Self {
-        let images = points.last().map_or([0; 2], |point| [point.train[0], point.test[0]]);
-        let points = points.iter().map(|point| (point.step, point.errors())).collect();
+        let images = points.last().map_or_else(TrainTest::default, |point| point.answers.map(|of| of.images));
+        let points = points.iter().map(|point| {
+            let errors = point.answers.map(Answers::error);
+            CurvePoint { step: point.step, errors }
+        });
+        let points = points.collect();
         Self { model: model.into(), seed, points, images }
     }
 
-    /// Training error and test error at the end.
-    pub(super) fn last(&self) -> [f64; 2] {
-        self.points.last().map_or([f64::NAN; 2], |point| point.1)
+    /// The errors at the end.
+    pub(super) fn last(&self) -> TrainTest<f64> {
+        let none = TrainTest { train: f64::NAN, test: f64::NAN };
+        self.points.last().map_or(none, |point| point.errors)
     }
 }
 
@@ -36,7 +50,7 @@ impl Curve {
 pub(super) fn csv(models: &[String], curves: &[Curve]) -> String {
     let mut text = format!("{HEADER}\n");
     for curve in models.iter().flat_map(|model| of(model, curves)) {
-        for (step, [train, test]) in &curve.points {
+        for CurvePoint { step, errors: TrainTest { train, test } } in &curve.points {
             text += &format!("{},{},{step},{train:.6},{test:.6}\n", curve.model, curve.seed);
         }
     }
@@ -48,9 +62,10 @@ pub(super) fn of<'a>(model: &'a str, curves: &'a [Curve]) -> impl Iterator<Item 
     curves.iter().filter(move |curve| curve.model == model)
 }
 
-/// Of how many images the errors at the end of one network's runs are: training images, or test images.
-pub(super) fn images(model: &str, curves: &[Curve], which: usize) -> u64 {
-    of(model, curves).map(|curve| curve.images[which]).min().unwrap_or(0)
+/// Of how many images the errors at the end of one network's runs are, at least.
+pub(super) fn images(model: &str, curves: &[Curve]) -> TrainTest<u64> {
+    let least = |which: fn(&Curve) -> u64| of(model, curves).map(which).min().unwrap_or(0);
+    TrainTest { train: least(|curve| curve.images.train), test: least(|curve| curve.images.test) }
 }
 
 /// A mean over seeds and how far they spread.
@@ -98,20 +113,22 @@ pub struct ModelErrors {
 
 impl ModelErrors {
     pub(super) fn of(model: &str, curves: &[Curve]) -> Self {
-        let last: Vec<[f64; 2]> = of(model, curves).map(Curve::last).collect();
-        let spread = |which: usize| Spread::of(&last.iter().map(|errors| errors[which]).collect::<Vec<_>>());
+        let last: Vec<TrainTest<f64>> = of(model, curves).map(Curve::last).collect();
+        let spread =
+            |which: fn(&TrainTest<f64>) -> f64| Spread::of(&last.iter().map(which).collect::<Vec<_>>());
+        let images = images(model, curves);
         Self {
             model: model.into(),
             seeds: last.len(),
             step: of(model, curves)
                 .filter_map(|curve| curve.points.last())
-                .map(|point| point.0)
+                .map(|point| point.step)
                 .max()
                 .unwrap_or(0),
-            train_error: spread(0),
-            test_error: spread(1),
-            train_images: images(model, curves, 0),
-            test_images: images(model, curves, 1),
+            train_error: spread(|errors| errors.train),
+            test_error: spread(|errors| errors.test),
+            train_images: images.train,
+            test_images: images.test,
         }
     }
 }
@@ -132,7 +149,9 @@ mod tests {
 
     #[test]
     fn rows_are_sorted_by_model_then_seed() {
-        let point = |step| Point { epoch: 1, step, train: [8, 4], test: [3, 1] };
+        let answers =
+            TrainTest { train: Answers { images: 8, wrong: 4 }, test: Answers { images: 3, wrong: 1 } };
+        let point = |step| Point { epoch: 1, step, answers };
         let curve = |model: &str, seed| Curve::new(model, seed, &[point(1), point(2)]);
         let curves = [curve("b", 1), curve("a", 1), curve("b", 2)];
         let text = csv(&["b".into(), "a".into()], &curves);

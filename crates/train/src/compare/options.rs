@@ -89,16 +89,17 @@ impl CompareOptions {
         }
     }
 
-    /// Puts points on the curves if nobody said how many.
-    pub(super) fn settle(&mut self, dataset: &Dataset) {
-        if self.train.measure_every.is_none() {
+    /// The same, with points on the curves if nobody said how many.
+    pub(super) fn settled(&self, dataset: &Dataset) -> Self {
+        let every = self.train.measure_every.unwrap_or_else(|| {
             let epoch = samples(&dataset.train, &self.train).len().div_ceil(self.train.batch_size) as u64;
             let all = epoch.saturating_mul(u64::from(self.train.epochs));
             let all = self.train.max_steps.map_or(all, |max| max.min(all));
             // in equal parts of an epoch, because there is a point at its end
             let parts = (POINTS * epoch).div_ceil(all.max(1)).max(1);
-            self.train.measure_every = Some(epoch.min(all).div_ceil(parts.min(POINTS)).max(1));
-        }
+            epoch.min(all).div_ceil(parts.min(POINTS)).max(1)
+        });
+        Self { train: TrainOptions { measure_every: Some(every), ..self.train.clone() }, ..self.clone() }
     }
 }
 

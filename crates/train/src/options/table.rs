@@ -56,7 +56,7 @@ options! {
 
     #[serde(default)]
     preprocess: Pictures => Option<Pictures> = None;
-        "NAME", "How images are resized (the whole image, nothing is cut off) and normalised: d2l, cifar10, imagenet or timm",
+        "NAME", "How images are resized and normalised: d2l, cifar10, imagenet or timm. The whole image is resized, nothing is cut off",
         default "d2l; with --pretrained as the weights were trained";
         Kept, of_one_run false, of_recipe true
 
@@ -137,7 +137,7 @@ options! {
         valid |o| o.save_every.is_ever_due(), "at least 1s, or 1 step"
 
     max_steps: u64 => Option<u64> = None;
-        "N", "Stop after this many steps in all (of train, --resume --epochs N lifts it)";
+        "N", "Stop after this many steps in all; --resume --epochs N of train lifts it";
         Length, of_one_run false, of_recipe true;
         valid |o| o.max_steps != Some(0), "at least 1"
 
@@ -154,7 +154,7 @@ options! {
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     measure_limit: usize => Option<usize> = None;
-        "N", "How many test images are looked at inside an epoch; the same ones for every seed", default "all";
+        "N", "How many test images are looked at inside an epoch, the same ones for every seed", default "all";
         Kept, of_one_run false, of_recipe false;
         valid |o| o.measure_limit != Some(0), "at least 1"
 }

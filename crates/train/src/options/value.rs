@@ -1,5 +1,5 @@
-//! What the values of options have in common: each is read from a word of a command line, shown as its user writes it, and
-//! laid over what was there before.
+//! What the values of options have in common. Each is read from a word of a command line, shown as its user writes it, and laid
+//! over what was there before.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Measurements inside an epoch, for curves finer than epochs: `measure_every`, written to `points.csv`.
 //!
-//! A measurement changes nothing of the training and has no part in the checkpoint. Where one is due follows from the
-//! step, and whether it is there already from the file, so that a process killed around it makes it again, equal.
+//! A measurement changes nothing of the training and has no part in the checkpoint. The step says where one is due. The file
+//! says whether it is there already. So a process killed around a measurement makes it again, equal.
 
 use plusx_model::executor::Executor;
 

@@ -1,7 +1,7 @@
 //! Checkpoints of a run under way, and what is done when one of its files cannot be written.
 //!
-//! The weights come first: a file beside them that cannot be written (times, a row of the table) ends no run before its
-//! weights are saved, and a run folder that somebody has removed is made again for them.
+//! The weights come first. A file beside them that cannot be written, such as a row of the table, does not end the run before its
+//! weights are saved. A run folder that somebody has removed is made again for them.
 
 use std::time::Instant;
 
