@@ -137,9 +137,9 @@ fn a_file_that_is_too_large_or_no_text_is_a_bad_one_and_is_called_what_it_is() {
         ("train --pretrained large.safetensors", ["large.safetensors", "limit"]),
         ("train --data idx --data-dir long", ["classes.txt", "limit"]),
         ("train --data idx --data-dir odd", ["classes.txt", "UTF-8"]),
-        ("train --resume runs/train/one --epochs 3", ["results.csv", "UTF-8"]),
-        ("train --resume runs/train/two --epochs 3", ["points.csv", "UTF-8"]),
-        ("train --resume runs/train/three --epochs 3", ["args.yaml", "UTF-8"]),
+        ("train --resume runs/train/one --epochs 9", ["results.csv", "UTF-8"]),
+        ("train --resume runs/train/two --epochs 9", ["points.csv", "UTF-8"]),
+        ("train --resume runs/train/three --epochs 9", ["args.yaml", "UTF-8"]),
     ] {
         let said = place.plusx(arguments);
         assert_eq!(said.code, Some(65), "plusx {arguments}: {said:?}");
