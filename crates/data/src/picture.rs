@@ -2,18 +2,18 @@
 //! what is done with each kind of file. `plusx-pixels` brings pictures to a network's input.
 
 mod encoded;
-mod guard;
 mod jpeg;
 mod kind;
 mod orientation;
+mod panics;
 mod png;
 mod turn;
 
 use crate::DataError;
 use encoded::Encoded;
 pub use encoded::Limits;
-pub use guard::is_decoding;
 use kind::PictureKind;
+pub use panics::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
 use std::fs::File;
 use std::io::Read;

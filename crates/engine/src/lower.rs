@@ -9,7 +9,7 @@
 //! - those whose values are asked for,
 //! - in training those with two terms, since the ReLU's gate needs the sum.
 //!
-//! In inference the convolution before a view stores it instead of its own output ([`fuse`]).
+//! In inference the convolution before a view stores it instead of its own output ([`fuse_views`]).
 
 mod fuse;
 mod walk;
@@ -20,7 +20,7 @@ use plusx_kernels::shape::{ConcatShape, ConvShape, MapShape, PoolShape, Subsampl
 use plusx_model::graph::{BatchNormSpec, ConvSpec, Graph, Node, NodeId, Op, ParamId};
 use plusx_model::shape::ImageShape;
 
-pub(crate) use self::fuse::fuse;
+pub(crate) use self::fuse::fuse_views;
 pub(crate) use self::walk::lower;
 
 /// Index of a [`LoweredValue`].
@@ -127,16 +127,16 @@ pub(crate) struct LoweredPart {
 pub(crate) enum LoweredUnit {
     /// The images come in.
     Images(ValueId),
-    /// A convolution or dense layer, of the output `dst`, or of a view of its output `raw` ([`fuse`]).
+    /// A convolution or dense layer, of the output `dst`, or of a view of its output `raw` ([`fuse_views`]).
     Conv { src: ValueId, dst: ValueId, filter: LoweredFilter, raw: Option<ValueId> },
     /// A max pooling.
-    MaxPool { src: ValueId, dst: ValueId, shape: PoolShape },
+    MaxPool2d { src: ValueId, dst: ValueId, shape: PoolShape },
     /// An average pooling of windows.
-    AvgPool { src: ValueId, dst: ValueId, shape: PoolShape },
+    AvgPool2d { src: ValueId, dst: ValueId, shape: PoolShape },
     /// A subsampling.
     Subsample { src: ValueId, dst: ValueId, shape: SubsampleShape },
     /// A global average pooling.
-    GlobalAvgPool { src: ValueId, dst: ValueId },
+    GlobalAvgPool2d { src: ValueId, dst: ValueId },
     /// The logistic function.
     Sigmoid { src: ValueId, dst: ValueId },
     /// A map times one number for each channel.

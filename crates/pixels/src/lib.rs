@@ -4,11 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod error;
-mod prepare;
+mod picture;
 mod preparer;
 pub mod resample;
 pub mod resize;
 
 pub use error::PixelError;
-pub use prepare::{Picture, prepare};
+pub use picture::{Picture, prepare};
 pub use preparer::Preparer;

@@ -9,7 +9,7 @@ use super::tree::Tree;
 const KINDS: [&str; 5] = ["struct", "enum", "trait", "type", "union"];
 
 /// Names that several types share until these are renamed.
-const ALLOWED: &[&str] = &["Found", "Isa", "Step"];
+const ALLOWED: &[&str] = &[];
 
 pub(super) fn types(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -9,8 +9,8 @@ mod header;
 mod planes;
 
 use super::encoded::{Decoded, Encoded};
-use super::guard;
 use super::orientation::Orientation;
+use super::panics;
 use crate::DataError;
 use header::{JpegHeader, Process, Scans};
 use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
@@ -42,7 +42,7 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
         None => return Err(file.bad("the file is truncated")),
     };
     let picture =
-        guard::caught(|| pixels(bytes, &header, &scans, &mut notes)).map_err(|reason| file.bad(reason))?;
+        panics::caught(|| pixels(bytes, &header, &scans, &mut notes)).map_err(|reason| file.bad(reason))?;
     Ok((Decoded { picture, notes }, orientation))
 }
 

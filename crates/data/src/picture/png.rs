@@ -4,8 +4,8 @@
 //! being read. Palettes and deep samples become here what Pillow makes of them.
 
 use super::encoded::{Decoded, Encoded};
-use super::guard;
 use super::orientation::{Metadata, Orientation};
+use super::panics;
 use crate::DataError;
 use flate2::Crc;
 use flate2::read::ZlibDecoder;
@@ -29,7 +29,7 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
     // an interlaced picture is collected whole, of at most eight bytes a pixel
     let working = if chunks.header[12] == 0 { 0 } else { 8 * u64::from(w) * u64::from(h) };
     file.admit([w, h], working + chunks.size() as u64, orientation.exchanges_sides())?;
-    let picture = guard::caught(|| chunks.pixels()).map_err(|reason| file.bad(reason))?;
+    let picture = panics::caught(|| chunks.pixels()).map_err(|reason| file.bad(reason))?;
     Ok((Decoded { picture, notes: chunks.notes }, orientation))
 }
 

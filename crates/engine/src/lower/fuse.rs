@@ -9,7 +9,7 @@ use plusx_model::graph::NodeId;
 use super::{Lowered, LoweredTerm, LoweredUnit, ValueId};
 
 /// Lets convolutions store the views of their outputs. Batch norms must know their statistics. Values of `roots` stay.
-pub(crate) fn fuse(lowered: &mut Lowered, roots: &[NodeId]) {
+pub(crate) fn fuse_views(lowered: &mut Lowered, roots: &[NodeId]) {
     let wanted: Vec<Option<ValueId>> = roots.iter().map(|root| lowered.of_node[root.index()]).collect();
     for index in 0..lowered.units.len() {
         let LoweredUnit::Conv { src, dst, filter, .. } = lowered.units[index] else { continue };

@@ -98,12 +98,12 @@ impl<'a> Lowering<'a> {
             Op::MaxPool2d { spec } => {
                 let src = self.source(node.inputs[0]);
                 let shape = pool_shape(self.done.value(src).shape, node, spec);
-                self.output(id, src, false, |src, dst| LoweredUnit::MaxPool { src, dst, shape });
+                self.output(id, src, false, |src, dst| LoweredUnit::MaxPool2d { src, dst, shape });
             }
             Op::AvgPool2d { spec, .. } => {
                 let src = self.source(node.inputs[0]);
                 let shape = pool_shape(self.done.value(src).shape, node, spec);
-                self.output(id, src, false, |src, dst| LoweredUnit::AvgPool { src, dst, shape });
+                self.output(id, src, false, |src, dst| LoweredUnit::AvgPool2d { src, dst, shape });
             }
             Op::Subsample { spec } => {
                 let src = self.source(node.inputs[0]);
@@ -122,7 +122,7 @@ impl<'a> Lowering<'a> {
             }
             Op::GlobalAvgPool2d => {
                 let src = self.source(node.inputs[0]);
-                self.output(id, src, false, |src, dst| LoweredUnit::GlobalAvgPool { src, dst });
+                self.output(id, src, false, |src, dst| LoweredUnit::GlobalAvgPool2d { src, dst });
             }
             Op::BatchNorm { spec, gamma, beta, mean, var } => {
                 let input = self.stored(node.inputs[0]);

@@ -1,7 +1,7 @@
 //! Which buffers a step reads and writes: what gives each buffer its life, and its place in the arena.
 
 use super::refs::{Access, BufferId};
-use super::work::{ChannelWork, CombineWork, ConvWork, LossWork, MapWork, PoolWork, StepWork};
+use super::work::{ChannelWork, CombineWork, ConvWork, LossWork, MapWork, PoolingWork, StepWork};
 use Access::{Read, Write};
 
 /// Is called with a buffer and how it is touched.
@@ -12,7 +12,7 @@ impl StepWork {
     pub(crate) fn buffers(&self, touch: Touch<'_>) {
         match self {
             Self::Map(work) => work.buffers(touch),
-            Self::Pool(work) => work.buffers(touch),
+            Self::Pooling(work) => work.buffers(touch),
             Self::Combine(work) => work.buffers(touch),
             Self::Channel(work) => work.buffers(touch),
             Self::Conv(work) => work.buffers(touch),
@@ -56,24 +56,24 @@ impl MapWork {
     }
 }
 
-impl PoolWork {
+impl PoolingWork {
     fn buffers(&self, touch: Touch<'_>) {
         match self {
-            Self::MaxPoolForward { src, dst, winner, .. } => {
+            Self::MaxPool2dForward { src, dst, winner, .. } => {
                 src.buffers(touch);
                 touch(*dst, Write);
                 winner.iter().for_each(|buffer| touch(*buffer, Write));
             }
-            Self::AvgPoolForward { src, dst, .. } | Self::GlobalAvgPoolForward { src, dst, .. } => {
+            Self::AvgPool2dForward { src, dst, .. } | Self::GlobalAvgPool2dForward { src, dst, .. } => {
                 src.buffers(touch);
                 touch(*dst, Write);
             }
-            Self::MaxPoolBackward { g, winner, sink, .. } => {
+            Self::MaxPool2dBackward { g, winner, sink, .. } => {
                 touch(*g, Read);
                 touch(*winner, Read);
                 sink.buffers(touch);
             }
-            Self::AvgPoolBackward { g, sink, .. } | Self::GlobalAvgPoolBackward { g, sink, .. } => {
+            Self::AvgPool2dBackward { g, sink, .. } | Self::GlobalAvgPool2dBackward { g, sink, .. } => {
                 touch(*g, Read);
                 sink.buffers(touch);
             }

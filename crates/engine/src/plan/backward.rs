@@ -21,7 +21,7 @@ use super::gradient::{BackwardBuilder, FilterParts, Gradient};
 use super::pieces::PieceGrid;
 use super::refs::{BufferId, GradRef, SinkRef};
 use super::step::{KernelRef, PlanStep};
-use super::work::{CombineWork, ConvWork, LossWork, MapWork, PoolWork, StepWork, WeightParts};
+use super::work::{CombineWork, ConvWork, LossWork, MapWork, PoolingWork, StepWork, WeightParts};
 use crate::lower::{LoweredFilter, LoweredPart, LoweredUnit, ValueId};
 use crate::params::ParamLayout;
 
@@ -57,12 +57,12 @@ impl PlanBuilder<'_> {
             match &lowered.units[index] {
                 LoweredUnit::Images(_) | LoweredUnit::Norm(_) => {}
                 LoweredUnit::Conv { src, dst, filter, .. } => backward.conv(*src, *dst, filter),
-                LoweredUnit::MaxPool { src, dst, shape } => {
+                LoweredUnit::MaxPool2d { src, dst, shape } => {
                     // forward kept the winners if the gradient is wanted
                     if let Some(winner) = backward.build.winners[index] {
                         let kernel = pick(max_pool2d::BACKWARD, level, shape);
                         let shape = *shape;
-                        backward.map(*src, *dst, kernel, |g, sink| PoolWork::MaxPoolBackward {
+                        backward.map(*src, *dst, kernel, |g, sink| PoolingWork::MaxPool2dBackward {
                             shape,
                             g,
                             winner,
@@ -70,20 +70,24 @@ impl PlanBuilder<'_> {
                         });
                     }
                 }
-                LoweredUnit::AvgPool { src, dst, shape } => {
+                LoweredUnit::AvgPool2d { src, dst, shape } => {
                     let kernel = pick(avg_pool2d::BACKWARD, level, shape);
                     let shape = *shape;
-                    backward.map(*src, *dst, kernel, |g, sink| PoolWork::AvgPoolBackward { shape, g, sink });
+                    backward.map(*src, *dst, kernel, |g, sink| PoolingWork::AvgPool2dBackward {
+                        shape,
+                        g,
+                        sink,
+                    });
                 }
                 LoweredUnit::Subsample { src, dst, shape } => {
                     let kernel = pick(subsample::BACKWARD, level, shape);
                     let shape = *shape;
                     backward.map(*src, *dst, kernel, |g, sink| MapWork::SubsampleBackward { shape, g, sink });
                 }
-                LoweredUnit::GlobalAvgPool { src, dst } => {
+                LoweredUnit::GlobalAvgPool2d { src, dst } => {
                     let shape = lowered.value(*src).map_shape();
                     let kernel = pick(global_avg_pool2d::BACKWARD, level, &shape);
-                    backward.map(*src, *dst, kernel, |g, sink| PoolWork::GlobalAvgPoolBackward {
+                    backward.map(*src, *dst, kernel, |g, sink| PoolingWork::GlobalAvgPool2dBackward {
                         shape,
                         g,
                         sink,

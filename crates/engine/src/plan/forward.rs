@@ -11,7 +11,7 @@ use super::mode::Statistics;
 use super::pieces::{Bands, ChannelBlocks, MOST_BANDS, PieceGrid};
 use super::refs::{BufferId, FinishRef, SumsRef};
 use super::step::{KernelRef, PlanStep};
-use super::work::{ChannelWork, CombineWork, ConvWork, MapWork, PoolWork, StepWork};
+use super::work::{ChannelWork, CombineWork, ConvWork, MapWork, PoolingWork, StepWork};
 use crate::lower::{LoweredFilter, LoweredPart, LoweredUnit, NormId, ValueId};
 
 impl PlanBuilder<'_> {
@@ -22,7 +22,7 @@ impl PlanBuilder<'_> {
             match &self.lowered.units[index] {
                 LoweredUnit::Images(value) => self.images(*value),
                 LoweredUnit::Conv { src, dst, filter, raw } => self.conv_forward(*src, *dst, *raw, filter),
-                LoweredUnit::MaxPool { src, dst, shape } => {
+                LoweredUnit::MaxPool2d { src, dst, shape } => {
                     let source = self.source(*src);
                     let out = self.store(*dst);
                     let winner = (self.mode.backward && self.value(*src).learns).then(|| {
@@ -32,7 +32,7 @@ impl PlanBuilder<'_> {
                     });
                     self.winners[index] = winner;
                     let kernel = pick(max_pool2d::FORWARD, self.kernels.level, shape);
-                    let work = PoolWork::MaxPoolForward { shape: *shape, src: source, dst: out, winner };
+                    let work = PoolingWork::MaxPool2dForward { shape: *shape, src: source, dst: out, winner };
                     let pieces = if self.mode.inference() && self.batch == 1 {
                         PieceGrid::bands(
                             Bands::new(shape.oh, 1, shape.oh.div_ceil(MOST_BANDS)),
@@ -43,10 +43,10 @@ impl PlanBuilder<'_> {
                     };
                     self.push_plain(format!("{} forward", self.value_label(*dst)), kernel, pieces, work);
                 }
-                LoweredUnit::AvgPool { src, dst, shape } => {
+                LoweredUnit::AvgPool2d { src, dst, shape } => {
                     let (source, out) = (self.source(*src), self.store(*dst));
                     let kernel = pick(avg_pool2d::FORWARD, self.kernels.level, shape);
-                    let work = PoolWork::AvgPoolForward { shape: *shape, src: source, dst: out };
+                    let work = PoolingWork::AvgPool2dForward { shape: *shape, src: source, dst: out };
                     self.push_map(*src, *dst, kernel, work);
                 }
                 LoweredUnit::Subsample { src, dst, shape } => {
@@ -55,7 +55,7 @@ impl PlanBuilder<'_> {
                     let work = MapWork::SubsampleForward { shape: *shape, src: source, dst: out };
                     self.push_map(*src, *dst, kernel, work);
                 }
-                LoweredUnit::GlobalAvgPool { src, dst } => {
+                LoweredUnit::GlobalAvgPool2d { src, dst } => {
                     let shape = self.value(*src).map_shape();
                     let source = self.source(*src);
                     let out = self.store(*dst);
@@ -64,7 +64,7 @@ impl PlanBuilder<'_> {
                         *src,
                         *dst,
                         kernel,
-                        PoolWork::GlobalAvgPoolForward { shape, src: source, dst: out },
+                        PoolingWork::GlobalAvgPool2dForward { shape, src: source, dst: out },
                     );
                 }
                 LoweredUnit::Sigmoid { src, dst } => {
@@ -246,10 +246,10 @@ impl PlanBuilder<'_> {
         let touches = |unit: &LoweredUnit| match unit {
             LoweredUnit::Norm(norm) => self.lowered.norm(*norm).input == id,
             LoweredUnit::Conv { src, raw, dst, .. } => *src == id || self.added(*dst, *raw) == Some(id),
-            LoweredUnit::MaxPool { src, .. }
-            | LoweredUnit::AvgPool { src, .. }
+            LoweredUnit::MaxPool2d { src, .. }
+            | LoweredUnit::AvgPool2d { src, .. }
             | LoweredUnit::Subsample { src, .. }
-            | LoweredUnit::GlobalAvgPool { src, .. }
+            | LoweredUnit::GlobalAvgPool2d { src, .. }
             | LoweredUnit::Sigmoid { src, .. } => *src == id,
             LoweredUnit::Multiply { src, scale, .. } => *src == id || *scale == id,
             LoweredUnit::Concat { parts, .. } => parts.iter().any(|part| part.src == id),

@@ -187,10 +187,10 @@ impl BackwardBuilder<'_, '_> {
             && value.learns
             && match self.build.lowered.units[value.unit] {
                 LoweredUnit::Conv { .. } => true,
-                LoweredUnit::MaxPool { .. }
-                | LoweredUnit::AvgPool { .. }
+                LoweredUnit::MaxPool2d { .. }
+                | LoweredUnit::AvgPool2d { .. }
                 | LoweredUnit::Subsample { .. }
-                | LoweredUnit::GlobalAvgPool { .. }
+                | LoweredUnit::GlobalAvgPool2d { .. }
                 | LoweredUnit::Sigmoid { .. }
                 | LoweredUnit::Multiply { .. }
                 | LoweredUnit::Concat { .. } => term.norm.is_none(),

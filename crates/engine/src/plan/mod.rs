@@ -26,7 +26,7 @@ pub(crate) mod work;
 use plusx_model::graph::Graph;
 
 use self::build::PlanBuilder;
-use crate::lower::{fuse, lower};
+use crate::lower::{fuse_views, lower};
 use crate::params::ParamLayout;
 
 pub(crate) use self::buffer::{Buffer, IMAGES, Lasting};
@@ -50,7 +50,7 @@ impl Plan {
         }
         let mut lowered = lower(graph, &roots, mode.backward);
         if mode.inference() {
-            fuse(&mut lowered, &roots);
+            fuse_views(&mut lowered, &roots);
         }
         let mut builder = PlanBuilder::new(graph, &lowered, mode, batch, kernels);
         builder.forward();

@@ -13,7 +13,7 @@ pub(crate) enum StepWork {
     /// Image by image, without windows.
     Map(MapWork),
     /// A pooling, image by image.
-    Pool(PoolWork),
+    Pooling(PoolingWork),
     /// A product or a concatenation, image by image.
     Combine(CombineWork),
     /// A few values for each channel, in one piece.
@@ -49,19 +49,19 @@ pub(crate) enum MapWork {
 
 /// Poolings and their gradients.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum PoolWork {
+pub(crate) enum PoolingWork {
     /// Max pooling.
-    MaxPoolForward { shape: PoolShape, src: SourceRef, dst: BufferId, winner: Option<BufferId> },
+    MaxPool2dForward { shape: PoolShape, src: SourceRef, dst: BufferId, winner: Option<BufferId> },
     /// Gradient of a max pooling.
-    MaxPoolBackward { shape: PoolShape, g: BufferId, winner: BufferId, sink: SinkRef },
+    MaxPool2dBackward { shape: PoolShape, g: BufferId, winner: BufferId, sink: SinkRef },
     /// Average pooling of windows.
-    AvgPoolForward { shape: PoolShape, src: SourceRef, dst: BufferId },
+    AvgPool2dForward { shape: PoolShape, src: SourceRef, dst: BufferId },
     /// Gradient of an average pooling of windows.
-    AvgPoolBackward { shape: PoolShape, g: BufferId, sink: SinkRef },
+    AvgPool2dBackward { shape: PoolShape, g: BufferId, sink: SinkRef },
     /// Global average pooling.
-    GlobalAvgPoolForward { shape: MapShape, src: SourceRef, dst: BufferId },
+    GlobalAvgPool2dForward { shape: MapShape, src: SourceRef, dst: BufferId },
     /// Gradient of a global average pooling.
-    GlobalAvgPoolBackward { shape: MapShape, g: BufferId, sink: SinkRef },
+    GlobalAvgPool2dBackward { shape: MapShape, g: BufferId, sink: SinkRef },
 }
 
 /// Work that makes one map of several, and its gradients.
@@ -172,9 +172,9 @@ impl From<MapWork> for StepWork {
     }
 }
 
-impl From<PoolWork> for StepWork {
-    fn from(work: PoolWork) -> Self {
-        Self::Pool(work)
+impl From<PoolingWork> for StepWork {
+    fn from(work: PoolingWork) -> Self {
+        Self::Pooling(work)
     }
 }
 

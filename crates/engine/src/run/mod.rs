@@ -7,7 +7,7 @@ mod conv;
 mod learn;
 mod map;
 mod memory;
-mod pool;
+mod pooling;
 mod resources;
 
 use std::ops::Range;
@@ -42,7 +42,7 @@ fn run_step(plan: &Plan, step: &PlanStep, resources: &mut RunResources<'_>, batc
     let (memory, threads, store) = (&mut memory, &mut *resources.threads, &mut resources.store);
     match &step.work {
         StepWork::Map(work) => map::run(work, step, memory, threads),
-        StepWork::Pool(work) => pool::run(work, step, memory, threads),
+        StepWork::Pooling(work) => pooling::run(work, step, memory, threads),
         StepWork::Combine(work) => combine::run(work, step, memory, threads),
         StepWork::Channel(work) => channel::run(work, memory, store),
         StepWork::Conv(work) => conv::run(work, step, memory, threads, store),

@@ -8,13 +8,13 @@ use plusx_kernels::pooling::max_pool2d::{self, MaxPool2dBackwardArgs, MaxPool2dF
 
 use super::memory::{Memory, part};
 use crate::plan::step::PlanStep;
-use crate::plan::work::PoolWork;
+use crate::plan::work::PoolingWork;
 use crate::threads::Threads;
 
-pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, threads: &mut Threads) {
+pub(super) fn run(work: &PoolingWork, step: &PlanStep, memory: &mut Memory<'_>, threads: &mut Threads) {
     let (pieces, entry, batch) = (step.pieces, step.kernel.entry, memory.batch());
     match work {
-        PoolWork::MaxPoolForward { shape, src, dst, winner } => {
+        PoolingWork::MaxPool2dForward { shape, src, dst, winner } => {
             let src = memory.source(src);
             let pixels = pieces.window_pixels(shape.oh, shape.ow);
             let dst = memory.windows(*dst, pixels, &pieces);
@@ -31,7 +31,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        PoolWork::MaxPoolBackward { shape, g, winner, sink } => {
+        PoolingWork::MaxPool2dBackward { shape, g, winner, sink } => {
             let g = memory.read(*g);
             let winner = memory.read_as::<u8>(*winner);
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
@@ -46,7 +46,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        PoolWork::AvgPoolForward { shape, src, dst } => {
+        PoolingWork::AvgPool2dForward { shape, src, dst } => {
             let src = memory.source(src);
             let dst = memory.windows(*dst, shape.oh * shape.ow, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
@@ -59,7 +59,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        PoolWork::AvgPoolBackward { shape, g, sink } => {
+        PoolingWork::AvgPool2dBackward { shape, g, sink } => {
             let g = memory.read(*g);
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
@@ -72,7 +72,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        PoolWork::GlobalAvgPoolForward { shape, src, dst } => {
+        PoolingWork::GlobalAvgPool2dForward { shape, src, dst } => {
             let src = memory.source(src);
             let dst = memory.windows(*dst, 1, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
@@ -85,7 +85,7 @@ pub(super) fn run(work: &PoolWork, step: &PlanStep, memory: &mut Memory<'_>, thr
                 });
             });
         }
-        PoolWork::GlobalAvgPoolBackward { shape, g, sink } => {
+        PoolingWork::GlobalAvgPool2dBackward { shape, g, sink } => {
             let g = memory.read(*g);
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
