@@ -55,7 +55,7 @@ impl Plan {
             names => names.join(", "),
         };
         format!(
-            "{:34} {:28} {:4} pieces  {} -> {}",
+            "{:34} {:35} {:4} pieces  {} -> {}",
             step.label,
             step.kernel.name,
             step.pieces.count(),
