@@ -61,7 +61,7 @@ impl Findings {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "platform": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-            "processor": machine::processor(),
+            "processor": plusx_train::processor(),
             "isa": Level::detect().name(),
             "isa_levels": self.levels.iter().map(|level| level.name()).collect::<Vec<_>>(),
             "physical_cores": machine::physical_cores(),
@@ -100,7 +100,7 @@ impl Findings {
         let rows = [
             ("plusx", env!("CARGO_PKG_VERSION").to_string()),
             ("platform", format!("{} {}", std::env::consts::ARCH, std::env::consts::OS)),
-            ("processor", machine::processor().unwrap_or_else(unknown)),
+            ("processor", plusx_train::processor().unwrap_or_else(unknown)),
             ("instruction sets", format!("{} (used: {})", names.join(", "), Level::detect())),
             ("cores", format!("{cores} physical, {} granted by the system", self.granted)),
             ("control group", format!("processor {quota}, memory {group_memory}")),

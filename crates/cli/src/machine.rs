@@ -1,15 +1,9 @@
-//! What the machine is, as far as the system tells: processor, cores, memory. Linux tells most; elsewhere the answers
-//! are `None`.
+//! What the machine is, as far as the system tells: cores and memory. Linux tells most. Elsewhere the answers are
+//! `None`.
 
 use crate::cgroup;
 use std::collections::BTreeSet;
 use std::fs;
-
-/// The processor's name.
-pub(crate) fn processor() -> Option<String> {
-    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
-    field(&text, "model name").map(str::to_string)
-}
 
 /// Physical cores (hyper-threads of one core counted once).
 pub(crate) fn physical_cores() -> Option<usize> {

@@ -54,7 +54,7 @@ pub use event::{
 pub use export_proof::OnnxExport;
 pub use folder::SavedRun;
 pub use import_proof::{Import, ImportProof};
-pub use load::{LoadedModel, Machine, load_model};
+pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{OptionRow, Overrides, Recipe, SaveEvery, TrainOptions, level};
 pub use origin::Pretrained;

@@ -53,6 +53,13 @@ impl Machine {
     }
 }
 
+/// The processor's own name, where the system tells it: on Linux.
+pub fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().into())
+}
+
 /// A weight file and the network it is for.
 #[derive(Clone, Debug)]
 pub struct LoadedModel {

@@ -15,7 +15,7 @@ use crate::error::TrainError;
 use crate::event::{Event, Observer, Outcome, PlanReport};
 use crate::folder::{Folder, SavedRun};
 use crate::job::{Job, measured, samples};
-use crate::load::Machine;
+use crate::load::{Machine, processor};
 use crate::network::{check, prepare};
 use crate::options::{Overrides, TrainOptions};
 use crate::outlook::report;
@@ -245,7 +245,7 @@ fn write_environment(job: &Job) -> Result<(), TrainError> {
         "plusx": env!("CARGO_PKG_VERSION"),
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
-        "cpu": cpu_name(),
+        "cpu": processor(),
         "threads": machine.threads(),
         "isa": machine.level().name(),
         "arithmetic": training.arithmetic,
@@ -255,11 +255,4 @@ fn write_environment(job: &Job) -> Result<(), TrainError> {
         "pretrained": job.options.pretrained,
     });
     Ok(atomic::write(&job.folder.file("env.json"), format!("{environment:#}\n").as_bytes())?)
-}
-
-/// The processor's own name, where the system tells it.
-fn cpu_name() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().into())
 }
