@@ -31,7 +31,7 @@ def options(description):
     parser.add_argument("--model", default=CHAPTER, help="the chapter's network, or one of torchvision's by its name")
     parser.add_argument("--input", default="1x96x96", help="channels x rows x columns")
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     return parser
 
 

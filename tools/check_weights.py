@@ -46,12 +46,12 @@ def of_timm(path):
     model = timm.create_model(f"local-dir:{path}", pretrained=True)
     data = timm.data.resolve_data_config({}, model=model)
     wanted, names = config["pretrained_cfg"], list(model.pretrained_cfg["label_names"])
-    pairs = [(data[key], wanted[key]) for key in ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")]
-    pairs += [(names, config["label_names"])]
-    pairs += [(getattr(model, key), config[key]) for key in ("num_classes", "num_features")]
-    for found, said in pairs:
-        if (list(found) if isinstance(said, list) else found) != said:
-            sys.exit(f"timm took {found}, the folder says {said}")
+    said = [(key, data[key], wanted[key]) for key in ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")]
+    said += [("label_names", names, config["label_names"])]
+    said += [(key, getattr(model, key), config[key]) for key in ("num_classes", "num_features")]
+    for key, found, value in said:
+        if (list(found) if isinstance(value, list) else found) != value:
+            sys.exit(f"{key}: timm took {found}, the folder says {value}")
     return model, wanted["input_size"], {"model": config["architecture"], "classes": model.num_classes}
 
 

@@ -264,7 +264,7 @@ def main():
     text = json.dumps({name: values.tolist() for name, values in answers.items()}, indent=1)
     (OUT / "logits.json").write_text(text + "\n")
     CORPUS.mkdir(parents=True, exist_ok=True)
-    for name in ["average.onnx", "variants.onnx"]:
+    for name in ["average.onnx", "joined-script.onnx", "variants.onnx"]:
         shutil.copy(OUT / name, CORPUS / name)
     for path in sorted(OUT.iterdir()):
         print(f"{path.name}: {path.stat().st_size} bytes (torch {torch.__version__}, onnx {onnx.__version__})")

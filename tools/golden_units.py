@@ -1,7 +1,5 @@
-"""Golden data of units and stems, made with PyTorch in f64: writes tests/golden/unit-*.json. By hand:
-
-    pip install torch numpy
-    python tools/golden_units.py --out tests/golden
+"""Golden data of units and stems, made with PyTorch in f64: writes tests/golden/unit-*.json.
+`cargo xtask golden` runs it; `--only NAME` makes one of them.
 
 Six networks of two stages with one unit each and few channels. What is stored, which errors stand beside it and how
 images are chosen is told in golden.py, whose generator of networks this one extends: here for one training step only, with

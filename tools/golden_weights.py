@@ -1,8 +1,8 @@
 """Weight files as other programs write them, for the tests of crates/formats: writes crates/formats/tests/golden/, and
 small ones to fuzz/corpus/, where the fuzz targets start. `cargo xtask golden` runs it.
 
-Of its three parts, `torch` and `mxnet` use the real programs; `bare` writes, with nothing but Python, what no current program writes: the tar
-container of torch.save before 0.1.10, and files that mean harm.
+Of its three parts, `torch` and `mxnet` use the real programs; `bare` writes, with nothing but Python, what no current program writes:
+the tar container of torch.save before 0.1.10, and files that mean harm.
 
 All hold one small network under torchvision's names (NET), or the chapter's (CHAPTER). Value i of the tensor called
 `name` is ((37 i + sum of the bytes of the name) mod 251 - 125) / 64, in whatever file: exact in 16 bits, too, and known to

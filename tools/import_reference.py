@@ -7,7 +7,7 @@ Two small networks, random down to the running statistics: a residual network in
 PyTorch edition has it, in both of that edition's ways of putting it together. FOLDER/index.json lists the files: what is in
 them, the section to ask for, the network's answers. FOLDER/*.images are float32, channels last.
 
-Requirements: Python 3.10 or newer, torch 1.13 or newer, safetensors.
+Requirements: Python 3.10 or newer, torch 1.13 or newer, torchvision 0.14 or newer, safetensors.
 """
 
 import collections

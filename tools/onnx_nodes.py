@@ -317,7 +317,7 @@ class Made:
         graph = helper.make_graph(self.nodes, "g", [taken, *more], outs, self.tensors)
         ir = {7: 3, 8: 3, 9: 4, 10: 5}.get(self.opset, 8)
         opsets = [helper.make_opsetid("", self.opset)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=ir, producer_name="tools/golden_onnx_variants.py")
+        return helper.make_model(graph, opset_imports=opsets, ir_version=ir, producer_name="tools/onnx_variants.py")
 
     def branch(self, y):
         out = helper.make_tensor_value_info("b", TensorProto.FLOAT, None)

@@ -18,12 +18,15 @@ use plusx_train::{CompareOptions, CompareOverrides, Compared, Comparison, Findin
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// What `--help` says after the options.
+const RECIPES: &str = "\
+The options of what is learnt, and how long, hold for every run. Without any of them: 28x28, 750 steps of 120 images, \
+learning rate 0.02, momentum 0.9, weight decay 1e-4, half an hour on two cores for the default networks. With one of them, \
+the others have the defaults above, so that each run is the one that plusx train makes of the same options.";
+
 /// Options of `plusx compare`. Those of the recipe hold for every run.
-///
-/// Without any of the recipe: 28x28, 750 steps of 120 images, learning rate 0.02, momentum 0.9, weight decay 1e-4, half an
-/// hour on two cores for the default networks. With one of them, the others default to those of plusx train, so that each run
-/// is the one that plusx train makes of the same options.
 #[derive(Debug, Args)]
+#[command(after_help = RECIPES)]
 pub(crate) struct CompareArguments {
     /// Networks from the zoo, at least two [default: plain20,plain56,resnet20,resnet56]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -112,6 +115,7 @@ fn resume(
     let FoundData { dataset, data_dir } = learning.find_data(&wanted, environment)?;
     let comparison = comparison.reading_from(data_dir);
     let options = comparison.options();
+    environment.mind_threads(options.train.threads);
     runs(options, &dataset)?.check(options.train.batch_size, Advice::Keep)?;
     Ok((comparison, dataset))
 }

@@ -46,7 +46,12 @@ impl<const ONE_RUN: bool> Given<ONE_RUN> {
 
 /// The option of a row.
 fn option<const ONE_RUN: bool>(row: &'static Row) -> Arg {
-    let help = match row.default {
+    // only a single run starts from weights, or has defaults that its help can name
+    let default = match row.default.split_once("; with --pretrained") {
+        Some((default, _)) if !ONE_RUN => default,
+        _ => row.default,
+    };
+    let help = match default {
         "" => row.help.to_owned(),
         default => format!("{} [default: {default}]", row.help),
     };
@@ -56,7 +61,7 @@ fn option<const ONE_RUN: bool>(row: &'static Row) -> Arg {
     }
     let read = move |word: std::ffi::OsString| {
         Given::<ONE_RUN>::default().read(row, &word).map_err(|wrong| match row.key {
-            "batch_size" => format!("{wrong}; a whole number, or {AUTO}"),
+            "batch_size" => format!("not a whole number, nor {AUTO}"),
             _ => wrong,
         })?;
         Ok::<_, String>(word)
@@ -110,6 +115,7 @@ mod tests {
     use std::path::Path;
 
     #[derive(Parser)]
+    #[command(args_override_self = true)]
     struct Line {
         #[command(flatten)]
         given: Given<true>,
@@ -149,8 +155,10 @@ mod tests {
         assert!(Line::try_parse_from(["plusx", "--batch-size", "-3"]).is_err());
         assert!(Line::try_parse_from(["plusx", "--batch-size", "many"]).is_err());
         // of two the last counts
-        let last = given(&["--batch-size", "auto"]);
-        assert!(last.auto_batch);
+        let last = given(&["--batch-size", "64", "--batch-size", "auto"]);
+        assert_eq!((last.auto_batch, last.overrides.batch_size), (true, None));
+        let last = given(&["--batch-size", "auto", "--batch-size", "64"]);
+        assert_eq!((last.auto_batch, last.overrides.batch_size), (false, Some(64)));
     }
 
     #[test]

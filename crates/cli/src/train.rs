@@ -91,6 +91,7 @@ fn start_from(
             "--pretrained {name}: there is no such file, and no network of that name"
         )));
     };
+    let source = source_of(spec.name);
     let fetched = environment.cache.as_ref().map(|cache| weights_path(cache, spec.name));
     match fetched {
         Some(file) if file.is_file() => {
@@ -98,12 +99,14 @@ fn start_from(
                 options.model = spec.name.into();
             }
             // files of the hub do not say how pictures were prepared for them
-            let preparation = source_of(spec.name).map_or(Preparation::USUAL, |source| source.preparation);
+            let preparation = source.map_or(Preparation::USUAL, |source| source.preparation);
             let usual = preparation.record(spec);
             let file = PretrainedFile { name: &name, path: &file, usual: Some(usual) };
             Ok(options.start_from(file, given)?)
         }
         _ => {
+            // a network that nobody trained is not to be fetched either
+            source?;
             let place = fetched.map_or_else(
                 || "the cache folder, which is not set".into(),
                 |file| file.display().to_string(),

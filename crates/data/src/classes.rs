@@ -17,7 +17,7 @@ pub(crate) const MOST: usize = 1 << 16;
 /// Most bytes of names.
 const LARGEST: u64 = 8 << 20;
 
-/// ClassFile for the labels 0 to `largest`, at least.
+/// Names for the labels 0 to `largest`, at least.
 ///
 /// # Errors
 /// Naming the file: too few names, an empty or a repeated one, or text that is none.

@@ -25,7 +25,7 @@ pub(crate) struct Files {
     pub(crate) prefix: String,
     /// Training images, training labels, test images, test labels: the order of [`fashion::FILES`].
     pub(crate) paths: [PathBuf; 4],
-    /// ClassFile of the classes, if they are there.
+    /// The file that names the classes, if there is one.
     pub(crate) names: Option<ClassFile>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Files, String> {
     Ok(Files { folder: folder.to_owned(), prefix, paths, names })
 }
 
-/// ClassFile of what is in a folder, sorted. ClassFile that are no text are none of ours.
+/// Names of what is in a folder, sorted. Names that are no text are none of ours.
 fn names(folder: &Path) -> Result<Vec<String>, String> {
     let entries = match fs::metadata(folder) {
         Ok(found) if !found.is_dir() => return Err("a file, not a folder".to_owned()),

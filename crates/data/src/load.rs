@@ -22,7 +22,7 @@ pub fn load(name: &str, options: &FindOptions) -> Result<Dataset, DataError> {
 /// set that took its place, has the file names, sizes and counts of Fashion-MNIST.
 ///
 /// - `fashion-mnist` are the pictures and labels of its authors, told by SHA-256, with the class names of the chapter.
-///   Wanted for by this name, other pictures are refused.
+///   Asked for by this name, other pictures are refused.
 /// - `idx` is any other set in IDX: any sizes of grey (`[n, h, w]`) or colour (`[n, h, w, 3]`) images of bytes, any number
 ///   of classes. These are called by the file `classes.txt` beside the others, or EMNIST's `mapping.txt`, else 0, 1, … up
 ///   to the largest label of both splits.

@@ -40,6 +40,14 @@ pub enum Error {
         /// The shape given.
         shape: Shape,
     },
+    /// A file would name another number of classes than the network tells apart.
+    #[error("{classes} class names for {outputs} outputs: give one name for each")]
+    Classes {
+        /// Number of names.
+        classes: usize,
+        /// Number of the network's outputs.
+        outputs: usize,
+    },
     /// A model was used before its parameters had values.
     #[error(
         "the parameters have no values yet: call initialize(Init::Xavier, 42), say, before the first forward"
@@ -88,6 +96,7 @@ impl Error {
             Self::File(error) => error.kind(),
             Self::Length { .. }
             | Self::NotImages { .. }
+            | Self::Classes { .. }
             | Self::NotInitialized
             | Self::Reshaped { .. }
             | Self::Labels { .. } => ErrorKind::Usage,

@@ -17,7 +17,7 @@ use plusx_model::zoo::{self, ZooOptions};
 /// size are welcome later as long as the parameters keep their shapes; the network is then traced again.
 pub struct Model {
     block: Box<dyn Block>,
-    options: EngineOptions,
+    pub(crate) options: EngineOptions,
     init: Option<(Init, u32)>,
     names: Names,
     bound: Option<Bound>,

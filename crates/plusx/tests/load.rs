@@ -59,6 +59,7 @@ fn what_cannot_be_written_is_an_error_and_leaves_no_file() {
     let flat = Tensor::uniform([3, 20], 0.0, 1.0, 1).unwrap();
     assert!(matches!(net.export_onnx(&network, &about, &flat), Err(Error::NotImages { .. })));
     let fewer = net.about("net", &["a"]).unwrap();
+    assert!(matches!(net.save(&weights, &fewer), Err(Error::Classes { classes: 1, outputs: 2 })));
     let error = net.export_onnx(&network, &fewer, &x).unwrap_err().to_string();
     assert!(error.contains("1 class names for 2 outputs"), "{error}");
     let other = Tensor::uniform([3, 1, 6, 6], 0.0, 1.0, 1).unwrap();

@@ -45,7 +45,7 @@ pub(crate) enum Refusal {
 }
 
 impl From<Refusal> for TrainError {
-    /// Before the first step: nothing diverged, so a number that is none came from elsewhere.
+    /// Before the first step nothing can have diverged. A number that is none came with the weights.
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Format(error) => TrainError::Format(error),

@@ -25,6 +25,7 @@ use crate::folder::{self, Folder, SavedRun};
 use crate::newest::{self, Candidate, Chosen, Left};
 use crate::options::{Overrides, TrainOptions};
 use crate::points;
+use crate::run_files;
 use crate::start;
 use crate::stop::{Signal, Stop};
 
@@ -113,7 +114,8 @@ impl Comparison {
         Ok(contest)
     }
 
-    /// Opens one that was stopped: `run` is its folder or its name under `output`; none means the newest there with something left to do.
+    /// Opens one that was stopped: `run` is its folder or its name under `output`. None means the newest there with something
+    /// left to do.
     ///
     /// # Errors
     /// [`TrainError::NoRun`], [`TrainError::Locked`], [`TrainError::ComparisonChanged`], or the file that is broken.
@@ -268,7 +270,7 @@ impl Comparison {
         }
         let reason = "not a run of this comparison: its options differ from those in compare.yaml; move the folder away, \
                       and the run is made again";
-        Err(TrainError::bad_run(&path.join("args.yaml"), reason))
+        Err(TrainError::bad_run(&path.join(run_files::ARGS), reason))
     }
 
     /// Writes what the finished runs gave. A picture that cannot be drawn is no reason to stop.

@@ -13,7 +13,7 @@ use crate::position::RunPosition;
 #[non_exhaustive]
 pub enum TrainError {
     /// An option has a value that makes no sense.
-    #[error("--{option} {value}: {wanted}")]
+    #[error("{}: {wanted}", words(option, value))]
     Option {
         /// Without the dashes.
         option: String,
@@ -76,8 +76,9 @@ pub enum TrainError {
     },
     /// A resumed run may not change this.
     #[error(
-        "--{option} {given}: the run was started with {saved}, and a resumed run must keep it \
-         (only {may_change} may change); start a new run instead"
+        "{}: the run was started {}, and a resumed run must keep it (only {may_change} may change); start a new run instead",
+        words(option, given),
+        had(saved)
     )]
     ResumeChanged {
         /// Without the dashes.
@@ -91,8 +92,10 @@ pub enum TrainError {
     },
     /// A comparison may not change this.
     #[error(
-        "--{option} {given}: the comparison was begun with {saved}, and its runs share one recipe (only {may_change} may \
-         change); begin a new comparison instead"
+        "{}: the comparison was begun {}, and its runs share one recipe (only {may_change} may change); begin a new comparison \
+         instead",
+        words(option, given),
+        had(saved)
     )]
     ComparisonChanged {
         /// Without the dashes.
@@ -219,6 +222,23 @@ impl std::fmt::Display for Kept {
             RunPosition { epoch, steps: 0 } => write!(f, "after epoch {}", epoch - 1),
             RunPosition { epoch, steps } => write!(f, "after step {steps} of epoch {epoch}"),
         }
+    }
+}
+
+/// An option as a user writes it; a switch has no value.
+fn words(option: &str, value: &str) -> String {
+    match value {
+        "true" => format!("--{option}"),
+        value => format!("--{option} {value}"),
+    }
+}
+
+/// What a run had, after "was started".
+fn had(saved: &str) -> String {
+    match saved {
+        "true" => "with it".to_owned(),
+        "false" | "none" => "without it".to_owned(),
+        saved => format!("with {saved}"),
     }
 }
 

@@ -43,14 +43,14 @@ impl OnnxExport<'_> {
     ///
     /// # Errors
     /// [`TrainError::TooLarge`] if one image takes more memory than a file may ask for; [`TrainError::Data`] for a picture
-    /// that cannot be read; [`TrainError::Format`] if the file does not answer as the network does, or cannot be written;
-    /// [`TrainError::Executor`] if the network cannot be run, or takes no pictures. The file is then left as it was.
+    /// that cannot be read, or a network that takes none; [`TrainError::Format`] if the file does not answer as the network does, or cannot be written;
+    /// [`TrainError::Executor`] if the network cannot be run. The file is then left as it was.
     pub fn write(&self, options: EngineOptions, tell: &mut dyn FnMut(&str)) -> Result<Proof, TrainError> {
         let LoadedModel { graph, params, meta } = self.model;
         fitting_batch(&mut Engine::new(graph.clone(), options).map_err(TrainError::executor)?, self.weights)?;
         let (mut data, mut n) = (Vec::new(), 0);
         let mut add = |picture: &Picture| -> Result<(), TrainError> {
-            data.extend(picture::prepare(picture, &meta.preprocess).map_err(TrainError::executor)?);
+            data.extend(picture::prepare(picture, &meta.preprocess).map_err(DataError::from)?);
             n += 1;
             Ok(())
         };

@@ -62,7 +62,7 @@ impl Folder {
     fn clear(&self) -> Result<(), TrainError> {
         let files = [
             // the first to go and the last to come back: without it nothing here counts as a run
-            self.file("args.yaml"),
+            self.file(ARGS),
             self.last(),
             self.best(),
             self.results(),

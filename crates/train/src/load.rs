@@ -1,4 +1,4 @@
-//! From a weight file to a network on this machine.
+//! From a weight file to a network on this machine, and which part of the machine it uses.
 
 use std::path::Path;
 

@@ -37,7 +37,8 @@ pub(crate) struct Chosen<T> {
 }
 
 /// The newest folder under `output` that holds a file `marker` and that `open` finds unfinished. If all are finished, the
-/// newest that was cut short, else the newest. Folders that cannot be opened (another process writes there, another program's) are passed over.
+/// newest that was cut short, else the newest. A folder that cannot be opened is passed over: another process writes there, or
+/// it is another program's.
 ///
 /// # Errors
 /// [`TrainError::NoRun`]; if none is left, [`TrainError::Locked`] of one that is in use, or why one cannot be opened.

@@ -151,6 +151,7 @@ mod tests {
     use super::*;
     use crate::origin::Pretrained;
     use crate::pictures::Pictures;
+    use plusx_model::preprocess::Preset;
 
     #[test]
     fn options_survive_yaml() {
@@ -160,7 +161,7 @@ mod tests {
             threads: Some(3),
             lr: 0.1,
             input: Some(ImageShape::new(3, 32, 28)),
-            preprocess: Some(Pictures::preset(plusx_model::preprocess::Preset::Timm)),
+            preprocess: Some(Pictures::preset(Preset::Timm)),
             pretrained: Some(Pretrained {
                 name: "net.pth".into(),
                 sha256: "ab".into(),
@@ -211,7 +212,22 @@ mod tests {
         let all = TrainOptions::default();
         let text =
             Overrides { train_limit: Some(80), ..Overrides::default() }.resume(&all).unwrap_err().to_string();
-        assert!(text.contains("with none,"), "{text}");
+        assert!(text.contains("without it,"), "{text}");
+        // a switch has no value
+        let exact = Overrides { exact: Some(true), ..Overrides::default() };
+        let text = exact.resume(&all).unwrap_err().to_string();
+        assert!(text.starts_with("--exact: the run was started without it,"), "{text}");
+        // a preset goes by its name
+        let timm = Overrides { preprocess: Some(Pictures::preset(Preset::Timm)), ..Overrides::default() };
+        let text = timm.resume(&all).unwrap_err().to_string();
+        assert!(text.starts_with("--preprocess timm: the run was started with d2l,"), "{text}");
+    }
+
+    #[test]
+    fn a_default_may_be_said_again() {
+        let saved = TrainOptions::default();
+        let d2l = Overrides { preprocess: Some(Pictures::preset(Preset::D2l)), ..Overrides::default() };
+        assert_eq!(d2l.resume(&saved).unwrap(), saved);
     }
 
     #[test]
@@ -237,10 +253,13 @@ mod tests {
 
     #[test]
     fn what_args_yaml_could_not_give_back_is_refused() {
-        for save_every in [SaveEvery::Time(Duration::from_millis(999)), SaveEvery::Steps(0)] {
+        for (save_every, words) in [
+            (SaveEvery::Time(Duration::from_millis(999)), "--save-every 0.999s:"),
+            (SaveEvery::Steps(0), "--save-every 0steps:"),
+        ] {
             let options = TrainOptions { save_every, ..TrainOptions::default() };
             let error = options.check().unwrap_err().to_string();
-            assert!(error.contains("--save-every"), "{error}");
+            assert!(error.contains(words), "{error}");
         }
         let options =
             TrainOptions { save_every: SaveEvery::Time(Duration::from_secs(1)), ..TrainOptions::default() };
@@ -253,7 +272,7 @@ mod tests {
             (Overrides { epochs: Some(0), ..Overrides::default() }, "--epochs"),
             (Overrides { lr: Some(f32::NAN), ..Overrides::default() }, "--lr"),
             (Overrides { momentum: Some(1.0), ..Overrides::default() }, "--momentum"),
-            (Overrides { nesterov: Some(true), ..Overrides::default() }, "--nesterov"),
+            (Overrides { nesterov: Some(true), ..Overrides::default() }, "--nesterov: it needs"),
             (Overrides { name: Some("a/b".into()), ..Overrides::default() }, "--name"),
             (Overrides { name: Some("..".into()), ..Overrides::default() }, "--name"),
         ] {

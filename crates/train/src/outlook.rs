@@ -46,7 +46,7 @@ pub(crate) fn report(
             .map(|(adopted, from)| {
                 let others = class_names::first_difference(from.classes(), &dataset.classes);
                 let others = others.map_or_else(String::new, |others| {
-                    format!("\nits classifier is of other classes of the same number ({others}) and learns these from there")
+                    format!("\nits classifier was trained on as many other classes ({others}); training goes on from its weights")
                 });
                 format!("{} (SHA-256 {}): {}{others}", from.name, from.sha256, adopted.report)
             }),

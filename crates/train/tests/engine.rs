@@ -113,7 +113,7 @@ fn another_arithmetic_is_admitted_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let best = Level::detect();
     if best.profile() == Level::Portable.profile() {
-        eprintln!("skipped: this machine has one arithmetic profile only");
+        eprintln!("SKIPPED: this machine has one arithmetic profile only");
         return;
     }
     let options = options(folder.path(), best);

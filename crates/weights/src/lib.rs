@@ -17,4 +17,4 @@ pub use entry::{LAYOUT, NetworkEntry};
 pub use error::{Misshapen, WeightError, some};
 pub use file::{KEY, MOST_BYTES, VELOCITY, WeightFile, about, decode, read};
 pub use json::JsonValue;
-pub use safetensors::{LARGEST, SafetensorsFile, StoredTensor};
+pub use safetensors::{LARGEST, LARGEST_HEADER, SafetensorsFile, StoredTensor};

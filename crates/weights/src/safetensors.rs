@@ -15,7 +15,7 @@ pub const LARGEST: u64 = 8 << 30;
 const PREFIX: usize = size_of::<u64>();
 
 /// Longest header that the format allows. Whatever is no safetensors file mostly announces more in its first bytes.
-const LARGEST_HEADER: u64 = 100_000_000;
+pub const LARGEST_HEADER: u64 = 100_000_000;
 
 /// A file as it was read, whole. Its length is what its header says.
 #[derive(Clone, Debug)]

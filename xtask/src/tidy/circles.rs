@@ -6,9 +6,6 @@ use super::finding::Finding;
 use super::paths::{Arrow, ModuleTree};
 use super::tree::Tree;
 
-/// Circles that stand until they are opened: a crate, and the files of each circle in it.
-const ALLOWED: &[(&str, &[&str])] = &[];
-
 pub(super) fn circles(tree: &Tree) -> Vec<Finding> {
     let mut crates: BTreeMap<&str, ModuleTree<'_>> = BTreeMap::new();
     for file in tree.rust().filter(|file| file.is_product()) {
@@ -29,18 +26,11 @@ fn of_crate(arrows: &[Arrow<'_>]) -> Vec<Finding> {
     let mut told: BTreeSet<BTreeSet<&str>> = BTreeSet::new();
     for (&from, uses) in &next {
         let way = way_back(&next, from);
-        if !way.is_empty() && !allowed(&way) && told.insert(way.iter().copied().collect()) {
+        if !way.is_empty() && told.insert(way.iter().copied().collect()) {
             findings.push(Finding::new(from, uses[way[1]], way.join(" -> ")));
         }
     }
     findings
-}
-
-fn allowed(way: &[&str]) -> bool {
-    ALLOWED.iter().any(|(of, files)| {
-        let paths: Vec<String> = files.iter().map(|file| format!("crates/{of}/src/{file}.rs")).collect();
-        way.iter().all(|file| paths.iter().any(|path| path == file))
-    })
 }
 
 /// The shortest way from a file back to it, both ends included; empty if there is none.

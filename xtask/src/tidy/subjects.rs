@@ -22,7 +22,10 @@ pub(super) fn read(root: &Path) -> String {
     git.arg("-C").arg(root).args(["log", "--no-merges", "--format=%h %s", "--max-count", NEWEST]);
     match git.arg(format!("{BASE}..HEAD")).output() {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
-        _ => String::new(),
+        _ => {
+            println!("tidy: subjects of commits are not checked: there is no history back to {BASE}");
+            String::new()
+        }
     }
 }
 
@@ -32,6 +35,7 @@ pub(super) fn subjects(tree: &Tree) -> Vec<Finding> {
         let what = match subject.chars().count() {
             length if length > MOST => format!("{length} characters: {subject}"),
             _ if subject.ends_with('.') => format!("a full stop: {subject}"),
+            _ if !subject.contains(' ') => format!("says too little: {subject}"),
             _ => return None,
         };
         Some(Finding::new(&format!("commit {hash}"), 0, what))

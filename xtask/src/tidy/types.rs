@@ -8,15 +8,12 @@ use super::tree::Tree;
 /// What a type is declared with.
 const KINDS: [&str; 5] = ["struct", "enum", "trait", "type", "union"];
 
-/// Names that several types share until these are renamed.
-const ALLOWED: &[&str] = &[];
-
 pub(super) fn types(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     for file in tree.rust().filter(|file| file.is_product()) {
         for (line, code) in file.product_lines() {
-            let Some(name) = declared(code).filter(|name| !ALLOWED.contains(name)) else { continue };
+            let Some(name) = declared(code) else { continue };
             match known.get(name) {
                 Some(other) => {
                     findings.push(Finding::new(file.path, line, format!("`{name}` is also in {other}")));

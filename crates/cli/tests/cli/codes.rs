@@ -36,6 +36,7 @@ fn every_command_has_the_same_code_for_the_same_fault() {
         ("train --data fashion-mnist --data-dir none", 66, "none"),
         ("train --pretrained none.pth", 66, "none.pth"),
         ("train --pretrained resnet18", 66, "plusx weights get resnet18"),
+        ("train --pretrained plain20", 2, "no pretrained weights for \"plain20\""),
         ("train --resume", 66, "--resume"),
         ("train --resume none", 66, "none"),
         ("train --resume empty", 66, "empty"),

@@ -26,6 +26,13 @@ pub(super) fn all() -> Vec<(&'static str, Graph)> {
             }),
         ),
         (
+            "the map of a product is also the skip",
+            net((2, 6, 5), |x| {
+                let x = conv(18).forward(x)?;
+                head(((x * squeezed(x)?)? + x)?.relu())
+            }),
+        ),
+        (
             "product of views that nothing else reads",
             net((2, 9, 9), |x| {
                 let y = BatchNorm::new().forward(conv(6).forward(x)?)?.relu();

@@ -308,7 +308,7 @@ impl<R: Real> Interpreter<'_, R> {
                     maps[node.inputs[1].index()][channel] += *dy * x[index];
                 }
             }
-            // the first part's gradient is in `dx`, too: it may be there again
+            // the first part's goes through `dx`; the same value may stand in another place as well
             Op::Concat { .. } => places(self.graph, node, self.n, |part, to, from| match part {
                 0 => dx[from] = dy[to],
                 _ => maps[node.inputs[part].index()][from] += dy[to],

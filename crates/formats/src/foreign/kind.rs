@@ -62,9 +62,8 @@ impl FileKind {
 /// Whether a file begins with the length of a header, and the header; texts of JSON have a brace there, too, but as a
 /// length their letters are too large.
 fn is_safetensors(first: &[u8]) -> bool {
-    const LARGEST_HEADER: u64 = 100_000_000;
     let length = first.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
-    first.get(8) == Some(&b'{') && length.is_some_and(|length| length <= LARGEST_HEADER)
+    first.get(8) == Some(&b'{') && length.is_some_and(|length| length <= plusx_weights::LARGEST_HEADER)
 }
 
 /// Whether a protocol buffer begins as ONNX files do: field 1, the version of the format, in one byte, then one of the

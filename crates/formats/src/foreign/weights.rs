@@ -87,8 +87,8 @@ impl ForeignWeights {
         }
     }
 
-    /// Number of classes: rows of the last matrix, which is the classifier's in what [`ForeignFile::weights_for`](super::ForeignFile::weights_for) gives. Other tensors of
-    /// a network have one or four dimensions.
+    /// Number of classes: rows of the last matrix. After [`ForeignFile::weights_for`](super::ForeignFile::weights_for) that is
+    /// the classifier's. Other tensors of a network have one or four dimensions.
     pub fn classes(&self) -> Option<usize> {
         let last = self.tensors.iter().rfind(|tensor| tensor.dims.len() == 2);
         last.map(|matrix| matrix.dims[0])

@@ -1,7 +1,7 @@
 //! The messages of an ONNX file that this crate writes or reads, with the field numbers of `onnx.proto` (the ONNX
 //! project's schema). Written by hand with prost's derive: of the schema's 25 messages these ten are enough, a decoder
 //! skips what it does not know, and a build needs no compiler of schemas. The files that PyTorch's exporters wrote
-//! (`tests/onnx/`) hold the numbers to the truth.
+//! (`tests/golden/onnx/`) hold the numbers to the truth.
 //!
 //! Two things are left out on purpose: attributes that hold graphs, so that no message can contain itself, and the
 //! shapes of intermediate values, which are computed here anyway.

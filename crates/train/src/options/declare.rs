@@ -75,13 +75,14 @@ macro_rules! options {
             $on_resume:ident, of_one_run $of_one_run:literal, of_recipe $of_recipe:literal
             $(; valid $is_valid:expr, $wanted:literal)?
     )*) => {
-        /// Everything a run depends on. The default is the chapter's run.
+        /// Everything a run depends on. The default is the chapter's run. It looks at no environment variables; the command line
+        /// does, where the text of an option says so.
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct TrainOptions {
             $(
                 #[doc = concat!($help, ".")]
-                $(#[doc = concat!("\n\nDefault: ", $default, ".")])?
+                $(#[doc = concat!("\n\nDefault of the command line: ", $default, ".")])?
                 $(#[$attribute])*
                 pub $key: $kept,
             )*
@@ -95,6 +96,9 @@ macro_rules! options {
 
         /// What a command line says: only what was given. Laid over the recipe for a new run, checked against the saved
         /// options for a resumed one.
+        ///
+        /// In `isa`, `Some(None)` is `auto`, whatever was saved. `pretrained` alone starts nothing: `TrainOptions::start_from`
+        /// reads the file.
         #[derive(Clone, PartialEq, Debug, Default)]
         pub struct Overrides {
             $(

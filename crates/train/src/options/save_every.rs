@@ -41,6 +41,7 @@ impl std::fmt::Display for SaveEvery {
             SaveEvery::Epoch => f.write_str("epoch"),
             SaveEvery::Steps(steps) => write!(f, "{steps}steps"),
             SaveEvery::Time(time) => match time.as_secs() {
+                0 => write!(f, "{}s", time.as_secs_f64()),
                 seconds if seconds % 3600 == 0 => write!(f, "{}h", seconds / 3600),
                 seconds if seconds % 60 == 0 => write!(f, "{}m", seconds / 60),
                 seconds => write!(f, "{seconds}s"),

@@ -1,5 +1,6 @@
 //! The table of training options. From it come the options of the command line and their help, the record in `args.yaml`,
-//! how a new run is put together, what a resumed one may change, and which values are refused.
+//! how a new run is put together, what a resumed one may change, and which values are refused. `Overrides` in the file above
+//! does the latter three.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -72,7 +73,7 @@ options! {
         valid |o| o.epochs > 0, "at least 1"
 
     batch_size: usize => usize = 256;
-        "N|auto", "Images in a step; auto: 256, or the largest power of two below that there is memory (and data) for. The last \
+        "N|auto", "Images in a step; auto: the default, or the largest power of two below it that there is memory (and data) for. The last \
         step of an epoch has what is left over",
         default "256";
         Kept, of_one_run false, of_recipe true;
@@ -137,7 +138,7 @@ options! {
         valid |o| o.save_every.is_ever_due(), "at least 1s, or 1 step"
 
     max_steps: u64 => Option<u64> = None;
-        "N", "Stop after this many steps in all; --resume --epochs N of train lifts it";
+        "N", "Stop after this many steps in all; plusx train --resume --epochs N lifts it";
         Length, of_one_run false, of_recipe true;
         valid |o| o.max_steps != Some(0), "at least 1"
 

@@ -10,6 +10,7 @@ use plusx_model::shape::ImageShape;
 
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
+use crate::error::TrainError;
 use crate::origin::Pretrained;
 use crate::pictures::Pictures;
 
@@ -17,12 +18,22 @@ use crate::pictures::Pictures;
 pub(super) trait OptionValue: Sized {
     /// Reads a word of a command line; what is wrong with it.
     fn read(word: &OsStr) -> Result<Self, String>;
+
+    /// Whether it says what holds for a run that keeps none.
+    fn is_usual(&self) -> bool {
+        false
+    }
 }
 
 /// What can be shown as the user of an option writes it.
 pub(super) trait Shown {
     /// The text.
     fn shown(&self) -> String;
+
+    /// What a run has that keeps none.
+    fn usual() -> &'static str {
+        "none"
+    }
 }
 
 /// What an option is given as, against what a run keeps of it.
@@ -44,13 +55,13 @@ impl<T: Clone + PartialEq> Lay<T> for T {
     }
 }
 
-impl<T: Clone + PartialEq> Lay<Option<T>> for T {
+impl<T: OptionValue + Clone + PartialEq> Lay<Option<T>> for T {
     fn lay(&self, kept: &mut Option<T>) {
         *kept = Some(self.clone());
     }
 
     fn is(&self, kept: &Option<T>) -> bool {
-        kept.as_ref() == Some(self)
+        kept.as_ref().map_or_else(|| self.is_usual(), |kept| kept == self)
     }
 }
 
@@ -80,7 +91,29 @@ macro_rules! plain {
     )*};
 }
 
-plain!(String, bool, u32, u64, usize, f32, ImageShape, Recipe, SaveEvery);
+plain!(String, bool, u32, u64, usize, f32, ImageShape);
+
+/// Values whose types say what is wrong with a word by an error that names the option.
+macro_rules! named {
+    ($($type:ty),*) => {$(
+        impl OptionValue for $type {
+            fn read(word: &OsStr) -> Result<Self, String> {
+                text(word)?.parse().map_err(|error| match error {
+                    TrainError::Option { wanted, .. } => wanted.to_owned(),
+                    other => other.to_string(),
+                })
+            }
+        }
+
+        impl Shown for $type {
+            fn shown(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+
+named!(Recipe, SaveEvery);
 
 fn text(word: &OsStr) -> Result<&str, String> {
     word.to_str().ok_or_else(|| "not Unicode".to_owned())
@@ -103,11 +136,20 @@ impl OptionValue for Pictures {
         let preset: Preset = text(word)?.parse().map_err(|error| format!("{error}"))?;
         Ok(Pictures::preset(preset))
     }
+
+    fn is_usual(&self) -> bool {
+        *self == Pictures::preset(Preset::D2l)
+    }
 }
 
 impl Shown for Pictures {
     fn shown(&self) -> String {
-        self.to_string()
+        let preset = Preset::ALL.into_iter().find(|preset| Pictures::preset(*preset) == *self);
+        preset.map_or_else(|| self.to_string(), |preset| preset.as_str().to_owned())
+    }
+
+    fn usual() -> &'static str {
+        Preset::D2l.as_str()
     }
 }
 
@@ -131,7 +173,7 @@ impl Shown for Pretrained {
 
 impl<T: Shown> Shown for Option<T> {
     fn shown(&self) -> String {
-        self.as_ref().map_or_else(|| "none".to_owned(), T::shown)
+        self.as_ref().map_or_else(|| T::usual().to_owned(), T::shown)
     }
 }
 
