@@ -158,11 +158,15 @@ fn subjects_are_short_and_no_sentences() {
         (rule.check)(&tree).iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert!(said("").is_empty());
-    let long = "é".repeat(72);
+    let long = format!("Say {}", "é".repeat(68));
     assert!(said(&format!("abc1234 Give the pooling kernels one folder\nabc1235 {long}\n")).is_empty());
     assert_eq!(
-        said(&format!("1 {long}x\n2 Mend this.\n")),
-        [format!("commit 1: 73 characters: {long}x"), "commit 2: a full stop: Mend this.".to_owned()]
+        said(&format!("1 {long}x\n2 Mend this.\n3 more\n")),
+        [
+            format!("commit 1: 73 characters: {long}x"),
+            "commit 2: a full stop: Mend this.".to_owned(),
+            "commit 3: says too little: more".to_owned()
+        ]
     );
 }
 

@@ -42,9 +42,13 @@ fn a_run_starts_from_a_file_and_says_what_it_took() {
 fn a_name_means_what_was_fetched() {
     let place = place();
     let train = format!("train {SMALL} --max-steps 1 --pretrained resnet20");
-    let said = place.plusx(&train);
-    assert_eq!(said.code, Some(66), "{said:?}");
-    assert!(said.stderr.contains("plusx weights get resnet20"), "{said:?}");
+    let published = place.plusx(&format!("train {SMALL} --max-steps 1 --pretrained resnet50"));
+    assert_eq!(published.code, Some(66), "{published:?}");
+    assert!(published.stderr.contains("plusx weights get resnet50"), "{published:?}");
+    // nobody has published any, so fetching is no advice
+    let none = place.plusx(&train);
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert!(none.stderr.contains("no pretrained weights for \"resnet20\""), "{none:?}");
     let cache = if cfg!(target_os = "macos") { "Library/Caches/plusx" } else { "cache/plusx" };
     place.write(&format!("{cache}/weights/resnet20.safetensors"), &place.read("old.safetensors"));
     if cfg!(all(unix, not(target_os = "macos"))) {
