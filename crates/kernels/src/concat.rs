@@ -9,7 +9,7 @@
 
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
-use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums};
 use crate::rows::RowsMut;
 use crate::shape::ConcatShape;
 use crate::simd::{Isa, Kernel};
@@ -121,9 +121,7 @@ impl Kernel for ConcatBackwardKernel<'_> {
         let (ConcatShape { c, before, pixels, .. }, k_pitch) = (*args.shape, args.shape.k_pitch());
         let pitch = pitch(c);
         for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
+            clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 let count = LANES.min(c - channel);

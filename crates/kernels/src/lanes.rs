@@ -194,6 +194,14 @@ pub(crate) fn clear(sums: &mut Sums<'_>, image: usize) {
     sums.out.row(2 * image + 1).fill(0.0);
 }
 
+/// Sets the sums that a sink takes of an image to 0, if it takes any. It comes before the first [`SinkLanes`] of the image.
+#[inline(always)]
+pub(crate) fn clear_sums(sink: &mut Sink<'_>, image: usize) {
+    if let Some((_, sums)) = &mut sink.sums {
+        clear(sums, image);
+    }
+}
+
 /// Sixteen channels of a [`Sink`], for one run of pixels.
 pub(crate) struct SinkLanes<I: Isa> {
     isa: I,

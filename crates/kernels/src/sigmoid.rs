@@ -10,7 +10,7 @@
 
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
-use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums};
 use crate::loss::pinned::exp;
 use crate::rows::RowsMut;
 use crate::shape::MapShape;
@@ -128,9 +128,7 @@ impl Kernel for SigmoidBackwardKernel<'_> {
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
+            clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.

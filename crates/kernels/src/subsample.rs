@@ -10,7 +10,7 @@
 
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
-use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums};
 use crate::rows::RowsMut;
 use crate::shape::SubsampleShape;
 use crate::simd::{Isa, Kernel};
@@ -145,9 +145,7 @@ impl Kernel for SubsampleBackwardKernel<'_> {
         let shape = *args.shape;
         let (pitch, k_pitch, pixels) = (pitch(shape.c), shape.k_pitch(), shape.h * shape.w);
         for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
+            clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 let count = LANES.min(shape.c - channel);

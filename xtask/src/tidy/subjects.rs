@@ -7,7 +7,7 @@ use super::finding::Finding;
 use super::tree::Tree;
 
 /// The commit after which the rule holds.
-const BASE: &str = "6ac1fd90cc33570a08bdfda8d6b05b8a11ef1f4e";
+const BASE: &str = "43fb5256c9e4a807eaf10d24267f4dbcdc87719a";
 
 /// How many commits are looked at.
 const NEWEST: &str = "20";

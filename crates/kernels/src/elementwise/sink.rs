@@ -2,7 +2,7 @@
 
 use super::reference::SinkWriter;
 use crate::args::Sink;
-use crate::lanes::{RunBlock, RunBlocks, SinkLanes, clear};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, clear_sums};
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -50,9 +50,7 @@ impl Kernel for SinkKernel<'_> {
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
+            clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.

@@ -2,7 +2,7 @@
 
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
-use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear, run_end};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums, run_end};
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -82,9 +82,7 @@ impl Kernel for MultiplyBackwardMapKernel<'_> {
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
+            clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
@@ -116,9 +114,7 @@ impl Kernel for MultiplyBackwardScaleKernel<'_> {
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         assert!(pitch.is_multiple_of(LANES), "whole vectors");
         for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
+            clear_sums(&mut args.sink, image);
             let mut channel = 0;
             while channel < pitch {
                 let (mut total, mut rounded) = ([0.0f64; LANES], [0.0f32; LANES]);

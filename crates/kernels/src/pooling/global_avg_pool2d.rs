@@ -9,7 +9,7 @@
 
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
-use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear, run_end};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums, run_end};
 use crate::rows::RowsMut;
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
@@ -139,9 +139,7 @@ impl Kernel for GlobalAvgPool2dBackwardKernel<'_> {
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         for image in 0..args.images {
-            if let Some((_, sums)) = &mut args.sink.sums {
-                clear(sums, image);
-            }
+            clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 let mut share = [0.0f32; LANES];

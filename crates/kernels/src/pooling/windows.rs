@@ -2,7 +2,7 @@
 //! comes through windows.
 
 use crate::args::{SUM_RUN, Sink};
-use crate::lanes::{RunBlock, RunBlocks, SinkLanes, clear};
+use crate::lanes::{RunBlock, RunBlocks, SinkLanes, clear_sums};
 use crate::pitch;
 use crate::shape::PoolShape;
 use crate::simd::Isa;
@@ -64,9 +64,7 @@ pub(crate) unsafe fn spread<I: Isa, G: Gather>(
     let (pitch, pixels) = (pitch(shape.c), shape.h * shape.w);
     let mut windows = [[Windows::NONE; 2]; SUM_RUN];
     for image in 0..images {
-        if let Some((_, sums)) = &mut sink.sums {
-            clear(sums, image);
-        }
+        clear_sums(sink, image);
         let mut pieces = RunBlocks::new(pixels, pitch);
         while let Some(RunBlock { start, end, channel }) = pieces.next() {
             if channel == 0 {
