@@ -125,7 +125,7 @@ fn runs(options: &CompareOptions, dataset: &Dataset) -> Result<Runs> {
     options.check()?;
     let of = |model: &String| TrainOptions { model: model.clone(), ..options.train.clone() };
     let runs: Vec<TrainOptions> = options.models.iter().map(of).collect();
-    Ok(Runs::of(&runs, dataset)?.copying(dataset))
+    Runs::of(&runs, dataset)
 }
 
 /// The findings on stdout.

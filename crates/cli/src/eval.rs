@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Resul
         }
         other => other?,
     };
-    let images = counted(dataset.test.len() as u64, "test image");
+    let images = counted(dataset.val.len() as u64, &format!("{} image", dataset.held_out));
     note(&format!("{} from {}: {images}", dataset.name, dataset.source));
     let machine = arguments.machine.machine(environment);
     // the weights are in memory three times while they are read: as bytes, as tensors, in the engine

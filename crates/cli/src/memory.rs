@@ -121,8 +121,6 @@ fn largest(batch: usize, budget: u64, needed: &mut dyn FnMut(usize) -> Option<u6
 #[derive(Debug)]
 pub(crate) struct Runs {
     runs: Vec<RunMemory>,
-    /// Bytes that come on top of what one run takes.
-    besides: u64,
 }
 
 impl Runs {
@@ -133,19 +131,13 @@ impl Runs {
     ) -> Result<Self> {
         let runs =
             options.into_iter().map(|options| Ok(RunMemory::of(options, dataset)?)).collect::<Result<_>>()?;
-        Ok(Self { runs, besides: 0 })
-    }
-
-    /// As those of a comparison, which keeps the images for the runs that follow and gives each a copy.
-    pub(crate) fn copying(self, dataset: &Dataset) -> Self {
-        let images = dataset.train.images.len() + dataset.test.images.len();
-        Self { besides: images as u64, ..self }
+        Ok(Self { runs })
     }
 
     /// Bytes that the largest of them takes; `None` beyond an address space.
     pub(crate) fn bytes(&mut self, batch: usize) -> Option<u64> {
         let mut each = self.runs.iter_mut().map(|run| run.to_come(batch).ok());
-        Some(each.try_fold(0, |most, bytes| Some(bytes?.max(most)))? + self.besides)
+        each.try_fold(0, |most, bytes| Some(bytes?.max(most)))
     }
 
     /// Bytes of disk that the files of the largest take.

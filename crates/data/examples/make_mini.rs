@@ -5,7 +5,7 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use plusx_data::{FindOptions, Split, fashion, idx::Idx, load, locate};
+use plusx_data::{FindOptions, InMemory, fashion, idx::Idx, load, locate};
 use std::error::Error;
 use std::fs;
 use std::io::Write;
@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fashion::verify(&locate(fashion::NAME, &options).ok_or("the set has gone")?)?;
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fashion-mnist-mini");
-    for (prefix, split, count) in [("train", &full.train, 600), ("t10k", &full.test, 100)] {
-        let Split { images, labels, shape } = fashion::first_of_each_class(split, count);
+    for (prefix, split, count) in [("train", &full.train, 600), ("t10k", &full.val, 100)] {
+        let InMemory { images, labels, shape } = fashion::first_of_each_class(&**split, count)?;
         let dims = vec![labels.len(), shape.h, shape.w];
         write(&folder.join(format!("{prefix}-images-idx3-ubyte.gz")), Idx { dims, values: images })?;
         let labels = labels.into_iter().map(u8::try_from).collect::<Result<Vec<_>, _>>()?;

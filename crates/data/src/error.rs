@@ -215,6 +215,14 @@ impl DataError {
         }
     }
 
+    /// What is wrong, without the name of the file that an error about a picture begins with.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Picture { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

@@ -3,8 +3,8 @@
 use crate::dataset::Dataset;
 use crate::fashion::set::{self as fashion, SplitFiles};
 use crate::files::Files;
+use crate::memory::{InMemory, Named};
 use crate::place::{FindOptions, IDX, WantedSet};
-use crate::split::{Named, Split};
 use crate::{DataError, classes, fingerprint, idx, place, remarks, sample};
 use std::path::Path;
 
@@ -87,7 +87,7 @@ fn folder_set(files: &Files, wanted: WantedSet, tell: &mut dyn FnMut(&str)) -> R
     let (train, test) = (train.split, test.split);
     let named_so = wanted == WantedSet::Fashion || (wanted == WantedSet::Any && official.contains(&true));
     if fashion || named_so {
-        let set = Dataset::with_fashion_classes(fashion::NAME, train, test, source);
+        let set = Dataset::with_fashion_classes(fashion::NAME, train, test, &source);
         if !fashion {
             set.check_origin(&set.fingerprint())?;
         }
@@ -96,12 +96,12 @@ fn folder_set(files: &Files, wanted: WantedSet, tell: &mut dyn FnMut(&str)) -> R
     let largest = train.labels.iter().chain(&test.labels).max().copied().unwrap_or(0);
     let classes = classes::names(files.names.as_ref(), largest as usize)?;
     remarks::of_files(files, &classes, tell);
-    Ok(Dataset { name: IDX.to_owned(), classes, train, test, source })
+    Ok(Dataset::in_memory(IDX, classes, train, test, &source))
 }
 
 /// A split as it was read.
 struct ReadSplit<'a> {
-    split: Split,
+    split: InMemory,
     /// Whether images and labels are those of Fashion-MNIST.
     official: [bool; 2],
     /// Files whose end was not looked at.
@@ -118,7 +118,7 @@ fn read_split<'a>(
     let numbers = idx::labels(idx::open(labels)?, labels)?;
     let mut ignored = Vec::from_iter(pixels.ignored.then_some(images));
     ignored.extend(numbers.ignored.then_some(labels));
-    let split = Split::join(
+    let split = InMemory::join(
         Named { path: images, content: pixels.content },
         Named { path: labels, content: numbers.content },
     )?;
@@ -165,11 +165,11 @@ mod tests {
     fn a_folder_becomes_a_data_set() {
         let folder = small_set();
         let (set, remarks) = told(None, folder.path()).unwrap();
-        assert_eq!((set.train.len(), set.test.len()), (3, 1));
-        assert_eq!(set.train.shape, ImageShape::new(1, 1, 2));
-        assert_eq!(set.train.image(1), Some(&[3, 4][..]));
-        assert_eq!(set.train.image(3), None);
-        assert_eq!(set.train.labels, [9, 0, 5]);
+        assert_eq!((set.train.len(), set.val.len()), (3, 1));
+        assert_eq!(set.train.shape(), Some(ImageShape::new(1, 1, 2)));
+        assert_eq!(set.train.read(1, &mut Vec::new()).unwrap().bytes, [3, 4]);
+        assert!(set.train.read(3, &mut Vec::new()).is_err());
+        assert_eq!(set.train.labels(), [9, 0, 5]);
         assert_eq!(set.source, folder.path().display().to_string());
         // its files are called as those of Fashion-MNIST, and it is another set
         assert_eq!((set.name.as_str(), set.classes.len(), set.classes[9].as_str()), ("idx", 10, "9"));
@@ -179,7 +179,8 @@ mod tests {
             "{remarks:?}"
         );
         assert!(remarks[2].ends_with("6 classes: 2, 3, 4, 6, 7, 8"), "{remarks:?}");
-        assert_eq!(told(Some(IDX), folder.path()).unwrap(), (set, remarks));
+        let (again, said) = told(Some(IDX), folder.path()).unwrap();
+        assert_eq!((again.fingerprint(), said), (set.fingerprint(), remarks));
         let text = told(Some(fashion::NAME), folder.path()).unwrap_err().to_string();
         for part in ["does not hold the Fashion-MNIST of its authors", "--data idx --data-dir"] {
             assert!(text.contains(part), "{text}");
@@ -214,8 +215,8 @@ mod tests {
         );
         put(TEST_LABELS, &[0, 0, 0x0b, 1, 0, 0, 0, 1, 0, 3]);
         let set = load_from(folder.path()).unwrap();
-        assert_eq!(set.train.shape, ImageShape::new(3, 1, 2));
-        assert_eq!((set.train.labels, set.test.labels), (vec![2, 260, 0], vec![3]));
+        assert_eq!(set.train.shape(), Some(ImageShape::new(3, 1, 2)));
+        assert_eq!((set.train.labels(), set.val.labels()), (&[2, 260, 0][..], &[3][..]));
         assert_eq!(set.classes.len(), 261);
         put(TEST_LABELS, &[0, 0, 0x09, 1, 0, 0, 0, 1, 255]);
         assert!(load_from(folder.path()).unwrap_err().to_string().contains("label 0 is -1"));
@@ -277,7 +278,7 @@ mod tests {
         fs::remove_file(folder.path().join(TEST_LABELS.name)).unwrap();
         fs::write(folder.path().join("t10k-labels-idx1-ubyte.gz"), padded).unwrap();
         let (set, remarks) = told(None, folder.path()).unwrap();
-        assert_eq!(set.test.labels, [1]);
+        assert_eq!(set.val.labels(), [1]);
         assert!(remarks[0].contains("t10k-labels-idx1-ubyte.gz: what follows the end"), "{remarks:?}");
     }
 

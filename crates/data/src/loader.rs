@@ -1,12 +1,16 @@
-//! Batches made ahead of the engine, on a thread of their own.
+//! Batches made ahead of the engine, on threads of their own.
 //!
-//! The thread keeps up to [`AHEAD`] finished batches waiting and then sleeps, so it costs the engine's cores only the
-//! work itself (an image resized from 28x28 to 96x96 takes some ten microseconds). Buffers go round: what the engine
-//! gives back with [`Loader::recycle`] is filled again, so an epoch allocates [`Loader::BATCHES`] batches in all.
+//! One thread keeps up to [`AHEAD`] finished batches waiting and then sleeps, so it costs the engine's cores only the
+//! work itself (an image resized from 28x28 to 96x96 takes some ten microseconds, a photograph decoded and resized some
+//! milliseconds). More threads help it with each batch. Which of them makes which image cannot matter: an image is made of
+//! its own picture alone. Buffers go round: what the engine gives back with [`Loader::recycle`] is filled again, so an epoch
+//! allocates [`Loader::BATCHES`] batches in all.
 
-use crate::{DataError, Split};
+mod maker;
+
+use crate::{DataError, LeftOut, Samples};
+use maker::Maker;
 use plusx_model::preprocess::Preprocess;
-use plusx_pixels::Preparer;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -19,14 +23,16 @@ const AHEAD: usize = 2;
 /// Which samples, in which order and batches, prepared how.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BatchPlan {
-    /// Indices into the split, one per sample of the epoch.
+    /// Indices into the split, one per image of the epoch.
     pub order: Vec<u32>,
-    /// Samples per batch, not zero; the last batch may be smaller.
+    /// Images per batch, not zero; the last batch may be smaller.
     pub batch_size: usize,
     /// First batch to make, counted from 0 (a resumed epoch starts here).
     pub first: usize,
-    /// What is done to each image; grey ones may fill several channels.
+    /// What is done to each image; grey ones may fill several channels, coloured ones may become grey.
     pub preprocess: Preprocess,
+    /// Threads that make a batch, not zero.
+    pub threads: usize,
 }
 
 /// One batch, ready for the engine.
@@ -36,11 +42,18 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// Class indices.
     pub labels: Vec<u32>,
-    /// Number of samples.
+    /// Which pictures of the split these are.
+    pub indices: Vec<u32>,
+    /// Number of images. Less than was asked for if some cannot be read; it may be 0.
     pub n: usize,
+    /// Pictures that cannot be read, in the order in which they were asked for.
+    pub left_out: Vec<LeftOut>,
 }
 
-/// Makes the batches of a plan on its own thread, a few ahead. Dropping it stops and joins the thread.
+/// Makes the batches of a plan on threads of its own, a few ahead. Dropping it stops and joins them.
+///
+/// A picture that turns out to be damaged is left out of its batch, which says so. What keeps a sound picture from being read,
+/// a disk that is gone say, is an error.
 #[derive(Debug)]
 pub struct Loader {
     /// `None` once the last batch or an error was delivered.
@@ -56,9 +69,9 @@ impl Loader {
 
     /// Starts the thread. A plan that makes no sense (batch size zero, an index past the end of the split, images that
     /// cannot be prepared) is reported by the first [`Loader::next`].
-    pub fn new(split: Arc<Split>, plan: BatchPlan) -> Self {
+    pub fn new(split: Arc<dyn Samples>, plan: BatchPlan) -> Self {
         Self::spawn(move |out, used| {
-            let maker = check(&split, &plan).and_then(|()| Maker::new(&split, &plan.preprocess));
+            let maker = check(&*split, &plan).and_then(|()| Maker::new(split, &plan));
             let mut maker = match maker {
                 Ok(maker) => maker,
                 Err(error) => {
@@ -68,8 +81,9 @@ impl Loader {
             };
             for indices in plan.order.chunks(plan.batch_size).skip(plan.first) {
                 let batch = maker.fill(indices, used.try_recv().unwrap_or_default());
-                if out.send(Ok(batch)).is_err() {
-                    return; // the loader was dropped
+                let failed = batch.is_err();
+                if out.send(batch).is_err() || failed {
+                    return; // the loader was dropped, or there is no more to come
                 }
             }
         })
@@ -100,8 +114,9 @@ impl Loader {
     /// The next batch; `None` after the last one, or after an error.
     ///
     /// # Errors
-    /// [`DataError::Plan`] for a plan that makes no sense, those of [`Preparer::new`], [`DataError::LoaderPanicked`] if
-    /// the thread died, [`DataError::Thread`] if the system gave none.
+    /// [`DataError::Plan`] for a plan that makes no sense, those of [`Preparer::new`](plusx_pixels::Preparer::new), those of
+    /// [`Samples::read`] that are no fault of a picture, [`DataError::LoaderPanicked`] if the thread died,
+    /// [`DataError::Thread`] if the system gave none.
     #[allow(clippy::should_implement_trait)] // a `for` loop would borrow the loader and leave no way to recycle
     pub fn next(&mut self) -> Option<Result<Batch, DataError>> {
         let ready = self.ready.as_ref()?;
@@ -150,68 +165,31 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     text.unwrap_or("no message").to_owned()
 }
 
-fn check(split: &Split, plan: &BatchPlan) -> Result<(), DataError> {
+fn check(split: &dyn Samples, plan: &BatchPlan) -> Result<(), DataError> {
     let bad = |reason: String| Err(DataError::Plan { reason });
-    if plan.batch_size == 0 {
-        return bad("the batch size is 0".to_owned());
+    if plan.batch_size == 0 || plan.threads == 0 {
+        return bad("the batch size or the number of threads is 0".to_owned());
     }
-    if split.shape.is_empty() {
-        return bad(format!("images of {} cannot become {}", split.shape, plan.preprocess.input));
-    }
-    if split.images.len() != split.len() * split.shape.len() {
-        let (bytes, n) = (split.images.len(), split.len());
-        return bad(format!("{bytes} bytes of pixels are not {n} images of {}", split.shape));
+    if let Some(shape) = split.shape().filter(|shape| shape.is_empty()) {
+        return bad(format!("images of {shape} cannot become {}", plan.preprocess.input));
     }
     match plan.order.iter().find(|&&index| index as usize >= split.len()) {
-        Some(index) => bad(format!("sample {index} of {} is asked for", split.len())),
+        Some(index) => bad(format!("picture {index} of {} is asked for", split.len())),
         None => Ok(()),
-    }
-}
-
-/// Turns samples of a split into batches.
-struct Maker<'a> {
-    split: &'a Split,
-    preparer: Preparer,
-    /// Values of one prepared image.
-    values: usize,
-}
-
-impl<'a> Maker<'a> {
-    fn new(split: &'a Split, preprocess: &Preprocess) -> Result<Self, DataError> {
-        let shape = split.shape;
-        let preparer = Preparer::new([shape.h, shape.w, shape.c], preprocess)?;
-        Ok(Self { split, preparer, values: preprocess.input.len() })
-    }
-
-    /// Fills the buffers of `batch` with the samples at `indices`, all of which exist.
-    fn fill(&mut self, indices: &[u32], mut batch: Batch) -> Batch {
-        batch.n = indices.len();
-        batch.images.clear();
-        batch.labels.clear();
-        let len = self.split.shape.len();
-        for &index in indices {
-            let index = index as usize;
-            // exactly as much as the batch needs, where growth by doubling would take up to twice that
-            if batch.images.is_empty() {
-                batch.images.reserve_exact(self.values * indices.len());
-            }
-            self.preparer.append(&self.split.images[index * len..][..len], &mut batch.images);
-            batch.labels.push(self.split.labels[index]);
-        }
-        batch
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::InMemory;
     use plusx_model::shape::ImageShape;
     use proptest::prelude::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// `n` images of 2x2, image `i` all `i`, labelled `i % 10`.
-    fn split(n: u32) -> Arc<Split> {
-        Arc::new(Split {
+    fn split(n: u32) -> Arc<InMemory> {
+        Arc::new(InMemory {
             images: (0..n).flat_map(|i| [i as u8; 4]).collect(),
             labels: (0..n).map(|i| i % 10).collect(),
             shape: ImageShape::new(1, 2, 2),
@@ -219,7 +197,7 @@ mod tests {
     }
 
     fn plan(order: Vec<u32>, batch_size: usize) -> BatchPlan {
-        BatchPlan { order, batch_size, first: 0, preprocess: chapter(3, 5) }
+        BatchPlan { order, batch_size, first: 0, preprocess: chapter(3, 5), threads: 2 }
     }
 
     fn chapter(h: usize, w: usize) -> Preprocess {
@@ -301,8 +279,8 @@ mod tests {
         let mut flat = Loader::new(split(5), BatchPlan { preprocess: chapter(0, 1), ..plan(vec![0], 1) });
         assert!(matches!(flat.next(), Some(Err(DataError::Pixels(_)))));
         assert!(flat.next().is_none());
-        let short = Arc::new(Split { images: vec![0; 7], ..(*split(2)).clone() });
-        assert!(matches!(Loader::new(short, plan(vec![0], 1)).next(), Some(Err(DataError::Plan { .. }))));
+        let short = Arc::new(InMemory { images: vec![0; 7], ..(*split(2)).clone() });
+        assert!(matches!(Loader::new(short, plan(vec![1], 1)).next(), Some(Err(DataError::Plan { .. }))));
     }
 
     #[test]

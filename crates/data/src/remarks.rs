@@ -42,7 +42,7 @@ pub(crate) fn of(set: &Dataset) -> Vec<String> {
         }
         counts
     };
-    let (train, test) = (counts(&set.train.labels), counts(&set.test.labels));
+    let (train, test) = (counts(set.train.labels()), counts(set.val.labels()));
     let unlearnt = |tested: bool| {
         let names = set.classes.iter().zip(train.iter().zip(&test));
         let names = names.filter(move |(_, (train, test))| **train == 0 && (**test > 0) == tested);
@@ -56,7 +56,7 @@ pub(crate) fn of(set: &Dataset) -> Vec<String> {
         remarks.push(format!(
             "{} of {} are of classes that no training image is of, and will be taken for others: {}",
             thousands(images as u64),
-            counted(set.test.len() as u64, "test image"),
+            counted(set.val.len() as u64, &format!("{} image", set.held_out)),
             list(unseen.into_iter())
         ));
     }
@@ -86,22 +86,17 @@ fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split::Split;
+    use crate::memory::InMemory;
     use plusx_model::shape::ImageShape;
 
     fn set(classes: &[&str], train: &[u32], test: &[u32]) -> Dataset {
-        let split = |labels: &[u32]| Split {
+        let split = |labels: &[u32]| InMemory {
             images: vec![0; labels.len()],
             labels: labels.into(),
             shape: ImageShape::new(1, 1, 1),
         };
-        Dataset {
-            name: "idx".into(),
-            classes: classes.iter().map(|name| (*name).into()).collect(),
-            train: split(train),
-            test: split(test),
-            source: "folder".into(),
-        }
+        let classes = classes.iter().map(|name| (*name).into()).collect();
+        Dataset::in_memory("idx", classes, split(train), split(test), "folder")
     }
 
     #[test]

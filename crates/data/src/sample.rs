@@ -2,7 +2,7 @@
 //! file order. `cargo run -p plusx-data --example make_mini` cuts it from the full set.
 
 use crate::dataset::Dataset;
-use crate::split::{Named, Split};
+use crate::memory::{InMemory, Named};
 use crate::{DataError, idx};
 use std::path::Path;
 
@@ -33,31 +33,34 @@ pub fn licenses() -> Vec<(&'static str, &'static str)> {
 pub(crate) fn load() -> Result<Dataset, DataError> {
     let train = unpack(asset!("train-images-idx3-ubyte.gz"), asset!("train-labels-idx1-ubyte.gz"))?;
     let test = unpack(asset!("t10k-images-idx3-ubyte.gz"), asset!("t10k-labels-idx1-ubyte.gz"))?;
-    Ok(Dataset::with_fashion_classes(NAME, train, test, SOURCE.to_owned()))
+    Ok(Dataset::with_fashion_classes(NAME, train, test, SOURCE))
 }
 
-fn unpack(images: Named<'_, &[u8]>, labels: Named<'_, &[u8]>) -> Result<Split, DataError> {
+fn unpack(images: Named<'_, &[u8]>, labels: Named<'_, &[u8]>) -> Result<InMemory, DataError> {
     let pixels = idx::parse(images.content, images.path)?;
     let numbers = idx::labels(labels.content, labels.path)?.content;
-    Split::join(Named { path: images.path, content: pixels }, Named { path: labels.path, content: numbers })
+    InMemory::join(
+        Named { path: images.path, content: pixels },
+        Named { path: labels.path, content: numbers },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plusx_model::shape::ImageShape;
 
     #[test]
     fn the_sample_is_balanced_and_complete() {
         let set = load().unwrap();
-        for (split, each) in [(&set.train, 600), (&set.test, 100)] {
-            assert_eq!(split.images.len(), split.len() * split.shape.len());
+        for (split, each) in [(&set.train, 600), (&set.val, 100)] {
             for class in 0..10 {
-                assert_eq!(split.labels.iter().filter(|&&label| label == class).count(), each);
+                assert_eq!(split.labels().iter().filter(|&&label| label == class).count(), each);
             }
         }
         assert_eq!((set.name.as_str(), set.source.as_str()), ("fashion-mnist-mini", "embedded"));
         // the full set opens with an ankle boot, so does the sample
-        assert_eq!((set.train.labels[0], set.train.shape.h, set.train.shape.w), (9, 28, 28));
+        assert_eq!((set.train.labels()[0], set.train.shape()), (9, Some(ImageShape::new(1, 28, 28))));
     }
 
     #[test]

@@ -133,6 +133,13 @@ pub(crate) fn sha256_raw(raw: impl Read, path: &Path, limit: u64) -> Result<Stri
 }
 
 /// Lower-case hexadecimal.
+/// SHA-256 of the parts, one after the other, in hexadecimal.
+pub(crate) fn digest(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hex(&hash.finalize())
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,6 @@
 //! The embedded sample against the full set it is cut from.
 
-use plusx_data::{FindOptions, cache_dir, fashion, load, locate};
+use plusx_data::{FindOptions, Samples, cache_dir, fashion, load, locate};
 
 /// Wherever `plusx` finds it.
 fn everywhere() -> FindOptions {
@@ -19,8 +19,18 @@ fn the_sample_is_the_first_of_each_class() {
     };
     assert_eq!(fashion::verify(&folder).unwrap().len(), 4);
     let full = load(fashion::NAME, &options).unwrap();
-    assert_eq!((full.train.len(), full.test.len()), (60_000, 10_000));
+    assert_eq!((full.train.len(), full.val.len()), (60_000, 10_000));
     let mini = load("fashion-mnist-mini", &options).unwrap();
-    assert!(mini.train == fashion::first_of_each_class(&full.train, 600));
-    assert!(mini.test == fashion::first_of_each_class(&full.test, 100));
+    same(&*mini.train, &*full.train, 600);
+    same(&*mini.val, &*full.val, 100);
+}
+
+/// Whether `cut` holds the first `count` images of each class of `full`.
+fn same(cut: &dyn Samples, full: &dyn Samples, count: usize) {
+    let expected = fashion::first_of_each_class(full, count).unwrap();
+    assert_eq!(cut.labels(), expected.labels);
+    let mut buffer = Vec::new();
+    for index in 0..cut.len() {
+        assert_eq!(cut.read(index, &mut buffer).unwrap().bytes, expected.image(index).unwrap());
+    }
 }

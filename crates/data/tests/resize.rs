@@ -25,9 +25,10 @@ fn a_hundred_images_at_96() {
             image[i] = image[i].wrapping_add(image[i - 1]);
         }
     }
-    let test = load("fashion-mnist-mini", &FindOptions::default()).unwrap().test;
+    let test = load("fashion-mnist-mini", &FindOptions::default()).unwrap().val;
+    let mut buffer = Vec::new();
     for (i, expected) in expected.chunks_exact(SIDE * SIDE).enumerate() {
-        let ours = bilinear_u8(test.image(i).unwrap(), [28, 28, 1], [SIDE, SIDE]);
+        let ours = bilinear_u8(test.read(i, &mut buffer).unwrap().bytes, [28, 28, 1], [SIDE, SIDE]);
         let differing = ours.iter().zip(expected).filter(|(a, b)| a != b).count();
         assert_eq!(differing, 0, "image {i}: {differing} pixels differ");
     }

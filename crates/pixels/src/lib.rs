@@ -10,5 +10,5 @@ pub mod resample;
 pub mod resize;
 
 pub use error::PixelError;
-pub use picture::{Picture, prepare};
+pub use picture::{Picture, grey, prepare};
 pub use preparer::Preparer;

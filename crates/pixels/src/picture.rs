@@ -15,11 +15,8 @@ pub struct Picture {
     pub h: usize,
 }
 
-/// Brings a picture to the input of a network, `[h][w][c]`: grey if the network takes one channel, then as the record
+/// Brings a picture to the input of a network, `[h][w][c]`: [`grey`] if the network takes one channel, then as the record
 /// says ([`Preparer`]).
-///
-/// Grey is the luma of ITU-R BT.601 as Pillow rounds it: `(19595 R + 38470 G + 7471 B + 32768) / 65536`; a picture that
-/// is grey already keeps its values.
 ///
 /// # Errors
 /// [`PixelError::Channels`] for a network that takes neither 1 nor 3 channels, [`PixelError::Preprocess`] for a record
@@ -33,13 +30,21 @@ pub fn prepare(picture: &Picture, preprocess: &Preprocess) -> Result<Vec<f32>, P
     let mut values = Vec::with_capacity(preprocess.input.len());
     match preprocess.input.c {
         1 => {
-            let grey: Vec<u8> = rgb8.chunks_exact(3).map(|rgb| luma([rgb[0], rgb[1], rgb[2]])).collect();
-            Preparer::new([*h, *w, 1], preprocess)?.append(&grey, &mut values);
+            let mut pixels = Vec::new();
+            grey(rgb8, &mut pixels);
+            Preparer::new([*h, *w, 1], preprocess)?.append(&pixels, &mut values);
         }
         3 => Preparer::new([*h, *w, 3], preprocess)?.append(rgb8, &mut values),
         channels => return Err(PixelError::Channels { channels }),
     }
     Ok(values)
+}
+
+/// Turns `[h][w][3]` into `[h][w]`, in place of what `out` holds: the luma of ITU-R BT.601 as Pillow rounds it,
+/// `(19595 R + 38470 G + 7471 B + 32768) / 65536`. A picture that is grey already keeps its values.
+pub fn grey(rgb8: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend(rgb8.chunks_exact(3).map(|rgb| luma([rgb[0], rgb[1], rgb[2]])));
 }
 
 fn luma([r, g, b]: [u8; 3]) -> u8 {

@@ -13,6 +13,8 @@ pub struct Preparer {
     /// Channels of the images and of the network.
     channels: [usize; 2],
     resized: Vec<u8>,
+    /// Values of the network's input.
+    len: usize,
     /// For each channel of the network, what every byte becomes.
     values: Vec<[f32; 256]>,
 }
@@ -53,7 +55,7 @@ impl Preparer {
         };
         let resized = vec![0; resize.as_ref().map_or(0, |_| cut.dst_len())];
         let values = record.mean.iter().zip(&record.std).map(|(mean, std)| normalised(*mean, *std)).collect();
-        Ok(Self { resize, channels: [c, taken], resized, values })
+        Ok(Self { resize, channels: [c, taken], resized, len: record.input.len(), values })
     }
 
     /// Appends what becomes of `image`, `[rows][columns][channels]`, to `out`, in the same order.
@@ -61,6 +63,17 @@ impl Preparer {
     /// # Panics
     /// If `image` has another length than the shape given to [`Preparer::new`] says.
     pub fn append(&mut self, image: &[u8], out: &mut Vec<f32>) {
+        let start = out.len();
+        out.resize(start + self.len, 0.0);
+        self.fill(image, &mut out[start..]);
+    }
+
+    /// As [`Preparer::append`], in place of what `out` holds.
+    ///
+    /// # Panics
+    /// If `image` has another length than the shape given to [`Preparer::new`] says, or `out` another than the network's input.
+    pub fn fill(&mut self, image: &[u8], out: &mut [f32]) {
+        assert_eq!(out.len(), self.len, "values of the network's input");
         let bytes = match &mut self.resize {
             None => image,
             Some(resize) => {
@@ -72,17 +85,21 @@ impl Preparer {
             }
         };
         match (self.channels, &self.values[..]) {
-            ([_, 1], [values]) => out.extend(bytes.iter().map(|byte| values[usize::from(*byte)])),
-            ([1, _], all) => {
-                out.extend(bytes.iter().flat_map(|byte| all.iter().map(|values| values[usize::from(*byte)])));
+            ([_, 1], [values]) => {
+                out.iter_mut().zip(bytes).for_each(|(out, byte)| *out = values[usize::from(*byte)]);
+            }
+            ([1, c], all) => {
+                for (out, byte) in out.chunks_exact_mut(c).zip(bytes) {
+                    out.iter_mut().zip(all).for_each(|(out, values)| *out = values[usize::from(*byte)]);
+                }
             }
             ([c, _], all) => {
-                let pixels = bytes.chunks_exact(c);
-                let of = |pixel| {
-                    std::iter::zip(pixel, all)
-                        .map(|(byte, values): (&u8, &[f32; 256])| values[usize::from(*byte)])
-                };
-                out.extend(pixels.flat_map(of));
+                for (out, pixel) in out.chunks_exact_mut(c).zip(bytes.chunks_exact(c)) {
+                    let bytes = pixel.iter().zip(all);
+                    out.iter_mut()
+                        .zip(bytes)
+                        .for_each(|(out, (byte, values))| *out = values[usize::from(*byte)]);
+                }
             }
         }
     }

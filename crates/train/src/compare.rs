@@ -84,7 +84,7 @@ pub fn plan(options: &CompareOptions, dataset: &Dataset) -> Result<ComparePlan, 
     Ok(ComparePlan {
         seeds: options.seeds,
         measure_every: options.train.measure_every.unwrap_or(1),
-        measure_images: crate::job::measured_images(&options.train, dataset.test.len()),
+        measure_images: crate::job::measured_images(&options.train, dataset.val.len()),
         estimate_seconds: f64::from(options.seeds)
             * models.iter().map(|one| one.estimate_seconds).sum::<f64>(),
         models,

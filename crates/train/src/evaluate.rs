@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use plusx_data::{BatchPlan, Dataset, Loader, Split};
+use plusx_data::{BatchPlan, Dataset, Loader, Samples};
 use plusx_engine::{Engine, Mode};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::preprocess::Preprocess;
@@ -15,7 +15,7 @@ use crate::class_names::{self, ClassNamePolicy};
 use crate::error::{PathDisplay, TrainError};
 use crate::event::{Event, Observer, Silent};
 use crate::load::{Machine, load_model};
-use crate::network::check_split;
+use crate::network::{check_split, fits};
 
 /// Images per batch of [`evaluate`], at most; the result does not depend on it.
 const BATCH: usize = 256;
@@ -68,11 +68,11 @@ pub fn evaluate_with(
 ) -> Result<EvalReport, TrainError> {
     let model = load_model(weights)?;
     let preprocess = &model.meta.preprocess;
-    // grey images fill the channels of a network for colours
-    if dataset.test.shape.c != preprocess.input.c && dataset.test.shape.c != 1 {
+    let channels = dataset.val.channels();
+    if !fits(channels, preprocess.input.c) {
         let reason = format!(
             "images of {}, but {} takes {}",
-            counted(dataset.test.shape.c as u64, "channel"),
+            counted(channels as u64, "channel"),
             weights.display(),
             preprocess.input.c
         );
@@ -81,14 +81,15 @@ pub fn evaluate_with(
     if let Some(message) = class_names::compare(&model.meta, weights, &dataset, options.names)? {
         observer.event(&Event::Warning { message });
     }
-    check_split(&dataset.name, "test", &dataset.test, dataset.classes.len())?;
+    check_split(&dataset.name, &dataset.held_out.to_string(), &*dataset.val, dataset.classes.len())?;
     let mut executor = options.machine.engine(&model)?;
     let batch_size = fitting_batch(&mut executor, weights)?;
     let batch_size = shrunk(&mut executor, batch_size, options.memory).map_err(|(needed, left)| {
         let path = PathDisplay(weights.into());
         TrainError::NoRoom { path, needed: needed / 1_000_000, left: left / 1_000_000 }
     })?;
-    let pass = Pass { split: Arc::new(dataset.test), preprocess: preprocess.clone(), batch_size };
+    let threads = options.machine.threads();
+    let pass = Pass { split: dataset.val, preprocess: preprocess.clone(), batch_size, threads };
     match pass.over(&mut executor, &mut |_| true)? {
         Some(report) => Ok(report),
         None => unreachable!("the pass was never told to stop"),
@@ -146,9 +147,11 @@ fn bytes(engine: &mut Engine, n: usize) -> Result<u64, TrainError> {
 
 /// One pass over a split, in file order.
 pub(crate) struct Pass {
-    pub(crate) split: Arc<Split>,
+    pub(crate) split: Arc<dyn Samples>,
     pub(crate) preprocess: Preprocess,
     pub(crate) batch_size: usize,
+    /// Threads that make batches.
+    pub(crate) threads: usize,
 }
 
 impl Pass {
@@ -162,7 +165,7 @@ impl Pass {
         let output = executor.graph().output();
         let order = (0..self.split.len() as u32).collect();
         let (batch_size, preprocess) = (self.batch_size, self.preprocess.clone());
-        let plan = BatchPlan { order, batch_size, first: 0, preprocess };
+        let plan = BatchPlan { order, batch_size, first: 0, preprocess, threads: self.threads };
         let mut loader = Loader::new(Arc::clone(&self.split), plan);
         let mut tally = Tally::default();
         while let Some(batch) = loader.next() {

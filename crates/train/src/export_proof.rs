@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use plusx_data::picture::{self, Picture};
-use plusx_data::{DataError, FindOptions, Split};
+use plusx_data::{DataError, FindOptions, Samples};
 use plusx_engine::{Engine, EngineOptions};
 use plusx_formats::onnx::{self, ExportModel, OnnxOptions, Proof};
 use plusx_model::executor::Images;
@@ -71,7 +71,7 @@ fn at_hand(preprocess: &Preprocess, tell: &mut dyn FnMut(&str)) -> Result<Vec<Pi
     let ImageShape { c, h, w } = preprocess.input;
     if c == 1 {
         let sample = plusx_data::load(SAMPLE, &FindOptions::default())?;
-        return Ok((0..PROOF_IMAGES).filter_map(|index| from_sample(&sample.test, index)).collect());
+        return (0..PROOF_IMAGES).map(|index| from_sample(&*sample.val, index)).collect();
     }
     tell(&format!(
         "the sample inside this program is grey, the network takes {c} channels: proving the file on {PROOF_IMAGES} \
@@ -82,9 +82,11 @@ fn at_hand(preprocess: &Preprocess, tell: &mut dyn FnMut(&str)) -> Result<Vec<Pi
     Ok((0..PROOF_IMAGES as u32).map(|index| noise(index, sides)).collect())
 }
 
-fn from_sample(split: &Split, index: usize) -> Option<Picture> {
-    let rgb8 = split.image(index)?.iter().flat_map(|&grey| [grey; 3]).collect();
-    Some(Picture { rgb8, w: split.shape.w, h: split.shape.h })
+fn from_sample(split: &dyn Samples, index: usize) -> Result<Picture, DataError> {
+    let mut buffer = Vec::new();
+    let image = split.read(index, &mut buffer)?;
+    let rgb8 = image.bytes.iter().flat_map(|&grey| [grey; 3]).collect();
+    Ok(Picture { rgb8, w: image.shape.w, h: image.shape.h })
 }
 
 /// Cells of 8x8 pixels in random colours, with fine noise on them: as uneven as photographs.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plusx_data::Split;
+use plusx_data::{Samples, Subset};
 use plusx_model::random::shuffle;
 
 use crate::checkpoint::CheckpointHeader;
@@ -17,14 +17,16 @@ const LIMIT_EPOCH: u32 = u32::MAX;
 /// What does not change while the run goes on.
 pub(crate) struct Job {
     pub(crate) options: TrainOptions,
-    pub(crate) train: Arc<Split>,
-    pub(crate) test: Arc<Split>,
-    /// The test images of measurements inside an epoch, see [`measured`].
-    pub(crate) measured: Arc<Split>,
+    pub(crate) train: Arc<dyn Samples>,
+    pub(crate) val: Arc<dyn Samples>,
+    /// Those of `val` that measurements inside an epoch look at, see [`measured`].
+    pub(crate) measured: Arc<dyn Samples>,
     /// The training images used, a subset with `train_limit`.
     pub(crate) samples: Vec<u32>,
     pub(crate) header: CheckpointHeader,
     pub(crate) folder: Folder,
+    /// Threads that make batches.
+    pub(crate) threads: usize,
 }
 
 impl Job {
@@ -44,7 +46,7 @@ impl Job {
         let n = self.samples.len() as u64;
         let epochs = u64::from(self.options.epochs.saturating_sub(state.epoch));
         let all = epochs * n - if epochs > 0 { state.seen.min(n) } else { 0 };
-        let test = self.test.len() as u64;
+        let test = self.val.len() as u64;
         let (train, passes) = match self.options.max_steps {
             None => (all, epochs),
             Some(max) => {
@@ -55,7 +57,7 @@ impl Job {
         };
         let steps = train.div_ceil(self.options.batch_size as u64);
         let points = points(&self.options, steps, passes);
-        Work { train, test: passes * test + points * measured_images(&self.options, self.test.len()) }
+        Work { train, test: passes * test + points * measured_images(&self.options, self.val.len()) }
     }
 }
 
@@ -70,21 +72,15 @@ pub(crate) fn measured_images(options: &TrainOptions, test: usize) -> u64 {
 }
 
 /// The training images used: all, or a draw in which each is as likely as any other.
-pub(crate) fn samples(split: &Split, options: &TrainOptions) -> Vec<u32> {
+pub(crate) fn samples(split: &dyn Samples, options: &TrainOptions) -> Vec<u32> {
     draw(split.len(), options.train_limit, options.seed)
 }
 
 /// The test images of measurements inside an epoch: the same ones for every seed, so that runs can be compared.
-pub(crate) fn measured(test: &Arc<Split>, options: &TrainOptions) -> Arc<Split> {
-    let pixels = test.shape.len();
+pub(crate) fn measured(test: &Arc<dyn Samples>, options: &TrainOptions) -> Arc<dyn Samples> {
     match options.measure_limit {
         Some(limit) if limit < test.len() => {
-            let drawn = draw(test.len(), Some(limit), 0);
-            let image = |index: &u32| test.image(*index as usize).unwrap_or_default().iter().copied();
-            let mut images = Vec::with_capacity(limit * pixels);
-            images.extend(drawn.iter().flat_map(image));
-            let labels = drawn.iter().filter_map(|index| test.labels.get(*index as usize).copied()).collect();
-            Arc::new(Split { images, labels, shape: test.shape })
+            Arc::new(Subset::new(Arc::clone(test), draw(test.len(), Some(limit), 0)))
         }
         _ => Arc::clone(test),
     }

@@ -32,12 +32,10 @@ pub(crate) struct Need {
 
 impl Need {
     pub(crate) fn of(options: &TrainOptions, dataset: &Dataset) -> Self {
-        let splits = [&dataset.train, &dataset.test];
-        let data = splits.map(|split| split.images.len() + size_of::<u32>() * split.labels.len());
         Self {
-            train: samples(&dataset.train, options).len(),
-            test: dataset.test.len(),
-            data: data.iter().sum(),
+            train: samples(&*dataset.train, options).len(),
+            test: dataset.val.len(),
+            data: dataset.splits().map(|(_, split)| split.bytes()).sum(),
             threads: Machine::of(options).threads(),
             momentum: options.momentum > 0.0,
         }

@@ -24,9 +24,9 @@ pub(crate) fn report(
     adopted: Option<&Adopted>,
 ) -> Result<PlanReport, TrainError> {
     let summary = Summary::new(&options.model, engine.graph());
-    let samples = samples(&dataset.train, options).len();
+    let samples = samples(&*dataset.train, options).len();
     let machine = Machine::of(options);
-    let test_images = dataset.test.len();
+    let test_images = dataset.val.len();
     let epochs = u64::from(options.epochs);
     let mut train = epochs * samples as u64;
     if let Some(max) = options.max_steps {

@@ -8,14 +8,14 @@ use crate::options::TrainOptions;
 
 /// A sentence for each.
 pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> {
-    let used = samples(&dataset.train, options).len();
+    let used = samples(&*dataset.train, options).len();
     let steps = used.div_ceil(options.batch_size) as u64;
     [
         idle(options),
         few_images(options, used),
         decayed(options),
         all("train-limit", options.train_limit, dataset.train.len(), "training"),
-        all("measure-limit", options.measure_limit, dataset.test.len(), "test"),
+        all("measure-limit", options.measure_limit, dataset.val.len(), &dataset.held_out.to_string()),
         unmeasured(options, steps),
     ]
     .into_iter()

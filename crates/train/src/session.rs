@@ -14,7 +14,7 @@ mod save;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plusx_data::{Batch, BatchPlan, Loader, Split};
+use plusx_data::{Batch, BatchPlan, Loader, Samples};
 use plusx_model::executor::{Executor, Images, Targets};
 
 use crate::checkpoint;
@@ -179,6 +179,7 @@ impl<'a, E: Executor> Session<'a, E> {
             batch_size: job.options.batch_size,
             first: self.state.epoch_step as usize,
             preprocess: job.header.model.preprocess.clone(),
+            threads: job.threads,
         };
         let mut loader = Loader::new(Arc::clone(&job.train), plan);
         while self.state.epoch_step < steps {
@@ -214,7 +215,7 @@ impl<'a, E: Executor> Session<'a, E> {
         }
         drop(loader);
         let whole = self.state.epoch_step == steps;
-        let Some(report) = self.test(&job.test)? else { return Ok(self.stopped()) };
+        let Some(report) = self.test(&job.val)? else { return Ok(self.stopped()) };
         self.end(report, whole).map_err(|error| self.rescue(error))
     }
 
@@ -262,12 +263,13 @@ impl<'a, E: Executor> Session<'a, E> {
     }
 
     /// A test pass over `split`; `None` if a signal came.
-    fn test(&mut self, split: &Arc<Split>) -> Result<Option<EvalReport>, TrainError> {
+    fn test(&mut self, split: &Arc<dyn Samples>) -> Result<Option<EvalReport>, TrainError> {
         let job = self.job;
         let pass = Pass {
             split: Arc::clone(split),
             preprocess: job.header.model.preprocess.clone(),
             batch_size: job.options.batch_size,
+            threads: job.threads,
         };
         let (epoch, total) = (self.state.epoch + 1, split.len());
         let (stop, observer) = (self.stop, &mut *self.observer);

@@ -1,7 +1,6 @@
 //! Ways in: a new run, a resumed one, or only the plan.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use plusx_data::{Dataset, Fingerprint};
 use plusx_formats::{ModelFile, atomic};
@@ -217,7 +216,7 @@ fn job<E: Executor>(
     fingerprint: &Fingerprint,
     folder: Folder,
 ) -> Job {
-    let samples = samples(&dataset.train, &options);
+    let samples = samples(&*dataset.train, &options);
     let model = ModelFile {
         architecture: options.model.clone(),
         classes: dataset.classes,
@@ -232,9 +231,9 @@ fn job<E: Executor>(
         state: State::default(),
     };
     let header = CheckpointHeader { model, training, data_source: dataset.source };
-    let (train, test) = (Arc::new(dataset.train), Arc::new(dataset.test));
-    let measured = measured(&test, &options);
-    Job { options, train, test, measured, samples, header, folder }
+    let measured = measured(&dataset.val, &options);
+    let threads = Machine::of(&options).threads();
+    Job { options, threads, train: dataset.train, val: dataset.val, measured, samples, header, folder }
 }
 
 /// `env.json`: the machine and the data of the last start. Of these only the arithmetic and the hash enter a

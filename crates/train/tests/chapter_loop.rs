@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use fake::{Fake, Trouble};
+use plusx_data::{Dataset, InMemory};
 use plusx_train::{Event, Outcome, SaveEvery, SaveReason, Silent, Stop, TrainError, TrainOptions, run_on};
-use stripes::dataset;
+use stripes::{dataset, images, of};
 
 fn options(output: &Path) -> TrainOptions {
     TrainOptions {
@@ -148,18 +149,19 @@ fn a_limited_run_sees_the_same_few_images_in_every_epoch() {
 fn data_that_do_not_fit_are_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path());
-    let refused = |change: &dyn Fn(&mut plusx_data::Dataset)| {
-        let mut data = dataset(20, 20);
-        change(&mut data);
+    let refused = |change: &dyn Fn([&mut InMemory; 2], &mut Vec<String>)| {
+        let (mut train, mut test, mut classes) = (images(20, 1), images(20, 2), dataset(1, 1).classes);
+        change([&mut train, &mut test], &mut classes);
+        let data = Dataset { classes, ..of(train, test) };
         let result = run_on(&mut Fake::new(), &options, data, &Stop::new(), &mut Silent);
         let error = result.unwrap_err();
         assert!(matches!(error, TrainError::Unfit { .. }), "{error}");
         error.to_string()
     };
-    assert!(refused(&|data| data.train.labels[3] = 6).contains("label 6"));
-    assert!(refused(&|data| data.classes.push("more".into())).contains("7 classes"));
-    assert!(refused(&|data| data.test.labels.clear()).contains("no test images"));
-    assert!(refused(&|data| data.train.images.truncate(9)).contains("pixels"));
+    assert!(refused(&|[train, _], _| train.labels[3] = 6).contains("label 6"));
+    assert!(refused(&|_, classes| classes.push("more".into())).contains("7 classes"));
+    assert!(refused(&|[_, test], _| test.labels.clear()).contains("no test images"));
+    assert!(refused(&|[train, _], _| train.images.truncate(9)).contains("pixels"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

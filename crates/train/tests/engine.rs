@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use plusx_data::{Dataset, Split};
+use plusx_data::{Dataset, InMemory};
 use plusx_engine::{Engine, EngineOptions, Level};
 use plusx_formats::{ModelFile, safetensors};
 use plusx_infer::{Classifier, InferError};
@@ -191,8 +191,8 @@ fn a_file_does_not_decide_how_much_memory_is_taken() {
     };
     let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: &meta };
     safetensors::write(&file, &contents).unwrap();
-    let split = Split { images: vec![0; 16], labels: vec![0], shape: ImageShape::new(16, 1, 1) };
-    let data = Dataset { train: split.clone(), test: split, ..dataset(1, 1) };
+    let split = InMemory { images: vec![0; 16], labels: vec![0], shape: ImageShape::new(16, 1, 1) };
+    let data = Dataset::in_memory("deep", dataset(1, 1).classes, split.clone(), split, "made up");
     let machine = Machine { threads: Some(1), isa: None, exact: false };
     let error = evaluate(&file, data, machine).unwrap_err();
     assert!(matches!(error, TrainError::TooLarge { .. }), "{error}");

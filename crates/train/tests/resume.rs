@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fake::{Fake, Trouble};
+use plusx_data::Dataset;
 use plusx_train::{
     Event, Outcome, Overrides, SaveEvery, SaveReason, Signal, Stop, TrainError, TrainOptions, open,
     resume_on, run_on,
 };
-use stripes::dataset;
+use stripes::{dataset, images, of};
 
 /// 50 images in batches of 8: seven steps an epoch, the last of two images.
 const TRAIN: usize = 50;
@@ -279,10 +280,10 @@ fn other_pictures_are_refused_and_the_run_stays_as_it_was() {
     for split in ["train", "test"] {
         let changes = Overrides { data_dir: Some("other".into()), epochs: Some(4), ..Overrides::default() };
         let saved = open(Some(&run), folder.path(), &changes).unwrap();
-        let mut other = dataset(TRAIN, 30);
-        other.source = "other".into();
-        let changed = if split == "train" { &mut other.train } else { &mut other.test };
+        let (mut train, mut test) = (images(TRAIN, 1), images(30, 2));
+        let changed = if split == "train" { &mut train } else { &mut test };
         changed.images[5] ^= 1;
+        let other = Dataset { source: "other".into(), ..of(train, test) };
         let result = resume_on(&mut Fake::new(), saved, other, &Stop::new(), &mut plusx_train::Silent);
         let error = result.unwrap_err();
         assert!(matches!(error, TrainError::OtherData { .. }), "{error}");

@@ -1,8 +1,10 @@
 //! What is done with the files of Fashion-MNIST: compared with the official hashes, and cut to the embedded sample.
 
 use super::set::{CLASSES, FILES};
-use crate::split::Split;
+use crate::memory::InMemory;
+use crate::samples::Samples;
 use crate::{DataError, files};
+use plusx_model::shape::ImageShape;
 use std::path::{Path, PathBuf};
 
 /// Compares every file of the set in `folder` with the official SHA-256 of its decompressed bytes and returns the
@@ -21,35 +23,36 @@ pub fn verify(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 
 /// The first `count` images of every class, in the order in which they stand in `split`: how the embedded sample is
 /// cut from the full set.
-pub fn first_of_each_class(split: &Split, count: usize) -> Split {
+///
+/// # Errors
+/// Those of reading an image.
+pub fn first_of_each_class(split: &dyn Samples, count: usize) -> Result<InMemory, DataError> {
     let mut taken = [0; CLASSES.len()];
-    let mut out = Split { images: Vec::new(), labels: Vec::new(), shape: split.shape };
-    for (index, &label) in split.labels.iter().enumerate() {
-        let (Some(taken), Some(image)) = (taken.get_mut(label as usize), split.image(index)) else {
-            continue;
-        };
-        if *taken < count {
-            *taken += 1;
-            out.images.extend_from_slice(image);
-            out.labels.push(label);
-        }
+    let mut buffer = Vec::new();
+    let mut out = InMemory { images: Vec::new(), labels: Vec::new(), shape: ImageShape::new(1, 0, 0) };
+    for (index, &label) in split.labels().iter().enumerate() {
+        let Some(taken) = taken.get_mut(label as usize).filter(|taken| **taken < count) else { continue };
+        *taken += 1;
+        let image = split.read(index, &mut buffer)?;
+        out.images.extend_from_slice(image.bytes);
+        out.labels.push(label);
+        out.shape = image.shape;
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plusx_model::shape::ImageShape;
 
     #[test]
     fn the_first_of_each_class_keep_their_order() {
-        let split = Split {
+        let split = InMemory {
             images: vec![10, 11, 12, 13, 14, 15],
             labels: vec![3, 3, 0, 3, 0, 9],
             shape: ImageShape::new(1, 1, 1),
         };
-        let cut = first_of_each_class(&split, 2);
+        let cut = first_of_each_class(&split, 2).unwrap();
         assert_eq!(cut.images, [10, 11, 12, 14, 15]);
         assert_eq!(cut.labels, [3, 3, 0, 0, 9]);
     }

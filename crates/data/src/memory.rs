@@ -1,14 +1,17 @@
-//! Labelled images in memory, and how a file of images and one of labels become them.
+//! Labelled images of one shape in memory, and how a file of images and one of labels become them.
 
 use crate::DataError;
+use crate::fingerprint;
 use crate::idx::Idx;
+use crate::samples::{Pixels, Samples};
 use plusx_model::shape::ImageShape;
 use plusx_model::words::counted;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Labelled images of equal shape.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Split {
+pub struct InMemory {
     /// Pixels, `[n][h][w][c]`.
     pub images: Vec<u8>,
     /// One class index per image.
@@ -17,22 +20,49 @@ pub struct Split {
     pub shape: ImageShape,
 }
 
-impl Split {
-    /// Number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there is no image.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
+impl InMemory {
     /// Pixels of image `index`, `[h][w][c]`; `None` past the end.
     pub fn image(&self, index: usize) -> Option<&[u8]> {
         let len = self.shape.len();
         let first = index.checked_mul(len)?;
         self.images.get(first..first.checked_add(len)?)
+    }
+}
+
+impl Samples for InMemory {
+    fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    fn name(&self, index: usize) -> Cow<'_, str> {
+        index.to_string().into()
+    }
+
+    fn read<'a>(&'a self, index: usize, _: &'a mut Vec<u8>) -> Result<Pixels<'a>, DataError> {
+        let absent = || {
+            let (bytes, n) = (self.images.len(), self.labels.len());
+            let reason =
+                format!("image {index} is not among {bytes} bytes of pixels, {n} images of {}", self.shape);
+            DataError::Plan { reason }
+        };
+        let bytes = self.image(index).ok_or_else(absent)?;
+        Ok(Pixels { bytes, shape: self.shape })
+    }
+
+    fn channels(&self) -> usize {
+        self.shape.c
+    }
+
+    fn shape(&self) -> Option<ImageShape> {
+        Some(self.shape)
+    }
+
+    fn bytes(&self) -> usize {
+        self.images.len() + size_of::<u32>() * self.labels.len()
+    }
+
+    fn pictures_sha256(&self) -> String {
+        fingerprint::images(self)
     }
 }
 
@@ -42,7 +72,7 @@ pub(crate) struct Named<'a, T> {
     pub(crate) content: T,
 }
 
-impl Split {
+impl InMemory {
     /// Joins the images of one file with the labels of another. There must be as many labels as images, and at least one.
     pub(crate) fn join(images: Named<'_, Idx>, labels: Named<'_, Vec<u32>>) -> Result<Self, DataError> {
         let Idx { dims, values } = images.content;
