@@ -2,7 +2,7 @@
 //! variables that say what the terminal can show (`TERM`, `NO_COLOR`, `CLICOLOR`). The downloader reads those of proxies.
 
 use crate::screen::note;
-use plusx_data::{FindOptions, cache_dir};
+use plusx_data::{FindOptions, ReadOptions, cache_dir};
 use std::path::{Path, PathBuf};
 
 /// What the environment says.
@@ -58,6 +58,7 @@ impl Environment {
     /// Where to look for data.
     pub(crate) fn find(&self, data_dir: Option<&Path>) -> FindOptions {
         FindOptions {
+            reading: ReadOptions::default(),
             data_dir: data_dir.map(Path::to_owned),
             env_dir: self.data.clone(),
             cache_dir: self.cache.clone(),

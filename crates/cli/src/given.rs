@@ -32,6 +32,21 @@ impl<const ONE_RUN: bool> Given<ONE_RUN> {
         Overrides::ROWS.iter().filter(|row| ONE_RUN || !row.of_one_run)
     }
 
+    /// Whoever gives a folder or file for a data set says where it is, and not what it is called.
+    fn take_place(&mut self) -> Result<(), Error> {
+        let Some(place) = self.overrides.data.as_deref().and_then(plusx_data::as_place) else {
+            return Ok(());
+        };
+        if let Some(folder) = &self.overrides.data_dir {
+            let text =
+                format!("--data {} and --data-dir {}: give one place\n", place.display(), folder.display());
+            return Err(Error::raw(clap::error::ErrorKind::ArgumentConflict, text));
+        }
+        self.overrides.data_dir = Some(place.to_owned());
+        self.overrides.data = None;
+        Ok(())
+    }
+
     fn read(&mut self, row: &Row, word: &OsStr) -> Result<(), String> {
         if row.key == "batch_size" {
             self.auto_batch = word == AUTO;
@@ -103,7 +118,7 @@ impl<const ONE_RUN: bool> FromArgMatches for Given<ONE_RUN> {
                 Error::raw(clap::error::ErrorKind::ValueValidation, format!("--{}: {wrong}", row.name))
             })?;
         }
-        Ok(())
+        self.take_place()
     }
 }
 

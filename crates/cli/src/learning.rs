@@ -55,7 +55,8 @@ impl LearningArguments {
     /// The data set; the embedded sample if a new run asked for none and the full one is nowhere.
     pub(crate) fn find_data(&self, wanted: &Wanted, environment: &Environment) -> Result<FoundData> {
         let Wanted { given, options, resumes } = *wanted;
-        let find = environment.find(options.data_dir.as_deref());
+        let find =
+            FindOptions { reading: options.reading(), ..environment.find(options.data_dir.as_deref()) };
         let name = if resumes { Some(options.data.as_str()) } else { given.data.as_deref() };
         let loaded = plusx_data::open(name, &find, &mut note);
         if self.download && fetching_helps(&loaded, environment, &options.data, &find) {

@@ -39,16 +39,18 @@ mod memory;
 pub mod picture;
 mod place;
 mod pretrained;
+mod reading;
 mod remarks;
 mod sample;
 mod samples;
+mod sources;
 mod unzip;
 
 pub use dataset::{Dataset, HeldOut, LeftOut};
 pub use download::{DownloadOptions, download};
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
-pub use load::{load, open};
+pub use load::{as_place, load, open};
 pub use loader::{Batch, BatchPlan, Loader};
 pub use memory::InMemory;
 pub use place::{FindOptions, IDX, cache_dir, locate};
@@ -56,5 +58,6 @@ pub use pretrained::{
     FetchedWeights, HUB, Pin, Preparation, PretrainedSource, SOURCES, WeightOptions, fetch_weights,
     source_of, weights_path,
 };
+pub use reading::ReadOptions;
 pub use sample::licenses;
 pub use samples::{Pixels, Samples, Subset};

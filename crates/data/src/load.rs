@@ -5,6 +5,7 @@ use crate::fashion::set::{self as fashion, SplitFiles};
 use crate::files::Files;
 use crate::memory::{InMemory, Named};
 use crate::place::{FindOptions, IDX, WantedSet};
+use crate::sources::Source;
 use crate::{DataError, classes, fingerprint, idx, place, remarks, sample};
 use std::path::Path;
 
@@ -26,7 +27,9 @@ pub fn load(name: &str, options: &FindOptions) -> Result<Dataset, DataError> {
 /// - `idx` is any other set in IDX: any sizes of grey (`[n, h, w]`) or colour (`[n, h, w, 3]`) images of bytes, any number
 ///   of classes. These are called by the file `classes.txt` beside the others, or EMNIST's `mapping.txt`, else 0, 1, … up
 ///   to the largest label of both splits.
-/// - Without a name it is what `options.data_dir` holds: Fashion-MNIST or `idx`. Files of Fashion-MNIST beside others, or a
+/// - `folder` is a folder of pictures for each class, perhaps inside of folders for the splits; `csv` is a table of paths and
+///   labels. What comes as one is split by `options.reading`.
+/// - Without a name it is what `options.data_dir` is or holds. Files of Fashion-MNIST beside others, or a
 ///   damaged one, are refused; by the name `idx` they can be had.
 /// - Without name and folder it is `fashion-mnist`.
 ///
@@ -42,6 +45,15 @@ pub fn open(
     options: &FindOptions,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Dataset, DataError> {
+    let source = match (name, &options.data_dir) {
+        (None, Some(place)) => Source::at(place).filter(|_| place::find(WantedSet::Any, options).is_err()),
+        (Some(name), _) => Source::named(name),
+        (None, None) => None,
+    };
+    if let Some(source) = source {
+        let place = options.data_dir.as_ref().ok_or_else(|| no_place(source))?;
+        return source.open(place, &options.reading, tell);
+    }
     let wanted = match name {
         None if options.data_dir.is_some() => WantedSet::Any,
         None | Some(fashion::NAME) => WantedSet::Fashion,
@@ -58,10 +70,27 @@ pub fn open(
 }
 
 pub(crate) fn unknown(name: &str) -> DataError {
-    DataError::UnknownName {
-        name: name.to_owned(),
-        known: [fashion::NAME, sample::NAME, IDX].map(str::to_owned).into(),
-    }
+    DataError::UnknownName { name: name.to_owned(), known: names().map(str::to_owned).collect() }
+}
+
+/// What a data set may be called.
+fn names() -> impl Iterator<Item = &'static str> {
+    [fashion::NAME, sample::NAME, IDX].into_iter().chain(Source::ALL.map(Source::name))
+}
+
+/// The place that is meant by what was given for a data set, if it is none of its names: where a folder or file lies, or where
+/// one could.
+pub fn as_place(given: &str) -> Option<&Path> {
+    let path = Path::new(given);
+    let is_name = names().any(|name| name == given);
+    (!is_name && (path.exists() || path.components().count() > 1 || given.starts_with('.'))).then_some(path)
+}
+
+/// A kind of data set was named, and not where it is.
+fn no_place(source: Source) -> DataError {
+    let name = source.name();
+    let ways = vec!["--data-dir PLACE, the folder or file with the pictures".to_owned()];
+    DataError::NotFound { name: name.to_owned(), looked: vec!["--data-dir: not set".to_owned()], ways }
 }
 
 fn folder_set(files: &Files, wanted: WantedSet, tell: &mut dyn FnMut(&str)) -> Result<Dataset, DataError> {

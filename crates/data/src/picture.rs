@@ -15,8 +15,9 @@ pub use encoded::Limits;
 use kind::PictureKind;
 pub use panics::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
+use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// A picture, and what there is to say about its file.
@@ -44,26 +45,59 @@ pub fn open(path: &Path) -> Result<Picture, DataError> {
 /// # Errors
 /// As [`open`].
 pub fn open_with_notes(path: &Path, limits: &Limits) -> Result<Opened, DataError> {
-    let bytes = read(path, limits.bytes)?;
-    let file = Encoded { path, bytes: &bytes, limits };
-    let (decoded, orientation) = match kind::of(&bytes) {
+    let mut bytes = Vec::new();
+    read_into(path, limits, &mut bytes)?;
+    decode(path, &bytes, limits)
+}
+
+/// [`open_with_notes`] of a file that is in memory; `path` is what errors call it.
+///
+/// # Errors
+/// As [`open`].
+pub fn decode(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Opened, DataError> {
+    let file = Encoded { path, bytes, limits };
+    let (decoded, orientation) = match kind::of(bytes) {
         PictureKind::Jpeg => jpeg::decode(&file)?,
         PictureKind::Png => png::decode(&file)?,
-        PictureKind::Other(what) => return Err(file.bad(format!("it is {what}; plusx reads PNG and JPEG"))),
-        PictureKind::Unknown => return Err(file.bad("neither PNG nor JPEG")),
+        _ => return Err(kind::unknown(&file)),
     };
     Ok(Opened { picture: turn::upright(decoded.picture, orientation), notes: decoded.notes })
 }
 
-/// The whole file, if it is not too large.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
+/// Puts the whole file in place of what `bytes` holds, if it is not too large.
+pub(crate) fn read_into(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Result<(), DataError> {
+    let limit = limits.bytes;
     let file = File::open(path).map_err(DataError::io("open", path))?;
-    let mut bytes = Vec::new();
+    bytes.clear();
     // what the system says about the size is no help for a pipe or a device
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
+    file.take(limit + 1).read_to_end(bytes).map_err(DataError::io("read", path))?;
     let size = bytes.len() as u64;
     if size > limit {
         return Err(DataError::TooLarge { path: path.to_owned(), what: "its size in bytes", size, limit });
     }
-    Ok(bytes)
+    Ok(())
+}
+
+/// A hash of a file's size and of its two ends, if it begins as a picture does that is decoded here.
+///
+/// # Errors
+/// As [`open`], as far as the beginning tells.
+pub(crate) fn ends(path: &Path, limits: &Limits) -> Result<[u8; 32], DataError> {
+    /// Bytes of each end.
+    const END: u64 = 4096;
+    let mut file = File::open(path).map_err(DataError::io("open", path))?;
+    let size = file.metadata().map_err(DataError::io("read", path))?.len();
+    if size > limits.bytes {
+        let limit = limits.bytes;
+        return Err(DataError::TooLarge { path: path.to_owned(), what: "its size in bytes", size, limit });
+    }
+    let mut bytes = Vec::with_capacity(2 * END as usize);
+    file.by_ref().take(END).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
+    kind::known(&Encoded { path, bytes: &bytes, limits })?;
+    if size > END {
+        file.seek(SeekFrom::Start(END.max(size - END))).map_err(DataError::io("read", path))?;
+        file.take(END).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
+    }
+    let hash = Sha256::new().chain_update(size.to_le_bytes()).chain_update(&bytes);
+    Ok(hash.finalize().into())
 }

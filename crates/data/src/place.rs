@@ -1,6 +1,7 @@
 //! Where a data set may lie, and in which order the places are tried.
 
 use crate::files::{self, Files};
+use crate::reading::ReadOptions;
 use crate::{DataError, fashion, sample};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,15 +26,18 @@ const SYSTEM_DIR: &str = "/usr/share/datasets/fashion-mnist";
 /// Below each place: the folder itself, the folder `plusx data get` makes, and the one torchvision makes.
 const BELOW: [&str; 3] = ["", fashion::NAME, "FashionMNIST/raw"];
 
-/// Where to look for data sets. All are optional; the environment is read by the caller, never here.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+/// Where to look for data sets, and how to read them. All are optional; the environment is read by the caller, never here.
+#[derive(Clone, Default, PartialEq, Debug)]
 pub struct FindOptions {
-    /// `--data-dir`. When given it is the only place: a mistyped folder must not be answered with another one.
+    /// `--data-dir`: a folder, or a file with a list of pictures or with the pictures themselves. When given it is the only
+    /// place: a mistyped folder must not be answered with another one.
     pub data_dir: Option<PathBuf>,
     /// `$PLUSX_DATA`.
     pub env_dir: Option<PathBuf>,
     /// The user's cache folder for plusx, see [`cache_dir`].
     pub cache_dir: Option<PathBuf>,
+    /// How a set is read that does not say it itself.
+    pub reading: ReadOptions,
 }
 
 /// The user's cache folder for plusx by the platform's convention, from a lookup of environment variables
@@ -136,7 +140,9 @@ fn ways() -> Vec<String> {
 }
 
 fn own_folder() -> String {
-    "--data-dir FOLDER with the four IDX files, plain or .gz".to_owned()
+    "--data-dir PLACE: four IDX files (plain or .gz), a folder of pictures for each class, or a table (.csv) of paths and \
+     labels"
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -155,7 +161,12 @@ mod tests {
     fn places_are_tried_in_order() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        let options = FindOptions { data_dir: None, env_dir: Some(at("env")), cache_dir: Some(at("cache")) };
+        let options = FindOptions {
+            data_dir: None,
+            env_dir: Some(at("env")),
+            cache_dir: Some(at("cache")),
+            ..FindOptions::default()
+        };
         let find = |options: &FindOptions| {
             find_with_system(WantedSet::Fashion, options, &at("system")).map(|files| files.folder)
         };

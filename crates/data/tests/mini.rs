@@ -5,7 +5,8 @@ use plusx_data::{FindOptions, Samples, cache_dir, fashion, load, locate};
 /// Wherever `plusx` finds it.
 fn everywhere() -> FindOptions {
     let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    FindOptions { data_dir: None, env_dir: value("PLUSX_DATA").map(Into::into), cache_dir: cache_dir(value) }
+    let env_dir = value("PLUSX_DATA").map(Into::into);
+    FindOptions { env_dir, cache_dir: cache_dir(value), ..FindOptions::default() }
 }
 
 #[test]

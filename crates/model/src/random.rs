@@ -15,6 +15,8 @@ pub const SHUFFLE: u32 = 2;
 pub const EXPORT_PROOF: u32 = 3;
 /// Images of noise that an imported ONNX file is proved on.
 pub const IMPORT_PROOF: u32 = 4;
+/// Which pictures of a data set that comes as one are held out for validation.
+pub const SPLIT: u32 = 5;
 /// Images and labels of the engine's tests.
 pub const ENGINE_TESTS: u32 = 9;
 /// `Tensor::uniform` of the façade.

@@ -8,6 +8,7 @@ mod save_every;
 mod table;
 mod value;
 
+use plusx_data::ReadOptions;
 use plusx_model::executor::Sgd;
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
@@ -30,6 +31,17 @@ impl TrainOptions {
     /// How images become an input of this shape.
     pub fn record(&self, input: ImageShape) -> Preprocess {
         self.preprocess.as_ref().map_or_else(|| Preprocess::chapter(input), |pictures| pictures.record(input))
+    }
+
+    /// How a data set is read that leaves something open.
+    pub fn reading(&self) -> ReadOptions {
+        ReadOptions {
+            // as it was written: 0.1, not the number of `f32` next to it
+            val_split: self.val_split.to_string().parse().unwrap_or(f64::from(self.val_split)),
+            seed: self.seed,
+            label_column: self.label_column.clone(),
+            ..ReadOptions::default()
+        }
     }
 
     /// How a step changes the parameters.

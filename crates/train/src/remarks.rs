@@ -73,7 +73,12 @@ mod tests {
 
     #[test]
     fn what_can_hardly_be_meant_is_said_and_the_rest_is_not() {
-        let nowhere = FindOptions { data_dir: None, env_dir: None, cache_dir: None::<PathBuf> };
+        let nowhere = FindOptions {
+            data_dir: None,
+            env_dir: None,
+            cache_dir: None::<PathBuf>,
+            ..FindOptions::default()
+        };
         let dataset = plusx_data::load("fashion-mnist-mini", &nowhere).unwrap();
         let usual = TrainOptions { train_limit: Some(512), ..TrainOptions::default() };
         assert_eq!(remarks(&usual, &dataset), Vec::<String>::new());

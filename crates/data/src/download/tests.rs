@@ -322,6 +322,7 @@ fn mirrors_are_addresses() {
 fn the_whole_set_from_a_mirror() {
     let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let everywhere = FindOptions {
+        reading: crate::ReadOptions::default(),
         data_dir: None,
         env_dir: value("PLUSX_DATA").map(Into::into),
         cache_dir: cache_dir(value),

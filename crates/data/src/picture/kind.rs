@@ -1,5 +1,8 @@
 //! What a file is, by its first bytes.
 
+use super::encoded::Encoded;
+use crate::DataError;
+
 /// A file's kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PictureKind {
@@ -44,6 +47,22 @@ const STARTS: &[(&[u8], PictureKind)] = &[
         PictureKind::Other("a Git LFS pointer, not the picture (`git lfs pull` fetches it)"),
     ),
 ];
+
+/// Refuses a file that is no picture which is decoded here.
+pub(super) fn known(file: &Encoded<'_>) -> Result<(), DataError> {
+    match of(file.bytes) {
+        PictureKind::Jpeg | PictureKind::Png => Ok(()),
+        _ => Err(unknown(file)),
+    }
+}
+
+/// What is said of such a file.
+pub(super) fn unknown(file: &Encoded<'_>) -> DataError {
+    match of(file.bytes) {
+        PictureKind::Other(what) => file.bad(format!("it is {what}; plusx reads PNG and JPEG")),
+        _ => file.bad("neither PNG nor JPEG"),
+    }
+}
 
 /// The kind of a file with this content.
 pub(super) fn of(bytes: &[u8]) -> PictureKind {

@@ -31,16 +31,28 @@ options! {
         Kept, of_one_run true, of_recipe true
 
     data: String => String = "fashion-mnist".into();
-        "NAME", "Data set: fashion-mnist; fashion-mnist-mini, the sample inside this program; or idx, other data in IDX files, \
-        with --data-dir",
+        "NAME|PLACE", "Data set: where your pictures are, a folder for each class, a table (.csv) or any other kind of \
+        docs/data.md; or fashion-mnist; or fashion-mnist-mini, the sample inside this program",
         default "what --data-dir holds; without it fashion-mnist, or the sample if that is nowhere";
         Kept, of_one_run false, of_recipe false
 
     data_dir: PathBuf => Option<PathBuf> = None;
-        "DIR", "Folder with the data set's files: the four of Fashion-MNIST, or of other data in IDX, called as MNIST's. \
-        Beside them may stand classes.txt, the name of a class on each line",
+        "DIR", "Where the data set is that --data names by its kind, for example by idx",
         default "$PLUSX_DATA, the cache folder, /usr/share/datasets";
         Free, of_one_run false, of_recipe false
+
+    #[serde(default = "usual_val_split", skip_serializing_if = "is_usual_val_split")]
+    val_split: f32 => f32 = usual_val_split();
+        "X", "Share of the pictures of each class to hold out and measure on, where the data come as one; the seed draws them",
+        default "0.2";
+        Kept, of_one_run false, of_recipe false;
+        valid |o| o.val_split > 0.0 && o.val_split < 1.0, "above 0 and below 1"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label_column: String => Option<String> = None;
+        "NAME", "Column of a table or a Parquet file that has the labels",
+        default "label, class or category; else the only one that is left";
+        Kept, of_one_run false, of_recipe false
 
     resize: usize => usize = 96;
         "N", "Side of the square images are resized to, in pixels",
@@ -158,6 +170,15 @@ options! {
         "N", "How many test images are looked at inside an epoch, the same ones for every seed", default "all";
         Kept, of_one_run false, of_recipe false;
         valid |o| o.measure_limit != Some(0), "at least 1"
+}
+
+/// Keras's and timm's examples hold out a fifth, too.
+fn usual_val_split() -> f32 {
+    0.2
+}
+
+fn is_usual_val_split(share: &f32) -> bool {
+    *share == usual_val_split()
 }
 
 /// Rows and columns that images may have.
