@@ -37,7 +37,7 @@ pub(crate) fn run_text(plan: &PlanReport) -> String {
         data = plan.data,
         source = plan.data_source,
         train = counted(plan.train_images as u64, "training image"),
-        test = counted(plan.test_images as u64, "test image"),
+        test = counted(plan.test_images as u64, &format!("{} image", plan.held_out)),
         steps = steps(plan),
         threads = counted(plan.threads as u64, "thread"),
         isa = plan.isa,
@@ -76,7 +76,7 @@ pub(crate) fn comparison_text(plan: &ComparePlan) -> String {
             first.data,
             first.data_source,
             counted(first.train_images as u64, "training image"),
-            counted(first.test_images as u64, "test image"),
+            counted(first.test_images as u64, &format!("{} image", first.held_out)),
             first.input
         ));
         lines.push(format!(

@@ -171,7 +171,7 @@ impl Watcher {
     fn finished(&mut self, report: &RunReport) {
         let best = match report.best_acc {
             Some(BestAccuracy { accuracy, epoch }) => {
-                format!(" (best: epoch {epoch}, test acc {accuracy:.3})")
+                format!(" (best: epoch {epoch}, {} acc {accuracy:.3})", report.held_out)
             }
             None => String::new(),
         };

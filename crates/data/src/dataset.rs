@@ -15,6 +15,16 @@ pub enum HeldOut {
     Test,
 }
 
+impl HeldOut {
+    /// How columns and file names call it: `val` or `test`.
+    pub fn short(self) -> &'static str {
+        match self {
+            HeldOut::Validation => "val",
+            HeldOut::Test => "test",
+        }
+    }
+}
+
 impl fmt::Display for HeldOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -85,11 +95,7 @@ impl Dataset {
 
     /// All of its splits, with their names as a file lists them.
     pub fn splits(&self) -> impl Iterator<Item = (&'static str, &Arc<dyn Samples>)> {
-        let held_out = match self.held_out {
-            HeldOut::Validation => "val",
-            HeldOut::Test => "test",
-        };
-        [("train", &self.train), (held_out, &self.val)]
+        [("train", &self.train), (self.held_out.short(), &self.val)]
             .into_iter()
             .chain(self.test.as_ref().map(|test| ("test", test)))
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use plusx_data::{BatchPlan, Dataset, Loader, Samples};
+use plusx_data::{BatchPlan, Dataset, LeftOut, Loader, Samples};
 use plusx_engine::{Engine, Mode};
 use plusx_model::executor::{Executor, Images};
 use plusx_model::preprocess::Preprocess;
@@ -90,10 +90,20 @@ pub fn evaluate_with(
     })?;
     let threads = options.machine.threads();
     let pass = Pass { split: dataset.val, preprocess: preprocess.clone(), batch_size, threads };
-    match pass.over(&mut executor, &mut |_| true)? {
-        Some(report) => Ok(report),
-        None => unreachable!("the pass was never told to stop"),
+    let Some(Passed { report, left_out }) = pass.over(&mut executor, &mut |_| true)? else {
+        unreachable!("the pass was never told to stop")
+    };
+    for LeftOut { path, reason } in left_out {
+        observer
+            .event(&Event::Warning { message: format!("{}: {reason}; it is left out", path.escape_debug()) });
     }
+    if report.n == 0 {
+        return Err(TrainError::Unfit {
+            data: dataset.name,
+            reason: "none of its pictures can be read".into(),
+        });
+    }
+    Ok(report)
 }
 
 /// The largest batch of up to 256 images whose maps and inputs take at most 2.5 GB on `engine`.
@@ -145,6 +155,13 @@ fn bytes(engine: &mut Engine, n: usize) -> Result<u64, TrainError> {
     Ok((arena + values * size_of::<f32>()) as u64)
 }
 
+/// What a pass found.
+pub(crate) struct Passed {
+    pub(crate) report: EvalReport,
+    /// Pictures that could not be read, and have no part in the report.
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
 /// One pass over a split, in file order.
 pub(crate) struct Pass {
     pub(crate) split: Arc<dyn Samples>,
@@ -161,15 +178,21 @@ impl Pass {
         &self,
         executor: &mut E,
         go_on: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Option<EvalReport>, TrainError> {
+    ) -> Result<Option<Passed>, TrainError> {
         let output = executor.graph().output();
         let order = (0..self.split.len() as u32).collect();
         let (batch_size, preprocess) = (self.batch_size, self.preprocess.clone());
         let plan = BatchPlan { order, batch_size, first: 0, preprocess, threads: self.threads };
         let mut loader = Loader::new(Arc::clone(&self.split), plan);
         let mut tally = Tally::default();
+        let mut left_out = Vec::new();
         while let Some(batch) = loader.next() {
-            let batch = batch?;
+            let mut batch = batch?;
+            left_out.append(&mut batch.left_out);
+            if batch.n == 0 {
+                loader.recycle(batch);
+                continue;
+            }
             let images = Images { data: &batch.images, n: batch.n };
             let values = executor.infer(images, &[output]).map_err(TrainError::executor)?;
             let [logits] = &values[..] else { unreachable!("one node was asked for") };
@@ -181,7 +204,7 @@ impl Pass {
                 return Ok(None);
             }
         }
-        Ok(Some(tally.report()))
+        Ok(Some(Passed { report: tally.report(), left_out }))
     }
 }
 

@@ -100,8 +100,10 @@ pub struct PlanReport {
     pub data_source: String,
     /// Training images used.
     pub train_images: usize,
-    /// Test images.
+    /// Images that each epoch is measured on.
     pub test_images: usize,
+    /// What these are: `test` or `validation`.
+    pub held_out: String,
     /// Epochs.
     pub epochs: u32,
     /// Steps per epoch.
@@ -182,11 +184,13 @@ pub struct EpochReport {
     pub loss: f64,
     /// Running accuracy over the epoch, 0 to 1.
     pub train_acc: f64,
-    /// Accuracy on the test images, 0 to 1.
+    /// What the images are called that it was measured on: `test` or `val`.
+    pub held_out: &'static str,
+    /// Accuracy on the images held out, 0 to 1.
     pub test_acc: f64,
-    /// Mean loss on the test images.
+    /// Mean loss on the images held out.
     pub test_loss: f64,
-    /// Share of test images whose class is among the five largest logits, 0 to 1.
+    /// Share of the images held out whose class is among the five largest logits, 0 to 1.
     pub test_top5: f64,
     /// Seconds of the epoch, the test pass included, as d2l counts.
     pub seconds: f64,
@@ -199,11 +203,11 @@ pub struct EpochReport {
 }
 
 impl EpochReport {
-    /// The chapter's own line, without the line break.
+    /// The chapter's own line, without the line break. Where images were held out to choose by, `val` stands for `test`.
     pub fn line(&self) -> String {
         format!(
-            "epoch {}, loss {:.4}, train acc {:.3}, test acc {:.3}, time {:.1} sec",
-            self.epoch, self.loss, self.train_acc, self.test_acc, self.seconds
+            "epoch {}, loss {:.4}, train acc {:.3}, {} acc {:.3}, time {:.1} sec",
+            self.epoch, self.loss, self.train_acc, self.held_out, self.test_acc, self.seconds
         )
     }
 }
@@ -235,7 +239,9 @@ pub struct RunReport {
     pub last: PathBuf,
     /// The weights of the best epoch, if an epoch ended.
     pub best: Option<PathBuf>,
-    /// The best test accuracy, if the test images were ever looked at.
+    /// What the images are called that it was measured on: `test` or `val`.
+    pub held_out: &'static str,
+    /// The best accuracy on the images held out, if they were ever looked at.
     pub best_acc: Option<BestAccuracy>,
     /// SHA-256 of the file `last`, in hexadecimal.
     pub weights_sha256: String,

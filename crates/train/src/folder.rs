@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use plusx_formats::{FormatError, atomic};
 
 use crate::error::{PathDisplay, TrainError};
+use crate::left_out::{BAD_FILES, SPLIT};
 use crate::newest::{self, Candidate, Chosen, Left};
 use crate::options::{Overrides, TrainOptions};
 use crate::results::Results;
@@ -71,6 +72,8 @@ impl Folder {
             self.file("curves.svg"),
             self.file("curves.png"),
             self.file("env.json"),
+            self.file(BAD_FILES),
+            self.file(SPLIT),
         ];
         for file in files {
             match fs::remove_file(&file) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plusx_data::{Samples, Subset};
+use plusx_data::{HeldOut, LeftOut, Samples, Subset};
 use plusx_model::random::shuffle;
 
 use crate::checkpoint::CheckpointHeader;
@@ -27,6 +27,10 @@ pub(crate) struct Job {
     pub(crate) folder: Folder,
     /// Threads that make batches.
     pub(crate) threads: usize,
+    /// What `val` is.
+    pub(crate) held_out: HeldOut,
+    /// Files that were left out when the data were opened.
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 impl Job {

@@ -21,6 +21,7 @@ mod export_proof;
 mod folder;
 mod import_proof;
 mod job;
+mod left_out;
 mod load;
 mod memory;
 mod network;

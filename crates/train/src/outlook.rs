@@ -55,6 +55,7 @@ pub(crate) fn report(
         data_source: dataset.source.clone(),
         train_images: samples,
         test_images,
+        held_out: dataset.held_out.to_string(),
         epochs: options.epochs,
         steps_per_epoch: samples.div_ceil(options.batch_size) as u64,
         batch_size: options.batch_size,

@@ -156,6 +156,7 @@ mod tests {
 
     fn report(epoch: u32) -> EpochReport {
         EpochReport {
+            held_out: "test",
             epoch,
             step: u64::from(epoch) * 3,
             loss: 0.5,

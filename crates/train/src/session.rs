@@ -14,7 +14,7 @@ mod save;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plusx_data::{Batch, BatchPlan, Loader, Samples};
+use plusx_data::{Batch, BatchPlan, LeftOut, Loader, Samples};
 use plusx_model::executor::{Executor, Images, Targets};
 
 use crate::checkpoint;
@@ -22,11 +22,12 @@ use crate::clock::Clock;
 use crate::curves;
 use crate::error::TrainError;
 use crate::estimate::Pace;
-use crate::evaluate::{EvalReport, Pass};
+use crate::evaluate::{EvalReport, Pass, Passed};
 use crate::event::{
     BestAccuracy, EpochReport, Event, Observer, Outcome, RunReport, SaveReason, Started, StepEvent,
 };
 use crate::job::Job;
+use crate::left_out::BadFiles;
 use crate::points::Points;
 use crate::position::RunPosition;
 use crate::results::{EpochRow, Results};
@@ -55,6 +56,7 @@ pub(crate) struct Session<'a, E> {
     state: State,
     results: Results,
     points: Points,
+    bad_files: BadFiles,
     pace: Pace,
     clock: Clock,
     /// When the last checkpoint was written, or the run began.
@@ -87,9 +89,23 @@ impl<'a, E: Executor> Session<'a, E> {
         results.keep(state.epoch + u32::from(ended));
         let clock = Clock::open(&job.folder, &state, results.rows());
         let points = Points::open(job, &state)?;
+        let bad_files = BadFiles::open(&job.folder, &job.left_out)?;
         let (pace, saved) = (Pace::default(), Instant::now());
         let kept = job.folder.last().is_file().then_some(state.position());
-        Ok(Self { job, executor, stop, observer, state, results, points, pace, clock, saved, kept })
+        Ok(Self {
+            job,
+            executor,
+            stop,
+            observer,
+            state,
+            results,
+            points,
+            bad_files,
+            pace,
+            clock,
+            saved,
+            kept,
+        })
     }
 
     /// Trains to the end, or until a signal comes.
@@ -122,6 +138,7 @@ impl<'a, E: Executor> Session<'a, E> {
             weights_sha256: checkpoint::sha256(&self.job.folder.last())?,
             last: self.job.folder.last(),
             best: best.is_file().then_some(best),
+            held_out: self.job.held_out.short(),
             best_acc: self.best_acc(),
             seconds: self.clock.total(),
             run,
@@ -203,6 +220,7 @@ impl<'a, E: Executor> Session<'a, E> {
             };
             let batch = batch?;
             let wait = (loader.waited() - waited).as_secs_f64();
+            self.leave_out(&batch.left_out)?;
             self.step(&batch)?;
             let seconds = started.elapsed().as_secs_f64();
             self.clock.step(batch.n, seconds, wait);
@@ -214,6 +232,9 @@ impl<'a, E: Executor> Session<'a, E> {
             }
         }
         drop(loader);
+        if self.state.seen == 0 && self.state.epoch_step > 0 {
+            return Err(self.unreadable("training"));
+        }
         let whole = self.state.epoch_step == steps;
         let Some(report) = self.test(&job.val)? else { return Ok(self.stopped()) };
         self.end(report, whole).map_err(|error| self.rescue(error))
@@ -223,8 +244,27 @@ impl<'a, E: Executor> Session<'a, E> {
         End::Stopped(self.stop.requested().unwrap_or(Signal::Interrupt))
     }
 
-    /// One step on one batch.
+    /// Lists pictures that turned out to be damaged, and tells of them.
+    fn leave_out(&mut self, found: &[LeftOut]) -> Result<(), TrainError> {
+        let told = self.bad_files.add(found).map_err(|error| self.keeping(error))?;
+        told.into_iter().for_each(|message| self.tell(&Event::Warning { message }));
+        Ok(())
+    }
+
+    fn unreadable(&self, which: &str) -> TrainError {
+        let reason =
+            format!("none of the {which} pictures can be read; {} says why", self.bad_files.path().display());
+        TrainError::Unfit { data: self.job.options.data.clone(), reason }
+    }
+
+    /// One step on one batch. One without a picture that can be read teaches nothing, and counts all the same: the steps of an
+    /// epoch stay where they are.
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
+        if batch.n == 0 {
+            self.state.step += 1;
+            self.state.epoch_step += 1;
+            return Ok(());
+        }
         let sgd = self.job.options.sgd();
         let images = Images { data: &batch.images, n: batch.n };
         let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
@@ -275,14 +315,18 @@ impl<'a, E: Executor> Session<'a, E> {
         let (stop, observer) = (self.stop, &mut *self.observer);
         let started = Instant::now();
         let mut told = started;
-        let report = pass.over(self.executor, &mut |done| {
+        let passed = pass.over(self.executor, &mut |done| {
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
                 observer.event(&Event::Evaluating { epoch, done, total });
             }
             stop.requested().is_none()
         })?;
-        let Some(report) = report else { return Ok(None) };
+        let Some(Passed { report, left_out }) = passed else { return Ok(None) };
+        self.leave_out(&left_out)?;
+        if report.n == 0 {
+            return Err(self.unreadable("validation"));
+        }
         self.pace.test(report.n, started.elapsed().as_secs_f64());
         if !report.loss.is_finite() {
             return Err(self.not_finite("the loss on the test images", self.last_step()));
@@ -301,6 +345,7 @@ impl<'a, E: Executor> Session<'a, E> {
             Some(best) => whole && best.beaten_by(&report),
         };
         let line = EpochReport {
+            held_out: self.job.held_out.short(),
             epoch: self.state.epoch + 1,
             step: self.state.step,
             loss: self.state.loss(),

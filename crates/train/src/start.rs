@@ -14,6 +14,7 @@ use crate::error::TrainError;
 use crate::event::{Event, Observer, Outcome, PlanReport};
 use crate::folder::{Folder, SavedRun};
 use crate::job::{Job, measured, samples};
+use crate::left_out::write_split;
 use crate::load::{Machine, processor};
 use crate::network::{check, prepare};
 use crate::options::{Overrides, TrainOptions};
@@ -121,6 +122,7 @@ fn launch<E: Executor>(
     let (begun, fingerprint) = meanwhile(|| begin(executor, &options, params), || dataset.fingerprint());
     begun?;
     warn(&folder, &dataset, &fingerprint, observer);
+    write_split(&folder, &dataset)?;
     let job = job(executor, options, dataset, &fingerprint, folder);
     if job.options.pretrained.is_some() {
         // the seed gives the same beginning again, a file may be gone: there is no run to resume before it is kept
@@ -233,7 +235,8 @@ fn job<E: Executor>(
     let header = CheckpointHeader { model, training, data_source: dataset.source };
     let measured = measured(&dataset.val, &options);
     let threads = Machine::of(&options).threads();
-    Job { options, threads, train: dataset.train, val: dataset.val, measured, samples, header, folder }
+    let Dataset { train, val, held_out, left_out, .. } = dataset;
+    Job { options, threads, train, val, held_out, left_out, measured, samples, header, folder }
 }
 
 /// `env.json`: the machine and the data of the last start. Of these only the arithmetic and the hash enter a

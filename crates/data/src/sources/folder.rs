@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// Files that systems leave beside pictures.
 const CLUTTER: [&str; 4] = ["Thumbs.db", "desktop.ini", "__MACOSX", "Icon\r"];
 
+/// Why a folder is left out that a link leads to.
+const LINK: &str = "a link to a folder that is read already";
+
 /// Whether there is a folder in the folder `place`.
 pub(crate) fn is_at(place: &Path) -> bool {
     entries(place).is_ok_and(|entries| entries.iter().any(|entry| entry.path().is_dir()))
@@ -27,8 +30,10 @@ struct Below {
     root: PathBuf,
     names: Names,
     left_out: Vec<LeftOut>,
-    /// Folders that were read, by their true paths.
+    /// Folders that were read or will be, by their true paths.
     read: BTreeSet<PathBuf>,
+    /// Folders of classes that are read under their own names.
+    own: BTreeSet<String>,
 }
 
 /// Lists what is below `place`.
@@ -38,8 +43,13 @@ pub(crate) fn list(place: &Path, tell: &mut dyn FnMut(&str)) -> Result<Listing, 
     if root != place {
         tell(&format!("{source}: all of it is in {}", root.display()));
     }
-    let mut below =
-        Below { root: root.clone(), names: Names::default(), left_out: Vec::new(), read: BTreeSet::new() };
+    let mut below = Below {
+        root: root.clone(),
+        names: Names::default(),
+        left_out: Vec::new(),
+        read: BTreeSet::new(),
+        own: BTreeSet::new(),
+    };
     let inside = below.folders(&root)?;
     let mut splits: BTreeMap<Part, Vec<String>> = BTreeMap::new();
     for name in &inside {
@@ -80,7 +90,12 @@ pub(crate) fn list(place: &Path, tell: &mut dyn FnMut(&str)) -> Result<Listing, 
         return Err(DataError::malformed(&root, reason));
     }
     let (mut labels, mut parts) = (Vec::new(), Vec::new());
+    below.claim(&folders)?;
     for (part, class, path) in folders {
+        if !below.own.contains(&path) {
+            below.leave_out(&root.join(&path), LINK);
+            continue;
+        }
         below.pictures(&path)?;
         let label = classes.binary_search(&class).unwrap_or_default() as u32;
         labels.resize(below.names.len(), label);
@@ -125,6 +140,11 @@ fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
     Ok(all)
 }
 
+/// The path of a folder without links in it.
+fn true_path(folder: &Path) -> Result<PathBuf, DataError> {
+    fs::canonicalize(folder).map_err(DataError::io("find", folder))
+}
+
 impl Below {
     /// Names of the folders in `folder`.
     fn folders(&mut self, folder: &Path) -> Result<Vec<String>, DataError> {
@@ -146,15 +166,29 @@ impl Below {
         self.left_out.push(LeftOut { path: below.to_string_lossy().into_owned(), reason: reason.into() });
     }
 
+    /// Takes the folders of the classes for the classes' own, so that a link to one of them from elsewhere does not. Of a folder
+    /// and a link to it the folder is taken.
+    fn claim(&mut self, folders: &[(Option<Part>, String, String)]) -> Result<(), DataError> {
+        self.read.insert(true_path(&self.root)?);
+        let is_link = |path: &str| self.root.join(path).is_symlink();
+        let (links, folders): (Vec<&str>, Vec<&str>) =
+            folders.iter().map(|(_, _, path)| path.as_str()).partition(|path| is_link(path));
+        for path in folders.into_iter().chain(links) {
+            if self.read.insert(true_path(&self.root.join(path))?) {
+                self.own.insert(path.to_owned());
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the files below `top`, itself below the root.
     fn pictures(&mut self, top: &str) -> Result<(), DataError> {
         let mut found: Vec<(String, Vec<String>)> = Vec::new();
         let mut to_read = vec![top.to_owned()];
         while let Some(path) = to_read.pop() {
             let folder = self.root.join(&path);
-            let place = fs::canonicalize(&folder).map_err(DataError::io("find", &folder))?;
-            if !self.read.insert(place) {
-                self.leave_out(&folder, "a link to a folder that is read already");
+            if path != top && !self.read.insert(true_path(&folder)?) {
+                self.leave_out(&folder, LINK);
                 continue;
             }
             let inside = match entries(&folder) {
