@@ -25,6 +25,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod augment;
 mod classes;
 mod dataset;
 mod download;
@@ -46,6 +47,7 @@ mod samples;
 mod sources;
 mod unzip;
 
+pub use augment::{Augment, AutoAugment, Crop, Draws, Mix, Mixed};
 pub use dataset::{Dataset, HeldOut, LeftOut};
 pub use download::{DownloadOptions, download};
 pub use error::DataError;
