@@ -2,6 +2,7 @@
 
 hub, hub_with_paths   Parquet by `datasets`, as the Hugging Face hub has it: four shards, labels with names; the pictures
                       have no paths, or one each.
+paths_only.parquet    one file by `datasets` with the paths of two pictures and no bytes, as its `to_parquet` writes them.
 pyarrow.parquet       one file by `pyarrow`: pictures as a plain column, labels as texts, row groups of 3, pages of version
                       2, compressed by zstd.
 webdataset            two tar archives by `webdataset`, with labels as `cls` and as `json`, and names of the classes.
@@ -12,7 +13,9 @@ third is a JPEG. What is expected of them stands in crates/data/tests/archives.r
 Made with datasets 5.2.0, pyarrow 26.0.1, webdataset 1.0.2 and Pillow 13.0.0.
 """
 
+import contextlib
 import io
+import tempfile
 from pathlib import Path
 
 import datasets
@@ -55,6 +58,17 @@ def parquet(folder: Path, paths: bool) -> None:
         rows.to_parquet(folder / f"{name}.parquet")
 
 
+def paths_only(path: Path) -> None:
+    """Pictures that are elsewhere."""
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=CLASSES)})
+    rows = {"image": ["photos/0.png", "photos/1.png"], "label": [0, 1]}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("photos").mkdir()
+        for index, name in enumerate(rows["image"]):
+            picture(index).save(name)
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(path)
+
+
 def plain(path: Path) -> None:
     """Ten pictures that come as one."""
     table = pyarrow.table({
@@ -83,6 +97,7 @@ def tar(folder: Path) -> None:
 def main() -> None:
     parquet(OUT / "hub/data", paths=False)
     parquet(OUT / "hub_with_paths/data", paths=True)
+    paths_only(OUT / "paths_only.parquet")
     plain(OUT / "pyarrow.parquet")
     tar(OUT / "webdataset")
 

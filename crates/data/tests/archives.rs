@@ -74,6 +74,15 @@ fn parquet_of_the_hub_is_read_with_its_class_names_and_splits() {
 }
 
 #[test]
+fn a_parquet_file_of_paths_has_no_pictures() {
+    let text = refusal(&golden("paths_only.parquet"));
+    assert!(
+        text.contains("paths_only.parquet, row 0: it has the path of a picture, photos/0.png, and not"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_single_parquet_file_is_split_by_seed() {
     let (set, said) = told(&golden("pyarrow.parquet")).unwrap();
     assert_eq!((set.drawn, set.classes.join(" ")), (true, "ant cat zebra".into()));

@@ -7,7 +7,7 @@ mod columns;
 mod store;
 
 use self::columns::{Columns, LabelKind};
-use self::store::{Group, Row, Rows, Shard, next};
+use self::store::{Row, RowGroup, Rows, Shard, next};
 use super::labels::{Labelled, number};
 use super::listing::Listing;
 use super::names::Names;
@@ -198,14 +198,21 @@ impl Table {
         if said.next().is_some() {
             return Err(ParquetError::General("it has more labels than pictures".to_owned()));
         }
-        self.shards[reading.index as usize].groups.push(Group { first, rows, images });
+        self.shards[reading.index as usize].groups.push(RowGroup { first, rows, images });
         Ok(first + rows)
     }
 
     fn add_row(&mut self, row: u32, said: Said, image: Option<ByteArray>, reading: &Reading<'_>) {
         let called = format!("{}, row {row}", reading.file.path);
         let found = match (image, label(said.label, &reading.columns.labels)) {
-            (None, _) => Err("it has no picture".to_owned()),
+            (None, _) => Err(match &said.path {
+                Some(path) if !path.is_empty() => {
+                    format!(
+                        "it has the path of a picture, {path}, and not the picture: write the file with its pictures in it"
+                    )
+                }
+                _ => "it has no picture".to_owned(),
+            }),
             (_, Err(reason)) => Err(reason),
             (Some(image), Ok(label)) => match u32::try_from(image.len()) {
                 Ok(size) => Ok((image, size, label)),

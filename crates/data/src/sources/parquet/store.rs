@@ -17,12 +17,12 @@ use std::sync::Arc;
 pub(super) struct Shard {
     /// Below the root.
     pub(super) path: String,
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<RowGroup>,
 }
 
 /// The pictures of a row group.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct RowGroup {
     /// Its first row, counted from the file's first.
     pub(super) first: u32,
     pub(super) rows: u32,
