@@ -1,6 +1,6 @@
 //! Where pictures and pretrained weights come from.
 //!
-//! Pictures come from IDX files, the embedded sample, downloads and picture files. [`open`] gives a whole [`Dataset`]. A
+//! Pictures come from IDX files, the embedded sample, downloads, folders, tables and archives. [`open`] gives a whole [`Dataset`]. A
 //! [`Loader`] turns one of its splits into batches, on threads of its own, ahead of the engine. Weights come from a hub, by
 //! [`fetch_weights`].
 //!

@@ -13,6 +13,7 @@ use crate::DataError;
 use encoded::Encoded;
 pub use encoded::Limits;
 use kind::PictureKind;
+pub(crate) use panics::caught;
 pub use panics::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
 use sha2::{Digest, Sha256};
@@ -83,20 +84,34 @@ pub(crate) fn read_into(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Re
 /// # Errors
 /// As [`open`], as far as the beginning tells.
 pub(crate) fn ends(path: &Path, limits: &Limits) -> Result<[u8; 32], DataError> {
-    /// Bytes of each end.
-    const END: u64 = 4096;
     let mut file = File::open(path).map_err(DataError::io("open", path))?;
     let size = file.metadata().map_err(DataError::io("read", path))?.len();
+    ends_within(&mut file, path, [0, size], limits)
+}
+
+/// [`ends`] of a picture that lies in `source` from byte `start` on and takes `size` bytes; `path` is what errors call it.
+pub(crate) fn ends_within(
+    source: &mut (impl Read + Seek),
+    path: &Path,
+    [start, size]: [u64; 2],
+    limits: &Limits,
+) -> Result<[u8; 32], DataError> {
+    /// Bytes of each end.
+    const END: u64 = 4096;
     if size > limits.bytes {
         let limit = limits.bytes;
         return Err(DataError::TooLarge { path: path.to_owned(), what: "its size in bytes", size, limit });
     }
     let mut bytes = Vec::with_capacity(2 * END as usize);
-    file.by_ref().take(END).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
+    let mut read = |from: u64, bytes: &mut Vec<u8>| -> std::io::Result<()> {
+        source.seek(SeekFrom::Start(start + from))?;
+        source.by_ref().take(END.min(size - from)).read_to_end(bytes)?;
+        Ok(())
+    };
+    read(0, &mut bytes).map_err(DataError::io("read", path))?;
     kind::known(&Encoded { path, bytes: &bytes, limits })?;
     if size > END {
-        file.seek(SeekFrom::Start(END.max(size - END))).map_err(DataError::io("read", path))?;
-        file.take(END).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
+        read(END.max(size - END), &mut bytes).map_err(DataError::io("read", path))?;
     }
     let hash = Sha256::new().chain_update(size.to_le_bytes()).chain_update(&bytes);
     Ok(hash.finalize().into())

@@ -40,6 +40,7 @@ const STARTS: &[(&[u8], PictureKind)] = &[
     (b"%!PS", PictureKind::Other("a PostScript document")),
     (b"PK\x03\x04", PictureKind::Other("a ZIP archive")),
     (b"\x1f\x8b", PictureKind::Other("a gzip archive")),
+    (b"PAR1", PictureKind::Other("a Parquet file, which is a data set of its own")),
     (b"\x93NUMPY", PictureKind::Other("a NumPy array")),
     (b"\x1aE\xdf\xa3", PictureKind::Other("a Matroska or WebM video")),
     (
