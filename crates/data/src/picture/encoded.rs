@@ -24,6 +24,7 @@ impl Default for Limits {
 }
 
 /// A file's content, everything in memory: whatever fails from here on is the content's fault.
+#[derive(Clone, Copy)]
 pub(super) struct Encoded<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: &'a [u8],
