@@ -25,12 +25,16 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
     let directory = Directory::read(file.bytes).map_err(bad)?;
     let layout = TiffLayout::read(&directory).map_err(bad)?;
     let orientation = orientation(&directory).map_err(bad)?;
-    // the samples kept, and one strip or tile: as it is packed, unpacked, and unpacked by a JPEG decoder
     let [columns, rows] = layout.chunk;
-    let each = if layout.jpeg { 12 } else { layout.samples.max(1) * layout.bits.div_ceil(8) };
-    let kept = if layout.kept() == 3 { 0 } else { layout.kept() * layout.w * layout.h };
-    let working = (columns as u64) * (rows as u64) * each as u64 + kept as u64 + file.bytes.len() as u64;
     file.admit([columns as u32, rows as u32], 0, false)?;
+    // the samples kept, and one strip or tile: as it is packed, unpacked, and unpacked by a JPEG decoder
+    let each = if layout.jpeg { 12 } else { layout.samples * layout.bits.div_ceil(8) };
+    let kept = if layout.kept() == 3 { 0 } else { layout.kept() };
+    let bytes =
+        |[w, h]: [usize; 2], each: usize| (w as u64).saturating_mul(h as u64).saturating_mul(each as u64);
+    let working = bytes(layout.chunk, each)
+        .saturating_add(bytes([layout.w, layout.h], kept))
+        .saturating_add(file.bytes.len() as u64);
     file.admit([layout.w as u32, layout.h as u32], working, orientation.exchanges_sides())?;
     let source = Source { file, directory };
     let picture = panics::caught(|| layout.pixels(&source)).map_err(bad)?;
