@@ -23,8 +23,8 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
     let orientation = found.metadata.orientation();
     let frame = &found.frame;
     let pixels = frame.w as u64 * frame.h as u64;
-    // four bytes a pixel and what the predictions need; or samples in three planes, and the rows
-    let decoded = if frame.lossless { 8 * pixels } else { 5 * pixels };
+    // four bytes a pixel and what the predictions need; or samples in three planes, of which two are halved
+    let decoded = if frame.lossless { 5 * pixels } else { 2 * pixels };
     file.admit(
         found.canvas.map(|side| side as u32),
         decoded + frame.data.len() as u64,
