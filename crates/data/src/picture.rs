@@ -1,18 +1,22 @@
 //! Picture files: opened within limits, decoded to the bytes that Pillow gives, and turned upright. `docs/pictures.md` says
 //! what is done with each kind of file. `plusx-pixels` brings pictures to a network's input.
 
+mod bmp;
 mod encoded;
+mod gif;
 mod jpeg;
 mod kind;
 mod orientation;
 mod panics;
 mod png;
+mod tiff;
 mod turn;
+mod webp;
 
 use crate::DataError;
 use encoded::Encoded;
 pub use encoded::Limits;
-use kind::PictureKind;
+pub use kind::PictureKind;
 pub(crate) use panics::caught;
 pub use panics::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
@@ -20,6 +24,9 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+
+/// The kinds of files that are decoded, as part of a sentence.
+pub const FORMATS: &str = "JPEG, PNG, WebP, BMP, GIF and TIFF";
 
 /// A picture, and what there is to say about its file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,12 +38,12 @@ pub struct Opened {
     pub notes: Vec<String>,
 }
 
-/// Decodes a PNG or JPEG file (told by its content, not its name) within the default [`Limits`], and turns it as its
+/// Decodes a JPEG, PNG, WebP, BMP, GIF or TIFF file (told by its content, not its name; of several pictures the first) within the default [`Limits`], and turns it as its
 /// orientation says (EXIF, else XMP). Alpha is dropped, of 16 bits the upper 8 are kept, colour profiles are not applied.
 ///
 /// # Errors
 /// [`DataError::Io`] if it cannot be read, [`DataError::TooLarge`] beyond the limits, [`DataError::Picture`] if it is
-/// neither format, damaged, or of a kind that is not decoded.
+/// of no such format, damaged, or of a kind that is not decoded.
 pub fn open(path: &Path) -> Result<Picture, DataError> {
     open_with_notes(path, &Limits::default()).map(|opened| opened.picture)
 }
@@ -57,10 +64,14 @@ pub fn open_with_notes(path: &Path, limits: &Limits) -> Result<Opened, DataError
 /// As [`open`].
 pub fn decode(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Opened, DataError> {
     let file = Encoded { path, bytes, limits };
-    let (decoded, orientation) = match kind::of(bytes) {
+    let (decoded, orientation) = match PictureKind::of(bytes) {
         PictureKind::Jpeg => jpeg::decode(&file)?,
         PictureKind::Png => png::decode(&file)?,
-        _ => return Err(kind::unknown(&file)),
+        PictureKind::WebP => webp::decode(&file)?,
+        PictureKind::Bmp => bmp::decode(&file)?,
+        PictureKind::Gif => gif::decode(&file)?,
+        PictureKind::Tiff => tiff::decode(&file)?,
+        PictureKind::Other(_) | PictureKind::Unknown => return Err(kind::unknown(&file)),
     };
     Ok(Opened { picture: turn::upright(decoded.picture, orientation), notes: decoded.notes })
 }

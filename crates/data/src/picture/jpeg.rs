@@ -14,6 +14,7 @@ use super::panics;
 use crate::DataError;
 use header::{JpegHeader, Process, Scans};
 use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
+pub(super) use planes::inverted_cmyk;
 use plusx_pixels::Picture;
 
 /// Decodes a file whose first marker was seen.
