@@ -4,9 +4,10 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use plusx_kernels::Level;
-use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Targets};
+use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::params::Params;
+use plusx_model::targets::Targets;
 
 use crate::arena::Arena;
 use crate::check;
@@ -138,20 +139,6 @@ impl Engine {
         Ok(())
     }
 
-    fn check_labels(&self, images: usize, labels: &[u32]) -> Result<(), EngineError> {
-        if labels.len() != images {
-            return Err(EngineError::Labels { images, labels: labels.len() });
-        }
-        let output = self.graph.node(self.graph.output());
-        let classes = output.shape.c;
-        match labels.iter().position(|label| *label as usize >= classes) {
-            None => Ok(()),
-            Some(image) => {
-                Err(EngineError::Label { layer: output.label.clone(), image, label: labels[image], classes })
-            }
-        }
-    }
-
     /// Runs the plan for `mode` and the images of `batch`; gives it, and the arena with what it left there.
     fn run(&mut self, mode: &Mode, batch: &mut RunBatch<'_>) -> Result<(&Plan, &mut Arena), EngineError> {
         let n = batch.images.len() / self.graph.input_shape().len();
@@ -254,20 +241,18 @@ impl Executor for Engine {
         &mut self,
         images: Images<'_>,
         targets: Targets<'_>,
-        update: Option<&Sgd>,
+        options: &StepOptions<'_>,
     ) -> Result<StepResult, EngineError> {
         let mode = Mode::train();
         check::images(&self.graph, images)?;
         self.check_mode(&mode)?;
-        let Targets::Classes(labels) = targets else {
-            return Err(EngineError::Targets);
-        };
-        self.check_labels(images.n, labels)?;
+        let targets = check::targets(&self.graph, images.n, targets, options.loss)?;
+        let update = options.update;
         self.store.prepare(update.is_some_and(|update| update.momentum != 0.0))?;
         let mut result = StepResult { losses: vec![0.0; images.n], predictions: vec![0; images.n] };
         let mut batch = RunBatch {
             images: images.data,
-            labels,
+            targets,
             losses: &mut result.losses,
             predictions: &mut result.predictions,
             update,
@@ -317,7 +302,8 @@ mod tests {
                 let len = engine.seat.arena.len();
                 engine.seat.arena.lend(0).write::<u8>(0, len).fill(poison);
                 engine.set_params(&params).unwrap();
-                let step = engine.train_step(images, Targets::Classes(&[0, 1, 2, 3, 0]), None).unwrap();
+                let targets = Targets::Classes(&[0, 1, 2, 3, 0]);
+                let step = engine.train_step(images, targets, &StepOptions::default()).unwrap();
                 let len = engine.seat.arena.len();
                 engine.seat.arena.lend(0).write::<u8>(0, len).fill(poison);
                 let logits = engine.infer(images, &[graph.output()]).unwrap();

@@ -4,10 +4,11 @@ mod interpreter;
 
 use interpreter::networks;
 use plusx_engine::{Engine, EngineOptions, Level, Mode};
-use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::executor::{Executor, Images, Sgd, StepOptions};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
 use plusx_model::random::{ENGINE_TESTS, Philox, uniform24};
+use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 
@@ -50,7 +51,7 @@ fn trained(engine: &mut Engine, n: usize, steps: usize) -> Vec<u32> {
     let mut bits = Vec::new();
     for _ in 0..steps {
         let batch = Images { data: &data, n };
-        let result = engine.train_step(batch, Targets::Classes(&labels), Some(&sgd)).unwrap();
+        let result = engine.train_step(batch, Targets::Classes(&labels), &StepOptions::update(&sgd)).unwrap();
         bits.extend(result.losses.iter().map(|loss| loss.to_bits()));
         bits.extend(result.predictions);
     }

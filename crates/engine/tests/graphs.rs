@@ -6,10 +6,11 @@ mod interpreter;
 use interpreter::networks;
 use interpreter::{Interpreter, Norms, Outcome, numbers};
 use plusx_engine::{Engine, EngineOptions, Level, Mode};
-use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::executor::{Executor, Images, Sgd, StepOptions};
 use plusx_model::graph::{Graph, NodeId, ParamId, Role};
 use plusx_model::params::Params;
 use plusx_model::random::{ENGINE_TESTS, Philox, uniform24};
+use plusx_model::targets::Targets;
 
 /// Values in [-1, 1).
 fn values(len: usize, seed: u32) -> Vec<f32> {
@@ -92,8 +93,13 @@ fn training_steps_match_the_interpreter() {
             let (exact, plain) = outcomes(&graph, (&images, Some(&labels)), Norms::Batch);
             for level in levels() {
                 let mut engine = engine(&graph, level);
-                let result =
-                    engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), None).unwrap();
+                let result = engine
+                    .train_step(
+                        Images { data: &images, n },
+                        Targets::Classes(&labels),
+                        &StepOptions::default(),
+                    )
+                    .unwrap();
                 let what = |thing: &str| format!("{name}, batch {n}, {level}: {thing}");
                 close(&what("losses"), &result.losses, &exact.losses, &plain.losses);
                 let gradients = engine.gradients();
@@ -200,7 +206,7 @@ fn updates_follow_their_formula() {
         let mut w: Vec<Vec<f64>> = numbers(&engine.params());
         let mut v: Vec<Vec<f64>> = w.iter().map(|w| vec![0.0; w.len()]).collect();
         for _ in 0..3 {
-            engine.train_step(batch, Targets::Classes(&labels), Some(&sgd)).unwrap();
+            engine.train_step(batch, Targets::Classes(&labels), &StepOptions::update(&sgd)).unwrap();
             let (gradients, after) = (engine.gradients(), engine.params());
             for (index, spec) in graph.params.iter().enumerate() {
                 let id = ParamId(index as u32);
@@ -226,7 +232,7 @@ fn updates_follow_their_formula() {
         resumed.set_params(&engine.params()).unwrap();
         resumed.set_velocity(velocity.as_ref()).unwrap();
         for engine in [&mut engine, &mut resumed] {
-            engine.train_step(batch, Targets::Classes(&labels), Some(&sgd)).unwrap();
+            engine.train_step(batch, Targets::Classes(&labels), &StepOptions::update(&sgd)).unwrap();
         }
         assert_eq!(engine.params(), resumed.params());
         assert_eq!(engine.velocity(), resumed.velocity());

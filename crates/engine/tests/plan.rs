@@ -4,10 +4,11 @@ mod interpreter;
 
 use interpreter::networks;
 use plusx_engine::{Engine, EngineError, EngineOptions, Level, Mode};
-use plusx_model::executor::{Executor, Images, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
+use plusx_model::targets::{Loss, Targets};
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 
@@ -79,16 +80,44 @@ fn mistakes_are_errors_and_leave_the_engine_usable() {
     let check = |engine: &mut Engine, result: Result<(), EngineError>, words: &[&str]| {
         let message = result.unwrap_err().to_string();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
-        engine.train_step(good, Targets::Classes(&[0, 1]), None).unwrap();
+        engine.train_step(good, Targets::Classes(&[0, 1]), &StepOptions::default()).unwrap();
     };
     for n in [0, 1, 3, usize::MAX] {
-        let result = engine.train_step(Images { data: &data, n }, Targets::Classes(&vec![0; n.min(3)]), None);
+        let result = engine.train_step(
+            Images { data: &data, n },
+            Targets::Classes(&vec![0; n.min(3)]),
+            &StepOptions::default(),
+        );
         check(&mut engine, result.map(drop), &["images of 2x3x3", "36 values"]);
     }
-    let result = engine.train_step(good, Targets::Classes(&[0]), None);
+    let result = engine.train_step(good, Targets::Classes(&[0]), &StepOptions::default());
     check(&mut engine, result.map(drop), &["2 images", "1 labels"]);
-    let result = engine.train_step(good, Targets::Classes(&[0, 4]), None);
+    let result = engine.train_step(good, Targets::Classes(&[0, 4]), &StepOptions::default());
     check(&mut engine, result.map(drop), &["label 4", "image 1", "dense0"]);
+    let soft = [0.25; 8];
+    for (targets, loss, words) in [
+        (Targets::Soft(&soft[..7]), Loss::default(), ["7 soft targets", "pass 4 for each"]),
+        (
+            Targets::Soft(&[0.0, 0.0, 0.0, 0.0, 0.0, -0.5, 0.0, 0.0]),
+            Loss::default(),
+            ["image 1", "class 1 is -0.5"],
+        ),
+        (Targets::Soft(&soft), Loss { smoothing: f32::NAN, class_weights: None }, ["NaN", "0 and 1"]),
+        (
+            Targets::Soft(&soft),
+            Loss { smoothing: 0.0, class_weights: Some(&[1.0]) },
+            ["1 class weights", "4 classes"],
+        ),
+        (
+            Targets::Classes(&[0, 1]),
+            Loss { smoothing: 0.0, class_weights: Some(&[1.0, f32::INFINITY, 1.0, 1.0]) },
+            ["inf among them", "at least 0"],
+        ),
+    ] {
+        let options = StepOptions { loss, update: None };
+        let result = engine.train_step(good, targets, &options);
+        check(&mut engine, result.map(drop), &words);
+    }
     let result = engine.infer(good, &[NodeId(9)]);
     check(&mut engine, result.map(drop), &["node 9"]);
     let result = engine.plan(Mode::train(), 0).map(drop);
@@ -109,7 +138,7 @@ fn networks_that_cannot_be_trained_say_so() {
     let mut engine = engine(map.clone(), 1);
     let data = vec![0.0; map.input_shape().len()];
     let batch = Images { data: &data, n: 1 };
-    let error = engine.train_step(batch, Targets::Classes(&[0]), None).unwrap_err();
+    let error = engine.train_step(batch, Targets::Classes(&[0]), &StepOptions::default()).unwrap_err();
     assert!(error.to_string().contains("conv0: training needs an output of one row"), "{error}");
     assert_eq!(engine.infer(batch, &[NodeId(1)]).unwrap()[0].shape, map.node(NodeId(1)).shape);
 
@@ -134,7 +163,7 @@ fn a_profile_names_every_step() {
     let data = vec![0.5; 2 * graph.input_shape().len()];
     for _ in 0..3 {
         let batch = Images { data: &data, n: 2 };
-        engine.train_step(batch, Targets::Classes(&[0, 1]), None).unwrap();
+        engine.train_step(batch, Targets::Classes(&[0, 1]), &StepOptions::default()).unwrap();
     }
     let rows = engine.profile();
     assert_eq!(rows.len(), engine.plan(Mode::train(), 2).unwrap().len());

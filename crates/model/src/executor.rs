@@ -3,6 +3,7 @@
 use crate::graph::{Graph, NodeId};
 use crate::image_shape::ImageShape;
 use crate::params::Params;
+use crate::targets::{Loss, Targets};
 
 /// A batch of images: `data` is \[n\]\[h\]\[w\]\[c\], channels unpadded.
 #[derive(Clone, Copy, Debug)]
@@ -11,14 +12,6 @@ pub struct Images<'a> {
     pub data: &'a [f32],
     /// How many images.
     pub n: usize,
-}
-
-/// What the network should have said.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Targets<'a> {
-    /// One class index per image.
-    Classes(&'a [u32]),
 }
 
 /// One update of stochastic gradient descent: `v = momentum v + g; w -= lr v`, where
@@ -53,10 +46,26 @@ impl Sgd {
     }
 }
 
+/// What a training step does with its images.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct StepOptions<'a> {
+    /// How the targets become a loss.
+    pub loss: Loss<'a>,
+    /// How the parameters then move; `None` leaves them, and the gradients can be read with [`Executor::gradients`].
+    pub update: Option<&'a Sgd>,
+}
+
+impl<'a> StepOptions<'a> {
+    /// Plain cross-entropy, then `update`.
+    pub fn update(update: &'a Sgd) -> Self {
+        Self { update: Some(update), ..Self::default() }
+    }
+}
+
 /// What a training step tells.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StepResult {
-    /// Cross-entropy of each image.
+    /// Loss of each image: smoothed and weighted, but not divided by anything.
     pub losses: Vec<f32>,
     /// The class with the largest logit, of each image (the first of equals).
     pub predictions: Vec<u32>,
@@ -97,13 +106,12 @@ pub trait Executor {
     /// Restores the velocity (a resumed run); `None` clears it.
     fn set_velocity(&mut self, velocity: Option<&Params>) -> Result<(), Self::Error>;
 
-    /// Forward with batch statistics, softmax cross-entropy, backward; then the update, unless `None`
-    /// (the gradients can then be read with [`Executor::gradients`]).
+    /// Forward with batch statistics, softmax cross-entropy, backward; then the update, if there is one.
     fn train_step(
         &mut self,
         images: Images<'_>,
         targets: Targets<'_>,
-        update: Option<&Sgd>,
+        options: &StepOptions<'_>,
     ) -> Result<StepResult, Self::Error>;
 
     /// Gradients of the *sum* of the losses of the last [`Executor::train_step`], in logical layout;

@@ -31,6 +31,7 @@ pub mod preprocess;
 pub mod random;
 pub mod shape;
 pub mod summary;
+pub mod targets;
 mod thousands;
 pub mod trace;
 mod tracer;

@@ -3,11 +3,12 @@
 use crate::{Error, Shape, Tensor};
 use plusx_engine::{Engine, EngineOptions};
 use plusx_model::block::Block;
-use plusx_model::executor::{Executor, Images, Sgd, StepResult, Targets};
+use plusx_model::executor::{Executor, Images, Sgd, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, Op};
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
+use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 
@@ -107,7 +108,24 @@ impl Model {
         if labels.len() != n {
             return Err(Error::Labels { images: n, labels: labels.len() });
         }
-        Ok(engine.train_step(Images { data: &data, n }, Targets::Classes(labels), update)?)
+        let options = StepOptions { update, ..StepOptions::default() };
+        Ok(engine.train_step(Images { data: &data, n }, Targets::Classes(labels), &options)?)
+    }
+
+    /// As [`Model::train_step`], with targets and a loss of any kind: soft targets, label smoothing, class weights.
+    ///
+    /// # Errors
+    /// Those of [`Model::train_step`]; [`Error::Engine`] for targets or weights that do not fit the images and classes.
+    pub fn train_step_on(
+        &mut self,
+        x: &Tensor,
+        targets: Targets<'_>,
+        options: &StepOptions<'_>,
+    ) -> Result<StepResult, Error> {
+        let engine = self.bind(x)?;
+        let data = x.to_nhwc()?;
+        let n = x.shape().dims()[0];
+        Ok(engine.train_step(Images { data: &data, n }, targets, options)?)
     }
 
     /// Gradients of the sum of the losses of the last [`Model::train_step`]; `None` before the first images.

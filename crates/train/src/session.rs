@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plusx_data::{Batch, BatchPlan, Loader, Split};
-use plusx_model::executor::{Executor, Images, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
+use plusx_model::targets::Targets;
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -226,7 +227,8 @@ impl<'a, E: Executor> Session<'a, E> {
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
         let sgd = self.job.options.sgd();
         let images = Images { data: &batch.images, n: batch.n };
-        let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
+        let result =
+            self.executor.train_step(images, Targets::Classes(&batch.labels), &StepOptions::update(&sgd));
         let result = result.map_err(TrainError::executor)?;
         if !result.losses.iter().all(|loss| loss.is_finite()) {
             return Err(self.not_finite("the loss", self.state.position().next_step()));

@@ -17,9 +17,9 @@ pub(super) fn loss(work: &LossWork, memory: &mut Memory<'_>, batch: &mut RunBatc
     softmax_cross_entropy(LossArgs {
         classes: work.classes,
         pitch: work.pitch,
-        images: batch.labels.len(),
+        images: batch.losses.len(),
         logits: memory.read(work.logits),
-        labels: batch.labels,
+        targets: batch.targets,
         loss: batch.losses,
         predictions: batch.predictions,
         gradient: memory.write(work.gradient),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use plusx_kernels::loss::LossTargets;
 use plusx_model::executor::Sgd;
 
 use crate::arena::{Arena, Floats};
@@ -24,8 +25,8 @@ pub(crate) struct RunResources<'a> {
 #[derive(Debug)]
 pub(crate) struct RunBatch<'a> {
     pub(crate) images: &'a [f32],
-    /// Empty if there is no loss.
-    pub(crate) labels: &'a [u32],
+    /// Of no image if there is no loss.
+    pub(crate) targets: LossTargets<'a>,
     pub(crate) losses: &'a mut [f32],
     pub(crate) predictions: &'a mut [u32],
     pub(crate) update: Option<&'a Sgd>,
@@ -34,6 +35,12 @@ pub(crate) struct RunBatch<'a> {
 impl<'a> RunBatch<'a> {
     /// Images that nothing is learnt from.
     pub(crate) fn forward(images: &'a [f32]) -> Self {
-        Self { images, labels: &[], losses: &mut [], predictions: &mut [], update: None }
+        Self {
+            images,
+            targets: LossTargets::Classes(&[]),
+            losses: &mut [],
+            predictions: &mut [],
+            update: None,
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! A stand-in for the engine: softmax regression in plain loops. Small, exact, and it fails when told to.
 
 use plusx_model::containers::Sequential;
-use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Targets};
+use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, ParamId};
 use plusx_model::layers::Dense;
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
+use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
 
 use crate::stripes::{CLASSES, SIDE};
@@ -105,7 +106,7 @@ impl Executor for Fake {
         &mut self,
         images: Images<'_>,
         targets: Targets<'_>,
-        update: Option<&Sgd>,
+        options: &StepOptions<'_>,
     ) -> Result<StepResult, Told> {
         if self.trouble.fail_at == Some(self.steps) {
             return Err(Told);
@@ -128,7 +129,7 @@ impl Executor for Fake {
             }
         }
         self.gradients = gradients;
-        if let Some(sgd) = update {
+        if let Some(sgd) = options.update {
             self.updates.push((*sgd, images.n));
             if sgd.momentum > 0.0 && self.velocity.is_none() {
                 self.velocity = Some(Params::zeros(&self.graph));
