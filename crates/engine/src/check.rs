@@ -5,9 +5,11 @@ use plusx_kernels::{LANES, Level};
 use plusx_model::executor::Images;
 use plusx_model::graph::{Graph, NodeId, Op};
 use plusx_model::targets::{Loss, Targets};
+use plusx_model::update::{OptimiserState, ParamRules, Update};
 use plusx_model::words::count;
 
 use crate::error::EngineError;
+use crate::params::same_table;
 
 /// Most positions in a pooling window: the winner is kept as one byte.
 const WINDOW: usize = 256;
@@ -120,5 +122,31 @@ pub(crate) fn targets<'a>(
             }
         }
         _ => Err(EngineError::Targets),
+    }
+}
+
+/// Checks the numbers of an update, and that it has a rule for each parameter of `graph` if it has any.
+pub(crate) fn update(graph: &Graph, update: &Update<'_>) -> Result<(), EngineError> {
+    update.check().map_err(|problem| EngineError::Update { problem })?;
+    match update.params {
+        ParamRules::Each(rules) if rules.len() != graph.params.len() => {
+            let (found, wanted) = (rules.len(), graph.params.len());
+            let problem =
+                format!("it has rules for {found} parameters; pass one for each of the network's {wanted}");
+            Err(EngineError::Update { problem })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that what an update rule remembered belongs to the parameters of `graph`.
+pub(crate) fn optimiser_state(graph: &Graph, state: &OptimiserState) -> Result<(), EngineError> {
+    state.sets().into_iter().try_for_each(|(_, params)| same_table(graph, params))?;
+    match state {
+        OptimiserState::AdamW { steps, .. } if steps.len() != graph.params.len() => {
+            let problem = format!("{} counts of updates instead of {}", steps.len(), graph.params.len());
+            Err(EngineError::Params { problem })
+        }
+        _ => Ok(()),
     }
 }

@@ -8,11 +8,12 @@ use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::params::Params;
 use plusx_model::targets::Targets;
+use plusx_model::update::OptimiserState;
 
 use crate::arena::Arena;
 use crate::check;
 use crate::error::EngineError;
-use crate::params::{Held, ParamLayout, Store, StoreBuffer, same_table};
+use crate::params::{Held, ParamLayout, Store, same_table};
 use crate::plan::{Kernels, Mode, Plan};
 use crate::profile::{Profile, StepProfile};
 use crate::run::{RunBatch, RunResources, read_tap, run};
@@ -206,35 +207,26 @@ impl Executor for Engine {
 
     fn set_params(&mut self, params: &Params) -> Result<(), EngineError> {
         same_table(&self.graph, params)?;
-        self.store.import(params, StoreBuffer::Parameters);
+        self.store.import(params);
         self.ready = None;
         Ok(())
     }
 
     fn params(&self) -> Params {
         let mut params = Params::zeros(&self.graph);
-        self.store.export(&mut params, StoreBuffer::Parameters);
+        self.store.export(&mut params);
         params
     }
 
-    fn velocity(&self) -> Option<Params> {
-        (!self.store.velocity.is_empty()).then(|| {
-            let mut params = Params::zeros(&self.graph);
-            self.store.export(&mut params, StoreBuffer::Velocity);
-            params
-        })
+    fn optimiser_state(&self) -> Option<OptimiserState> {
+        self.store.optimiser_state(&Params::zeros(&self.graph))
     }
 
-    fn set_velocity(&mut self, velocity: Option<&Params>) -> Result<(), EngineError> {
-        match velocity {
-            None => self.store.velocity = crate::arena::Floats::empty(),
-            Some(velocity) => {
-                same_table(&self.graph, velocity)?;
-                self.store.prepare(true)?;
-                self.store.import(velocity, StoreBuffer::Velocity);
-            }
+    fn set_optimiser_state(&mut self, state: Option<&OptimiserState>) -> Result<(), EngineError> {
+        if let Some(state) = state {
+            check::optimiser_state(&self.graph, state)?;
         }
-        Ok(())
+        self.store.set_optimiser_state(state)
     }
 
     fn train_step(
@@ -248,7 +240,8 @@ impl Executor for Engine {
         self.check_mode(&mode)?;
         let targets = check::targets(&self.graph, images.n, targets, options.loss)?;
         let update = options.update;
-        self.store.prepare(update.is_some_and(|update| update.momentum != 0.0))?;
+        update.map_or(Ok(()), |update| check::update(&self.graph, update))?;
+        self.store.prepare(update.map(|update| update.rule))?;
         let mut result = StepResult { losses: vec![0.0; images.n], predictions: vec![0; images.n] };
         let mut batch = RunBatch {
             images: images.data,
@@ -263,7 +256,9 @@ impl Executor for Engine {
 
     fn gradients(&self) -> Params {
         let mut params = Params::zeros(&self.graph);
-        self.store.export(&mut params, StoreBuffer::Gradients);
+        if !self.store.gradients.is_empty() {
+            self.store.layout.export(&self.store.gradients, true, &mut params);
+        }
         params
     }
 

@@ -150,6 +150,13 @@ pub enum EngineError {
         wrong: Option<f32>,
     },
 
+    /// An update that cannot be done.
+    #[error("this update makes no sense: {problem}")]
+    Update {
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+
     /// A network whose output is not one row of logits.
     #[error(
         "{layer}: training needs an output of one row and one column (logits), got {shape}; end the network with a pooling and a dense layer"
@@ -205,6 +212,7 @@ impl EngineError {
             | Self::Share { .. }
             | Self::Smoothing { .. }
             | Self::ClassWeights { .. }
+            | Self::Update { .. }
             | Self::Output { .. }
             | Self::Node { .. }
             | Self::Params { .. }

@@ -7,7 +7,7 @@ mod units;
 use gold::{Report, integer, list, number, numbers, read, text};
 use plusx_engine::{Engine, EngineOptions, Level};
 use plusx_model::containers::{Residual, Sequential};
-use plusx_model::executor::{Executor, Images, Sgd, StepOptions, StepResult};
+use plusx_model::executor::{Executor, Images, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, Op, Role, RunningVariance};
 use plusx_model::init::{Init, initialize};
 use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
@@ -15,6 +15,7 @@ use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::{Rule, Update};
 use plusx_model::zoo::{self, Shortcut, Spec, Unit, ZooOptions};
 use serde_json::Value;
 
@@ -243,13 +244,11 @@ fn descent(name: &'static str, kind: &str) {
     let gold = Gold::load(name);
     let (sgd, run) = (&gold.json["sgd"], &gold.json["sgd"][kind]);
     let (n, stream) = (integer(&gold.json["step_batch"]), integer(&run["stream"]));
-    let update = Sgd {
-        lr: number(&sgd["lr"]) as f32,
-        momentum: number(&run["momentum"]) as f32,
-        nesterov: false,
-        weight_decay: number(&run["weight_decay"]) as f32,
-        decay_all: true,
-        scale: number(&gold.json["scale"]) as f32,
+    let update = Update {
+        rule: Rule::Sgd { momentum: number(&run["momentum"]), nesterov: false },
+        weight_decay: number(&run["weight_decay"]),
+        scale: number(&gold.json["scale"]),
+        ..Update::sgd(number(&sgd["lr"]), 1)
     };
     gold.on_every_level(|level, report| {
         let mut engine = gold.engine(level);

@@ -6,13 +6,15 @@ mod gold;
 use gold::{Report, images, integer, labels, list, number, numbers, read, text};
 use plusx_engine::{Engine, EngineOptions, Level};
 use plusx_model::containers::Sequential;
-use plusx_model::executor::{Executor, Images, Sgd, StepOptions};
-use plusx_model::graph::{Graph, Op, RunningVariance};
+use plusx_model::executor::{Executor, Images, StepOptions};
+use plusx_model::graph::{Graph, Op, ParamSpec, RunningVariance};
 use plusx_model::init::{Init, initialize};
 use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d};
+use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 use plusx_model::targets::{Loss, Targets};
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::{OptimiserState, ParamRule, ParamRules, Rule, Update};
 use serde_json::Value;
 
 /// The network of the script.
@@ -63,12 +65,56 @@ impl Case<'_> {
         soft
     }
 
+    /// A rate for each layer, and no decay of vectors.
+    fn rules(&self, graph: &Graph) -> Option<Vec<ParamRule>> {
+        let groups = self.json.get("groups")?;
+        let rule = |spec: &ParamSpec| ParamRule {
+            lr_scale: number(&groups[spec.name.split('.').next().unwrap()]),
+            decays: spec.dims.len() > 1,
+        };
+        Some(graph.params.iter().map(rule).collect())
+    }
+
+    fn update<'r>(&self, rules: Option<&'r [ParamRule]>) -> Update<'r> {
+        let optimiser = &self.json["optimiser"];
+        let rule = match text(&optimiser["rule"]) {
+            "sgd" => Rule::Sgd {
+                momentum: number(&optimiser["momentum"]),
+                nesterov: optimiser["nesterov"].as_bool().unwrap(),
+            },
+            _ => Rule::AdamW {
+                beta1: number(&optimiser["betas"][0]),
+                beta2: number(&optimiser["betas"][1]),
+                eps: number(&optimiser["eps"]),
+            },
+        };
+        Update {
+            rule,
+            lr: number(&optimiser["lr"]),
+            weight_decay: number(&optimiser["weight_decay"]),
+            params: rules.map_or(ParamRules::Alike, ParamRules::Each),
+            scale: 1.0,
+            max_norm: self.json.get("max_norm").map(number),
+        }
+    }
+
+    /// The tensors of `set` that the script has under `key`.
+    fn compare(&self, report: &mut Report, key: &str, set: &Params) {
+        for (spec, values) in set.iter() {
+            match self.json[key].get(&spec.name) {
+                Some(theirs) => report.digest(&format!("{key} {}", spec.name), values, theirs),
+                None => assert!(values.iter().all(|value| *value == 0.0), "{key} {}", spec.name),
+            }
+        }
+    }
+
     fn run(&self, engine: &mut Engine, report: &mut Report) {
         let (stream, n) = (integer(&self.json["stream"]), self.n);
         let weights = self.weights();
         let smoothing = self.json.get("smoothing").map_or(0.0, number) as f32;
         let loss = Loss { smoothing, class_weights: weights.as_deref() };
-        let optimiser = &self.json["optimiser"];
+        let rules = self.rules(engine.graph());
+        let update = self.update(rules.as_deref());
         for (index, exact) in list(&self.json["losses"]).iter().enumerate() {
             let images = images(engine.graph().input_shape(), stream, index + 1, n);
             let labels = labels(self.classes, stream, index + 1, n);
@@ -77,15 +123,7 @@ impl Case<'_> {
                 Some("soft") => Targets::Soft(&soft),
                 _ => Targets::Classes(&labels),
             };
-            let scale = (1.0 / loss.divisor(targets, n)) as f32;
-            let update = Sgd {
-                lr: number(&optimiser["lr"]) as f32,
-                momentum: number(&optimiser["momentum"]) as f32,
-                nesterov: optimiser["nesterov"].as_bool().unwrap(),
-                weight_decay: number(&optimiser["weight_decay"]) as f32,
-                decay_all: true,
-                scale,
-            };
+            let update = Update { scale: 1.0 / loss.divisor(targets, n), ..update };
             let options = StepOptions { loss, update: Some(&update) };
             let losses = engine.train_step(Images { data: &images, n }, targets, &options).unwrap().losses;
             for (image, (&ours, exact)) in losses.iter().zip(numbers(exact)).enumerate() {
@@ -93,8 +131,9 @@ impl Case<'_> {
                 report.compare(what, f64::from(ours), exact, number(&self.json["error"][index]));
             }
         }
-        for (spec, values) in engine.params().iter() {
-            report.digest(&spec.name, values, &self.json["params"][&spec.name]);
+        self.compare(report, "params", &engine.params());
+        for (name, set) in engine.optimiser_state().iter().flat_map(OptimiserState::sets) {
+            self.compare(report, name.trim_start_matches("optimiser."), set);
         }
     }
 }
@@ -122,4 +161,48 @@ fn cases(wanted: impl Fn(&Value) -> bool) {
 #[test]
 fn losses_of_soft_smoothed_and_weighted_targets() {
     cases(|json| ["targets", "smoothing", "weights"].iter().any(|key| json.get(key).is_some()));
+}
+
+/// Without what later tests are about.
+fn is_plain(json: &Value) -> bool {
+    ["frozen", "evaluated", "decay"].iter().all(|key| json.get(key).is_none())
+}
+
+#[test]
+fn momentum_nesterov_groups_and_clipping() {
+    cases(|json| is_plain(json) && text(&json["optimiser"]["rule"]) == "sgd");
+}
+
+#[test]
+fn adamw() {
+    cases(|json| is_plain(json) && text(&json["optimiser"]["rule"]) == "adamw");
+}
+
+/// A run that goes on from what was remembered has the bytes of one that never stopped.
+#[test]
+fn adamw_resumes_to_the_byte() {
+    let gold: Value = serde_json::from_slice(&read("learning.json")).unwrap();
+    let (graph, n) = (network(&gold), 7);
+    let images = images(graph.input_shape(), 1, 0, n);
+    let labels = labels(4, 1, 0, n);
+    let update = Update { max_norm: Some(0.5), params: ParamRules::DecayMatrices, ..Update::adamw(0.01, n) };
+    let step = |engine: &mut Engine| {
+        let options = StepOptions::update(&update);
+        engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), &options).unwrap();
+    };
+    let mut whole =
+        Engine::new(graph.clone(), EngineOptions { threads: 3, ..EngineOptions::default() }).unwrap();
+    whole.set_params(&initialize(&graph, Init::Xavier, 42)).unwrap();
+    step(&mut whole);
+    let mut resumed = Engine::new(graph, EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
+    resumed.set_params(&whole.params()).unwrap();
+    resumed.set_optimiser_state(whole.optimiser_state().as_ref()).unwrap();
+    for engine in [&mut whole, &mut resumed] {
+        step(engine);
+        step(engine);
+    }
+    assert_eq!(whole.params(), resumed.params());
+    assert_eq!(whole.optimiser_state(), resumed.optimiser_state());
+    let Some(OptimiserState::AdamW { steps, .. }) = whole.optimiser_state() else { panic!("no moments") };
+    assert_eq!(steps[0], 3);
 }

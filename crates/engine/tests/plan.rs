@@ -10,6 +10,7 @@ use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::targets::{Loss, Targets};
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::{OptimiserState, ParamRule, ParamRules, Rule, Update};
 use plusx_model::zoo::{self, ZooOptions};
 
 fn resnet() -> Graph {
@@ -118,6 +119,21 @@ fn mistakes_are_errors_and_leave_the_engine_usable() {
         let result = engine.train_step(good, targets, &options);
         check(&mut engine, result.map(drop), &words);
     }
+    let (labels, rules) = ([0, 1], [ParamRule { lr_scale: 1.0, decays: true }]);
+    let adamw = Update::adamw(0.1, 2);
+    for (update, words) in [
+        (Update { lr: f64::NAN, ..adamw }, ["lr is NaN", "finite"]),
+        (
+            Update { rule: Rule::AdamW { beta1: 1.0, beta2: 0.9, eps: 1e-8 }, ..adamw },
+            ["beta1 is 1", "below 1"],
+        ),
+        (Update { rule: Rule::AdamW { beta1: 0.9, beta2: 0.9, eps: 0.0 }, ..adamw }, ["eps is 0", "above 0"]),
+        (Update { max_norm: Some(-1.0), ..adamw }, ["max_norm is -1", "at least 0"]),
+        (Update { params: ParamRules::Each(&rules), ..adamw }, ["rules for 1 ", "each of the network's 2"]),
+    ] {
+        let result = engine.train_step(good, Targets::Classes(&labels), &StepOptions::update(&update));
+        check(&mut engine, result.map(drop), &words);
+    }
     let result = engine.infer(good, &[NodeId(9)]);
     check(&mut engine, result.map(drop), &["node 9"]);
     let result = engine.plan(Mode::train(), 0).map(drop);
@@ -127,7 +143,7 @@ fn mistakes_are_errors_and_leave_the_engine_usable() {
     let other = Params::zeros(&resnet());
     let result = engine.set_params(&other);
     check(&mut engine, result, &["not those of this network"]);
-    let result = engine.set_velocity(Some(&other));
+    let result = engine.set_optimiser_state(Some(&OptimiserState::Sgd { velocity: other }));
     check(&mut engine, result, &["not those of this network"]);
 }
 

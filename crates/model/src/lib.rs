@@ -35,6 +35,7 @@ pub mod targets;
 mod thousands;
 pub mod trace;
 mod tracer;
+pub mod update;
 pub mod words;
 pub mod zoo;
 

@@ -3,13 +3,14 @@
 use crate::{Error, Shape, Tensor};
 use plusx_engine::{Engine, EngineOptions};
 use plusx_model::block::Block;
-use plusx_model::executor::{Executor, Images, Sgd, StepOptions, StepResult};
+use plusx_model::executor::{Executor, Images, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, Op};
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::Update;
 use plusx_model::zoo::{self, ZooOptions};
 
 /// A network with parameters, on the cores of this machine.
@@ -66,7 +67,7 @@ impl Model {
         if let Some(bound) = &mut self.bound {
             let params = initialize(bound.engine.graph(), init, seed);
             bound.engine.set_params(&params)?;
-            bound.engine.set_velocity(None)?;
+            bound.engine.set_optimiser_state(None)?;
         }
         Ok(())
     }
@@ -100,7 +101,7 @@ impl Model {
         &mut self,
         x: &Tensor,
         labels: &[u32],
-        update: Option<&Sgd>,
+        update: Option<&Update<'_>>,
     ) -> Result<StepResult, Error> {
         let engine = self.bind(x)?;
         let data = x.to_nhwc()?;
@@ -182,17 +183,17 @@ impl Model {
     fn trace_for(&self, image: ImageShape, images: &Shape) -> Result<Bound, Error> {
         let mut names = self.names.clone();
         let graph = trace(self.block.as_ref(), image, &mut names)?;
-        let (params, velocity) = match (&self.bound, self.init) {
+        let (params, state) = match (&self.bound, self.init) {
             (Some(bound), _) => {
                 same_parameters(bound.engine.graph(), &graph, images)?;
-                (bound.engine.params(), bound.engine.velocity())
+                (bound.engine.params(), bound.engine.optimiser_state())
             }
             (None, Some((init, seed))) => (initialize(&graph, init, seed), None),
             (None, None) => return Err(Error::NotInitialized),
         };
         let mut engine = Engine::new(graph, self.options)?;
         engine.set_params(&params)?;
-        engine.set_velocity(velocity.as_ref())?;
+        engine.set_optimiser_state(state.as_ref())?;
         Ok(Bound { engine, names })
     }
 }

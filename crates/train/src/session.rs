@@ -225,10 +225,10 @@ impl<'a, E: Executor> Session<'a, E> {
 
     /// One step on one batch.
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
-        let sgd = self.job.options.sgd();
+        let update = self.job.options.update();
         let images = Images { data: &batch.images, n: batch.n };
         let result =
-            self.executor.train_step(images, Targets::Classes(&batch.labels), &StepOptions::update(&sgd));
+            self.executor.train_step(images, Targets::Classes(&batch.labels), &StepOptions::update(&update));
         let result = result.map_err(TrainError::executor)?;
         if !result.losses.iter().all(|loss| loss.is_finite()) {
             return Err(self.not_finite("the loss", self.state.position().next_step()));

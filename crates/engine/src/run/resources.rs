@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use plusx_kernels::loss::LossTargets;
-use plusx_model::executor::Sgd;
+use plusx_model::update::Update;
 
 use crate::arena::{Arena, Floats};
 use crate::params::Held;
@@ -29,7 +29,7 @@ pub(crate) struct RunBatch<'a> {
     pub(crate) targets: LossTargets<'a>,
     pub(crate) losses: &'a mut [f32],
     pub(crate) predictions: &'a mut [u32],
-    pub(crate) update: Option<&'a Sgd>,
+    pub(crate) update: Option<&'a Update<'a>>,
 }
 
 impl<'a> RunBatch<'a> {

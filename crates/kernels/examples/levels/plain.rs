@@ -89,6 +89,7 @@ fn norm(c: usize) -> Fnv {
         gamma: &gamma,
         mean: &mean,
         istd: &istd,
+        evaluated: false,
         dgamma: &mut dgamma,
         dbeta: &mut dbeta,
         a: &mut a,
