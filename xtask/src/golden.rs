@@ -13,6 +13,7 @@ use crate::python;
 const SCRIPTS: &[&[&str]] = &[
     &["golden.py", "--out", "tests/golden"],
     &["golden_units.py", "--out", "tests/golden"],
+    &["golden_learning.py", "--out", "tests/golden"],
     &["golden_pictures.py"],
     &["golden_sources.py"],
     &["golden_prepared.py"],

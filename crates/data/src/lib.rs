@@ -12,7 +12,7 @@
 //!
 //! let set = load("fashion-mnist-mini", &FindOptions::default())?;
 //! let preprocess = Preprocess::chapter(ImageShape::new(1, 96, 96));
-//! let plan = BatchPlan { order: (0..300).collect(), batch_size: 256, first: 0, preprocess, threads: 1 };
+//! let plan = BatchPlan { order: (0..300).collect(), batch_size: 256, first: 0, preprocess, augment: None, threads: 1 };
 //! let mut loader = Loader::new(set.val, plan);
 //! let mut sizes = Vec::new();
 //! while let Some(batch) = loader.next() {
@@ -53,7 +53,7 @@ pub use download::{DownloadOptions, download};
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
 pub use load::{as_place, load, open};
-pub use loader::{Batch, BatchPlan, Loader};
+pub use loader::{AugmentPlan, Batch, BatchPlan, Loader};
 pub use memory::InMemory;
 pub use place::{FindOptions, IDX, cache_dir, locate};
 pub use pretrained::{

@@ -97,7 +97,7 @@ fn normalised(mean: f32, std: f32) -> [f32; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plusx_model::preprocess::{Preset, Resize};
+    use plusx_model::preprocess::{Interpolation, Preset, Resize};
     use plusx_model::shape::ImageShape;
 
     fn prepared(image: &[u8], from: [usize; 3], record: &Preprocess) -> Vec<f32> {

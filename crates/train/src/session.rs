@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plusx_data::{Batch, BatchPlan, LeftOut, Loader, Samples};
-use plusx_model::executor::{Executor, Images, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
+use plusx_model::targets::Targets;
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -196,6 +197,7 @@ impl<'a, E: Executor> Session<'a, E> {
             batch_size: job.options.batch_size,
             first: self.state.epoch_step as usize,
             preprocess: job.header.model.preprocess.clone(),
+            augment: None,
             threads: job.threads,
         };
         let mut loader = Loader::new(Arc::clone(&job.train), plan);
@@ -265,9 +267,10 @@ impl<'a, E: Executor> Session<'a, E> {
             self.state.epoch_step += 1;
             return Ok(());
         }
-        let sgd = self.job.options.sgd();
+        let update = self.job.options.update();
         let images = Images { data: &batch.images, n: batch.n };
-        let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
+        let result =
+            self.executor.train_step(images, Targets::Classes(&batch.labels), &StepOptions::update(&update));
         let result = result.map_err(TrainError::executor)?;
         if !result.losses.iter().all(|loss| loss.is_finite()) {
             return Err(self.not_finite("the loss", self.state.position().next_step()));
