@@ -2,7 +2,7 @@
 //! `validation-000000.tar`.
 //!
 //! They lie in the folder that is given, in its folder `data`, in folders called as the splits, or in the only folder that
-//! there is. The split is a word of the file's name, else the name of its folder.
+//! there is. A file beside folders, whose name says no split, is none of them. The split is a word of the file's name, else the name of its folder.
 
 use super::folder::entries;
 use crate::DataError;
@@ -48,12 +48,18 @@ pub(crate) fn find(place: &Path, endings: &[&str]) -> Option<Shards> {
                 false => files.push(name),
             }
         }
-        files.retain(|name| ends_in(name, endings));
-        let known = |name: &&String| name.as_str() == "data" || Part::named(name).is_some();
-        for folder in folders.iter().filter(known) {
-            let below = names(&root.join(folder)).into_iter().filter(|name| ends_in(name, endings));
-            files.extend(below.map(|name| format!("{folder}/{name}")));
-        }
+        let below = |folder: &String| {
+            let mut below = names(&root.join(folder));
+            below.retain(|name| ends_in(name, endings));
+            below.into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<String>>()
+        };
+        let is_split = |folder: &&String| Part::named(folder).is_some();
+        // the archive that the folders beside it were unpacked from is no shard
+        let unpacked = folders.iter().filter(is_split).any(|folder| below(folder).is_empty());
+        let counts = |name: &str| folders.is_empty() || (!unpacked && part_of(name).is_some());
+        files.retain(|name| ends_in(name, endings) && counts(name));
+        let known = folders.iter().filter(|folder| folder.as_str() == "data" || is_split(folder));
+        files.extend(known.flat_map(below).collect::<Vec<String>>());
         if !files.is_empty() {
             let mut files: Vec<ShardFile> =
                 files.into_iter().map(|path| ShardFile { part: part_of(&path), path }).collect();
@@ -153,6 +159,9 @@ mod tests {
         ] {
             assert_eq!(found(paths).unwrap(), (root.into(), wanted.iter().map(|&w| w.to_owned()).collect()));
         }
+        // an archive beside what was in it
+        assert_eq!(found(&["photos.parquet", "cats/1.png", "dogs/1.png"]), None);
+        assert_eq!(found(&["train.parquet", "train/cats/1.png", "val/cats/1.png"]), None);
         assert_eq!(found(&["cats/1.parquet", "dogs/2.parquet"]), None);
         assert_eq!(found(&["train/cats/1.parquet", "val/cats/2.parquet"]), None);
         assert_eq!(found(&["parquet", "x.parquet.tmp"]), None);
