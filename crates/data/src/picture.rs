@@ -3,12 +3,14 @@
 
 mod bmp;
 mod encoded;
+mod ends;
 mod gif;
 mod jpeg;
 mod kind;
 mod orientation;
 mod panics;
 mod png;
+mod probe;
 mod tiff;
 mod turn;
 mod webp;
@@ -19,6 +21,7 @@ pub use encoded::Limits;
 pub use kind::PictureKind;
 pub use panics::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
+pub use probe::{Probed, probe};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
