@@ -3,12 +3,14 @@
 
 mod bmp;
 mod encoded;
+mod ends;
 mod gif;
 mod jpeg;
 mod kind;
 mod orientation;
 mod panics;
 mod png;
+mod probe;
 mod tiff;
 mod turn;
 mod webp;
@@ -20,6 +22,7 @@ pub use kind::PictureKind;
 pub(crate) use panics::caught;
 pub use panics::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
+pub use probe::{Probed, probe};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

@@ -307,6 +307,15 @@ fn damaged_jpegs() {
         kind("JPEG, cut off", Refused("truncated"), {
             [3, 10, 40, 200].into_iter().flat_map(|bytes| cut(&every, bytes + 2, b"")).collect::<Vec<_>>()
         }),
+        kind("JPEG, arithmetic coding, no end marker", Refused("truncated"), {
+            let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/jpeg/arithmetic_420.jpg");
+            let file = std::fs::read(golden).unwrap();
+            [
+                file[..file.len() / 2].to_vec(),
+                file[..file.len() - 40].to_vec(),
+                file[..file.len() - 2].to_vec(),
+            ]
+        }),
         kind("JPEG, cut off, end marker appended", Refused("end early"), cut(&sequential, 60, &[0xff, 0xd9])),
         kind("JPEG, damaged between restart markers", Refused("damaged"), second_interval),
         kind("JPEG, a restart marker out of order", Refused("not in order"), {

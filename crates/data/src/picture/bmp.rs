@@ -4,6 +4,7 @@
 //! bottom, or from the top where the height is negative, each padded to four bytes. Alpha is dropped.
 
 use super::encoded::{Decoded, Encoded};
+use super::ends::{Ends, Seen};
 use super::orientation::Orientation;
 use super::panics;
 use crate::DataError;
@@ -44,6 +45,14 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
     let data = file.bytes.get(header.offset..).ok_or_else(|| file.bad("the file is truncated"))?;
     let picture = panics::caught(|| header.pixels(data)).map_err(|reason| file.bad(reason))?;
     Ok((Decoded { picture, notes: Vec::new() }, Orientation::Upright))
+}
+
+/// The sides in the header, and as many bytes as they need; of run lengths nobody knows how many these are.
+pub(super) fn probe(ends: Ends<'_>) -> Seen {
+    let header = BmpHeader::read(ends.head).ok()?;
+    let needed = if header.compression == Compression::Raw { header.stored() } else { 1 };
+    let has_end = needed.saturating_add(header.offset as u64) <= ends.size;
+    Some(([header.w as u32, header.h as u32], has_end))
 }
 
 impl BmpHeader {
@@ -114,15 +123,19 @@ impl BmpHeader {
         Ok(Self { w, h, bits, compression, top_down, palette, masks, offset })
     }
 
+    /// Bytes of the rows where nothing is packed; the padding of the last one may be missing.
+    fn stored(&self) -> u64 {
+        let line = (self.w as u64 * self.bits as u64).div_ceil(8);
+        line.next_multiple_of(4).saturating_mul(self.h as u64 - 1).saturating_add(line)
+    }
+
     fn pixels(&self, data: &[u8]) -> Result<Picture, String> {
         let (w, h) = (self.w, self.h);
         let place = |y: usize| if self.top_down { y } else { h - 1 - y };
         let mut rgb8;
         if self.compression == Compression::Raw {
-            let line = (w * self.bits).div_ceil(8);
-            let pitch = line.next_multiple_of(4);
-            // the padding of the last row may be missing
-            if data.len() < (h - 1) * pitch + line {
+            let pitch = (w * self.bits).div_ceil(8).next_multiple_of(4);
+            if (data.len() as u64) < self.stored() {
                 return Err("the file is truncated".to_owned());
             }
             rgb8 = vec![0; 3 * w * h];

@@ -4,6 +4,7 @@
 //! ignored, as Pillow ignores it. Transparent pixels have their colour.
 
 use super::encoded::{Decoded, Encoded};
+use super::ends::{Ends, Seen};
 use super::orientation::Orientation;
 use super::panics;
 use crate::DataError;
@@ -44,6 +45,13 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
     Ok((Decoded { picture, notes }, Orientation::Upright))
 }
 
+/// The sides of the screen, and the byte that ends the file.
+pub(super) fn probe(ends: Ends<'_>) -> Seen {
+    let frame = Frame::header(&mut Stream(ends.head)).ok()?;
+    let last = ends.last().iter().rev().find(|&&byte| byte != 0);
+    Some((frame.screen.map(|side| side as u32), last == Some(&b';')))
+}
+
 /// The bytes of a file, one after the other.
 struct Stream<'a>(&'a [u8]);
 
@@ -81,6 +89,20 @@ impl<'a> Frame<'a> {
     /// Reads up to the end of the first frame.
     fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let mut stream = Stream(bytes);
+        let mut frame = Self::header(&mut stream)?;
+        while let Ok(count) = stream.byte() {
+            if count == 0 {
+                frame.cut = false;
+                break;
+            }
+            let there = usize::from(count).min(stream.0.len());
+            frame.data.extend(stream.take(there)?);
+        }
+        Ok(frame)
+    }
+
+    /// Reads up to the data of the first frame.
+    fn header(stream: &mut Stream<'a>) -> Result<Self, String> {
         let screen = stream.take(13)?;
         let global = stream.palette(screen[10])?;
         let mut transparent = None;
@@ -112,21 +134,12 @@ impl<'a> Frame<'a> {
         if !(1..=11).contains(&code_size) {
             return Err(format!("damaged: codes of {code_size} bits"));
         }
-        let mut data = Vec::new();
-        let mut cut = true;
-        while let Ok(count) = stream.byte() {
-            if count == 0 {
-                cut = false;
-                break;
-            }
-            let there = usize::from(count).min(stream.0.len());
-            data.extend(stream.take(there)?);
-        }
         // a frame that stands out makes the screen larger
         let screen = [u16(screen, 6).max(left + w), u16(screen, 8).max(top + h)];
         let (interlaced, palette) = (place[8] & 0x40 != 0, local.or(global).unwrap_or_default());
         let around = transparent.unwrap_or(0);
-        Ok(Self { screen, left, top, w, h, interlaced, palette, around, code_size, data, cut })
+        let data = Vec::new();
+        Ok(Self { screen, left, top, w, h, interlaced, palette, around, code_size, data, cut: true })
     }
 
     fn pixels(&self) -> Result<Picture, String> {

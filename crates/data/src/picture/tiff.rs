@@ -10,6 +10,7 @@ mod fax;
 mod layout;
 
 use super::encoded::{Decoded, Encoded};
+use super::ends::{Ends, Seen};
 use super::jpeg;
 use super::orientation::{Metadata, Orientation};
 use super::panics;
@@ -22,7 +23,7 @@ use plusx_pixels::Picture;
 /// Decodes a file whose first four bytes were seen.
 pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataError> {
     let bad = |reason| file.bad(reason);
-    let directory = Directory::read(file.bytes).map_err(bad)?;
+    let directory = Directory::read(Ends::whole(file.bytes)).map_err(bad)?;
     let layout = TiffLayout::read(&directory).map_err(bad)?;
     let orientation = orientation(&directory).map_err(bad)?;
     let [columns, rows] = layout.chunk;
@@ -45,6 +46,34 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
     Ok((Decoded { picture, notes }, orientation))
 }
 
+/// Where the directory of a file that begins so is.
+pub(super) fn directory_at(head: &[u8]) -> Option<u64> {
+    Directory::place(Ends::whole(head))
+}
+
+/// The sides in the directory, and the last strip or tile.
+pub(super) fn probe(ends: Ends<'_>) -> Seen {
+    let directory = Directory::read(ends).ok()?;
+    let side = |tag| directory.one(tag, 0).ok().and_then(|side| u32::try_from(side).ok());
+    let sides = [side(tag::WIDTH)?, side(tag::LENGTH)?];
+    let (offsets, sizes) = places(directory.has(tag::TILE_OFFSETS));
+    let last = directory.count(offsets).checked_sub(1)?;
+    let at = directory.nth(offsets, last).ok().flatten().unwrap_or(0);
+    // what is not packed tells its size by itself, and some programs write a wrong one
+    let layout = TiffLayout::read(&directory).ok();
+    let size = match layout.and_then(|layout| layout.last_unpacked()) {
+        Some(size) => size,
+        None => directory.nth(sizes, last).ok().flatten().unwrap_or(1),
+    };
+    let reached = at.saturating_add(size).max(directory.values_end());
+    Some((sides, reached <= ends.size))
+}
+
+/// The tags for places and sizes of strips, or of tiles.
+fn places(tiled: bool) -> (u16, u16) {
+    if tiled { (tag::TILE_OFFSETS, tag::TILE_SIZES) } else { (tag::STRIP_OFFSETS, tag::STRIP_SIZES) }
+}
+
 /// The tag of the orientation; the XMP packet counts where there is none.
 fn orientation(directory: &Directory<'_>) -> Result<Orientation, String> {
     if directory.has(tag::ORIENTATION) {
@@ -56,11 +85,7 @@ fn orientation(directory: &Directory<'_>) -> Result<Orientation, String> {
 
 impl TiffLayout {
     fn pixels(&self, source: &Source<'_>) -> Result<Picture, String> {
-        let (offsets, sizes) = if self.tiled {
-            (tag::TILE_OFFSETS, tag::TILE_SIZES)
-        } else {
-            (tag::STRIP_OFFSETS, tag::STRIP_SIZES)
-        };
+        let (offsets, sizes) = places(self.tiled);
         let [columns, rows] = self.chunk;
         let across = self.w.div_ceil(columns);
         let in_plane = across * self.h.div_ceil(rows);

@@ -5,6 +5,7 @@
 //! black.
 
 use super::encoded::{Decoded, Encoded};
+use super::ends::{Ends, Seen};
 use super::orientation::{Metadata, Orientation};
 use super::panics;
 use crate::DataError;
@@ -36,6 +37,19 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
         notes.push(format!("{} bytes after the end of the picture are left out", found.after));
     }
     Ok((Decoded { picture, notes }, orientation))
+}
+
+/// The sides in the first chunk, and as many bytes as the container announces.
+pub(super) fn probe(ends: Ends<'_>) -> Seen {
+    let size = u32::from_le_bytes(*ends.head.get(4..)?.first_chunk()?);
+    let (name, rest) = ends.head.get(12..)?.split_first_chunk::<4>()?;
+    let content = rest.get(4..)?;
+    let sides = match name {
+        b"VP8X" => content.first_chunk::<10>().map(|header| [u24(header, 4) + 1, u24(header, 7) + 1])?,
+        b"VP8 " | b"VP8L" => Frame::read(name, content).ok().map(|frame| [frame.w, frame.h])?,
+        _ => return None,
+    };
+    Some((sides.map(|side| side as u32), 8 + u64::from(size) <= ends.size))
 }
 
 /// What of a file is used.

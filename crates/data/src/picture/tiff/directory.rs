@@ -1,5 +1,7 @@
 //! A TIFF file's first directory (TIFF 6.0, section 2), and that of a BigTIFF file.
 
+use super::super::ends::Ends;
+
 /// Tags that are looked at (TIFF 6.0, appendix A).
 pub(super) mod tag {
     pub(in super::super) const SUBFILE: u16 = 254;
@@ -30,7 +32,7 @@ pub(super) mod tag {
 
 /// The entries of a directory, not yet read.
 pub(super) struct Directory<'a> {
-    bytes: &'a [u8],
+    bytes: Ends<'a>,
     pub(super) big_endian: bool,
     entries: Vec<Entry>,
 }
@@ -46,14 +48,12 @@ struct Entry {
 
 impl<'a> Directory<'a> {
     /// The first directory of a file whose first four bytes were seen.
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, String> {
-        let mut found = Self { bytes, big_endian: bytes.starts_with(b"MM"), entries: Vec::new() };
+    pub(super) fn read(bytes: Ends<'a>) -> Result<Self, String> {
+        let mut found = Self { bytes, big_endian: bytes.head.starts_with(b"MM"), entries: Vec::new() };
         let truncated = || "the file is truncated".to_owned();
-        // offsets of eight bytes
-        let wide = found.number(2, 2) == Some(43);
-        let word = if wide { 8 } else { 4 };
-        let first = found.number(if wide { 8 } else { 4 }, word).ok_or_else(truncated)? as usize;
-        let counted = if wide { 8 } else { 2 };
+        let word = found.word();
+        let first = found.number(word, word).ok_or_else(truncated)? as usize;
+        let counted = if word == 8 { 8 } else { 2 };
         let count = found.number(first, counted).ok_or_else(truncated)?;
         let size = 4 + 2 * word;
         for index in 0..count as usize {
@@ -79,9 +79,20 @@ impl<'a> Directory<'a> {
         Ok(found)
     }
 
+    /// Where the first directory of a file is.
+    pub(super) fn place(bytes: Ends<'a>) -> Option<u64> {
+        let found = Self { bytes, big_endian: bytes.head.starts_with(b"MM"), entries: Vec::new() };
+        found.number(found.word(), found.word())
+    }
+
+    /// Bytes of an offset: eight in BigTIFF files, whose number of the version is another.
+    fn word(&self) -> usize {
+        if self.number(2, 2) == Some(43) { 8 } else { 4 }
+    }
+
     /// The unsigned number of `size` bytes at `at`.
     fn number(&self, at: usize, size: usize) -> Option<u64> {
-        let bytes = self.bytes.get(at..at.checked_add(size)?)?;
+        let bytes = self.bytes.get(at, size)?;
         let join = |value, &byte: &u8| value << 8 | u64::from(byte);
         Some(if self.big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) })
     }
@@ -125,9 +136,17 @@ impl<'a> Directory<'a> {
         self.entry(tag).filter(|entry| entry.unit > 1)
     }
 
+    /// How far into the file the values of the entries reach.
+    pub(super) fn values_end(&self) -> u64 {
+        let end = |entry: &Entry| {
+            (entry.count as u64).saturating_mul(entry.unit as u64).saturating_add(entry.at as u64)
+        };
+        self.entries.iter().map(end).max().unwrap_or(0)
+    }
+
     /// The bytes of an entry.
     pub(super) fn raw(&self, tag: u16) -> Option<&'a [u8]> {
         let Entry { unit, count, at, .. } = self.entry(tag)?;
-        self.bytes.get(at..at.checked_add(count.checked_mul(unit)?)?)
+        self.bytes.get(at, count.checked_mul(unit)?)
     }
 }

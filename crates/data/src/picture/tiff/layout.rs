@@ -146,6 +146,16 @@ impl TiffLayout {
         })
     }
 
+    /// Bytes of the last strip or tile, if nothing is packed.
+    pub(super) fn last_unpacked(&self) -> Option<u64> {
+        let [columns, rows] = self.chunk;
+        let stored = if self.tiled { rows } else { (self.h - 1) % rows + 1 };
+        let samples = if self.planar { 1 } else { self.samples };
+        let bits = (columns as u64).saturating_mul((samples * self.bits) as u64);
+        let raw = self.packing == Packing::Raw && !self.jpeg;
+        raw.then_some(bits.div_ceil(8).saturating_mul(stored as u64))
+    }
+
     /// Samples of a pixel that are kept: the colours, and alpha where they were multiplied by it.
     pub(super) fn kept(&self) -> usize {
         if self.jpeg { 3 } else { self.color.channels() + usize::from(self.multiplied) }
