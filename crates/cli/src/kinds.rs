@@ -89,9 +89,9 @@ fn sniffed(path: &Path) -> io::Result<Sniffed> {
 
 /// How many files were left out, of each kind.
 #[derive(Debug, Default)]
-pub(crate) struct LeftOut(BTreeMap<String, u64>);
+pub(crate) struct SkippedKinds(BTreeMap<String, u64>);
 
-impl LeftOut {
+impl SkippedKinds {
     pub(crate) fn add(&mut self, kind: String) {
         *self.0.entry(kind).or_default() += 1;
     }
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn counts_read_well() {
-        let mut out = LeftOut::default();
+        let mut out = SkippedKinds::default();
         assert_eq!(out.text(), None);
         out.add(".txt".to_owned());
         assert_eq!(

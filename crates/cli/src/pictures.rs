@@ -1,7 +1,7 @@
 //! Which pictures the arguments of a command mean: files, everything in folders, patterns.
 
 use crate::exit::not_there;
-use crate::kinds::LeftOut;
+use crate::kinds::SkippedKinds;
 use crate::screen::note;
 use crate::spelled;
 use crate::walk::{Walk, WalkEntry, here, is_hidden, unopened};
@@ -34,7 +34,7 @@ pub(crate) fn each(argument: &Path, take: &mut dyn FnMut(Result<PathBuf>) -> Res
     } else {
         return take(Ok(argument.to_owned()));
     };
-    let (mut left_out, mut any) = (LeftOut::default(), false);
+    let (mut left_out, mut any) = (SkippedKinds::default(), false);
     for found in found {
         let meant = match found {
             WalkEntry::Picture(path) => Ok(path),

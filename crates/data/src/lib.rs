@@ -34,6 +34,7 @@ pub mod fashion;
 mod files;
 mod fingerprint;
 pub mod idx;
+mod idx_hash;
 mod load;
 mod loader;
 mod memory;

@@ -18,7 +18,7 @@ mod webp;
 use crate::DataError;
 use encoded::Encoded;
 pub use encoded::Limits;
-pub use kind::PictureKind;
+pub use kind::{FORMATS, PictureKind};
 pub(crate) use panics::caught;
 pub use panics::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
@@ -27,9 +27,6 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-
-/// The kinds of files that are decoded, as part of a sentence.
-pub const FORMATS: &str = "JPEG, PNG, WebP, BMP, GIF and TIFF";
 
 /// A picture, and what there is to say about its file.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -90,7 +90,7 @@ impl<'a, E: Executor> Session<'a, E> {
         results.keep(state.epoch + u32::from(ended));
         let clock = Clock::open(&job.folder, &state, results.rows());
         let points = Points::open(job, &state)?;
-        let bad_files = BadFiles::open(&job.folder, &job.left_out)?;
+        let bad_files = BadFiles::open(job.folder.path(), &job.left_out)?;
         let (pace, saved) = (Pace::default(), Instant::now());
         let kept = job.folder.last().is_file().then_some(state.position());
         Ok(Self {

@@ -1,6 +1,6 @@
 //! How a batch is made: each image in its own place, by whichever thread is free.
 
-use super::{AugmentPlan, Batch, BatchPlan};
+use super::batch::{AugmentPlan, Batch, BatchPlan};
 use crate::augment::{Augmenter, Draws};
 use crate::{DataError, LeftOut, Samples};
 use plusx_model::ErrorKind;
@@ -42,8 +42,14 @@ impl Maker {
         // what cannot be prepared at all is said before anything is read
         let [h, w] = split.shape().map_or([1, 1], |shape| [shape.h, shape.w]);
         Preparer::new([h, w, prepared_channels(split.channels(), record)], record)?;
-        let worker =
-            || Worker { record: record.clone(), buffer: Vec::new(), grey: Vec::new(), preparer: None };
+        let augmenter = plan.augment.map(|plan| (Augmenter::new(plan.augment, record), plan));
+        let worker = || Worker {
+            record: record.clone(),
+            buffer: Vec::new(),
+            grey: Vec::new(),
+            preparer: None,
+            augmenter: augmenter.clone(),
+        };
         let workers = (0..plan.threads).map(|_| worker()).collect();
         Ok(Self { split, workers, values: record.input.len() })
     }

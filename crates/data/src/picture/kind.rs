@@ -1,8 +1,10 @@
 //! What a file is, by its first bytes.
 
-use super::FORMATS;
 use super::encoded::Encoded;
 use crate::DataError;
+
+/// The kinds of files that are decoded, as part of a sentence.
+pub const FORMATS: &str = "JPEG, PNG, WebP, BMP, GIF and TIFF";
 
 /// What a file is, by its first bytes; its name has no say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

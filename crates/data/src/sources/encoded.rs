@@ -1,6 +1,6 @@
 //! Pictures that are decoded each time they are asked for.
 
-use super::names::Names;
+use super::names::NameList;
 use crate::DataError;
 use crate::picture::{self, Limits};
 use crate::samples::{Pixels, Samples};
@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 /// Where the bytes of encoded pictures are. Indices count from 0, in the order of the names.
-pub(crate) trait Store: Debug + Send + Sync + Sized + 'static {
+pub(crate) trait PictureStore: Debug + Send + Sync + Sized + 'static {
     /// What one picture of it is, in the singular: "file".
     const WHAT: &'static str;
 
@@ -43,11 +43,11 @@ pub(crate) trait Store: Debug + Send + Sync + Sized + 'static {
 
 /// Files below a folder.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub(crate) struct FilesBelow {
     pub(crate) root: PathBuf,
 }
 
-impl Store for Files {
+impl PictureStore for FilesBelow {
     const WHAT: &'static str = "file";
 
     fn encoded(
@@ -81,14 +81,14 @@ impl Store for Files {
 #[derive(Debug)]
 pub(crate) struct EncodedSamples<S> {
     pub(crate) store: S,
-    pub(crate) names: Names,
+    pub(crate) names: NameList,
     pub(crate) labels: Vec<u32>,
     pub(crate) limits: Limits,
     /// See [`Samples::pictures_sha256`].
     pub(crate) sha256: String,
 }
 
-impl<S: Store> Samples for EncodedSamples<S> {
+impl<S: PictureStore> Samples for EncodedSamples<S> {
     fn labels(&self) -> &[u32] {
         &self.labels
     }

@@ -4,9 +4,9 @@
 //! in the order of their folders and then of their names. Hidden files and folders are skipped. A symbolic link is followed,
 //! but no folder is read twice. Endings of names are not asked.
 
-use super::encoded::Files;
+use super::encoded::FilesBelow;
 use super::listing::Listing;
-use super::names::Names;
+use super::names::NameList;
 use super::quick;
 use crate::DataError;
 use crate::dataset::LeftOut;
@@ -30,7 +30,7 @@ pub(crate) fn is_at(place: &Path) -> bool {
 struct Below {
     /// The folder that all names are relative to.
     root: PathBuf,
-    names: Names,
+    names: NameList,
     left_out: Vec<LeftOut>,
     /// Folders that were read or will be, by their true paths.
     read: BTreeSet<PathBuf>,
@@ -43,7 +43,7 @@ pub(crate) fn list(
     place: &Path,
     options: &ReadOptions,
     tell: &mut dyn FnMut(&str),
-) -> Result<Listing<Files>, DataError> {
+) -> Result<Listing<FilesBelow>, DataError> {
     let source = place.display().to_string();
     let root = only_folder(place)?;
     if root != place {
@@ -51,7 +51,7 @@ pub(crate) fn list(
     }
     let mut below = Below {
         root: root.clone(),
-        names: Names::default(),
+        names: NameList::default(),
         left_out: Vec::new(),
         read: BTreeSet::new(),
         own: BTreeSet::new(),
@@ -110,7 +110,7 @@ pub(crate) fn list(
     below.names.shrink();
     let Below { root, names, left_out, .. } = below;
     let looks = quick::look_at_files(&root, &names, &options.limits);
-    Ok(Listing { store: Files { root }, source, names, looks, labels, parts, classes, left_out })
+    Ok(Listing { store: FilesBelow { root }, source, names, looks, labels, parts, classes, left_out })
 }
 
 /// The folder that holds something besides one other folder of folders: what an archive is unpacked into has just that.
@@ -153,7 +153,7 @@ fn true_path(folder: &Path) -> Result<PathBuf, DataError> {
 }
 
 impl Below {
-    /// Names of the folders in `folder`.
+    /// NameList of the folders in `folder`.
     fn folders(&mut self, folder: &Path) -> Result<Vec<String>, DataError> {
         let mut names = Vec::new();
         for entry in entries(folder)? {

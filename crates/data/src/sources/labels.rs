@@ -1,13 +1,13 @@
 //! From labels as they are written to class names and numbers.
 
-use super::names::Names;
+use super::names::NameList;
 use crate::DataError;
 use crate::classes;
 use crate::files::{CLASSES, ClassFile};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Names of classes, and for each picture the index of its class.
+/// NameList of classes, and for each picture the index of its class.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Labelled {
     pub(crate) classes: Vec<String>,
@@ -16,7 +16,7 @@ pub(crate) struct Labelled {
 
 impl Labelled {
     /// The texts are the names, in the order of their code points.
-    pub(crate) fn by_code_point(labels: &Names) -> Self {
+    pub(crate) fn by_code_point(labels: &NameList) -> Self {
         let classes: Vec<&str> = labels.iter().collect::<BTreeSet<&str>>().into_iter().collect();
         let labels = labels.iter().map(|label| classes.binary_search(&label).unwrap_or_default() as u32);
         let labels = labels.collect();
@@ -28,7 +28,7 @@ impl Labelled {
     ///
     /// # Errors
     /// Naming `classes.txt`: whatever is wrong with it.
-    pub(crate) fn by_number(labels: &Names, folder: &Path) -> Result<Self, DataError> {
+    pub(crate) fn by_number(labels: &NameList, folder: &Path) -> Result<Self, DataError> {
         let Some(numbers) = labels.iter().map(number).collect::<Option<Vec<u32>>>() else {
             return Ok(Self::by_code_point(labels));
         };

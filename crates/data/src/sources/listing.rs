@@ -1,7 +1,7 @@
 //! What a source lists before any picture is opened, and how that becomes a data set.
 
-use super::encoded::{EncodedSamples, Store};
-use super::names::Names;
+use super::encoded::{EncodedSamples, PictureStore};
+use super::names::NameList;
 use super::quick::{self, Look};
 use crate::dataset::{HeldOut, LeftOut};
 use crate::reading::{Part, ReadOptions};
@@ -21,7 +21,7 @@ pub(crate) struct Listing<S> {
     /// The place as its user called it.
     pub(crate) source: String,
     /// What the pictures are called, with `/` between the parts.
-    pub(crate) names: Names,
+    pub(crate) names: NameList,
     /// What a look at each found.
     pub(crate) looks: Vec<Look>,
     /// Indices into `classes`.
@@ -32,7 +32,7 @@ pub(crate) struct Listing<S> {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
-impl<S: Store> Listing<S> {
+impl<S: PictureStore> Listing<S> {
     /// Leaves out what is no picture, and splits what comes as one.
     pub(crate) fn open(
         mut self,
@@ -72,7 +72,7 @@ impl<S: Store> Listing<S> {
             let places: Vec<usize> = (0..good.len()).filter(of).collect();
             let digests = places.iter().filter_map(|at| looks[good[*at] as usize].as_ref().ok());
             let indices: Vec<u32> = places.iter().map(|at| good[*at]).collect();
-            let names: Names = indices.iter().map(|index| self.names.get(*index as usize)).collect();
+            let names: NameList = indices.iter().map(|index| self.names.get(*index as usize)).collect();
             let sha256 = quick::identity(&names, digests);
             Arc::new(EncodedSamples {
                 store: self.store.select(&indices),

@@ -10,7 +10,7 @@ use self::columns::{Columns, LabelKind};
 use self::store::{Row, RowGroup, Rows, Shard, next};
 use super::labels::{Labelled, number};
 use super::listing::Listing;
-use super::names::Names;
+use super::names::NameList;
 use super::quick::Look;
 use super::shards::{self, ShardFile, Shards};
 use crate::dataset::LeftOut;
@@ -86,9 +86,9 @@ struct Table {
     rows: Vec<Row>,
     looks: Vec<Look>,
     /// As they are written.
-    labels: Names,
+    labels: NameList,
     /// The paths in the files; empty where there is none.
-    paths: Names,
+    paths: NameList,
     left_out: Vec<LeftOut>,
     /// `None` once there are too many.
     kept: Option<Vec<u8>>,
@@ -124,8 +124,8 @@ impl Table {
             shards: Vec::new(),
             rows: Vec::new(),
             looks: Vec::new(),
-            labels: Names::default(),
-            paths: Names::default(),
+            labels: NameList::default(),
+            paths: NameList::default(),
             left_out: Vec::new(),
             kept: Some(Vec::new()),
         }
@@ -283,13 +283,13 @@ impl Table {
 }
 
 /// What the pictures are called: by their paths if these tell all of them apart, else by split, or file, and number.
-fn names<'f>(paths: &Names, files: impl Iterator<Item = &'f ShardFile>) -> Names {
+fn names<'f>(paths: &NameList, files: impl Iterator<Item = &'f ShardFile>) -> NameList {
     let mut seen = HashSet::with_capacity(paths.len());
     if paths.iter().all(|path| !path.is_empty() && seen.insert(path)) {
         return paths.clone();
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut names = Names::default();
+    let mut names = NameList::default();
     for file in files {
         let group = match file.part {
             Some(part) => part.name(),
@@ -355,7 +355,7 @@ fn texts(
 
 #[cfg(test)]
 mod tests {
-    use super::super::encoded::Store;
+    use super::super::encoded::PictureStore;
     use super::*;
 
     #[test]

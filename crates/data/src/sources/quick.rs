@@ -1,7 +1,7 @@
 //! A quick look at many files: which of them can be no picture, and what tells one set of them from another. Of each file the
 //! first and the last few kilobytes are read.
 
-use super::names::Names;
+use super::names::NameList;
 use crate::DataError;
 use crate::picture::{self, Limits};
 use crate::unzip::hex;
@@ -20,7 +20,7 @@ const THREADS: usize = 8;
 pub(crate) type Look = Result<[u8; 32], String>;
 
 /// Looks at the files called `names` below `root`.
-pub(crate) fn look_at_files(root: &Path, names: &Names, limits: &Limits) -> Vec<Look> {
+pub(crate) fn look_at_files(root: &Path, names: &NameList, limits: &Limits) -> Vec<Look> {
     look(names.len(), |index| picture::ends(&root.join(names.get(index)), limits))
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn look(n: usize, one: impl Fn(usize) -> Result<[u8; 32], DataError> 
 }
 
 /// SHA-256 of the names and of what was seen of the files, in their order.
-pub(crate) fn identity<'d>(names: &Names, digests: impl Iterator<Item = &'d [u8; 32]>) -> String {
+pub(crate) fn identity<'d>(names: &NameList, digests: impl Iterator<Item = &'d [u8; 32]>) -> String {
     let mut hash = Sha256::new();
     for (name, digest) in names.iter().zip(digests) {
         hash.update((name.len() as u64).to_le_bytes());

@@ -72,7 +72,7 @@ pub(crate) fn find(place: &Path, endings: &[&str]) -> Option<Shards> {
     None
 }
 
-/// Names of what is in a folder; those that are not Unicode are nobody's shards.
+/// NameList of what is in a folder; those that are not Unicode are nobody's shards.
 fn names(folder: &Path) -> Vec<String> {
     let entries = entries(folder).unwrap_or_default();
     entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect()

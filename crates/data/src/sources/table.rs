@@ -4,10 +4,10 @@
 //! `file_name`, `filepath`, `image`, `img` or `image_path`; the label column; `split`, `set`, `subset` or `fold`. Others are
 //! ignored. Classes are in the order of their names' code points.
 
-use super::encoded::Files;
+use super::encoded::FilesBelow;
 use super::labels::Labelled;
 use super::listing::Listing;
-use super::names::Names;
+use super::names::NameList;
 use super::quick;
 use crate::DataError;
 use crate::dataset::LeftOut;
@@ -40,7 +40,7 @@ pub(crate) fn list(
     place: &Path,
     options: &ReadOptions,
     tell: &mut dyn FnMut(&str),
-) -> Result<Listing<Files>, DataError> {
+) -> Result<Listing<FilesBelow>, DataError> {
     let refused = |reason: String| DataError::malformed(place, reason);
     let bytes = std::fs::read(place).map_err(DataError::io("read", place))?;
     let text =
@@ -74,7 +74,7 @@ pub(crate) fn list(
     }
     let source = place.display().to_string();
     let looks = quick::look_at_files(folder, &names, &options.limits);
-    let store = Files { root: folder.to_owned() };
+    let store = FilesBelow { root: folder.to_owned() };
     Ok(Listing { store, source, names, looks, labels, parts, classes, left_out })
 }
 
@@ -119,8 +119,8 @@ impl Columns {
 /// The rows so far.
 #[derive(Default)]
 struct Table {
-    names: Names,
-    labels: Names,
+    names: NameList,
+    labels: NameList,
     parts: Vec<Part>,
     left_out: Vec<LeftOut>,
 }

@@ -10,7 +10,7 @@ use self::groups::{Group, is_label, is_picture, key_and_field};
 use self::store::{Entries, Entry};
 use super::labels::Labelled;
 use super::listing::Listing;
-use super::names::Names;
+use super::names::NameList;
 use super::quick;
 use super::shards::{self, ShardFile};
 use crate::dataset::LeftOut;
@@ -68,10 +68,10 @@ pub(crate) fn list(
 /// What is found in archives.
 #[derive(Default)]
 struct Found {
-    names: Names,
+    names: NameList,
     entries: Vec<Entry>,
     /// As they are written.
-    labels: Names,
+    labels: NameList,
     parts: Vec<Part>,
     left_out: Vec<LeftOut>,
 }

@@ -1,6 +1,6 @@
 //! Pictures inside Parquet files, and how one row is found again.
 
-use super::super::encoded::Store;
+use super::super::encoded::PictureStore;
 use crate::DataError;
 use crate::picture::{self, Limits};
 use parquet::column::reader::ColumnReaderImpl;
@@ -50,7 +50,7 @@ pub(crate) struct Rows {
     pub(super) kept: Option<Arc<Vec<u8>>>,
 }
 
-impl Store for Rows {
+impl PictureStore for Rows {
     const WHAT: &'static str = "row";
 
     fn encoded(

@@ -1,6 +1,6 @@
 //! Pictures inside tar archives.
 
-use super::super::encoded::Store;
+use super::super::encoded::PictureStore;
 use crate::DataError;
 use crate::picture::Limits;
 use std::fs::File;
@@ -26,7 +26,7 @@ pub(crate) struct Entries {
     pub(super) entries: Vec<Entry>,
 }
 
-impl Store for Entries {
+impl PictureStore for Entries {
     const WHAT: &'static str = "entry";
 
     fn encoded(
