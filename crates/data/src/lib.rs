@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod augment;
+mod cache;
 mod classes;
 mod dataset;
 mod download;
@@ -49,6 +50,7 @@ mod sources;
 mod unzip;
 
 pub use augment::{Augment, AutoAugment, Crop, Draws, Mix, Mixed};
+pub use cache::Cached;
 pub use dataset::{Dataset, HeldOut, LeftOut};
 pub use download::{DownloadOptions, download};
 pub use error::DataError;
