@@ -9,6 +9,7 @@ use std::ops::Range;
 use plusx_kernels::shape::ConvShape;
 use plusx_kernels::{LANES, conv, pitch};
 use plusx_model::graph::{Graph, ParamId, Role};
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 use plusx_model::update::{OptimiserState, Rule};
 
@@ -149,6 +150,7 @@ pub(crate) struct Store {
     /// Empty until the first training step.
     pub(crate) gradients: Floats,
     pub(crate) remembered: Remembered,
+    pub(crate) learning: Learning,
 }
 
 /// What the update rule remembers, in the layout of what learns.
@@ -171,10 +173,11 @@ pub(crate) enum Remembered {
 
 impl Store {
     /// Zeros.
-    pub(crate) fn new(layout: ParamLayout) -> Result<Self, EngineError> {
+    pub(crate) fn new(layout: ParamLayout, learning: Learning) -> Result<Self, EngineError> {
         let weights = floats(layout.learning)?;
         let running = floats(layout.running)?;
-        Ok(Self { layout, weights, running, gradients: Floats::empty(), remembered: Remembered::Nothing })
+        let (gradients, remembered) = (Floats::empty(), Remembered::Nothing);
+        Ok(Self { layout, weights, running, gradients, remembered, learning })
     }
 
     /// Makes sure that there are gradients, and what `rule` remembers.
@@ -198,6 +201,11 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// The runs of an update that learn.
+    pub(crate) fn learning_chunks(&self) -> Vec<Chunk> {
+        self.layout.chunks().iter().filter(|chunk| self.learning.learns(chunk.param)).cloned().collect()
     }
 
     /// Takes parameters and running statistics over.

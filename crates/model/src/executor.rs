@@ -2,6 +2,7 @@
 
 use crate::graph::{Graph, NodeId};
 use crate::image_shape::ImageShape;
+use crate::learning::Learning;
 use crate::params::Params;
 use crate::targets::{Loss, Targets};
 use crate::update::{OptimiserState, Update};
@@ -75,7 +76,10 @@ pub trait Executor {
     /// Restores what the update rule remembers (a resumed run); `None` forgets it. An update by the other rule forgets it, too.
     fn set_optimiser_state(&mut self, state: Option<&OptimiserState>) -> Result<(), Self::Error>;
 
-    /// Forward with batch statistics, softmax cross-entropy, backward; then the update, if there is one.
+    /// Says which parameters learn from now on; all of them do until then. Gradients are 0 afterwards.
+    fn set_learning(&mut self, learning: &Learning) -> Result<(), Self::Error>;
+
+    /// Forward with batch statistics (but for batch norms in evaluation mode), softmax cross-entropy, backward; then the update, if there is one.
     fn train_step(
         &mut self,
         images: Images<'_>,

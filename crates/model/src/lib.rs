@@ -24,6 +24,7 @@ pub mod graph;
 mod image_shape;
 pub mod init;
 pub mod layers;
+pub mod learning;
 pub mod op;
 mod pair;
 pub mod params;

@@ -39,8 +39,8 @@ pub(super) fn update(work: &UpdateWork, update: &Update<'_>, threads: &mut Threa
     if let Some(most) = update.max_norm {
         scale *= clip(most, scale.abs() * gradient_norm(threads, store));
     }
-    let Store { layout, weights, gradients, remembered, .. } = store;
-    let chunks = layout.chunks();
+    let chunks = &store.learning_chunks()[..];
+    let Store { layout, weights, gradients, remembered, learning, .. } = store;
     let rule_of = |chunk: &Chunk| {
         let rule = update.of_param(chunk.param.index(), layout.role(chunk.param));
         let weight_decay = if rule.decays { update.weight_decay } else { 0.0 };
@@ -51,7 +51,8 @@ pub(super) fn update(work: &UpdateWork, update: &Update<'_>, threads: &mut Threa
     match (update.rule, remembered) {
         (Rule::AdamW { beta1, beta2, eps }, Remembered::Moments { first, second, steps }) => {
             for (index, count) in steps.iter_mut().enumerate() {
-                *count += u64::from(layout.role(ParamId(index as u32)).trainable());
+                let id = ParamId(index as u32);
+                *count += u64::from(layout.role(id).trainable() && learning.learns(id));
             }
             let moments = cut(first, chunks).into_iter().zip(cut(second, chunks));
             let arguments = parts.zip(moments).map(|((w, g, chunk), (m, v))| {
@@ -115,7 +116,7 @@ fn clip(most: f64, norm: f64) -> f64 {
 
 /// L2 norm of the summed gradients: the squares of each chunk by one thread, then the chunks in order.
 fn gradient_norm(threads: &mut Threads, store: &Store) -> f64 {
-    let chunks = store.layout.chunks();
+    let chunks = store.learning_chunks();
     let sums: Vec<AtomicU64> = chunks.iter().map(|_| AtomicU64::new(0)).collect();
     threads.run(chunks.len(), 0, &|index, _| {
         let sum = sum_of_squares(&store.gradients[chunks[index].range.clone()]);

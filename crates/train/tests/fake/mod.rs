@@ -4,6 +4,7 @@ use plusx_model::containers::Sequential;
 use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, ParamId};
 use plusx_model::layers::Dense;
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 use plusx_model::targets::Targets;
@@ -105,6 +106,11 @@ impl Executor for Fake {
             Some(OptimiserState::AdamW { .. }) => return Err(Told),
         };
         Ok(())
+    }
+
+    fn set_learning(&mut self, learning: &Learning) -> Result<(), Told> {
+        // everything of it always learns
+        if learning.mask().iter().all(|learns| *learns) { Ok(()) } else { Err(Told) }
     }
 
     fn train_step(
