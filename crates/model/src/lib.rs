@@ -31,6 +31,7 @@ pub mod params;
 pub mod preprocess;
 pub mod random;
 pub mod shape;
+pub mod split;
 pub mod summary;
 pub mod targets;
 mod thousands;
