@@ -17,7 +17,7 @@ use crate::error::EngineError;
 use crate::params::{Held, ParamLayout, Store, same_table};
 use crate::plan::{Kernels, Mode, Plan, PlanSettings};
 use crate::profile::{Profile, StepProfile};
-use crate::run::{RunBatch, RunResources, read_tap, run};
+use crate::run::{RunBatch, RunResources, move_average, read_tap, run};
 use crate::seat::Seat;
 use crate::threads::{Threads, settle_threads};
 
@@ -234,6 +234,29 @@ impl Executor for Engine {
             check::optimiser_state(&self.graph, state)?;
         }
         self.store.set_optimiser_state(state)
+    }
+
+    fn move_average(&mut self, decay: f64) -> Result<(), EngineError> {
+        if !(0.0..=1.0).contains(&decay) {
+            let problem = format!(
+                "the decay of the average is {decay}; it must be between 0 and 1, 0.9998 for example"
+            );
+            return Err(EngineError::Update { problem });
+        }
+        match self.store.average {
+            None => self.store.start_average()?,
+            Some(_) => move_average(decay, &mut self.seat.threads, &mut self.store),
+        }
+        Ok(())
+    }
+
+    fn average(&self) -> Option<Params> {
+        self.store.average(Params::zeros(&self.graph))
+    }
+
+    fn set_average(&mut self, average: Option<&Params>) -> Result<(), EngineError> {
+        average.map_or(Ok(()), |average| same_table(&self.graph, average))?;
+        self.store.set_average(average)
     }
 
     /// Plans are made again: for other parameters that learn, other steps happen.

@@ -151,6 +151,14 @@ pub(crate) struct Store {
     pub(crate) gradients: Floats,
     pub(crate) remembered: Remembered,
     pub(crate) learning: Learning,
+    pub(crate) average: Option<Average>,
+}
+
+/// The average of parameters and running statistics, in their layouts.
+#[derive(Debug)]
+pub(crate) struct Average {
+    pub(crate) weights: Floats,
+    pub(crate) running: Floats,
 }
 
 /// What the update rule remembers, in the layout of what learns.
@@ -177,7 +185,7 @@ impl Store {
         let weights = floats(layout.learning)?;
         let running = floats(layout.running)?;
         let (gradients, remembered) = (Floats::empty(), Remembered::Nothing);
-        Ok(Self { layout, weights, running, gradients, remembered, learning })
+        Ok(Self { layout, weights, running, gradients, remembered, learning, average: None })
     }
 
     /// Makes sure that there are gradients, and what `rule` remembers.
@@ -206,6 +214,42 @@ impl Store {
     /// The runs of an update that learn.
     pub(crate) fn learning_chunks(&self) -> Vec<Chunk> {
         self.layout.chunks().iter().filter(|chunk| self.learning.learns(chunk.param)).cloned().collect()
+    }
+
+    /// An average of zeros.
+    fn no_average(&self) -> Result<Average, EngineError> {
+        Ok(Average { weights: floats(self.layout.learning)?, running: floats(self.layout.running)? })
+    }
+
+    /// Starts the average as a copy of what it is an average of.
+    pub(crate) fn start_average(&mut self) -> Result<(), EngineError> {
+        let mut average = self.no_average()?;
+        average.weights.copy_from_slice(&self.weights);
+        average.running.copy_from_slice(&self.running);
+        self.average = Some(average);
+        Ok(())
+    }
+
+    /// The average, into parameters of the same table.
+    pub(crate) fn average(&self, mut params: Params) -> Option<Params> {
+        let average = self.average.as_ref()?;
+        self.layout.export(&average.weights, true, &mut params);
+        self.layout.export(&average.running, false, &mut params);
+        Some(params)
+    }
+
+    /// Takes an average over.
+    pub(crate) fn set_average(&mut self, params: Option<&Params>) -> Result<(), EngineError> {
+        self.average = match params {
+            None => None,
+            Some(params) => {
+                let mut average = self.no_average()?;
+                self.layout.import(params, true, &mut average.weights);
+                self.layout.import(params, false, &mut average.running);
+                Some(average)
+            }
+        };
+        Ok(())
     }
 
     /// Takes parameters and running statistics over.

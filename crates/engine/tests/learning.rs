@@ -141,12 +141,20 @@ impl Case<'_> {
             let update = Update { scale: 1.0 / loss.divisor(targets, n), ..update };
             let options = StepOptions { loss, update: Some(&update) };
             let losses = engine.train_step(Images { data: &images, n }, targets, &options).unwrap().losses;
+            if let Some(decay) = self.json.get("decay") {
+                engine.move_average(number(decay)).unwrap();
+            }
             for (image, (&ours, exact)) in losses.iter().zip(numbers(exact)).enumerate() {
                 let what = || format!("loss of image {image} in step {}", index + 1);
                 report.compare(what, f64::from(ours), exact, number(&self.json["error"][index]));
             }
         }
         self.compare(report, "params", &engine.params());
+        if let Some(average) = engine.average() {
+            self.compare(report, "average", &average);
+            engine.set_average(Some(&average)).unwrap();
+            assert_eq!(engine.average(), Some(average));
+        }
         for (name, set) in engine.optimiser_state().iter().flat_map(OptimiserState::sets) {
             self.compare(report, name.trim_start_matches("optimiser."), set);
         }
@@ -307,4 +315,9 @@ fn threads_and_levels_change_no_byte() {
             assert!(trained(2, level) == wanted, "{level}");
         }
     }
+}
+
+#[test]
+fn moving_average() {
+    cases(|json| json.get("decay").is_some());
 }

@@ -76,6 +76,17 @@ pub trait Executor {
     /// Restores what the update rule remembers (a resumed run); `None` forgets it. An update by the other rule forgets it, too.
     fn set_optimiser_state(&mut self, state: Option<&OptimiserState>) -> Result<(), Self::Error>;
 
+    /// Moves the exponential moving average of parameters and running statistics, `average = decay average + (1 - decay) now`,
+    /// as torchvision's `ExponentialMovingAverage` with `use_buffers` does. The first call starts it: it copies them. (timm's
+    /// `ModelEmaV3` starts it before the first step instead: see [`Executor::set_average`].)
+    fn move_average(&mut self, decay: f64) -> Result<(), Self::Error>;
+
+    /// The average, if there is one.
+    fn average(&self) -> Option<Params>;
+
+    /// Replaces the average; `None` forgets it.
+    fn set_average(&mut self, average: Option<&Params>) -> Result<(), Self::Error>;
+
     /// Says which parameters learn from now on; all of them do until then. Gradients are 0 afterwards.
     fn set_learning(&mut self, learning: &Learning) -> Result<(), Self::Error>;
 

@@ -30,6 +30,9 @@ pub(super) fn loss(work: &LossWork, memory: &mut Memory<'_>, batch: &mut RunBatc
     });
 }
 
+/// Values of an average that one thread takes at a time.
+const RUN: usize = 1 << 16;
+
 /// One run of parameters, until a thread takes it.
 type Slot<T> = Mutex<Option<T>>;
 
@@ -125,8 +128,16 @@ fn gradient_norm(threads: &mut Threads, store: &Store) -> f64 {
     sums.into_iter().map(|sum| f64::from_bits(sum.into_inner())).sum::<f64>().sqrt()
 }
 
+/// Moves the average, if there is one, towards parameters and running statistics.
+pub(crate) fn move_average(decay: f64, threads: &mut Threads, store: &mut Store) {
+    let Store { weights, running, average: Some(average), .. } = store else { return };
+    let pairs = [(&**weights, &mut *average.weights), (&**running, &mut *average.running)];
+    let runs = pairs.into_iter().flat_map(|(now, average)| now.chunks(RUN).zip(average.chunks_mut(RUN)));
+    on_threads(threads, runs, |(now, average)| plusx_kernels::average::move_average(decay, now, average));
+}
+
 /// Runs a kernel on each of the arguments.
-fn on_threads<T: Send>(threads: &mut Threads, arguments: impl Iterator<Item = T>, run: fn(T)) {
+fn on_threads<T: Send>(threads: &mut Threads, arguments: impl Iterator<Item = T>, run: impl Fn(T) + Sync) {
     let slots: Vec<Slot<T>> = arguments.map(|arguments| Mutex::new(Some(arguments))).collect();
     threads.run(slots.len(), 0, &|index, _| {
         if let Some(arguments) = slots[index].lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -18,6 +18,7 @@ use crate::plan::step::PlanStep;
 use crate::plan::work::StepWork;
 use crate::plan::{IMAGES, Plan, Tap};
 
+pub(crate) use self::learn::move_average;
 use self::memory::Memory;
 pub(crate) use self::resources::{RunBatch, RunResources};
 

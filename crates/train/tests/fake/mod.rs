@@ -34,6 +34,7 @@ pub(crate) struct Fake {
     graph: Graph,
     params: Params,
     velocity: Option<Params>,
+    average: Option<Params>,
     gradients: Params,
     steps: u64,
     trouble: Trouble,
@@ -58,6 +59,7 @@ impl Fake {
             params: Params::zeros(&graph),
             gradients: Params::zeros(&graph),
             velocity: None,
+            average: None,
             graph,
             steps: 0,
             trouble,
@@ -105,6 +107,28 @@ impl Executor for Fake {
             Some(OptimiserState::Sgd { velocity }) => Some(velocity.clone()),
             Some(OptimiserState::AdamW { .. }) => return Err(Told),
         };
+        Ok(())
+    }
+
+    fn move_average(&mut self, decay: f64) -> Result<(), Told> {
+        let Self { params, average, .. } = self;
+        match average {
+            None => *average = Some(params.clone()),
+            Some(average) => {
+                for (average, now) in average.values_mut().iter_mut().zip(params.values()) {
+                    *average = (decay * f64::from(*average) + (1.0 - decay) * f64::from(*now)) as f32;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn average(&self) -> Option<Params> {
+        self.average.clone()
+    }
+
+    fn set_average(&mut self, average: Option<&Params>) -> Result<(), Told> {
+        self.average = average.cloned();
         Ok(())
     }
 
