@@ -264,6 +264,7 @@ impl Executor for Engine {
         learning.check(&self.graph).map_err(|problem| EngineError::Learning { problem })?;
         self.store.learning = learning.clone();
         self.store.gradients.fill(0.0);
+        self.store.held.fill(0.0);
         self.plans.clear();
         self.ready = None;
         Ok(())
@@ -288,9 +289,18 @@ impl Executor for Engine {
             targets,
             losses: &mut result.losses,
             predictions: &mut result.predictions,
+            accumulate: options.accumulate,
             update,
         };
-        self.run(&mode, &mut batch)?;
+        if options.accumulate {
+            self.store.hold()?;
+        }
+        if let Err(error) = self.run(&mode, &mut batch).map(drop) {
+            if options.accumulate {
+                self.store.hold()?;
+            }
+            return Err(error);
+        }
         Ok(result)
     }
 

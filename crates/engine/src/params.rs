@@ -149,6 +149,8 @@ pub(crate) struct Store {
     pub(crate) running: Floats,
     /// Empty until the first training step.
     pub(crate) gradients: Floats,
+    /// Those of the steps before, while they are accumulated; empty until then.
+    pub(crate) held: Floats,
     pub(crate) remembered: Remembered,
     pub(crate) learning: Learning,
     pub(crate) average: Option<Average>,
@@ -184,8 +186,17 @@ impl Store {
     pub(crate) fn new(layout: ParamLayout, learning: Learning) -> Result<Self, EngineError> {
         let weights = floats(layout.learning)?;
         let running = floats(layout.running)?;
-        let (gradients, remembered) = (Floats::empty(), Remembered::Nothing);
-        Ok(Self { layout, weights, running, gradients, remembered, learning, average: None })
+        let (gradients, held, remembered) = (Floats::empty(), Floats::empty(), Remembered::Nothing);
+        Ok(Self { layout, weights, running, gradients, held, remembered, learning, average: None })
+    }
+
+    /// Holds the gradients of the last step back, so that the next can be added to them; called again, gives them back.
+    pub(crate) fn hold(&mut self) -> Result<(), EngineError> {
+        if self.held.is_empty() {
+            self.held = floats(self.layout.learning)?;
+        }
+        std::mem::swap(&mut self.gradients, &mut self.held);
+        Ok(())
     }
 
     /// Makes sure that there are gradients, and what `rule` remembers.

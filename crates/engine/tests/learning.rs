@@ -139,7 +139,7 @@ impl Case<'_> {
                 _ => Targets::Classes(&labels),
             };
             let update = Update { scale: 1.0 / loss.divisor(targets, n), ..update };
-            let options = StepOptions { loss, update: Some(&update) };
+            let options = StepOptions { loss, ..StepOptions::update(&update) };
             let losses = engine.train_step(Images { data: &images, n }, targets, &options).unwrap().losses;
             if let Some(decay) = self.json.get("decay") {
                 engine.move_average(number(decay)).unwrap();
@@ -298,7 +298,7 @@ fn threads_and_levels_change_no_byte() {
         let update = Update { max_norm: Some(0.1), ..Update::adamw(0.01, n) };
         let loss = Loss { smoothing: 0.1, class_weights: Some(&[1.0, 2.0, 0.5, 1.5]) };
         for _ in 0..3 {
-            let options = StepOptions { loss, update: Some(&update) };
+            let options = StepOptions { loss, ..StepOptions::update(&update) };
             engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), &options).unwrap();
         }
         (engine.params(), engine.optimiser_state())
@@ -320,4 +320,41 @@ fn threads_and_levels_change_no_byte() {
 #[test]
 fn moving_average() {
     cases(|json| json.get("decay").is_some());
+}
+
+/// Three small batches make the large one where batch norms do not follow their batch.
+#[test]
+fn accumulated_gradients_are_those_of_the_large_batch() {
+    let gold: Value = serde_json::from_slice(&read("learning.json")).unwrap();
+    let (graph, n) = (network(&gold), 12);
+    let (images, labels) = (images(graph.input_shape(), 1, 0, n), labels(4, 1, 0, n));
+    let learning = Learning::everything(&graph).without(&graph, |spec| !spec.role.trainable());
+    let update = Update { max_norm: Some(0.5), ..Update::sgd(0.1, n).momentum(0.9) };
+    let trained = |part: usize| {
+        let mut engine = Engine::new(graph.clone(), EngineOptions::default()).unwrap();
+        engine.set_params(&initialize(&graph, Init::Xavier, 42)).unwrap();
+        engine.set_learning(&learning).unwrap();
+        for _ in 0..2 {
+            let parts = images.chunks(part * graph.input_shape().len()).zip(labels.chunks(part));
+            for (index, (data, labels)) in parts.enumerate() {
+                let last = (index + 1) * part == n;
+                let update = last.then_some(&update);
+                let options = StepOptions { accumulate: index > 0, update, ..StepOptions::default() };
+                engine.train_step(Images { data, n: part }, Targets::Classes(labels), &options).unwrap();
+            }
+        }
+        (engine.gradients(), engine.params())
+    };
+    let whole = trained(n);
+    for part in [4, 6, 1] {
+        let parts = trained(part);
+        for (ours, theirs) in [(&parts.0, &whole.0), (&parts.1, &whole.1)] {
+            for ((spec, ours), (_, theirs)) in ours.iter().zip(theirs.iter()) {
+                let largest = theirs.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    assert!((ours - theirs).abs() <= 1e-6 * largest, "{}: {ours}, {theirs}", spec.name);
+                }
+            }
+        }
+    }
 }

@@ -116,7 +116,7 @@ fn mistakes_are_errors_and_leave_the_engine_usable() {
             ["inf among them", "at least 0"],
         ),
     ] {
-        let options = StepOptions { loss, update: None };
+        let options = StepOptions { loss, ..StepOptions::default() };
         let result = engine.train_step(good, targets, &options);
         check(&mut engine, result.map(drop), &words);
     }

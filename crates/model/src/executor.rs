@@ -21,6 +21,11 @@ pub struct Images<'a> {
 pub struct StepOptions<'a> {
     /// How the targets become a loss.
     pub loss: Loss<'a>,
+    /// Whether the gradients of the last step are added to this one's: several small batches then make one large one. Their
+    /// gradients are those of the large batch but for the last bits, because its sums would be taken in another order, and but
+    /// for batch norms, which see each small batch alone unless they are in evaluation mode. The update's `scale` is that of
+    /// the whole.
+    pub accumulate: bool,
     /// How the parameters then move; `None` leaves them, and the gradients can be read with [`Executor::gradients`].
     pub update: Option<&'a Update<'a>>,
 }

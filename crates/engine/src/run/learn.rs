@@ -30,7 +30,7 @@ pub(super) fn loss(work: &LossWork, memory: &mut Memory<'_>, batch: &mut RunBatc
     });
 }
 
-/// Values of an average that one thread takes at a time.
+/// Values of an average, or of gradients, that one thread takes at a time.
 const RUN: usize = 1 << 16;
 
 /// One run of parameters, until a thread takes it.
@@ -126,6 +126,13 @@ fn gradient_norm(threads: &mut Threads, store: &Store) -> f64 {
         sums[index].store(sum.to_bits(), Ordering::Relaxed);
     });
     sums.into_iter().map(|sum| f64::from_bits(sum.into_inner())).sum::<f64>().sqrt()
+}
+
+/// Adds the gradients that are held to those of this step.
+pub(super) fn add_held(threads: &mut Threads, store: &mut Store) {
+    let Store { gradients, held, .. } = store;
+    let runs = held.chunks(RUN).zip(gradients.chunks_mut(RUN));
+    on_threads(threads, runs, |(held, sum)| plusx_kernels::average::add(held, sum));
 }
 
 /// Moves the average, if there is one, towards parameters and running statistics.

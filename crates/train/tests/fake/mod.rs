@@ -163,6 +163,10 @@ impl Executor for Fake {
                 gradients.get_mut(ParamId(1))[class] += g;
             }
         }
+        if options.accumulate {
+            let sums = gradients.values_mut().iter_mut().zip(self.gradients.values());
+            sums.for_each(|(sum, held)| *sum += held);
+        }
         self.gradients = gradients;
         if let Some(update) = options.update {
             let Rule::Sgd { momentum, nesterov } = update.rule else { return Err(Told) };
