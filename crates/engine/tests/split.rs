@@ -40,7 +40,8 @@ fn head_and_tail_are_the_whole() {
         for node in (1..graph.nodes.len() as u32 - 1).map(NodeId) {
             let Ok(split) = graph.split_at(node) else { continue };
             let what = format!("{name} behind {}", graph.node(node).label);
-            (split.head.check().unwrap(), split.tail.check().unwrap());
+            split.head.check().unwrap();
+            split.tail.check().unwrap();
             assert_eq!(split.tail.input_shape(), graph.node(node).shape, "{what}");
             if split.tail.params.is_empty() {
                 continue;
