@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use plusx_kernels::Level;
 use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId};
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 use plusx_model::targets::Targets;
 use plusx_model::update::OptimiserState;
@@ -14,9 +15,9 @@ use crate::arena::Arena;
 use crate::check;
 use crate::error::EngineError;
 use crate::params::{Held, ParamLayout, Store, same_table};
-use crate::plan::{Kernels, Mode, Plan};
+use crate::plan::{Kernels, Mode, Plan, PlanSettings};
 use crate::profile::{Profile, StepProfile};
-use crate::run::{RunBatch, RunResources, read_tap, run};
+use crate::run::{RunBatch, RunResources, move_average, read_tap, run};
 use crate::seat::Seat;
 use crate::threads::{Threads, settle_threads};
 
@@ -67,7 +68,7 @@ impl Engine {
     pub fn new(graph: Graph, options: EngineOptions) -> Result<Self, EngineError> {
         check::graph(&graph)?;
         check::level(options.level)?;
-        let store = Store::new(ParamLayout::new(&graph)?)?;
+        let store = Store::new(ParamLayout::new(&graph)?, Learning::everything(&graph))?;
         Ok(Self {
             graph,
             kernels: Kernels { level: options.level, exact: options.exact },
@@ -88,7 +89,7 @@ impl Engine {
         let mode = mode.borrow();
         self.check_plan(mode, batch)?;
         let key = (mode.clone(), batch);
-        Ok(plan_of(&mut self.plans, &self.graph, &self.store.layout, &key, self.kernels))
+        Ok(plan_of(&mut self.plans, &self.graph, &self.store, &key, self.kernels))
     }
 
     fn check_plan(&self, mode: &Mode, batch: usize) -> Result<(), EngineError> {
@@ -107,6 +108,11 @@ impl Engine {
         if threads.max(1) != self.seat.threads.count() {
             self.seat.threads = Threads::new(threads);
         }
+    }
+
+    /// Which parameters learn.
+    pub fn learning(&self) -> &Learning {
+        &self.store.learning
     }
 
     /// The instructions it uses.
@@ -147,7 +153,7 @@ impl Engine {
         let key = (mode.clone(), n);
         // a new arena holds nothing, nor does one that was refused
         let ready = self.ready.take();
-        let plan = plan_of(&mut self.plans, &self.graph, &self.store.layout, &key, self.kernels);
+        let plan = plan_of(&mut self.plans, &self.graph, &self.store, &key, self.kernels);
         self.seat.reserve(plan)?;
         let first = if ready.as_ref() == Some(&key) { plan.prepared } else { 0 };
         let resources = RunResources {
@@ -178,7 +184,7 @@ impl Engine {
 fn plan_of<'p>(
     plans: &'p mut HashMap<(Mode, usize), Plan>,
     graph: &Graph,
-    layout: &ParamLayout,
+    store: &Store,
     key: &(Mode, usize),
     kernels: Kernels,
 ) -> &'p Plan {
@@ -186,7 +192,8 @@ fn plan_of<'p>(
         plans.clear();
     }
     let (mode, batch) = key;
-    plans.entry(key.clone()).or_insert_with(|| Plan::new(graph, layout, mode, *batch, kernels))
+    let settings = PlanSettings { kernels, learning: &store.learning };
+    plans.entry(key.clone()).or_insert_with(|| Plan::new(graph, &store.layout, mode, *batch, &settings))
 }
 
 impl Executor for Engine {
@@ -229,6 +236,40 @@ impl Executor for Engine {
         self.store.set_optimiser_state(state)
     }
 
+    fn move_average(&mut self, decay: f64) -> Result<(), EngineError> {
+        if !(0.0..=1.0).contains(&decay) {
+            let problem = format!(
+                "the decay of the average is {decay}; it must be between 0 and 1, 0.9998 for example"
+            );
+            return Err(EngineError::Update { problem });
+        }
+        match self.store.average {
+            None => self.store.start_average()?,
+            Some(_) => move_average(decay, &mut self.seat.threads, &mut self.store),
+        }
+        Ok(())
+    }
+
+    fn average(&self) -> Option<Params> {
+        self.store.average(Params::zeros(&self.graph))
+    }
+
+    fn set_average(&mut self, average: Option<&Params>) -> Result<(), EngineError> {
+        average.map_or(Ok(()), |average| same_table(&self.graph, average))?;
+        self.store.set_average(average)
+    }
+
+    /// Plans are made again: for other parameters that learn, other steps happen.
+    fn set_learning(&mut self, learning: &Learning) -> Result<(), EngineError> {
+        learning.check(&self.graph).map_err(|problem| EngineError::Learning { problem })?;
+        self.store.learning = learning.clone();
+        self.store.gradients.fill(0.0);
+        self.store.held.fill(0.0);
+        self.plans.clear();
+        self.ready = None;
+        Ok(())
+    }
+
     fn train_step(
         &mut self,
         images: Images<'_>,
@@ -248,9 +289,18 @@ impl Executor for Engine {
             targets,
             losses: &mut result.losses,
             predictions: &mut result.predictions,
+            accumulate: options.accumulate,
             update,
         };
-        self.run(&mode, &mut batch)?;
+        if options.accumulate {
+            self.store.hold()?;
+        }
+        if let Err(error) = self.run(&mode, &mut batch).map(drop) {
+            if options.accumulate {
+                self.store.hold()?;
+            }
+            return Err(error);
+        }
         Ok(result)
     }
 

@@ -157,6 +157,13 @@ pub enum EngineError {
         problem: String,
     },
 
+    /// Parameters that cannot learn, or cannot be held, like this.
+    #[error("this choice of what learns does not fit the network: {problem}")]
+    Learning {
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+
     /// A network whose output is not one row of logits.
     #[error(
         "{layer}: training needs an output of one row and one column (logits), got {shape}; end the network with a pooling and a dense layer"
@@ -213,6 +220,7 @@ impl EngineError {
             | Self::Smoothing { .. }
             | Self::ClassWeights { .. }
             | Self::Update { .. }
+            | Self::Learning { .. }
             | Self::Output { .. }
             | Self::Node { .. }
             | Self::Params { .. }

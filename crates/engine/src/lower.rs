@@ -9,7 +9,7 @@
 //! - those whose values are asked for,
 //! - in training those with two terms, since the ReLU's gate needs the sum.
 //!
-//! In inference the convolution before a view stores it instead of its own output ([`fuse_views`]).
+//! In inference, and in training before the first layer that learns, the convolution before a view stores it instead of its own output ([`fuse_views`]).
 
 mod fuse;
 mod walk;
@@ -105,6 +105,10 @@ pub(crate) struct LoweredNorm {
     pub(crate) beta: ParamId,
     pub(crate) mean: ParamId,
     pub(crate) var: ParamId,
+    /// Whether its scale or shift learns.
+    pub(crate) learns: bool,
+    /// Whether it uses running statistics.
+    pub(crate) running: bool,
 }
 
 /// A filter and its bias.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use plusx_kernels::shape::ConvShape;
 use plusx_kernels::{LANES, conv, pitch};
 use plusx_model::graph::{Graph, ParamId, Role};
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 use plusx_model::update::{OptimiserState, Rule};
 
@@ -148,7 +149,18 @@ pub(crate) struct Store {
     pub(crate) running: Floats,
     /// Empty until the first training step.
     pub(crate) gradients: Floats,
+    /// Those of the steps before, while they are accumulated; empty until then.
+    pub(crate) held: Floats,
     pub(crate) remembered: Remembered,
+    pub(crate) learning: Learning,
+    pub(crate) average: Option<Average>,
+}
+
+/// The average of parameters and running statistics, in their layouts.
+#[derive(Debug)]
+pub(crate) struct Average {
+    pub(crate) weights: Floats,
+    pub(crate) running: Floats,
 }
 
 /// What the update rule remembers, in the layout of what learns.
@@ -171,10 +183,20 @@ pub(crate) enum Remembered {
 
 impl Store {
     /// Zeros.
-    pub(crate) fn new(layout: ParamLayout) -> Result<Self, EngineError> {
+    pub(crate) fn new(layout: ParamLayout, learning: Learning) -> Result<Self, EngineError> {
         let weights = floats(layout.learning)?;
         let running = floats(layout.running)?;
-        Ok(Self { layout, weights, running, gradients: Floats::empty(), remembered: Remembered::Nothing })
+        let (gradients, held, remembered) = (Floats::empty(), Floats::empty(), Remembered::Nothing);
+        Ok(Self { layout, weights, running, gradients, held, remembered, learning, average: None })
+    }
+
+    /// Holds the gradients of the last step back, so that the next can be added to them; called again, gives them back.
+    pub(crate) fn hold(&mut self) -> Result<(), EngineError> {
+        if self.held.is_empty() {
+            self.held = floats(self.layout.learning)?;
+        }
+        std::mem::swap(&mut self.gradients, &mut self.held);
+        Ok(())
     }
 
     /// Makes sure that there are gradients, and what `rule` remembers.
@@ -197,6 +219,47 @@ impl Store {
                 self.remembered = Remembered::Moments { first, second, steps: vec![0; self.layout.count()] };
             }
         }
+        Ok(())
+    }
+
+    /// The runs of an update that learn.
+    pub(crate) fn learning_chunks(&self) -> Vec<Chunk> {
+        self.layout.chunks().iter().filter(|chunk| self.learning.learns(chunk.param)).cloned().collect()
+    }
+
+    /// An average of zeros.
+    fn no_average(&self) -> Result<Average, EngineError> {
+        Ok(Average { weights: floats(self.layout.learning)?, running: floats(self.layout.running)? })
+    }
+
+    /// Starts the average as a copy of what it is an average of.
+    pub(crate) fn start_average(&mut self) -> Result<(), EngineError> {
+        let mut average = self.no_average()?;
+        average.weights.copy_from_slice(&self.weights);
+        average.running.copy_from_slice(&self.running);
+        self.average = Some(average);
+        Ok(())
+    }
+
+    /// The average, into parameters of the same table.
+    pub(crate) fn average(&self, mut params: Params) -> Option<Params> {
+        let average = self.average.as_ref()?;
+        self.layout.export(&average.weights, true, &mut params);
+        self.layout.export(&average.running, false, &mut params);
+        Some(params)
+    }
+
+    /// Takes an average over.
+    pub(crate) fn set_average(&mut self, params: Option<&Params>) -> Result<(), EngineError> {
+        self.average = match params {
+            None => None,
+            Some(params) => {
+                let mut average = self.no_average()?;
+                self.layout.import(params, true, &mut average.weights);
+                self.layout.import(params, false, &mut average.running);
+                Some(average)
+            }
+        };
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use plusx_kernels::Level;
 use plusx_model::executor::Images;
 use plusx_model::graph::Graph;
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 
 use crate::arena::Floats;
@@ -20,7 +21,7 @@ use crate::check;
 use crate::engine::MOST_PLANS;
 use crate::error::EngineError;
 use crate::params::{Held, ParamLayout, Store, same_table};
-use crate::plan::{Kernels, Lasting, Mode, Plan};
+use crate::plan::{Kernels, Lasting, Mode, Plan, PlanSettings};
 use crate::run::{RunBatch, RunResources, read_tap, run};
 use crate::seat::Seat;
 use crate::threads::settle_threads;
@@ -89,7 +90,7 @@ impl Prepared {
         check::graph(&graph)?;
         check::level(options.level)?;
         same_table(&graph, params)?;
-        let mut store = Store::new(ParamLayout::new(&graph)?)?;
+        let mut store = Store::new(ParamLayout::new(&graph)?, Learning::everything(&graph))?;
         store.import(params);
         let mode = Mode::shared(graph.output());
         Ok(Self {
@@ -152,7 +153,8 @@ impl Prepared {
     }
 
     fn plan(&self, batch: usize) -> Plan {
-        Plan::new(&self.graph, &self.store.layout, &self.mode, batch, self.kernels)
+        let settings = PlanSettings { kernels: self.kernels, learning: &self.store.learning };
+        Plan::new(&self.graph, &self.store.layout, &self.mode, batch, &settings)
     }
 
     /// The plan for `batch` images with all that it finds ready. The first call that needs it makes it, in its seat; other

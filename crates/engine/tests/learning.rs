@@ -2,14 +2,17 @@
 //! `tools/golden_learning.py` says what the cases are.
 
 mod gold;
+mod interpreter;
 
 use gold::{Report, images, integer, labels, list, number, numbers, read, text};
-use plusx_engine::{Engine, EngineOptions, Level};
+use interpreter::networks;
+use plusx_engine::{Engine, EngineOptions, Level, Mode};
 use plusx_model::containers::Sequential;
 use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::{Graph, Op, ParamSpec, RunningVariance};
 use plusx_model::init::{Init, initialize};
 use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d};
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 use plusx_model::targets::{Loss, Targets};
@@ -75,6 +78,17 @@ impl Case<'_> {
         Some(graph.params.iter().map(rule).collect())
     }
 
+    /// Layers without gradients, and batch norms in evaluation mode.
+    fn learning(&self, graph: &Graph) -> Learning {
+        let among = |key: &str, spec: &ParamSpec| {
+            let layer = spec.name.split('.').next().unwrap();
+            self.json.get(key).is_some_and(|names| list(names).iter().any(|name| text(name) == layer))
+        };
+        Learning::everything(graph)
+            .without(graph, |spec| spec.role.trainable() && among("frozen", spec))
+            .without(graph, |spec| !spec.role.trainable() && among("evaluated", spec))
+    }
+
     fn update<'r>(&self, rules: Option<&'r [ParamRule]>) -> Update<'r> {
         let optimiser = &self.json["optimiser"];
         let rule = match text(&optimiser["rule"]) {
@@ -114,6 +128,7 @@ impl Case<'_> {
         let smoothing = self.json.get("smoothing").map_or(0.0, number) as f32;
         let loss = Loss { smoothing, class_weights: weights.as_deref() };
         let rules = self.rules(engine.graph());
+        engine.set_learning(&self.learning(engine.graph())).unwrap();
         let update = self.update(rules.as_deref());
         for (index, exact) in list(&self.json["losses"]).iter().enumerate() {
             let images = images(engine.graph().input_shape(), stream, index + 1, n);
@@ -124,14 +139,22 @@ impl Case<'_> {
                 _ => Targets::Classes(&labels),
             };
             let update = Update { scale: 1.0 / loss.divisor(targets, n), ..update };
-            let options = StepOptions { loss, update: Some(&update) };
+            let options = StepOptions { loss, ..StepOptions::update(&update) };
             let losses = engine.train_step(Images { data: &images, n }, targets, &options).unwrap().losses;
+            if let Some(decay) = self.json.get("decay") {
+                engine.move_average(number(decay)).unwrap();
+            }
             for (image, (&ours, exact)) in losses.iter().zip(numbers(exact)).enumerate() {
                 let what = || format!("loss of image {image} in step {}", index + 1);
                 report.compare(what, f64::from(ours), exact, number(&self.json["error"][index]));
             }
         }
         self.compare(report, "params", &engine.params());
+        if let Some(average) = engine.average() {
+            self.compare(report, "average", &average);
+            engine.set_average(Some(&average)).unwrap();
+            assert_eq!(engine.average(), Some(average));
+        }
         for (name, set) in engine.optimiser_state().iter().flat_map(OptimiserState::sets) {
             self.compare(report, name.trim_start_matches("optimiser."), set);
         }
@@ -205,4 +228,133 @@ fn adamw_resumes_to_the_byte() {
     assert_eq!(whole.optimiser_state(), resumed.optimiser_state());
     let Some(OptimiserState::AdamW { steps, .. }) = whole.optimiser_state() else { panic!("no moments") };
     assert_eq!(steps[0], 3);
+}
+
+#[test]
+fn frozen_layers_and_norms_in_evaluation_mode() {
+    cases(|json| json.get("frozen").is_some() || json.get("evaluated").is_some());
+}
+
+/// What does not learn has no gradient and no step of its own, in networks of every kind. What learns has the gradient that it
+/// has when everything learns.
+#[test]
+fn gradients_do_not_depend_on_what_else_learns() {
+    for (name, graph) in networks::all() {
+        let n = 5;
+        let data: Vec<f32> = (0..n * graph.input_shape().len()).map(|i| (i % 17) as f32 / 17.0).collect();
+        let batch = Images { data: &data, n };
+        let mut engine = Engine::new(graph.clone(), EngineOptions::default()).unwrap();
+        engine.set_params(&initialize(&graph, Init::Xavier, 3)).unwrap();
+        let step = |engine: &mut Engine| {
+            let targets = Targets::Classes(&[0, 1, 2, 3, 0]);
+            engine.train_step(batch, targets, &StepOptions::default()).unwrap()
+        };
+        let whole = (step(&mut engine), engine.gradients());
+        let all = engine.plan(Mode::train(), n).unwrap().len();
+        let learnable: Vec<usize> =
+            (0..graph.params.len()).filter(|index| graph.params[*index].role.trainable()).collect();
+        // from each parameter on, and each parameter alone
+        for (from, only) in learnable.iter().flat_map(|index| [(*index, false), (*index, true)]) {
+            let mask: Vec<bool> = graph
+                .params
+                .iter()
+                .enumerate()
+                .map(|(index, spec)| !spec.role.trainable() || index == from || (!only && index > from))
+                .collect();
+            engine.set_learning(&Learning::of(mask.clone())).unwrap();
+            engine.set_params(&initialize(&graph, Init::Xavier, 3)).unwrap();
+            let result = step(&mut engine);
+            let what = format!("{name}: {} on{}", graph.params[from].name, if only { "ly" } else { "" });
+            assert!(engine.plan(Mode::train(), n).unwrap().len() <= all, "{what}");
+            assert_eq!(result, whole.0, "{what}");
+            for ((spec, ours), theirs) in engine.gradients().iter().zip(whole.1.iter().map(|(_, g)| g)) {
+                let index = graph.params.iter().position(|other| other == spec).unwrap();
+                let learns = mask[index] && spec.role.trainable();
+                let largest = theirs.iter().fold(0.0f32, |most, g| most.max(g.abs()));
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    // sums of a value whose gradient fewer steps make may be taken by another kernel
+                    let bound = if learns { 1e-5 * largest + 1e-7 } else { 0.0 };
+                    let theirs = if learns { *theirs } else { 0.0 };
+                    assert!((ours - theirs).abs() <= bound, "{what}, {}: {ours}, {theirs}", spec.name);
+                }
+            }
+        }
+    }
+}
+
+/// Rules with memory, a clipped norm and a frozen part give the same bytes for any number of threads, and for all levels of one
+/// arithmetic profile.
+#[test]
+fn threads_and_levels_change_no_byte() {
+    let gold: Value = serde_json::from_slice(&read("learning.json")).unwrap();
+    let (graph, n) = (network(&gold), 7);
+    let (images, labels) = (images(graph.input_shape(), 1, 0, n), labels(4, 1, 0, n));
+    let learning = Learning::everything(&graph).without(&graph, |spec| spec.name.starts_with("conv1"));
+    let trained = |threads: usize, level: Level| {
+        let options = EngineOptions { threads, level, ..EngineOptions::default() };
+        let mut engine = Engine::new(graph.clone(), options).unwrap();
+        engine.set_params(&initialize(&graph, Init::Xavier, 42)).unwrap();
+        engine.set_learning(&learning).unwrap();
+        let update = Update { max_norm: Some(0.1), ..Update::adamw(0.01, n) };
+        let loss = Loss { smoothing: 0.1, class_weights: Some(&[1.0, 2.0, 0.5, 1.5]) };
+        for _ in 0..3 {
+            let options = StepOptions { loss, ..StepOptions::update(&update) };
+            engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), &options).unwrap();
+        }
+        (engine.params(), engine.optimiser_state())
+    };
+    for profile in ["fma", "mul-add"] {
+        let mut levels =
+            Level::ALL.into_iter().filter(|level| level.supported() && level.profile() == profile);
+        let Some(first) = levels.next() else { continue };
+        let wanted = trained(1, first);
+        for threads in [2, 3, 4, 7] {
+            assert!(trained(threads, first) == wanted, "{threads} threads");
+        }
+        for level in levels {
+            assert!(trained(2, level) == wanted, "{level}");
+        }
+    }
+}
+
+#[test]
+fn moving_average() {
+    cases(|json| json.get("decay").is_some());
+}
+
+/// Three small batches make the large one where batch norms do not follow their batch.
+#[test]
+fn accumulated_gradients_are_those_of_the_large_batch() {
+    let gold: Value = serde_json::from_slice(&read("learning.json")).unwrap();
+    let (graph, n) = (network(&gold), 12);
+    let (images, labels) = (images(graph.input_shape(), 1, 0, n), labels(4, 1, 0, n));
+    let learning = Learning::everything(&graph).without(&graph, |spec| !spec.role.trainable());
+    let update = Update { max_norm: Some(0.5), ..Update::sgd(0.1, n).momentum(0.9) };
+    let trained = |part: usize| {
+        let mut engine = Engine::new(graph.clone(), EngineOptions::default()).unwrap();
+        engine.set_params(&initialize(&graph, Init::Xavier, 42)).unwrap();
+        engine.set_learning(&learning).unwrap();
+        for _ in 0..2 {
+            let parts = images.chunks(part * graph.input_shape().len()).zip(labels.chunks(part));
+            for (index, (data, labels)) in parts.enumerate() {
+                let last = (index + 1) * part == n;
+                let update = last.then_some(&update);
+                let options = StepOptions { accumulate: index > 0, update, ..StepOptions::default() };
+                engine.train_step(Images { data, n: part }, Targets::Classes(labels), &options).unwrap();
+            }
+        }
+        (engine.gradients(), engine.params())
+    };
+    let whole = trained(n);
+    for part in [4, 6, 1] {
+        let parts = trained(part);
+        for (ours, theirs) in [(&parts.0, &whole.0), (&parts.1, &whole.1)] {
+            for ((spec, ours), (_, theirs)) in ours.iter().zip(theirs.iter()) {
+                let largest = theirs.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    assert!((ours - theirs).abs() <= 1e-6 * largest, "{}: {ours}, {theirs}", spec.name);
+                }
+            }
+        }
+    }
 }

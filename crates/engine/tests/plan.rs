@@ -7,6 +7,7 @@ use plusx_engine::{Engine, EngineError, EngineOptions, Level, Mode};
 use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 use plusx_model::targets::{Loss, Targets};
 use plusx_model::trace::{Names, trace};
@@ -115,7 +116,7 @@ fn mistakes_are_errors_and_leave_the_engine_usable() {
             ["inf among them", "at least 0"],
         ),
     ] {
-        let options = StepOptions { loss, update: None };
+        let options = StepOptions { loss, ..StepOptions::default() };
         let result = engine.train_step(good, targets, &options);
         check(&mut engine, result.map(drop), &words);
     }
@@ -134,6 +135,8 @@ fn mistakes_are_errors_and_leave_the_engine_usable() {
         let result = engine.train_step(good, Targets::Classes(&labels), &StepOptions::update(&update));
         check(&mut engine, result.map(drop), &words);
     }
+    let result = engine.set_learning(&Learning::of(vec![true]));
+    check(&mut engine, result, &["speaks of 1 parameters", "each of the network's 2"]);
     let result = engine.infer(good, &[NodeId(9)]);
     check(&mut engine, result.map(drop), &["node 9"]);
     let result = engine.plan(Mode::train(), 0).map(drop);

@@ -12,7 +12,7 @@ use std::path::Path;
 use plusx_model::graph::{Graph, ParamSpec, Role};
 use plusx_model::params::Params;
 use plusx_model::update::OptimiserState;
-use plusx_weights::{KEY, PREFIXES, UPDATES, WeightFile};
+use plusx_weights::{AVERAGE, KEY, PREFIXES, UPDATES, WeightFile};
 use safetensors::{Dtype, View};
 
 use crate::atomic;
@@ -26,6 +26,8 @@ pub struct Contents<'a> {
     pub params: &'a Params,
     /// What the update rule remembers; none for a network alone, and for plain gradient descent.
     pub optimiser: Option<&'a OptimiserState>,
+    /// The moving average of parameters and running statistics, where one is kept.
+    pub average: Option<&'a Params>,
     /// Training steps done: `num_batches_tracked` of every batch norm.
     pub batches: u64,
     /// The rest.
@@ -121,6 +123,9 @@ pub fn encode(contents: &Contents<'_>) -> Result<Vec<u8>, FormatError> {
             tensors.insert(format!("{prefix}.{}", spec.name), Outgoing::Floats(&spec.dims, values));
         }
     }
+    for (spec, values) in contents.average.into_iter().flat_map(Params::iter) {
+        tensors.insert(format!("{AVERAGE}{}", spec.name), Outgoing::Floats(&spec.dims, values));
+    }
     if let Some(OptimiserState::AdamW { steps, .. }) = contents.optimiser {
         for (spec, steps) in contents.params.specs().iter().zip(steps) {
             if spec.role.trainable() {
@@ -196,6 +201,14 @@ impl Loaded {
     /// [`WeightError::NotFinite`](crate::WeightError::NotFinite) naming the first that holds an infinity or no number.
     pub fn params(&self, graph: &Graph) -> Result<Params, FormatError> {
         Ok(self.file.params(graph)?)
+    }
+
+    /// The moving average, if the file has one.
+    ///
+    /// # Errors
+    /// As for [`Loaded::params`].
+    pub fn average(&self, graph: &Graph) -> Result<Option<Params>, FormatError> {
+        Ok(self.file.average(graph)?)
     }
 
     /// What the update rule remembered, if the file has it; running statistics have zeros.

@@ -197,7 +197,8 @@ fn torchvision_loads_what_is_written() {
             metrics: Default::default(),
             training: None,
         };
-        write(&file, &Contents { params: &params, optimiser: None, batches: 5, meta: &meta }).unwrap();
+        write(&file, &Contents { params: &params, optimiser: None, average: None, batches: 5, meta: &meta })
+            .unwrap();
         let data: Vec<f32> = (0..2 * input.len()).map(|i| (i as f32 * 0.7).sin()).collect();
         let mut engine = Engine::new(graph, EngineOptions::default()).unwrap();
         engine.set_params(&params).unwrap();

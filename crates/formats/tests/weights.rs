@@ -48,7 +48,8 @@ fn bytes() -> Vec<u8> {
     let (graph, meta) = (graph(2), meta());
     let (params, velocity) = (params(&graph, 0.0), params(&graph, 1.0));
     let state = OptimiserState::Sgd { velocity: velocity.clone() };
-    encode(&Contents { params: &params, optimiser: Some(&state), batches: 7, meta: &meta }).unwrap()
+    encode(&Contents { params: &params, optimiser: Some(&state), average: None, batches: 7, meta: &meta })
+        .unwrap()
 }
 
 #[test]
@@ -58,7 +59,8 @@ fn everything_comes_back() {
     let (graph, meta) = (graph(2), meta());
     let (params, velocity) = (params(&graph, 0.0), params(&graph, 1.0));
     let state = OptimiserState::Sgd { velocity: velocity.clone() };
-    let contents = Contents { params: &params, optimiser: Some(&state), batches: 7, meta: &meta };
+    let contents =
+        Contents { params: &params, optimiser: Some(&state), average: None, batches: 7, meta: &meta };
     let written = write(&path, &contents).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), written);
     let loaded = read(&path).unwrap();
@@ -93,10 +95,18 @@ fn moments_and_their_counts_come_back() {
     let steps: Vec<u64> = graph.params.iter().enumerate().map(count).collect();
     let state = OptimiserState::AdamW { exp_avg: learning(1.0), exp_avg_sq: learning(2.0), steps };
     let all = params(&graph, 0.0);
-    let bytes = encode(&Contents { params: &all, optimiser: Some(&state), batches: 7, meta: &meta }).unwrap();
+    let bytes = encode(&Contents {
+        params: &all,
+        optimiser: Some(&state),
+        average: Some(&all),
+        batches: 7,
+        meta: &meta,
+    })
+    .unwrap();
     let loaded = decode(&bytes, Path::new("w.safetensors")).unwrap();
     assert_eq!(loaded.optimiser_state(&graph).unwrap(), Some(state));
     assert_eq!(loaded.params(&graph).unwrap(), all);
+    assert_eq!(loaded.average(&graph).unwrap().as_ref(), Some(&all));
     // a count that is called otherwise is missing
     let at = bytes.windows(23).position(|name| name == b"optimiser.step.fc.weigh").unwrap();
     let mut broken = bytes.clone();
@@ -166,7 +176,9 @@ fn files_from_before_crops_are_read_as_before() {
 /// Layout and preprocessing of the entry that a file gets.
 fn metadata(preprocess: &Preprocess) -> (u64, String) {
     let (params, meta) = (params(&graph(2), 0.0), ModelFile { preprocess: preprocess.clone(), ..meta() });
-    let bytes = encode(&Contents { params: &params, optimiser: None, batches: 0, meta: &meta }).unwrap();
+    let bytes =
+        encode(&Contents { params: &params, optimiser: None, average: None, batches: 0, meta: &meta })
+            .unwrap();
     assert_eq!(decode(&bytes, Path::new("x")).unwrap().meta.preprocess, *preprocess);
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
@@ -313,7 +325,8 @@ fn values_that_are_not_finite_are_named() {
         velocity.get_mut(fc)[2] = value;
         let spoilt = |params: &Params| {
             let state = OptimiserState::Sgd { velocity: velocity.clone() };
-            let contents = Contents { params, optimiser: Some(&state), batches: 7, meta: &meta };
+            let contents =
+                Contents { params, optimiser: Some(&state), average: None, batches: 7, meta: &meta };
             decode(&encode(&contents).unwrap(), Path::new("w.safetensors")).unwrap()
         };
         let loaded = spoilt(&params);
@@ -335,7 +348,13 @@ fn names_that_a_reader_would_take_for_the_optimisers_are_refused() {
     let graph = trace(&net, ImageShape::new(1, 5, 5), &mut Names::new()).unwrap();
     let error = check_names(&graph.params).unwrap_err();
     assert!(matches!(&error, FormatError::Reserved { name, .. } if name == "velocity.weight"), "{error}");
-    let contents = Contents { params: &Params::zeros(&graph), optimiser: None, batches: 0, meta: &meta() };
+    let contents = Contents {
+        params: &Params::zeros(&graph),
+        optimiser: None,
+        average: None,
+        batches: 0,
+        meta: &meta(),
+    };
     assert!(matches!(encode(&contents), Err(FormatError::Reserved { .. })));
     let twice =
         [graph.params[0].clone(), graph.params[0].clone()].map(|spec| ParamSpec { name: "w".into(), ..spec });

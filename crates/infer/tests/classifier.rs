@@ -39,7 +39,8 @@ fn write(folder: &Path, input: ImageShape, classes: &[&str]) -> PathBuf {
         training: None,
     };
     let path = folder.join("w.safetensors");
-    let contents = safetensors::Contents { params: &params, optimiser: None, batches: 0, meta: &meta };
+    let contents =
+        safetensors::Contents { params: &params, optimiser: None, average: None, batches: 0, meta: &meta };
     safetensors::write(&path, &contents).unwrap();
     path
 }
@@ -102,8 +103,13 @@ fn answers_that_are_no_numbers_are_an_error() {
         *value *= 1e30;
     }
     let contents = safetensors::read(&file).unwrap();
-    let contents =
-        safetensors::Contents { params: &params, optimiser: None, batches: 0, meta: &contents.meta };
+    let contents = safetensors::Contents {
+        params: &params,
+        optimiser: None,
+        average: None,
+        batches: 0,
+        meta: &contents.meta,
+    };
     safetensors::write(&file, &contents).unwrap();
     let error = Classifier::load(&file).unwrap().predict(&picture(0)).unwrap_err();
     assert!(matches!(error, InferError::NotFinite { image: 0 }), "{error}");

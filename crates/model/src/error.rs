@@ -8,6 +8,17 @@ use crate::words::did_you_mean;
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// A network that cannot be cut behind this layer.
+    #[error(
+        "{layer}: the network cannot be cut behind it: {problem}; cut behind a layer that everything passes through"
+    )]
+    Cut {
+        /// The layer.
+        layer: String,
+        /// Why not.
+        problem: String,
+    },
+
     /// A convolution or pooling window that is larger than the padded input.
     #[error(
         "{layer}: expected an input of at least {}x{} (rows x columns) for its window of {}x{} with padding {}x{}, \
@@ -222,6 +233,7 @@ impl ModelError {
         match self {
             Self::Window { .. }
             | Self::Padding { .. }
+            | Self::Cut { .. }
             | Self::Groups { .. }
             | Self::Shapes { .. }
             | Self::Scale { .. }

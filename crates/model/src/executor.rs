@@ -2,6 +2,7 @@
 
 use crate::graph::{Graph, NodeId};
 use crate::image_shape::ImageShape;
+use crate::learning::Learning;
 use crate::params::Params;
 use crate::targets::{Loss, Targets};
 use crate::update::{OptimiserState, Update};
@@ -20,6 +21,11 @@ pub struct Images<'a> {
 pub struct StepOptions<'a> {
     /// How the targets become a loss.
     pub loss: Loss<'a>,
+    /// Whether the gradients of the last step are added to this one's: several small batches then make one large one. Their
+    /// gradients are those of the large batch but for the last bits, because its sums would be taken in another order, and but
+    /// for batch norms, which see each small batch alone unless they are in evaluation mode. The update's `scale` is that of
+    /// the whole.
+    pub accumulate: bool,
     /// How the parameters then move; `None` leaves them, and the gradients can be read with [`Executor::gradients`].
     pub update: Option<&'a Update<'a>>,
 }
@@ -75,7 +81,21 @@ pub trait Executor {
     /// Restores what the update rule remembers (a resumed run); `None` forgets it. An update by the other rule forgets it, too.
     fn set_optimiser_state(&mut self, state: Option<&OptimiserState>) -> Result<(), Self::Error>;
 
-    /// Forward with batch statistics, softmax cross-entropy, backward; then the update, if there is one.
+    /// Moves the exponential moving average of parameters and running statistics, `average = decay average + (1 - decay) now`,
+    /// as torchvision's `ExponentialMovingAverage` with `use_buffers` does. The first call starts it: it copies them. (timm's
+    /// `ModelEmaV3` starts it before the first step instead: see [`Executor::set_average`].)
+    fn move_average(&mut self, decay: f64) -> Result<(), Self::Error>;
+
+    /// The average, if there is one.
+    fn average(&self) -> Option<Params>;
+
+    /// Replaces the average; `None` forgets it.
+    fn set_average(&mut self, average: Option<&Params>) -> Result<(), Self::Error>;
+
+    /// Says which parameters learn from now on; all of them do until then. Gradients are 0 afterwards.
+    fn set_learning(&mut self, learning: &Learning) -> Result<(), Self::Error>;
+
+    /// Forward with batch statistics (but for batch norms in evaluation mode), softmax cross-entropy, backward; then the update, if there is one.
     fn train_step(
         &mut self,
         images: Images<'_>,

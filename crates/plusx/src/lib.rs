@@ -73,6 +73,7 @@ pub mod prelude {
     pub use plusx_model::layers::{
         Activation, AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d,
     };
+    pub use plusx_model::learning::Learning;
     pub use plusx_model::targets::{Loss, Targets};
     pub use plusx_model::trace::Names;
     pub use plusx_model::update::{ParamRule, ParamRules, Rule, Update};

@@ -6,6 +6,7 @@ use plusx_model::block::Block;
 use plusx_model::executor::{Executor, Images, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, Op};
 use plusx_model::init::{Init, initialize};
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 use plusx_model::targets::Targets;
@@ -129,6 +130,16 @@ impl Model {
         Ok(engine.train_step(Images { data: &data, n }, targets, options)?)
     }
 
+    /// Says which parameters learn from now on; all of them do until then.
+    ///
+    /// # Errors
+    /// [`Error::NotInitialized`] before the first images, [`Error::Engine`] if it does not fit the network.
+    pub fn set_learning(&mut self, learning: &Learning) -> Result<(), Error> {
+        let bound = self.bound.as_mut().ok_or(Error::NotInitialized)?;
+        bound.engine.set_learning(learning)?;
+        Ok(())
+    }
+
     /// Gradients of the sum of the losses of the last [`Model::train_step`]; `None` before the first images.
     pub fn gradients(&self) -> Option<Params> {
         self.bound.as_ref().map(|bound| bound.engine.gradients())
@@ -192,6 +203,9 @@ impl Model {
             (None, None) => return Err(Error::NotInitialized),
         };
         let mut engine = Engine::new(graph, self.options)?;
+        if let Some(bound) = &self.bound {
+            engine.set_learning(bound.engine.learning())?;
+        }
         engine.set_params(&params)?;
         engine.set_optimiser_state(state.as_ref())?;
         Ok(Bound { engine, names })

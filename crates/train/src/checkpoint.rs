@@ -75,6 +75,8 @@ impl CheckpointHeader {
         let (params, optimiser) = (executor.params(), executor.optimiser_state());
         check_finite(&params)?;
         optimiser.iter().flat_map(OptimiserState::sets).try_for_each(|(_, set)| check_finite(set))?;
+        let average = executor.average();
+        average.iter().try_for_each(check_finite)?;
         let mut meta = self.model.clone();
         if let Some(best) = state.best {
             meta.metrics = metrics(best.epoch, best.top1, best.loss)
@@ -86,7 +88,9 @@ impl CheckpointHeader {
         let training = serde_json::to_value(training);
         meta.training = Some(training.map_err(|error| FormatError::Encode { reason: error.to_string() })?);
         let optimiser = optimiser.as_ref();
-        safetensors::write(path, &Contents { params: &params, optimiser, batches: state.step, meta: &meta })?;
+        let average = average.as_ref();
+        let contents = Contents { params: &params, optimiser, average, batches: state.step, meta: &meta };
+        safetensors::write(path, &contents)?;
         Ok(())
     }
 
@@ -103,7 +107,8 @@ impl CheckpointHeader {
         meta.metrics.insert("top5".into(), report.top5.into());
         let params = executor.params();
         check_finite(&params)?;
-        let contents = Contents { params: &params, optimiser: None, batches: state.step, meta: &meta };
+        let contents =
+            Contents { params: &params, optimiser: None, average: None, batches: state.step, meta: &meta };
         safetensors::write(path, &contents)?;
         Ok(())
     }
@@ -117,7 +122,9 @@ impl CheckpointHeader {
         let training = self.check(&loaded)?;
         let params = loaded.params(executor.graph())?;
         let optimiser = loaded.optimiser_state(executor.graph())?;
+        let average = loaded.average(executor.graph())?;
         executor.set_params(&params).map_err(TrainError::executor)?;
+        executor.set_average(average.as_ref()).map_err(TrainError::executor)?;
         executor.set_optimiser_state(optimiser.as_ref()).map_err(TrainError::executor)?;
         let now = (&self.training.version, &self.training.arithmetic);
         let then = (&training.version, &training.arithmetic);

@@ -3,7 +3,7 @@
 //! The file holds the parameters and running statistics under their own names, `….num_batches_tracked` for every
 //! batch norm (PyTorch's loaders expect it), and in a checkpoint what the update rule remembers: `velocity.<parameter>` of
 //! gradient descent; of AdamW `optimiser.exp_avg.<parameter>`, `optimiser.exp_avg_sq.<parameter>` and, a count,
-//! `optimiser.step.<parameter>`. Reading trusts nothing: sizes and ranges are checked against the file before anything is
+//! `optimiser.step.<parameter>`; and `average.<parameter>`, the moving average, where one is kept. Reading trusts nothing: sizes and ranges are checked against the file before anything is
 //! allocated, and nothing in a file is ever run.
 
 use std::collections::BTreeMap;
@@ -40,8 +40,11 @@ pub const SECOND_MOMENT: &str = "optimiser.exp_avg_sq.";
 /// Stands before the names of the counts of AdamW's updates.
 pub const UPDATES: &str = "optimiser.step.";
 
+/// Stands before the names of the average of parameters and running statistics.
+pub const AVERAGE: &str = "average.";
+
 /// What stands before the names of tensors that are neither parameters nor running statistics.
-pub const PREFIXES: [&str; 2] = [VELOCITY, "optimiser."];
+pub const PREFIXES: [&str; 3] = [VELOCITY, "optimiser.", AVERAGE];
 
 /// Whether a tensor belongs to the training, not to the network.
 pub fn is_state(name: &str) -> bool {
@@ -205,6 +208,17 @@ impl WeightFile {
                 extra: Vec::new(),
                 misshapen: Vec::new(),
             }),
+        }
+    }
+
+    /// The moving average of parameters and running statistics, if the file has one.
+    ///
+    /// # Errors
+    /// As for [`WeightFile::params`].
+    pub fn average(&self, graph: &Graph) -> Result<Option<Params>, WeightError> {
+        match self.tensors.keys().any(|name| name.starts_with(AVERAGE)) {
+            true => self.collect(graph, AVERAGE, |_| true).map(Some),
+            false => Ok(None),
         }
     }
 

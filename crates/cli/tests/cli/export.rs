@@ -30,7 +30,8 @@ fn place_of(name: &str, input: ImageShape) -> Place {
         training: Some(json!({ "step": 7 })),
     };
     let state = plusx_model::update::OptimiserState::Sgd { velocity: params.clone() };
-    let contents = Contents { params: &params, optimiser: Some(&state), batches: 7, meta: &meta };
+    let contents =
+        Contents { params: &params, optimiser: Some(&state), average: None, batches: 7, meta: &meta };
     write(&place.path("net.safetensors"), &contents).unwrap();
     place
 }

@@ -8,13 +8,17 @@ use plusx_model::graph::NodeId;
 
 use super::{Lowered, LoweredTerm, LoweredUnit, ValueId};
 
-/// Lets convolutions store the views of their outputs. Batch norms must know their statistics. Values of `roots` stay.
-pub(crate) fn fuse_views(lowered: &mut Lowered, roots: &[NodeId]) {
+/// Lets convolutions store the views of their outputs, where batch norms know their statistics and, in training, where nothing
+/// learns. Values of `roots` stay.
+pub(crate) fn fuse_views(lowered: &mut Lowered, roots: &[NodeId], training: bool) {
     let wanted: Vec<Option<ValueId>> = roots.iter().map(|root| lowered.of_node[root.index()]).collect();
     for index in 0..lowered.units.len() {
         let LoweredUnit::Conv { src, dst, filter, .. } = lowered.units[index] else { continue };
         let Some(view) = view_of(lowered, dst, index) else { continue };
-        if !wanted.contains(&Some(dst)) {
+        let known = |term: LoweredTerm| term.norm.is_none_or(|norm| lowered.norm(norm).running);
+        let value = lowered.value(view);
+        let may = !(training && value.learns) && value.view.is_some_and(|view| view.terms().all(known));
+        if may && !wanted.contains(&Some(dst)) {
             lowered.units[index] = LoweredUnit::Conv { src, dst: view, filter, raw: Some(dst) };
             lowered.values[view.0].stored = true;
             lowered.values[view.0].unit = index;

@@ -4,16 +4,18 @@ use plusx_kernels::args::FusedActivation;
 use plusx_kernels::shape::{ConcatShape, PoolShape, SubsampleShape};
 use plusx_kernels::{LANES, pitch};
 use plusx_model::graph::{Graph, Node, NodeId, Op, PoolSpec};
+use plusx_model::learning::Learning;
 use plusx_model::shape::ImageShape;
 
 use super::{
     Lowered, LoweredFilter, LoweredNorm, LoweredPart, LoweredTerm, LoweredUnit, LoweredValue, LoweredView,
     NormId, ValueId,
 };
+use crate::plan::{Mode, Statistics};
 
-/// Lowers what `roots` need. In `training`, everything that the backward pass reads again is stored.
-pub(crate) fn lower(graph: &Graph, roots: &[NodeId], training: bool) -> Lowered {
-    let mut lowering = Lowering::new(graph, roots, training);
+/// Lowers what `roots` need. In training, everything that the backward pass reads again is stored.
+pub(crate) fn lower(graph: &Graph, roots: &[NodeId], mode: &Mode, learning: &Learning) -> Lowered {
+    let mut lowering = Lowering::new(graph, roots, mode, learning);
     for index in 0..graph.nodes.len() {
         if lowering.live[index] {
             lowering.node(NodeId(index as u32));
@@ -24,7 +26,8 @@ pub(crate) fn lower(graph: &Graph, roots: &[NodeId], training: bool) -> Lowered 
 
 struct Lowering<'a> {
     graph: &'a Graph,
-    training: bool,
+    mode: &'a Mode,
+    learning: &'a Learning,
     live: Vec<bool>,
     /// How often each node's value is read, roots included; of equal values, at the first.
     uses: Vec<usize>,
@@ -36,7 +39,7 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(graph: &'a Graph, roots: &[NodeId], training: bool) -> Self {
+    fn new(graph: &'a Graph, roots: &[NodeId], mode: &'a Mode, learning: &'a Learning) -> Self {
         let count = graph.nodes.len();
         let mut live = vec![false; count];
         for root in roots {
@@ -69,7 +72,7 @@ impl<'a> Lowering<'a> {
         }
         let done =
             Lowered { values: Vec::new(), norms: Vec::new(), units: Vec::new(), of_node: vec![None; count] };
-        Self { graph, training, live, uses, same, pending: vec![None; count], done }
+        Self { graph, mode, learning, live, uses, same, pending: vec![None; count], done }
     }
 
     fn node(&mut self, id: NodeId) {
@@ -127,7 +130,10 @@ impl<'a> Lowering<'a> {
             Op::BatchNorm { spec, gamma, beta, mean, var } => {
                 let input = self.stored(node.inputs[0]);
                 let norm = NormId(self.done.norms.len());
-                self.done.norms.push(LoweredNorm { node: id, input, spec, gamma, beta, mean, var });
+                let learns = self.learning.learns(gamma) || self.learning.learns(beta);
+                let running = self.mode.statistics == Statistics::Running || !self.learning.learns(mean);
+                let params = LoweredNorm { node: id, input, spec, gamma, beta, mean, var, learns, running };
+                self.done.norms.push(params);
                 // its readers are counted where the view that holds the norm is made
                 self.done.units.push(LoweredUnit::Norm(norm));
                 let main = LoweredTerm { value: input, norm: Some(norm) };
@@ -181,7 +187,9 @@ impl<'a> Lowering<'a> {
 
     fn conv(&mut self, id: NodeId, src: ValueId, mut filter: LoweredFilter) {
         filter.shape.c_pitch = self.done.value(src).pitch;
-        self.output(id, src, true, |src, dst| LoweredUnit::Conv { src, dst, filter, raw: None });
+        let learns =
+            self.learning.learns(filter.weight) || filter.bias.is_some_and(|bias| self.learning.learns(bias));
+        self.output(id, src, learns, |src, dst| LoweredUnit::Conv { src, dst, filter, raw: None });
     }
 
     fn images(&mut self, id: NodeId) -> ValueId {
@@ -215,7 +223,8 @@ impl<'a> Lowering<'a> {
         let mut learns = false;
         for term in view.terms() {
             self.done.values[term.value.0].readers.push(unit);
-            learns |= term.norm.is_some() || self.done.value(term.value).learns;
+            learns |= term.norm.is_some_and(|norm| self.done.norm(norm).learns);
+            learns |= self.done.value(term.value).learns;
         }
         self.done.values[value.0].learns = learns;
         self.done.of_node[id.index()] = Some(value);
@@ -243,7 +252,7 @@ impl<'a> Lowering<'a> {
         let index = self.same[node.index()];
         match self.pending[index].take() {
             Some(view) => {
-                let stored = self.training && view.add.is_some();
+                let stored = self.mode.backward && view.add.is_some();
                 self.make(NodeId(index as u32), view, stored)
             }
             None => self.known(index),
@@ -278,7 +287,8 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A unit that reads `src` and stores the value of `node`; `learns` says whether it has parameters.
+    /// A unit that reads `src` and stores the value of `node`; `learns` says whether it has parameters that
+    /// do.
     fn output(
         &mut self,
         node: NodeId,

@@ -114,7 +114,14 @@ impl ChannelWork {
                 means.iter().for_each(|(_, buffer)| touch(*buffer, Write));
                 zeros.iter().for_each(|buffer| touch(*buffer, Write));
             }
-            Self::RunningAffines { norms } => norms.iter().for_each(|(_, buffer)| touch(*buffer, Write)),
+            Self::RunningAffines { norms } => norms.iter().for_each(|norm| {
+                touch(norm.affine, Write);
+                norm.saved.iter().for_each(|saved| touch(*saved, Write));
+            }),
+            Self::FixedNormBackward { affine, coefficients } => {
+                touch(*affine, Read);
+                touch(*coefficients, Write);
+            }
             Self::NormForward { sums, totals, saved, affine, .. } => {
                 touch(sums.out, Read);
                 touch(sums.shift, Read);
@@ -126,7 +133,8 @@ impl ChannelWork {
                 touch(*totals, Write);
                 touch(*coefficients, Write);
             }
-            Self::BiasBackward { sums, totals, .. } => {
+            Self::BiasBackward { sums, totals, scale, .. } => {
+                scale.iter().for_each(|scale| touch(*scale, Read));
                 touch(*sums, Read);
                 touch(*totals, Write);
             }

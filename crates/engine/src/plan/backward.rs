@@ -44,7 +44,9 @@ impl PlanBuilder<'_> {
         }
         let mut parts = HashMap::new();
         for unit in &lowered.units {
-            if let LoweredUnit::Conv { filter, .. } = unit {
+            if let LoweredUnit::Conv { filter, .. } = unit
+                && self.learning.learns(filter.weight)
+            {
                 let parts =
                     parts.entry(filter.weight).or_insert(FilterParts { buffer: None, count: 0, next: 0 });
                 parts.count += self.batch.div_ceil(conv::weight_segment(&filter.shape));
@@ -140,13 +142,20 @@ impl BackwardBuilder<'_, '_> {
         self.gradients[output.0].left += 1;
         let work = StepWork::Loss(LossWork { classes: value.shape.c, pitch: value.pitch, logits, gradient });
         self.build.push_plain("loss".to_owned(), only("softmax_cross_entropy"), PieceGrid::single(), work);
-        self.arrived(output, gradient);
+        if value.learns {
+            self.arrived(output, gradient);
+        }
     }
 
     fn conv(&mut self, src: ValueId, dst: ValueId, filter: &LoweredFilter) {
+        if !self.build.value(dst).learns {
+            return;
+        }
         let grad = self.gradient(dst);
         let label = self.build.value_label(dst);
-        self.backward_weights(src, filter, label, grad);
+        if self.build.learning.learns(filter.weight) {
+            self.backward_weights(src, filter, label, grad);
+        }
         if !self.build.value(src).learns {
             return;
         }

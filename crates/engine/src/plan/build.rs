@@ -1,12 +1,13 @@
 //! What the forward and the backward half of planning share: buffers, steps, and where each value lives.
 
 use plusx_kernels::{KernelEntry, LANES, Level, pitch, select};
-use plusx_model::graph::{Graph, NodeId};
+use plusx_model::graph::{Graph, NodeId, ParamSpec};
+use plusx_model::learning::Learning;
 
 use super::buffer::{Buffer, ElementType, IMAGES, Lasting, Life};
 use super::finished::{Plan, Tap};
 use super::memory;
-use super::mode::{Kernels, Mode};
+use super::mode::{Kernels, Mode, PlanSettings};
 use super::pieces::PieceGrid;
 use super::refs::{BufferId, NormRef, PairRef, SourceRef, SumsRef, TermRef};
 use super::step::{KernelRef, PlanStep};
@@ -36,6 +37,7 @@ pub(super) struct PlanBuilder<'a> {
     pub(super) mode: &'a Mode,
     pub(super) batch: usize,
     pub(super) kernels: Kernels,
+    pub(super) learning: &'a Learning,
     pub(super) buffers: Vec<Buffer>,
     pub(super) steps: Vec<PlanStep>,
     /// Steps of inference that depend on parameters only; they come before the others.
@@ -59,7 +61,7 @@ impl<'a> PlanBuilder<'a> {
         lowered: &'a Lowered,
         mode: &'a Mode,
         batch: usize,
-        kernels: Kernels,
+        settings: &PlanSettings<'a>,
     ) -> Self {
         let input = graph.input_shape();
         let images = Buffer {
@@ -76,7 +78,8 @@ impl<'a> PlanBuilder<'a> {
             lowered,
             mode,
             batch,
-            kernels,
+            kernels: settings.kernels,
+            learning: settings.learning,
             buffers: vec![images],
             steps: Vec::new(),
             prepared: Vec::new(),
@@ -231,6 +234,7 @@ impl<'a> PlanBuilder<'a> {
             mode: self.mode.clone(),
             batch: self.batch,
             kernels: self.kernels,
+            learning: learning(self.graph, self.learning),
             buffers: self.buffers,
             steps: self.steps,
             prepared,
@@ -284,4 +288,11 @@ pub(super) const fn only(name: &'static str) -> KernelRef {
 /// Blocks of channels.
 pub(super) fn blocks(channels: usize) -> usize {
     pitch(channels) / LANES
+}
+
+/// How many parameters learn, of those that could.
+fn learning(graph: &Graph, learning: &Learning) -> [usize; 2] {
+    let could = |(spec, _): &(&ParamSpec, &bool)| spec.role.trainable();
+    let all = graph.params.iter().zip(learning.mask()).filter(could);
+    [all.clone().filter(|(_, learns)| **learns).count(), all.count()]
 }

@@ -10,10 +10,11 @@ use super::step::PlanStep;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = match (self.mode.backward, self.mode.statistics) {
-            (true, _) => "training",
-            (false, Statistics::Running) => "inference",
-            (false, Statistics::Batch { .. }) => "forward with batch statistics",
+        let mode = match (self.mode.backward, self.mode.statistics, self.learning) {
+            (true, _, [learn, all]) if learn < all => format!("training, {learn} of {all} parameters learn"),
+            (true, ..) => "training".to_owned(),
+            (false, Statistics::Running, _) => "inference".to_owned(),
+            (false, Statistics::Batch { .. }, _) => "forward with batch statistics".to_owned(),
         };
         writeln!(
             f,

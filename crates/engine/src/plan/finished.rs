@@ -20,6 +20,8 @@ pub struct Plan {
     pub(crate) mode: Mode,
     pub(crate) batch: usize,
     pub(crate) kernels: Kernels,
+    /// How many parameters learn, of those that could.
+    pub(crate) learning: [usize; 2],
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) steps: Vec<PlanStep>,
     /// How many steps at the start read parameters only. What they write lives as long as the plan's turn in the arena, so

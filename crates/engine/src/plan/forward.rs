@@ -11,7 +11,7 @@ use super::mode::Statistics;
 use super::pieces::{Bands, ChannelBlocks, MOST_BANDS, PieceGrid};
 use super::refs::{BufferId, FinishRef, SumsRef};
 use super::step::{KernelRef, PlanStep};
-use super::work::{ChannelWork, CombineWork, ConvWork, MapWork, PoolingWork, StepWork};
+use super::work::{ChannelWork, CombineWork, ConvWork, MapWork, PoolingWork, RunningAffine, StepWork};
 use crate::lower::{LoweredFilter, LoweredPart, LoweredUnit, NormId, ValueId};
 
 impl PlanBuilder<'_> {
@@ -99,15 +99,19 @@ impl PlanBuilder<'_> {
 
     /// The vectors of every batch norm, and the step that fills those known before the pass.
     fn norm_vectors(&mut self) {
-        let running = self.mode.statistics == Statistics::Running;
+        let inference = self.mode.statistics == Statistics::Running;
         let (mut means, mut norms, mut made) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..self.lowered.norms.len() {
             let norm = self.lowered.norm(NormId(index));
             let (label, pitch) = (self.label(norm.node), self.value(norm.input).pitch);
             let affine = self.vectors(format!("{label}.affine"), 2, pitch);
-            let (mut shift, mut saved) = (affine, affine);
-            if running {
-                norms.push((self.norm_ref(NormId(index)), affine));
+            let (shift, saved);
+            if norm.running {
+                shift = affine;
+                let kept = self.mode.backward && norm.learns;
+                let kept = kept.then(|| self.vectors(format!("{label}.saved"), 2, pitch));
+                saved = kept.unwrap_or(affine);
+                norms.push(RunningAffine { norm: self.norm_ref(NormId(index)), affine, saved: kept });
                 made.push((affine, Lasting::Affine(norm.node)));
             } else {
                 shift = self.vectors(format!("{label}.shift"), 1, pitch);
@@ -116,23 +120,16 @@ impl PlanBuilder<'_> {
             }
             self.norms[index] = Some(NormBuffers { shift, saved, affine });
         }
-        match running {
-            true if norms.is_empty() => {}
-            true => {
-                let work = ChannelWork::RunningAffines { norms };
-                let step = PlanStep::plain(
-                    "running statistics".to_owned(),
-                    only("affine"),
-                    PieceGrid::single(),
-                    work,
-                );
-                self.push_prepared(step, &made);
-            }
+        if !inference {
             // always there: the backward pass may still ask for zeros
-            false => {
-                let work = ChannelWork::Shifts { means, zeros: None };
-                self.push_plain("shifts".to_owned(), only("copy"), PieceGrid::single(), work);
-            }
+            let work = ChannelWork::Shifts { means, zeros: None };
+            self.push_plain("shifts".to_owned(), only("copy"), PieceGrid::single(), work);
+        }
+        if !norms.is_empty() {
+            let work = ChannelWork::RunningAffines { norms };
+            let step =
+                PlanStep::plain("running statistics".to_owned(), only("affine"), PieceGrid::single(), work);
+            self.push_prepared(step, &made);
         }
     }
 
@@ -203,10 +200,7 @@ impl PlanBuilder<'_> {
 
     /// The batch norm whose statistics the convolution that makes `id` takes along: the first that reads it.
     fn fused_norm(&self, id: ValueId) -> Option<NormId> {
-        if self.mode.statistics == Statistics::Running {
-            return None;
-        }
-        self.lowered.norms.iter().position(|norm| norm.input == id).map(NormId)
+        self.lowered.norms.iter().position(|norm| norm.input == id && !norm.running).map(NormId)
     }
 
     fn norm_forward(&mut self, id: NormId) {
@@ -214,6 +208,9 @@ impl PlanBuilder<'_> {
             return;
         };
         let norm = self.lowered.norm(id);
+        if norm.running {
+            return;
+        }
         let label = self.label(norm.node);
         let sums = match self.norm_sums[id.0] {
             Some(sums) => sums,

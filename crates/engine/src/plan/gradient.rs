@@ -35,6 +35,15 @@ pub(super) struct GradientSums {
     pub(super) norm: Option<NormId>,
 }
 
+/// A bias whose gradient is the sum of the gradient of a value.
+#[derive(Clone, Copy)]
+struct SummedBias {
+    conv: ValueId,
+    bias: ParamId,
+    /// A batch norm with running statistics between: its scale multiplies the sum.
+    norm: Option<NormId>,
+}
+
 /// Results of the segments of a filter.
 pub(super) struct FilterParts {
     /// All results, if there is more than one.
@@ -137,13 +146,16 @@ impl BackwardBuilder<'_, '_> {
 
     /// The sums that the maker of `id` needs of its gradient: those of a batch norm or, in the first row, of a bias.
     fn last_sums(&mut self, id: ValueId) -> Option<SinkSumsRef> {
-        let norm = self.build.value(id).view.and_then(|view| view.terms().find_map(|term| term.norm));
+        let norm =
+            self.build.value(id).view.and_then(|view| {
+                view.terms().filter_map(|term| term.norm).find(|norm| self.needs_sums(*norm))
+            });
         if let Some(norm) = norm {
             let sums = self.norm_sums(id, norm);
             self.gradients[id.0].sums = Some(GradientSums { out: sums.sums.out, norm: Some(norm) });
             return Some(sums);
         }
-        let (conv, _) = self.biases(id).into_iter().next()?;
+        let conv = self.biases(id).first()?.conv;
         let out = self.build.sums(format!("{}.bias_sums", self.build.value_label(id)), id);
         self.gradients[id.0].sums = Some(GradientSums { out, norm: None });
         let y = self.build.place(conv);
@@ -159,19 +171,29 @@ impl BackwardBuilder<'_, '_> {
         SinkSumsRef { y, sums: SumsRef { shift, out } }
     }
 
-    /// Convolutions whose bias gradient is the sum of the gradient of `id`: the one that makes it, or those whose outputs
-    /// it adds up without a batch norm between.
-    fn biases(&self, id: ValueId) -> Vec<(ValueId, ParamId)> {
-        let bias_of = |id: ValueId| match &self.build.lowered.units[self.build.value(id).unit] {
-            LoweredUnit::Conv { filter, .. } => filter.bias.map(|bias| (id, bias)),
+    /// Whether something of a batch norm's backward pass follows from the sums of the gradient behind it.
+    fn needs_sums(&self, norm: NormId) -> bool {
+        let norm = self.build.lowered.norm(norm);
+        norm.learns || (!norm.running && self.build.value(norm.input).learns)
+    }
+
+    /// Convolutions whose bias gradient follows from the sum of the gradient of `id`: the one that makes it, or those whose
+    /// outputs it adds up. A batch norm with batch statistics between takes the bias away again.
+    fn biases(&self, id: ValueId) -> Vec<SummedBias> {
+        let bias_of = |conv: ValueId, norm| match &self.build.lowered.units[self.build.value(conv).unit] {
+            LoweredUnit::Conv { filter, .. } => {
+                let bias = filter.bias.filter(|bias| self.build.learning.learns(*bias))?;
+                Some(SummedBias { conv, bias, norm })
+            }
             _ => None,
         };
+        let passes = |norm: NormId| self.build.lowered.norm(norm).running;
         match self.build.value(id).view {
-            None => bias_of(id).into_iter().collect(),
+            None => bias_of(id, None).into_iter().collect(),
             Some(view) => view
                 .terms()
-                .filter(|term| term.norm.is_none() && self.is_lazy(*term))
-                .filter_map(|term| bias_of(term.value))
+                .filter(|term| term.norm.is_none_or(passes) && self.is_lazy(*term))
+                .filter_map(|term| bias_of(term.value, term.norm))
                 .collect(),
         }
     }
@@ -202,6 +224,11 @@ impl BackwardBuilder<'_, '_> {
         GradTo { param, add: !self.seen.insert(param) }
     }
 
+    /// As [`BackwardBuilder::grad_to`], if the parameter learns.
+    fn learnt(&mut self, param: ParamId) -> Option<GradTo> {
+        self.build.learning.learns(param).then(|| self.grad_to(param))
+    }
+
     /// The gradient of `id` is complete: what follows from its sums.
     fn complete(&mut self, id: ValueId) {
         let biases = self.biases(id);
@@ -209,20 +236,27 @@ impl BackwardBuilder<'_, '_> {
             view.terms().enumerate().filter_map(|(index, term)| Some((index, term.norm?))).collect()
         });
         for (index, norm) in norms {
+            if !self.needs_sums(norm) {
+                if self.build.value(self.build.lowered.norm(norm).input).learns {
+                    self.gradients[id.0].coefficients[index] = Some(self.fixed_norm_backward(norm));
+                }
+                continue;
+            }
             let sums = match self.gradients[id.0].sums {
                 Some(GradientSums { out, norm: Some(made_for) }) if made_for == norm => out,
                 _ => self.more_sums(id, norm),
             };
             self.gradients[id.0].coefficients[index] = Some(self.norm_backward(norm, sums));
         }
-        for (_, bias) in biases {
+        for SummedBias { bias, norm, .. } in biases {
             let Some(GradientSums { out: sums, .. }) = self.gradients[id.0].sums else {
                 unreachable!("a bias's sums were made with the gradient");
             };
             let pitch = self.build.value(id).pitch;
             let label = self.build.graph.param(bias).name.clone();
             let totals = self.build.totals(format!("{label}.totals"), pitch);
-            let work = ChannelWork::BiasBackward { pitch, sums, totals, bias: self.grad_to(bias) };
+            let scale = norm.map(|norm| self.build.norm_buffers(norm).affine);
+            let work = ChannelWork::BiasBackward { pitch, sums, totals, scale, bias: self.grad_to(bias) };
             self.build.push_plain(format!("{label} gradient"), only("reduce"), PieceGrid::single(), work);
         }
     }
@@ -236,6 +270,16 @@ impl BackwardBuilder<'_, '_> {
         sums.sums.out
     }
 
+    fn fixed_norm_backward(&mut self, id: NormId) -> BufferId {
+        let norm = self.build.lowered.norm(id);
+        let (label, pitch) = (self.build.label(norm.node), self.build.value(norm.input).pitch);
+        let coefficients = self.build.vectors(format!("{label}.coefficients"), 4, pitch);
+        let affine = self.build.norm_buffers(id).affine;
+        let work = ChannelWork::FixedNormBackward { affine, coefficients };
+        self.build.push_plain(format!("{label} backward"), only("copy"), PieceGrid::single(), work);
+        coefficients
+    }
+
     fn norm_backward(&mut self, id: NormId, sums: BufferId) -> BufferId {
         let norm = self.build.lowered.norm(id);
         let (label, pitch) = (self.build.label(norm.node), self.build.value(norm.input).pitch);
@@ -247,8 +291,9 @@ impl BackwardBuilder<'_, '_> {
             totals,
             saved: self.build.norm_buffers(id).saved,
             coefficients,
-            gamma: self.grad_to(norm.gamma),
-            beta: self.grad_to(norm.beta),
+            running: norm.running,
+            gamma: self.learnt(norm.gamma),
+            beta: self.learnt(norm.beta),
         };
         self.build.push_plain(format!("{label} backward"), only("finalize"), PieceGrid::single(), work);
         coefficients

@@ -32,8 +32,8 @@ use crate::params::ParamLayout;
 pub(crate) use self::buffer::{Buffer, IMAGES, Lasting};
 pub use self::finished::Plan;
 pub(crate) use self::finished::Tap;
-pub(crate) use self::mode::Kernels;
 pub use self::mode::Mode;
+pub(crate) use self::mode::{Kernels, PlanSettings, Statistics};
 
 impl Plan {
     /// Plans a checked graph.
@@ -42,17 +42,18 @@ impl Plan {
         layout: &ParamLayout,
         mode: &Mode,
         batch: usize,
-        kernels: Kernels,
+        settings: &PlanSettings<'_>,
     ) -> Self {
+        let learning = settings.learning;
         let mut roots = mode.taps.clone();
         if mode.backward {
             roots.push(graph.output());
         }
-        let mut lowered = lower(graph, &roots, mode.backward);
-        if mode.inference() {
-            fuse_views(&mut lowered, &roots);
+        let mut lowered = lower(graph, &roots, mode, learning);
+        if mode.backward || mode.inference() {
+            fuse_views(&mut lowered, &roots, mode.backward);
         }
-        let mut builder = PlanBuilder::new(graph, &lowered, mode, batch, kernels);
+        let mut builder = PlanBuilder::new(graph, &lowered, mode, batch, settings);
         builder.forward();
         if mode.backward {
             builder.backward(layout);

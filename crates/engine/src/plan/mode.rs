@@ -2,6 +2,7 @@
 
 use plusx_kernels::Level;
 use plusx_model::graph::NodeId;
+use plusx_model::learning::Learning;
 
 /// Which statistics batch norms use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -64,4 +65,12 @@ pub(crate) struct Kernels {
     pub(crate) level: Level,
     /// Only direct convolutions: no Winograd algorithms.
     pub(crate) exact: bool,
+}
+
+/// What plans of one engine have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlanSettings<'a> {
+    pub(crate) kernels: Kernels,
+    /// Which parameters learn.
+    pub(crate) learning: &'a Learning,
 }

@@ -85,7 +85,7 @@ pub(crate) enum ChannelWork {
     /// Copies running means into the shifts of the statistics, and clears a buffer of zeros.
     Shifts { means: Vec<(ParamId, BufferId)>, zeros: Option<BufferId> },
     /// Scale and shift of batch norms from running statistics.
-    RunningAffines { norms: Vec<(NormRef, BufferId)> },
+    RunningAffines { norms: Vec<RunningAffine> },
     /// Batch statistics to scale and shift; hook for a collective.
     NormForward {
         norm: NormRef,
@@ -102,11 +102,25 @@ pub(crate) enum ChannelWork {
         totals: BufferId,
         saved: BufferId,
         coefficients: BufferId,
-        gamma: GradTo,
-        beta: GradTo,
+        /// Whether it uses running statistics, which the gradient of the input does not pass through.
+        running: bool,
+        gamma: Option<GradTo>,
+        beta: Option<GradTo>,
     },
-    /// Gradient of a bias from sums that a sink made.
-    BiasBackward { pitch: usize, sums: BufferId, totals: BufferId, bias: GradTo },
+    /// The affine form of the gradient of the input of a batch norm of which nothing learns and nothing moves.
+    FixedNormBackward { affine: BufferId, coefficients: BufferId },
+    /// Gradient of a bias from sums that a sink made, times the scale of a batch norm with running statistics behind it.
+    BiasBackward { pitch: usize, sums: BufferId, totals: BufferId, scale: Option<BufferId>, bias: GradTo },
+}
+
+/// A batch norm with running statistics.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct RunningAffine {
+    pub(crate) norm: NormRef,
+    /// Its scale and shift.
+    pub(crate) affine: BufferId,
+    /// Its mean and 1 / std, if the backward pass needs them.
+    pub(crate) saved: Option<BufferId>,
 }
 
 /// Work of a convolution or dense layer.

@@ -12,7 +12,7 @@ use plusx_model::graph::{ParamId, RunningVariance};
 use super::memory::Memory;
 use crate::params::{Held, Store};
 use crate::plan::refs::{BufferId, GradTo, NormRef};
-use crate::plan::work::ChannelWork;
+use crate::plan::work::{ChannelWork, RunningAffine};
 
 pub(super) fn run(work: &ChannelWork, memory: &mut Memory<'_>, store: &mut Held<'_>) {
     match work {
@@ -25,9 +25,9 @@ pub(super) fn run(work: &ChannelWork, memory: &mut Memory<'_>, store: &mut Held<
             }
         }
         ChannelWork::RunningAffines { norms } => {
-            for (norm, dst) in norms {
-                let pitch = memory.pitch(*dst);
-                let (scale, shift) = memory.write(*dst).split_at_mut(pitch);
+            for RunningAffine { norm, affine, saved } in norms {
+                let pitch = memory.pitch(*affine);
+                let (scale, shift) = memory.write(*affine).split_at_mut(pitch);
                 let vector =
                     |id: ParamId| store.layout.range(id).start..store.layout.range(id).start + norm.c;
                 inference_affine(InferenceAffineArgs {
@@ -39,6 +39,15 @@ pub(super) fn run(work: &ChannelWork, memory: &mut Memory<'_>, store: &mut Held<
                     scale,
                     shift,
                 });
+                if let Some(saved) = saved {
+                    let (mean, istd) = memory.write(*saved).split_at_mut(pitch);
+                    mean.fill(0.0);
+                    istd.fill(0.0);
+                    mean[..norm.c].copy_from_slice(&store.running[vector(norm.mean)]);
+                    for (istd, var) in istd.iter_mut().zip(&store.running[vector(norm.var)]) {
+                        *istd = (1.0 / (f64::from(*var) + f64::from(norm.spec.epsilon)).sqrt()) as f32;
+                    }
+                }
             }
         }
         ChannelWork::NormForward { norm, sums, totals, saved, affine, update_running } => {
@@ -65,7 +74,7 @@ pub(super) fn run(work: &ChannelWork, memory: &mut Memory<'_>, store: &mut Held<
                 shift_out,
             });
         }
-        ChannelWork::NormBackward { norm, sums, totals, saved, coefficients, gamma, beta } => {
+        ChannelWork::NormBackward { norm, sums, totals, saved, coefficients, running, gamma, beta } => {
             let totals = reduce(memory, *sums, *totals);
             let pitch = memory.pitch(*sums);
             let (mean, istd) = memory.read(*saved).split_at(pitch);
@@ -84,20 +93,30 @@ pub(super) fn run(work: &ChannelWork, memory: &mut Memory<'_>, store: &mut Held<
                 gamma: &store.weights[store.layout.range(norm.gamma)],
                 mean,
                 istd,
-                evaluated: false,
+                evaluated: *running,
                 dgamma,
                 dbeta,
                 a,
                 b,
                 constant,
             });
-            put(store.own(), *gamma, dgamma);
-            put(store.own(), *beta, dbeta);
+            for (to, fresh) in [(gamma, &*dgamma), (beta, &*dbeta)] {
+                to.iter().for_each(|to| put(store.own(), *to, fresh));
+            }
         }
-        ChannelWork::BiasBackward { pitch, sums, totals, bias } => {
+        ChannelWork::FixedNormBackward { affine, coefficients } => {
+            let pitch = memory.pitch(*affine);
+            let (a, zeros) = memory.write(*coefficients).split_at_mut(pitch);
+            a.copy_from_slice(&memory.read(*affine)[..pitch]);
+            zeros.fill(0.0);
+        }
+        ChannelWork::BiasBackward { pitch, sums, totals, scale, bias } => {
             let totals = reduce(memory, *sums, *totals);
             let mut fresh = vec![0.0; *pitch];
             bias_gradient(&totals[..*pitch], &mut fresh);
+            if let Some(scale) = scale {
+                fresh.iter_mut().zip(memory.read(*scale)).for_each(|(sum, scale)| *sum *= *scale);
+            }
             put(store.own(), *bias, &fresh);
         }
     }

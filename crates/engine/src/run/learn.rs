@@ -30,6 +30,9 @@ pub(super) fn loss(work: &LossWork, memory: &mut Memory<'_>, batch: &mut RunBatc
     });
 }
 
+/// Values of an average, or of gradients, that one thread takes at a time.
+const RUN: usize = 1 << 16;
+
 /// One run of parameters, until a thread takes it.
 type Slot<T> = Mutex<Option<T>>;
 
@@ -39,8 +42,8 @@ pub(super) fn update(work: &UpdateWork, update: &Update<'_>, threads: &mut Threa
     if let Some(most) = update.max_norm {
         scale *= clip(most, scale.abs() * gradient_norm(threads, store));
     }
-    let Store { layout, weights, gradients, remembered, .. } = store;
-    let chunks = layout.chunks();
+    let chunks = &store.learning_chunks()[..];
+    let Store { layout, weights, gradients, remembered, learning, .. } = store;
     let rule_of = |chunk: &Chunk| {
         let rule = update.of_param(chunk.param.index(), layout.role(chunk.param));
         let weight_decay = if rule.decays { update.weight_decay } else { 0.0 };
@@ -51,7 +54,8 @@ pub(super) fn update(work: &UpdateWork, update: &Update<'_>, threads: &mut Threa
     match (update.rule, remembered) {
         (Rule::AdamW { beta1, beta2, eps }, Remembered::Moments { first, second, steps }) => {
             for (index, count) in steps.iter_mut().enumerate() {
-                *count += u64::from(layout.role(ParamId(index as u32)).trainable());
+                let id = ParamId(index as u32);
+                *count += u64::from(layout.role(id).trainable() && learning.learns(id));
             }
             let moments = cut(first, chunks).into_iter().zip(cut(second, chunks));
             let arguments = parts.zip(moments).map(|((w, g, chunk), (m, v))| {
@@ -115,7 +119,7 @@ fn clip(most: f64, norm: f64) -> f64 {
 
 /// L2 norm of the summed gradients: the squares of each chunk by one thread, then the chunks in order.
 fn gradient_norm(threads: &mut Threads, store: &Store) -> f64 {
-    let chunks = store.layout.chunks();
+    let chunks = store.learning_chunks();
     let sums: Vec<AtomicU64> = chunks.iter().map(|_| AtomicU64::new(0)).collect();
     threads.run(chunks.len(), 0, &|index, _| {
         let sum = sum_of_squares(&store.gradients[chunks[index].range.clone()]);
@@ -124,8 +128,23 @@ fn gradient_norm(threads: &mut Threads, store: &Store) -> f64 {
     sums.into_iter().map(|sum| f64::from_bits(sum.into_inner())).sum::<f64>().sqrt()
 }
 
+/// Adds the gradients that are held to those of this step.
+pub(super) fn add_held(threads: &mut Threads, store: &mut Store) {
+    let Store { gradients, held, .. } = store;
+    let runs = held.chunks(RUN).zip(gradients.chunks_mut(RUN));
+    on_threads(threads, runs, |(held, sum)| plusx_kernels::average::add(held, sum));
+}
+
+/// Moves the average, if there is one, towards parameters and running statistics.
+pub(crate) fn move_average(decay: f64, threads: &mut Threads, store: &mut Store) {
+    let Store { weights, running, average: Some(average), .. } = store else { return };
+    let pairs = [(&**weights, &mut *average.weights), (&**running, &mut *average.running)];
+    let runs = pairs.into_iter().flat_map(|(now, average)| now.chunks(RUN).zip(average.chunks_mut(RUN)));
+    on_threads(threads, runs, |(now, average)| plusx_kernels::average::move_average(decay, now, average));
+}
+
 /// Runs a kernel on each of the arguments.
-fn on_threads<T: Send>(threads: &mut Threads, arguments: impl Iterator<Item = T>, run: fn(T)) {
+fn on_threads<T: Send>(threads: &mut Threads, arguments: impl Iterator<Item = T>, run: impl Fn(T) + Sync) {
     let slots: Vec<Slot<T>> = arguments.map(|arguments| Mutex::new(Some(arguments))).collect();
     threads.run(slots.len(), 0, &|index, _| {
         if let Some(arguments) = slots[index].lock().unwrap_or_else(PoisonError::into_inner).take() {

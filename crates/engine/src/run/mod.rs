@@ -18,6 +18,7 @@ use crate::plan::step::PlanStep;
 use crate::plan::work::StepWork;
 use crate::plan::{IMAGES, Plan, Tap};
 
+pub(crate) use self::learn::move_average;
 use self::memory::Memory;
 pub(crate) use self::resources::{RunBatch, RunResources};
 
@@ -48,6 +49,9 @@ fn run_step(plan: &Plan, step: &PlanStep, resources: &mut RunResources<'_>, batc
         StepWork::Conv(work) => conv::run(work, step, memory, threads, store),
         StepWork::Loss(work) => learn::loss(work, memory, batch),
         StepWork::Update(work) => {
+            if batch.accumulate {
+                learn::add_held(threads, store.own());
+            }
             if let Some(update) = batch.update {
                 learn::update(work, update, threads, store.own());
             }

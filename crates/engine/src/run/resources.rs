@@ -29,6 +29,8 @@ pub(crate) struct RunBatch<'a> {
     pub(crate) targets: LossTargets<'a>,
     pub(crate) losses: &'a mut [f32],
     pub(crate) predictions: &'a mut [u32],
+    /// Whether gradients that are held are added.
+    pub(crate) accumulate: bool,
     pub(crate) update: Option<&'a Update<'a>>,
 }
 
@@ -40,6 +42,7 @@ impl<'a> RunBatch<'a> {
             targets: LossTargets::Classes(&[]),
             losses: &mut [],
             predictions: &mut [],
+            accumulate: false,
             update: None,
         }
     }

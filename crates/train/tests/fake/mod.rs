@@ -4,6 +4,7 @@ use plusx_model::containers::Sequential;
 use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, ParamId};
 use plusx_model::layers::Dense;
+use plusx_model::learning::Learning;
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
 use plusx_model::targets::Targets;
@@ -33,6 +34,7 @@ pub(crate) struct Fake {
     graph: Graph,
     params: Params,
     velocity: Option<Params>,
+    average: Option<Params>,
     gradients: Params,
     steps: u64,
     trouble: Trouble,
@@ -57,6 +59,7 @@ impl Fake {
             params: Params::zeros(&graph),
             gradients: Params::zeros(&graph),
             velocity: None,
+            average: None,
             graph,
             steps: 0,
             trouble,
@@ -107,6 +110,33 @@ impl Executor for Fake {
         Ok(())
     }
 
+    fn move_average(&mut self, decay: f64) -> Result<(), Told> {
+        let Self { params, average, .. } = self;
+        match average {
+            None => *average = Some(params.clone()),
+            Some(average) => {
+                for (average, now) in average.values_mut().iter_mut().zip(params.values()) {
+                    *average = (decay * f64::from(*average) + (1.0 - decay) * f64::from(*now)) as f32;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn average(&self) -> Option<Params> {
+        self.average.clone()
+    }
+
+    fn set_average(&mut self, average: Option<&Params>) -> Result<(), Told> {
+        self.average = average.cloned();
+        Ok(())
+    }
+
+    fn set_learning(&mut self, learning: &Learning) -> Result<(), Told> {
+        // everything of it always learns
+        if learning.mask().iter().all(|learns| *learns) { Ok(()) } else { Err(Told) }
+    }
+
     fn train_step(
         &mut self,
         images: Images<'_>,
@@ -132,6 +162,10 @@ impl Executor for Fake {
                 row.iter_mut().zip(image).for_each(|(dw, x)| *dw += g * x);
                 gradients.get_mut(ParamId(1))[class] += g;
             }
+        }
+        if options.accumulate {
+            let sums = gradients.values_mut().iter_mut().zip(self.gradients.values());
+            sums.for_each(|(sum, held)| *sum += held);
         }
         self.gradients = gradients;
         if let Some(update) = options.update {
