@@ -25,6 +25,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod check;
 mod classes;
 mod dataset;
 mod download;
@@ -46,6 +47,7 @@ mod samples;
 mod sources;
 mod unzip;
 
+pub use check::{CheckFinding, CheckOptions, CheckReport, FindingKind, SplitCounts, check};
 pub use dataset::{Dataset, HeldOut, LeftOut};
 pub use download::{DownloadOptions, download};
 pub use error::DataError;

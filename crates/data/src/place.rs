@@ -210,7 +210,7 @@ mod tests {
         put_set(root.path(), "");
         let elsewhere = FindOptions { env_dir: Some(root.path().to_owned()), ..FindOptions::default() };
         let text = find(WantedSet::Idx, &elsewhere).unwrap_err().to_string();
-        assert!(text.contains("idx was not found") && text.contains("--data-dir FOLDER"), "{text}");
+        assert!(text.contains("idx was not found") && text.contains("--data-dir PLACE"), "{text}");
         let given = FindOptions { data_dir: Some(root.path().to_owned()), ..FindOptions::default() };
         assert_eq!(locate(IDX, &given).as_deref(), Some(root.path()));
     }
