@@ -16,7 +16,8 @@ pub use report::{CheckOptions, CheckReport, SplitCounts};
 
 /// Reads every picture of `set` and looks for what would spoil training or its measurement ([`FindingKind`] lists it).
 ///
-/// `progress` hears, from any thread, how many pictures were read so far. Some 350 bytes are held for each picture.
+/// `progress` hears, from any thread, how many pictures were read so far. About 1 kB is held for each picture, and what was
+/// found.
 ///
 /// # Errors
 /// [`DataError::Malformed`] if not one picture can be read.

@@ -32,7 +32,7 @@ pub(super) fn find(
     let members: Vec<Member<'_>> = places
         .zip(seen)
         .filter_map(|((split, index), seen)| {
-            let look = seen.look.as_ref().filter(|look| !look.flat)?;
+            let look = seen.look.as_deref().filter(|look| !look.flat)?;
             Some(Member { split, index, label: seen.label, look })
         })
         .collect();

@@ -17,8 +17,8 @@ const RUN: usize = 16;
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) label: u32,
-    /// Nothing if it cannot be read.
-    pub(super) look: Option<Likeness>,
+    /// Nothing if it cannot be read. Boxed, so that only pointers move while lists are put together.
+    pub(super) look: Option<Box<Likeness>>,
     pub(super) findings: Vec<CheckFinding>,
 }
 
@@ -110,7 +110,7 @@ fn one(
     if look.flat {
         find(FindingKind::OneColour, "it is of one colour".to_owned());
     }
-    seen.look = Some(look);
+    seen.look = Some(Box::new(look));
     seen
 }
 
