@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Train(Box<crate::train::TrainArguments>),
     /// Train several networks under one recipe and draw their training and test errors: are deeper ones better?
     Compare(Box<crate::compare::CompareArguments>),
+    /// Look for what would spoil training on a data set: leaks, wrong labels, bad files
+    Check(crate::check::CheckArguments),
     /// Measure a trained network on the test images (JSON)
     Eval(crate::eval::EvalArguments),
     /// Tell what is on pictures: text, CSV or JSON

@@ -1,13 +1,13 @@
 //! `plusx eval`: loss and accuracy of a weight file on the test images, one JSON object.
 
+use crate::data_arguments::DataOptions;
 use crate::environment::Environment;
-use crate::exit::{self, usage};
+use crate::exit;
 use crate::machine_arguments::MachineArguments;
 use crate::names::SAMPLE;
 use crate::screen::{note, result};
 use anyhow::Result;
 use clap::Args;
-use plusx_data::{FindOptions, ReadOptions};
 use plusx_model::words::counted;
 use plusx_train::{ClassNamePolicy, EvalOptions, Event};
 use std::path::PathBuf;
@@ -22,19 +22,8 @@ pub(crate) struct EvalArguments {
     /// what --data-dir holds; without it fashion-mnist, or the sample if that is nowhere]
     #[arg(long, value_name = "NAME|PLACE")]
     data: Option<String>,
-    /// Where the data set is that --data names by its kind, for example by idx
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Share of the pictures of each class that were held out, where the data come as one
-    #[arg(long, value_name = "X", default_value_t = 0.2)]
-    val_split: f64,
-    /// Seed by which they were drawn: the run's
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    seed: u32,
-    /// Column of a table or a Parquet file that has the labels [default: label, class or category; else the only one that is
-    /// left]
-    #[arg(long, value_name = "NAME")]
-    label_column: Option<String>,
+    #[command(flatten)]
+    options: DataOptions,
     /// Take classes of the same number for the same, though the network and the data set call them otherwise
     #[arg(long)]
     ignore_class_names: bool,
@@ -47,23 +36,12 @@ pub(crate) struct EvalArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &EvalArguments, environment: &Environment) -> Result<u8> {
-    let place = arguments.data.as_deref().and_then(plusx_data::as_place);
-    if let (Some(place), Some(folder)) = (place, &arguments.data_dir) {
-        let (place, folder) = (place.display(), folder.display());
-        return Err(usage(format!("--data {place} and --data-dir {folder}: give one place")));
-    }
-    let name = arguments.data.as_deref().filter(|_| place.is_none());
-    let reading = ReadOptions {
-        val_split: arguments.val_split,
-        seed: arguments.seed,
-        label_column: arguments.label_column.clone(),
-        ..ReadOptions::default()
-    };
-    let find = FindOptions { reading, ..environment.find(place.or(arguments.data_dir.as_deref())) };
-    let dataset = match plusx_data::open(name, &find, &mut note) {
-        Err(error) if error.is_not_found() && arguments.data.is_none() && arguments.data_dir.is_none() => {
+    let wanted = arguments.options.wanted(arguments.data.as_deref(), environment)?;
+    let given = arguments.data.is_some() || arguments.options.data_dir.is_some();
+    let dataset = match plusx_data::open(wanted.name, &wanted.find, &mut note) {
+        Err(error) if error.is_not_found() && !given => {
             note(&format!("{error}\nmeasuring on the sample inside this program instead"));
-            plusx_data::load(SAMPLE, &find)?
+            plusx_data::load(SAMPLE, &wanted.find)?
         }
         other => other?,
     };

@@ -5,6 +5,7 @@
 //! | 0 | done |
 //! | 1 | failed: diverged, disk full, no memory, cannot run |
 //! | 2 | bad usage |
+//! | 3 | `check --strict`: there is something to mend |
 //! | 65 | a file is not what it should be |
 //! | 66 | a file or data set is not there |
 //! | 74 | the system refused to read or write |
@@ -22,6 +23,9 @@ use std::process::ExitCode;
 
 /// All went well.
 pub(crate) const DONE: u8 = 0;
+
+/// A data set has something to mend, and this was asked about.
+pub(crate) const TO_MEND: u8 = 3;
 
 /// An error of the command line itself: what kind it is, and a text that says what to do.
 #[derive(Debug)]

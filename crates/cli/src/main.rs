@@ -6,8 +6,11 @@ mod answer;
 mod arguments;
 mod bench;
 mod cgroup;
+mod check;
+mod check_text;
 mod compare;
 mod data;
+mod data_arguments;
 mod disk;
 mod doctor;
 mod environment;
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Train(options) => train::run(&options, &environment),
         Command::Compare(options) => compare::run(&options, &environment),
         Command::Eval(options) => eval::run(&options, &environment),
+        Command::Check(options) => check::run(&options, &environment),
         Command::Predict(options) => predict::run(&options, &environment),
         Command::Import(options) => import::run(&options, &environment),
         Command::Export(options) => export::run(&options, &environment),

@@ -26,6 +26,22 @@ pub(crate) fn can_draw() -> bool {
     std::io::stderr().is_terminal() && !dumb()
 }
 
+/// Columns of a line of results: the terminal's on stdout, else 80.
+pub(crate) fn width() -> usize {
+    terminal_size::terminal_size_of(std::io::stdout()).map_or(80, |(width, _)| usize::from(width.0))
+}
+
+/// Whether results may have characters beyond ASCII: as the locale says, the most particular variable first.
+pub(crate) fn is_unicode() -> bool {
+    let value = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(value);
+    // consoles of Windows have no such variables
+    locale.map_or(cfg!(windows), |locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
 /// Whether stderr may be coloured: `NO_COLOR` and `CLICOLOR=0` forbid it, `CLICOLOR_FORCE` asks for it, otherwise a
 /// terminal decides.
 pub(crate) fn can_colour() -> bool {

@@ -64,6 +64,8 @@ pub struct Dataset {
     pub drawn: bool,
     /// Files that are left out.
     pub left_out: Vec<LeftOut>,
+    /// Classes that are left out because no picture is of them.
+    pub empty_classes: Vec<String>,
 }
 
 impl Dataset {
@@ -85,6 +87,7 @@ impl Dataset {
             source: source.to_owned(),
             drawn: false,
             left_out: Vec::new(),
+            empty_classes: Vec::new(),
         }
     }
 

@@ -27,6 +27,7 @@
 
 mod augment;
 mod cache;
+mod check;
 mod classes;
 mod dataset;
 mod download;
@@ -51,6 +52,7 @@ mod unzip;
 
 pub use augment::{Augment, AutoAugment, Crop, Draws, Mix, Mixed};
 pub use cache::Cached;
+pub use check::{CheckFinding, CheckOptions, CheckReport, FindingKind, SplitCounts, check};
 pub use dataset::{Dataset, HeldOut, LeftOut};
 pub use download::{DownloadOptions, download};
 pub use error::DataError;

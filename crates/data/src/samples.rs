@@ -32,6 +32,15 @@ pub trait Samples: Debug + Send + Sync {
     /// [`DataError`] naming the picture, of the kind `BadFile` if it is not to be had from what the file holds.
     fn read<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Pixels<'a>, DataError>;
 
+    /// The bytes of the file that picture `index` is decoded from, put into `buffer`; nothing where there is no such file.
+    ///
+    /// # Errors
+    /// As [`read`](Samples::read).
+    fn encoded<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>, DataError> {
+        let _ = (index, buffer);
+        Ok(None)
+    }
+
     /// Channels of every picture: 1 or 3.
     fn channels(&self) -> usize;
 
@@ -84,6 +93,10 @@ impl Samples for Subset {
 
     fn read<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Pixels<'a>, DataError> {
         self.of.read(self.indices[index] as usize, buffer)
+    }
+
+    fn encoded<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>, DataError> {
+        self.of.encoded(self.indices[index] as usize, buffer)
     }
 
     fn channels(&self) -> usize {

@@ -301,7 +301,7 @@ fn folders_that_hold_no_data_set_say_why() {
     }
     let said = place.plusx("train --data idx --dry-run");
     assert_eq!(said.code, Some(66), "{said:?}");
-    assert!(said.stderr.contains("--data-dir FOLDER"), "{said:?}");
+    assert!(said.stderr.contains("--data-dir PLACE"), "{said:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Runs the real `plusx` binary, as a user would.
 
+mod checking;
 mod codes;
 mod commands_page;
 mod compare;

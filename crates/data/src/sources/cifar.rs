@@ -227,5 +227,6 @@ fn drawn(
         source: source.to_owned(),
         drawn: true,
         left_out: Vec::new(),
+        empty_classes: Vec::new(),
     })
 }

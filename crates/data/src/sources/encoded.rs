@@ -105,6 +105,11 @@ impl<S: PictureStore> Samples for EncodedSamples<S> {
         Ok(Pixels { bytes: buffer, shape: ImageShape::new(3, picture.h, picture.w) })
     }
 
+    fn encoded<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>, DataError> {
+        self.store.encoded(index, self.names.get(index), &self.limits, buffer)?;
+        Ok(Some(buffer))
+    }
+
     fn channels(&self) -> usize {
         3
     }

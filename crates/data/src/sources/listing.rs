@@ -59,7 +59,7 @@ impl<S: PictureStore> Listing<S> {
             };
             return Err(DataError::malformed(self.source.as_ref(), reason));
         }
-        let kept = self.without_empty_classes(&good, tell);
+        let (kept, empty_classes) = self.without_empty_classes(&good, tell);
         let labels: Vec<u32> = good.iter().map(|index| kept[self.labels[*index as usize] as usize]).collect();
         let drawn = self.parts.is_empty();
         let parts = match drawn {
@@ -97,6 +97,7 @@ impl<S: PictureStore> Listing<S> {
             classes: self.classes,
             source: self.source,
             left_out: self.left_out,
+            empty_classes,
         };
         remarks::of(&set).iter().for_each(|remark| tell(remark));
         Ok(set)
@@ -124,8 +125,8 @@ impl<S: PictureStore> Listing<S> {
         ));
     }
 
-    /// Takes away the classes that no good picture is of; what becomes of each label.
-    fn without_empty_classes(&mut self, good: &[u32], tell: &mut dyn FnMut(&str)) -> Vec<u32> {
+    /// Takes away the classes that no good picture is of; what becomes of each label, and the names of those classes.
+    fn without_empty_classes(&mut self, good: &[u32], tell: &mut dyn FnMut(&str)) -> (Vec<u32>, Vec<String>) {
         let mut counts = vec![0_usize; self.classes.len()];
         good.iter().for_each(|index| counts[self.labels[*index as usize] as usize] += 1);
         let mut next = 0;
@@ -140,15 +141,16 @@ impl<S: PictureStore> Listing<S> {
         self.classes.retain(|class| {
             let has_pictures = counts.next().is_some_and(|count| count > 0);
             if !has_pictures {
-                empty.push(class.escape_debug().to_string());
+                empty.push(class.clone());
             }
             has_pictures
         });
         if !empty.is_empty() {
             let classes = counted(empty.len() as u64, "class");
-            tell(&format!("{}: {classes} without a picture left out: {}", self.source, empty.join(", ")));
+            let names: Vec<String> = empty.iter().map(|class| class.escape_debug().to_string()).collect();
+            tell(&format!("{}: {classes} without a picture left out: {}", self.source, names.join(", ")));
         }
-        kept
+        (kept, empty)
     }
 
     /// Holds out a part of the training pictures if nothing else is held out.

@@ -12,7 +12,7 @@ use super::quick;
 use crate::DataError;
 use crate::dataset::LeftOut;
 use crate::reading::{Part, ReadOptions};
-use plusx_model::words::did_you_mean;
+use plusx_model::words::{counted, did_you_mean};
 use std::path::Path;
 
 const PATHS: [&str; 8] = ["path", "file", "filename", "file_name", "filepath", "image", "img", "image_path"];
@@ -43,24 +43,37 @@ pub(crate) fn list(
 ) -> Result<Listing<FilesBelow>, DataError> {
     let refused = |reason: String| DataError::malformed(place, reason);
     let bytes = std::fs::read(place).map_err(DataError::io("read", place))?;
-    let text =
-        std::str::from_utf8(&bytes).map_err(|_| refused("not text in UTF-8; save it as such".into()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = 1 + line_ends(&bytes[..error.valid_up_to()]);
+        refused(format!("line {line} is not text in UTF-8; save the table as UTF-8"))
+    })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first_line = text.lines().next().unwrap_or_default();
     let between = [b',', b';', b'\t']
         .into_iter()
         .max_by_key(|mark| first_line.bytes().filter(|byte| byte == mark).count());
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(between.unwrap_or(b',')).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(between.unwrap_or(b','))
+        // rows of another length are refused below, by their lines
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let malformed = |error: csv::Error| refused(error.to_string());
     let header: Vec<String> =
         reader.headers().map_err(malformed)?.iter().map(|name| name.trim().to_owned()).collect();
     let columns = Columns::of(&header, options).map_err(refused)?;
     let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut table = Table::default();
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     for record in reader.into_records() {
         let record = record.map_err(malformed)?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines.of(record.position());
+        if record.len() != header.len() {
+            return Err(refused(format!(
+                "line {line} has {}, the header has {}; a name with a separator in it must stand in double quotes",
+                counted(record.len() as u64, "cell"),
+                header.len()
+            )));
+        }
         let cell = |column: usize| record.get(column).unwrap_or_default().trim();
         table.add(line, cell(columns.path), cell(columns.label), columns.split.map(cell)).map_err(refused)?;
     }
@@ -76,6 +89,30 @@ pub(crate) fn list(
     let looks = quick::look_at_files(folder, &names, &options.limits);
     let store = FilesBelow { root: folder.to_owned() };
     Ok(Listing { store, source, names, looks, labels, parts, classes, left_out })
+}
+
+fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// The lines of rows, asked in their order. The reader's own are one too small where lines end as on Windows: for it a row begins
+/// between the two characters of the line end before it.
+struct Lines<'t> {
+    text: &'t [u8],
+    /// Up to here line ends were counted.
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position.map_or(self.at, |position| position.byte() as usize).min(self.text.len());
+        let empty = self.text[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let start = start + empty;
+        self.line += line_ends(self.text.get(self.at..start).unwrap_or_default());
+        self.at = start;
+        self.line
+    }
 }
 
 impl Columns {
@@ -129,8 +166,11 @@ impl Table {
     fn add(&mut self, line: u64, path: &str, label: &str, split: Option<&str>) -> Result<(), String> {
         if path.is_empty() || label.is_empty() {
             let what = if path.is_empty() { "path" } else { "label" };
-            let path = if path.is_empty() { format!("line {line}") } else { path.to_owned() };
-            self.left_out.push(LeftOut { path, reason: format!("line {line} has no {what}") });
+            let (path, reason) = match path {
+                "" => (format!("line {line}"), format!("it has no {what}")),
+                path => (path.to_owned(), format!("line {line} has no {what} for it")),
+            };
+            self.left_out.push(LeftOut { path, reason });
             return Ok(());
         }
         if let Some(split) = split {
