@@ -1,4 +1,5 @@
-//! What one core does: `f32` slices in, `f32` slices out. No threads, no allocation, no input or output, no environment.
+//! What one core does: `f32` slices in, `f32` slices out; 8-bit pixels for the resize. No threads, no allocation, no input
+//! or output, no environment.
 //!
 //! Every operation is a table of [`KernelEntry`]s, best first, ending in `reference` (plain loops, `f64` sums). A planner
 //! takes the first entry that [`select`] finds; tests run every entry the machine supports against `reference`.
@@ -18,6 +19,7 @@ pub mod loss;
 pub mod multiply;
 pub mod norm;
 pub mod pooling;
+pub mod resample;
 pub mod rows;
 pub mod sgd;
 pub mod shape;

@@ -11,248 +11,101 @@
 //! (its pull request 9549); in older ones rows always do. With kept proportions this concerns pictures more than twice as
 //! high as wide.
 //!
-//! Pillow makes the table of all weights and the whole image between the two passes. Here a weight is computed when it
-//! is needed, for many rows at once, and what is between the passes is consumed as it comes: a picture of one column or one
-//! row and millions of pixels takes no more memory than others.
+//! The passes run as kernels of `plusx-kernels`, with all weights of both axes at hand. A picture of one column or one row and
+//! millions of pixels would need too much memory for that and is resized by plain loops, with the same bytes ([`plain`]).
+
+mod axis;
+mod plain;
+mod vector;
 
 use crate::resize::Cut;
-
-/// Fraction bits of a weight: 32, less 8 for a pixel and 2 for the sign and sums above 1.
-const WEIGHT_BITS: u32 = 32 - 8 - 2;
-
-/// Half of the last bit that is kept.
-const HALF: i32 = 1 << (WEIGHT_BITS - 1);
-
-/// Source rows that share the computed weights of a column: enough to make these cheap.
-const BLOCK: usize = 16;
-
-/// The shape of a filter.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Filter {
-    /// A triangle: 1 - |x| up to 1.
-    Bilinear,
-    /// Keys' cubic with a = -1/2 (R. Keys 1981, "Cubic convolution interpolation for digital image processing").
-    Bicubic,
-}
-
-impl Filter {
-    /// Beyond this it is 0.
-    fn support(self) -> f64 {
-        match self {
-            Filter::Bilinear => 1.0,
-            Filter::Bicubic => 2.0,
-        }
-    }
-
-    /// Its value at `x`. The order of operations is Pillow's: it decides about last bits.
-    fn at(self, x: f64) -> f64 {
-        const A: f64 = -0.5;
-        let x = x.abs();
-        match self {
-            Filter::Bilinear if x < 1.0 => 1.0 - x,
-            Filter::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-            Filter::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-            _ => 0.0,
-        }
-    }
-}
-
-/// One axis: where the destination's rows or columns come from.
-#[derive(Clone, Debug)]
-struct Axis {
-    filter: Filter,
-    src: usize,
-    scale: f64,
-    /// Destinations that are wanted: the first and how many.
-    first: usize,
-    count: usize,
-    /// The length stays: destination `d` is source `d`.
-    same: bool,
-}
-
-/// What one destination sees of an axis.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    first: usize,
-    count: usize,
-    centre: f64,
-    total: f64,
-}
-
-impl Axis {
-    /// The rows (0) or the columns (1) of `cut`.
-    fn of(filter: Filter, cut: &Cut, axis: usize) -> Self {
-        let (src, dst) = (cut.from[axis], cut.to[axis]);
-        let (first, count) = (cut.corner[axis], cut.size[axis]);
-        Self { filter, src, scale: src as f64 / dst as f64, first, count, same: src == dst }
-    }
-
-    /// What destination `index` of those wanted sees.
-    fn seen(&self, index: usize) -> Seen {
-        let d = self.first + index;
-        if self.same {
-            return Seen { first: d, count: 1, centre: d as f64 + 0.5, total: 1.0 };
-        }
-        let radius = self.filter.support() * self.scale.max(1.0);
-        let centre = (d as f64 + 0.5) * self.scale;
-        // conversion drops fractions, and what is below 0 or not there becomes the border
-        let first = (centre - radius + 0.5).max(0.0) as usize;
-        let end = ((centre + radius + 0.5) as usize).min(self.src);
-        let mut seen = Seen { first, count: end.saturating_sub(first), centre, total: 0.0 };
-        seen.total = (0..seen.count).map(|at| self.raw(&seen, at)).sum();
-        seen
-    }
-
-    /// The filter over the source pixel `at` of those seen.
-    fn raw(&self, seen: &Seen, at: usize) -> f64 {
-        let inverse = 1.0 / self.scale.max(1.0);
-        self.filter.at(((at + seen.first) as f64 - seen.centre + 0.5) * inverse)
-    }
-
-    /// The weight of the source pixel `at` of those seen, in units of 2^-22.
-    fn weight(&self, seen: &Seen, at: usize) -> i32 {
-        if self.same {
-            return 1 << WEIGHT_BITS;
-        }
-        let raw = self.raw(seen, at);
-        let part = if seen.total == 0.0 { raw } else { raw / seen.total };
-        let scaled = part * f64::from(1 << WEIGHT_BITS);
-        // to nearest, halves away from 0; then the fraction is dropped
-        (if part < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
-    }
-}
+use axis::Axis;
+pub use axis::Filter;
+use plain::Plain;
+use plusx_kernels::Level;
+use vector::Vector;
 
 /// A resize between two fixed shapes, set up once and used for many images.
 #[derive(Clone, Debug)]
 pub struct Resample {
+    filter: Filter,
     cut: Cut,
     columns: Axis,
     rows: Axis,
     columns_first: bool,
+    /// The instructions to use; `None` for plain loops.
+    level: Option<Level>,
+    vector: Vector,
 }
 
 impl Resample {
-    /// A resize of which `cut` is wanted.
+    /// A resize of which `cut` is wanted, on the best instructions of this machine.
     ///
     /// # Panics
     /// If a side is zero or the part that is wanted is not inside the resized image.
     pub fn new(filter: Filter, cut: Cut) -> Self {
+        Self::at(Some(Level::detect()), filter, cut)
+    }
+
+    /// As [`Resample::new`] with the kernels of a level that the machine has, or with plain loops. The bytes are the same.
+    ///
+    /// # Panics
+    /// As [`Resample::new`].
+    pub fn at(level: Option<Level>, filter: Filter, cut: Cut) -> Self {
+        let (columns, rows) = (Axis::of(filter, &cut, 1), Axis::of(filter, &cut, 0));
+        let vector = Vector::default();
+        let mut resample = Self { filter, cut, columns, rows, columns_first: false, level, vector };
+        resample.set(cut);
+        resample
+    }
+
+    /// Makes this the resize of another shape, in the memory that it has.
+    ///
+    /// # Panics
+    /// As [`Resample::new`].
+    pub fn set(&mut self, cut: Cut) {
         cut.check();
-        let Cut { from: [h, w, _], to: [rows, columns], .. } = cut;
-        Self {
-            cut,
-            columns: Axis::of(filter, &cut, 1),
-            rows: Axis::of(filter, &cut, 0),
-            columns_first: rows < h && h - rows > w.saturating_sub(columns).saturating_mul(2),
-        }
+        let Cut { from: [h, w, c], to: [rows, columns], .. } = cut;
+        self.cut = cut;
+        (self.columns, self.rows) = (Axis::of(self.filter, &cut, 1), Axis::of(self.filter, &cut, 0));
+        self.columns_first = rows < h && h - rows > w.saturating_sub(columns).saturating_mul(2);
+        self.vector.set(&self.columns, &self.rows, c, self.level);
     }
 
     /// Resizes one image `[h][w][c]` into `dst`, `[rows][columns][c]` of the part that is wanted.
     ///
     /// # Panics
     /// If a length does not fit the shapes given to [`Resample::new`].
-    pub fn run(&self, src: &[u8], dst: &mut [u8]) {
+    pub fn run(&mut self, src: &[u8], dst: &mut [u8]) {
         let Cut { from: [h, w, c], .. } = self.cut;
         assert_eq!(src.len(), h * w * c, "source image");
+        self.run_strided(src, w * c, dst);
+    }
+
+    /// As [`Resample::run`] for a box of a larger image, without a copy. `src` begins with the first pixel of the box, and its
+    /// rows are `stride` bytes apart. What lies outside of the box is not seen: the result is that of cropping, then
+    /// resizing.
+    ///
+    /// # Panics
+    /// If `stride` is less than a row, `src` ends before the box does, or `dst` does not fit the shape given to
+    /// [`Resample::new`].
+    pub fn run_strided(&mut self, src: &[u8], stride: usize, dst: &mut [u8]) {
+        let Cut { from: [h, w, c], .. } = self.cut;
+        assert!(stride >= w * c && src.len() >= (h - 1) * stride + w * c, "box of the source image");
         assert_eq!(dst.len(), self.cut.dst_len(), "resized image");
         if dst.is_empty() {
             return; // no channels: a row would have no length
         }
+        if let Some(level) = self.vector.ready() {
+            let image = vector::Strided { bytes: src, stride };
+            return self.vector.run(level, self.columns_first, image, dst);
+        }
+        let plain = Plain { size: [w, c], stride, columns: &self.columns, rows: &self.rows };
         match self.columns_first {
-            true => self.down_then_across(src, dst),
-            false => self.across_then_down(src, dst),
+            true => plain.down_then_across(src, dst),
+            false => plain.across_then_down(src, dst),
         }
     }
-
-    /// Blocks of rows of the destination, still as wide as the source, brought to the columns that are wanted.
-    fn down_then_across(&self, src: &[u8], dst: &mut [u8]) {
-        let Cut { from: [_, w, c], .. } = self.cut;
-        let row = self.columns.count * c;
-        let mut sums = vec![HALF; w * c];
-        let mut block = vec![0; BLOCK.min(self.rows.count) * w * c];
-        for (number, dst) in dst.chunks_mut(BLOCK * row).enumerate() {
-            let rows = dst.len() / row;
-            for (index, values) in block.chunks_exact_mut(w * c).take(rows).enumerate() {
-                let seen = self.rows.seen(number * BLOCK + index);
-                sums.fill(HALF);
-                for (at, src) in src[seen.first * w * c..].chunks_exact(w * c).take(seen.count).enumerate() {
-                    add(&mut sums, self.rows.weight(&seen, at), src);
-                }
-                finish(&sums, values);
-            }
-            self.across(&block[..rows * w * c], dst);
-        }
-    }
-
-    /// Blocks of source rows, each brought to the columns that are wanted, added to the rows of the destination that see
-    /// them.
-    fn across_then_down(&self, src: &[u8], dst: &mut [u8]) {
-        let Cut { from: [_, w, c], .. } = self.cut;
-        let row = self.columns.count * c;
-        let mut sums = vec![HALF; dst.len()];
-        let seen: Vec<Seen> = (0..self.rows.count).map(|index| self.rows.seen(index)).collect();
-        let needed = seen.iter().map(|one| one.first).min().unwrap_or(0)
-            ..seen.iter().map(|one| one.first + one.count).max().unwrap_or(0);
-        let mut block = vec![0; BLOCK * row];
-        // rows of the destination that end before a source row see none of the later ones
-        let mut done = 0;
-        for start in needed.clone().step_by(BLOCK) {
-            let count = BLOCK.min(needed.end - start);
-            self.across(&src[start * w * c..][..count * w * c], &mut block[..count * row]);
-            while seen.get(done).is_some_and(|one| one.first + one.count <= start) {
-                done += 1;
-            }
-            let last = start + count;
-            for (index, one) in seen.iter().enumerate().skip(done).take_while(|(_, one)| one.first < last) {
-                let sums = &mut sums[index * row..][..row];
-                for y in one.first.max(start)..(one.first + one.count).min(last) {
-                    add(sums, self.rows.weight(one, y - one.first), &block[(y - start) * row..][..row]);
-                }
-            }
-        }
-        finish(&sums, dst);
-    }
-
-    /// Whole source rows, each brought to the columns that are wanted.
-    fn across(&self, src: &[u8], dst: &mut [u8]) {
-        let Cut { from: [_, w, c], .. } = self.cut;
-        let row = self.columns.count * c;
-        let mut weights = Vec::new();
-        for index in 0..self.columns.count {
-            let seen = self.columns.seen(index);
-            weights.clear();
-            weights.extend((0..seen.count).map(|at| self.columns.weight(&seen, at)));
-            for (src, dst) in src.chunks_exact(w * c).zip(dst.chunks_exact_mut(row)) {
-                let pixels = &src[seen.first * c..][..seen.count * c];
-                for (channel, dst) in dst[index * c..][..c].iter_mut().enumerate() {
-                    let mut sum = HALF;
-                    for (weight, pixel) in weights.iter().zip(pixels.chunks_exact(c)) {
-                        sum = sum.wrapping_add(weight.wrapping_mul(i32::from(pixel[channel])));
-                    }
-                    *dst = in_eight_bits(sum);
-                }
-            }
-        }
-    }
-}
-
-/// Adds `weight` times each value to its sum.
-fn add(sums: &mut [i32], weight: i32, values: &[u8]) {
-    for (sum, value) in sums.iter_mut().zip(values) {
-        *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(*value)));
-    }
-}
-
-/// Sums to bytes.
-fn finish(sums: &[i32], dst: &mut [u8]) {
-    for (dst, sum) in dst.iter_mut().zip(sums) {
-        *dst = in_eight_bits(*sum);
-    }
-}
-
-/// A sum in units of 2^-22, kept inside a byte.
-fn in_eight_bits(sum: i32) -> u8 {
-    (sum >> WEIGHT_BITS).clamp(0, 255) as u8
 }
 
 #[cfg(test)]
@@ -294,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn a_destination_may_see_several_blocks_of_rows() {
+        for (from, to) in [([33, 33, 1], [1, 1]), ([300, 40, 3], [2, 30]), ([300, 200, 3], [4, 4])] {
+            let (src, cut) = (made_up(from.iter().product(), 9), Cut::whole(from, to));
+            let (mut plain, mut dst) = (vec![0; cut.dst_len()], vec![1; cut.dst_len()]);
+            Resample::at(None, Filter::Bicubic, cut).run(&src, &mut plain);
+            Resample::new(Filter::Bicubic, cut).run(&src, &mut dst);
+            assert_eq!(dst, plain, "{cut:?}");
+        }
+    }
+
+    #[test]
     fn extreme_proportions_take_little_memory() {
         // whole, the images between would have 300 MB; the parts that are wanted are small
         for (from, to, corner) in
@@ -329,6 +193,44 @@ mod tests {
                 .flat_map(|y| whole[((top + y) * columns + left) * c..][..size[1] * c].to_vec())
                 .collect();
             prop_assert_eq!(part, expected);
+        }
+
+        /// Every level gives the bytes of the plain loops, in memory that another shape left, of a box as of a crop.
+        #[test]
+        fn levels_give_the_bytes_of_plain_loops(
+            (h, w, c) in (1_usize..150, 1_usize..150, 1_usize..5),
+            (rows, columns) in (1_usize..150, 1_usize..150),
+            (top, left, height, width) in (0_usize..150, 0_usize..150, 1_usize..150, 1_usize..150),
+            (above, before, after) in (0_usize..3, 0_usize..20, 0_usize..3),
+            bicubic in any::<bool>(),
+            kept in 0..6,
+        ) {
+            let filter = if bicubic { Filter::Bicubic } else { Filter::Bilinear };
+            let (rows, columns) = (if kept == 1 { h } else { rows }, if kept == 2 { w } else { columns });
+            let (top, left) = (top % rows, left % columns);
+            let size = [height.min(rows - top), width.min(columns - left)];
+            let cut = Cut { from: [h, w, c], to: [rows, columns], corner: [top, left], size };
+            let stride = before + w * c + after;
+            let image = made_up((above + h) * stride, 5);
+            let from = above * stride + before;
+            let src: Vec<u8> = (0..h).flat_map(|y| image[from + y * stride..][..w * c].to_vec()).collect();
+            let mut expected = vec![0; cut.dst_len()];
+            Resample::at(None, filter, cut).run(&src, &mut expected);
+            let mut part = vec![0; cut.dst_len()];
+            Resample::at(None, filter, cut).run_strided(&image[from..], stride, &mut part);
+            prop_assert!(part == expected, "plain loops of a box");
+            for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+                let mut resample = Resample::at(Some(level), filter, Cut::whole([70, 90, 2], [80, 30]));
+                resample.set(cut);
+                for run in 0..2 {
+                    part.fill(1);
+                    match run {
+                        0 => resample.run(&src, &mut part),
+                        _ => resample.run_strided(&image[from..], stride, &mut part),
+                    }
+                    prop_assert!(part == expected, "{level} {filter:?} {cut:?} {run}");
+                }
+            }
         }
 
         /// Within a level for each rounding of the same interpolation in f64.

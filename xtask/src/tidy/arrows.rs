@@ -11,7 +11,7 @@ use super::tree::Tree;
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("kernels", &[]),
-    ("pixels", &["model"]),
+    ("pixels", &["kernels", "model"]),
     ("weights", &["model"]),
     ("formats", &["model", "weights"]),
     ("engine", &["kernels", "model"]),

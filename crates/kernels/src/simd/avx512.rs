@@ -1,5 +1,6 @@
 //! AVX-512: sixteen lanes are one register.
 
+mod bytes;
 mod products;
 
 use std::arch::x86_64::{

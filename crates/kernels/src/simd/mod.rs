@@ -16,12 +16,15 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bytes;
 mod dispatch;
 mod isa;
 mod outer;
 mod peak;
 mod portable;
 
+pub(crate) use bytes::Bytes;
+pub use bytes::{BYTE_LANES, WeightPair};
 pub(crate) use dispatch::{dispatch_avx2, dispatch_avx512, dispatch_portable};
 pub(crate) use isa::{Isa, Kernel};
 pub(crate) use outer::Outer;

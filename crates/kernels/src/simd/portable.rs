@@ -1,5 +1,7 @@
 //! Sixteen lanes as an array: plain loops that LLVM turns into the vectors of the target.
 
+mod bytes;
+
 use super::isa::Isa;
 use crate::LANES;
 
