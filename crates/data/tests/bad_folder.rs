@@ -185,7 +185,7 @@ fn others(root: &Path) -> Vec<(String, Fate)> {
 fn all_batches(split: &Arc<dyn Samples>, threads: usize) -> (Vec<f32>, Vec<u32>, Vec<LeftOut>) {
     let preprocess = Preprocess::chapter(ImageShape::new(3, 24, 24));
     let order = (0..split.len() as u32).rev().collect();
-    let plan = BatchPlan { order, batch_size: 7, first: 0, preprocess, threads };
+    let plan = BatchPlan { order, batch_size: 7, first: 0, preprocess, augment: None, threads };
     let mut loader = Loader::new(Arc::clone(split), plan);
     let (mut images, mut indices, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(batch) = loader.next() {
