@@ -15,6 +15,7 @@ const SCRIPTS: &[&[&str]] = &[
     &["golden_units.py", "--out", "tests/golden"],
     &["golden_pictures.py"],
     &["golden_prepared.py"],
+    &["golden_schedules.py"],
     &["golden_onnx.py"],
     &["golden_onnx_exports.py", "dynamo", "tests/golden/onnx/dynamo"],
     &["golden_weights.py", "torch"],

@@ -36,6 +36,7 @@ mod pretrained;
 mod remarks;
 mod results;
 mod run_files;
+mod schedule;
 mod session;
 mod start;
 mod state;
@@ -57,7 +58,9 @@ pub use folder::SavedRun;
 pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
-pub use options::{OptionRow, Overrides, Recipe, SaveEvery, TrainOptions, level};
+pub use options::{
+    Milestones, OptionRow, Overrides, Recipe, SaveEvery, Sched, SchedPer, TrainOptions, level,
+};
 pub use origin::Pretrained;
 pub use pictures::Pictures;
 pub use position::RunPosition;

@@ -5,8 +5,11 @@
 mod declare;
 mod recipe;
 mod save_every;
+mod sched;
 mod table;
 mod value;
+
+use std::collections::BTreeMap;
 
 use plusx_data::ReadOptions;
 use plusx_model::executor::Sgd;
@@ -16,6 +19,7 @@ use plusx_model::shape::ImageShape;
 pub use declare::OptionRow;
 pub use recipe::Recipe;
 pub use save_every::SaveEvery;
+pub use sched::{Milestones, Sched, SchedPer};
 pub use table::{Overrides, TrainOptions};
 pub use value::level;
 
@@ -44,16 +48,26 @@ impl TrainOptions {
         }
     }
 
-    /// How a step changes the parameters.
-    pub(crate) fn sgd(&self) -> Sgd {
+    /// How a step with the learning rate `lr` changes the parameters.
+    pub(crate) fn sgd(&self, lr: f32) -> Sgd {
         Sgd {
-            lr: self.lr,
+            lr,
             momentum: self.momentum,
             nesterov: self.nesterov,
             weight_decay: self.weight_decay,
             decay_all: true,
             scale: 1.0 / self.batch_size as f32,
         }
+    }
+
+    /// What decides the bytes of a run beside the options that checkpoints have fields of their own for: what differs from the
+    /// default, by key, as a user writes it.
+    pub(crate) fn further(&self, own: &[&str]) -> BTreeMap<String, String> {
+        let usual = Self::default();
+        let rows = Overrides::ROWS.iter().filter(|row| row.of_recipe && row.on_resume == OnResume::Kept);
+        rows.filter(|row| !own.contains(&row.key) && (row.kept)(self) != (row.kept)(&usual))
+            .map(|row| (row.key.to_owned(), (row.kept)(self)))
+            .collect()
     }
 
     /// Refuses values that make no sense, naming the option.

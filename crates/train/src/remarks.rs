@@ -5,6 +5,7 @@ use plusx_model::summary::thousands;
 
 use crate::job::samples;
 use crate::options::TrainOptions;
+use crate::schedule::unused;
 
 /// A sentence for each.
 pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> {
@@ -20,6 +21,9 @@ pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> 
     ]
     .into_iter()
     .flatten()
+    .chain(unused(options).into_iter().map(|option| {
+        format!("--{option} does nothing with --sched {} and the other options given", options.sched)
+    }))
     .collect()
 }
 

@@ -1,6 +1,8 @@
 //! Where a training stands: all that a checkpoint needs besides the tensors. It holds no times and no paths. So a run that was
 //! interrupted ends with the same bytes as one that was not.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::EvalReport;
@@ -8,6 +10,7 @@ use crate::options::{Recipe, TrainOptions};
 use crate::pictures::Pictures;
 use crate::position::RunPosition;
 use crate::results::Results;
+use crate::schedule::Plateau;
 
 /// The best epoch so far.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub(crate) struct State {
     pub(crate) seen: u64,
     /// The best epoch so far.
     pub(crate) best: Option<Best>,
+    /// What the schedule `plateau` knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plateau: Option<Plateau>,
 }
 
 impl State {
@@ -76,7 +82,8 @@ impl State {
 
     /// Goes on to the next epoch.
     pub(crate) fn end_epoch(&mut self) {
-        *self = State { epoch: self.epoch + 1, step: self.step, best: self.best, ..State::default() };
+        let State { epoch, step, best, plateau, .. } = *self;
+        *self = State { epoch: epoch + 1, step, best, plateau, ..State::default() };
     }
 }
 
@@ -106,7 +113,26 @@ pub(crate) struct Identity {
     pub(crate) nesterov: bool,
     pub(crate) weight_decay: f32,
     pub(crate) seed: u32,
+    /// Further options that were used, by their keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) further: BTreeMap<String, String>,
 }
+
+/// Options of the recipe that are said by the fields above, or by the checkpoint's network.
+const OWN: [&str; 12] = [
+    "recipe",
+    "model",
+    "resize",
+    "input",
+    "preprocess",
+    "pretrained",
+    "batch_size",
+    "lr",
+    "momentum",
+    "nesterov",
+    "weight_decay",
+    "train_limit",
+];
 
 impl Identity {
     pub(crate) fn of(options: &TrainOptions, data_sha256: String, train_images: usize) -> Self {
@@ -125,6 +151,7 @@ impl Identity {
             nesterov: options.nesterov,
             weight_decay: options.weight_decay,
             seed: options.seed,
+            further: options.further(&OWN),
         }
     }
 }
