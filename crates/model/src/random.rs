@@ -17,6 +17,8 @@ pub const EXPORT_PROOF: u32 = 3;
 pub const IMPORT_PROOF: u32 = 4;
 /// Which pictures of a data set that comes as one are held out for validation.
 pub const SPLIT: u32 = 5;
+/// Which samples an epoch learns from whose classes are drawn equally often.
+pub const BALANCE: u32 = 8;
 /// Images and labels of the engine's tests.
 pub const ENGINE_TESTS: u32 = 9;
 /// `Tensor::uniform` of the façade.
@@ -99,7 +101,8 @@ mod tests {
 
     #[test]
     fn streams_are_apart() {
-        let mut streams = [INIT, SHUFFLE, EXPORT_PROOF, IMPORT_PROOF, ENGINE_TESTS, TENSOR, BENCH];
+        let mut streams =
+            [INIT, SHUFFLE, EXPORT_PROOF, IMPORT_PROOF, SPLIT, BALANCE, ENGINE_TESTS, TENSOR, BENCH];
         streams.sort_unstable();
         assert!(streams.windows(2).all(|two| two[0] < two[1]));
     }

@@ -9,6 +9,7 @@ use crate::checkpoint::CheckpointHeader;
 use crate::estimate::Work;
 use crate::folder::Folder;
 use crate::options::TrainOptions;
+use crate::sampler;
 use crate::state::State;
 
 /// The "epoch" whose shuffle draws the images of `train_limit`: one that no run reaches.
@@ -41,7 +42,9 @@ impl Job {
 
     /// The samples of an epoch (counted from 0) in the order they are learnt from.
     pub(crate) fn order(&self, epoch: u32) -> Vec<u32> {
-        let order = shuffle(self.samples.len(), self.options.seed, epoch);
+        let all = self.train.labels();
+        let labels: Vec<u32> = self.samples.iter().map(|sample| all[*sample as usize]).collect();
+        let order = sampler::order(self.options.sampler, &labels, self.options.seed, epoch);
         order.into_iter().map(|place| self.samples[place as usize]).collect()
     }
 

@@ -36,6 +36,7 @@ mod pretrained;
 mod remarks;
 mod results;
 mod run_files;
+mod sampler;
 mod schedule;
 mod session;
 mod start;
@@ -59,7 +60,8 @@ pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{
-    Milestones, OptionRow, Overrides, Recipe, SaveEvery, Sched, SchedPer, TrainOptions, level,
+    LastBatchScale, Milestones, OptionRow, Overrides, Recipe, Sampler, SaveEvery, Sched, SchedPer,
+    TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;

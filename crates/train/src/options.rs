@@ -19,7 +19,7 @@ use plusx_model::shape::ImageShape;
 pub use declare::OptionRow;
 pub use recipe::Recipe;
 pub use save_every::SaveEvery;
-pub use sched::{Milestones, Sched, SchedPer};
+pub use sched::{LastBatchScale, Milestones, Sampler, Sched, SchedPer};
 pub use table::{Overrides, TrainOptions};
 pub use value::level;
 
@@ -48,15 +48,19 @@ impl TrainOptions {
         }
     }
 
-    /// How a step with the learning rate `lr` changes the parameters.
-    pub(crate) fn sgd(&self, lr: f32) -> Sgd {
+    /// How a step on `n` images with the learning rate `lr` changes the parameters.
+    pub(crate) fn sgd(&self, lr: f32, n: usize) -> Sgd {
+        let images = match self.last_batch_scale {
+            LastBatchScale::Full => self.batch_size,
+            LastBatchScale::Actual => n,
+        };
         Sgd {
             lr,
             momentum: self.momentum,
             nesterov: self.nesterov,
             weight_decay: self.weight_decay,
-            decay_all: true,
-            scale: 1.0 / self.batch_size as f32,
+            decay_all: !self.decay_weights_only,
+            scale: 1.0 / images as f32,
         }
     }
 
@@ -319,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_may_change_is_listed() {
-        let list = "--data-dir, --epochs, --threads, --isa, --save-every and --max-steps";
+        let list = "--data-dir, --epochs, --patience, --threads, --isa, --save-every and --max-steps";
         assert_eq!(may_change(&[OnResume::Kept]), list);
         let list = "--data-dir, --threads, --isa and --save-every";
         assert_eq!(may_change(&[OnResume::Kept, OnResume::Length]), list);

@@ -171,6 +171,9 @@ impl<'a, E: Executor> Session<'a, E> {
     fn nothing_left(&self) -> String {
         let options = &self.job.options;
         match options.max_steps {
+            _ if self.state.epoch < options.epochs && self.state.has_stalled(options) => {
+                format!("nothing is left to do, {}", self.stalled())
+            }
             Some(max) if self.state.epoch < options.epochs => format!(
                 "nothing is left to do, the run has reached --max-steps {max}: go on with --epochs {} for all of its \
                  epochs, or with a larger --max-steps",
@@ -184,6 +187,17 @@ impl<'a, E: Executor> Session<'a, E> {
                 format!("nothing is left to do, {done}: go on with a larger --epochs")
             }
         }
+    }
+
+    /// Why a run ended before its epochs.
+    fn stalled(&self) -> String {
+        let epoch = self.state.watched.or(self.state.best).map_or(0, |watched| watched.epoch);
+        format!(
+            "the run stopped after epoch {} because the accuracy has not risen since epoch {epoch}: go on with --resume and a \
+             --patience above {}",
+            self.state.epoch,
+            self.state.epoch.saturating_sub(epoch)
+        )
     }
 
     fn done(&self) -> bool {
@@ -330,11 +344,15 @@ impl<'a, E: Executor> Session<'a, E> {
         self.tell(&Event::Epoch(line));
         if whole {
             let found = Best { epoch: self.state.epoch + 1, top1: report.top1, loss: report.loss };
+            self.state.watch(&self.job.options, found);
             self.state.best = if best { Some(found) } else { self.state.best };
             self.state.plateau = self.schedule.after_epoch(self.state.plateau, report.loss);
             self.state.end_epoch();
             self.clock.end_epoch();
             self.save(SaveReason::Epoch)?;
+            if self.state.epoch < self.job.options.epochs && self.state.has_stalled(&self.job.options) {
+                self.tell(&Event::Warning { message: self.stalled() });
+            }
         }
         self.draw();
         Ok(if whole { End::Epoch } else { End::MaxSteps })

@@ -28,6 +28,13 @@ impl Best {
     pub(crate) fn beaten_by(&self, report: &EvalReport) -> bool {
         report.top1 > self.top1 || (report.top1 == self.top1 && report.loss < self.loss)
     }
+
+    /// Whether it is better than `before` by more than `min_delta` of accuracy. Where any rise counts, the loss decides between
+    /// equals.
+    fn is_rise(&self, before: &Best, min_delta: f64) -> bool {
+        let rise = self.top1 - before.top1;
+        rise > min_delta || (min_delta == 0.0 && rise == 0.0 && self.loss < before.loss)
+    }
 }
 
 /// Counters and running sums.
@@ -48,6 +55,9 @@ pub(crate) struct State {
     pub(crate) seen: u64,
     /// The best epoch so far.
     pub(crate) best: Option<Best>,
+    /// With `patience`: the last epoch that counted as better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) watched: Option<Best>,
     /// What the schedule `plateau` knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) plateau: Option<Plateau>,
@@ -77,13 +87,30 @@ impl State {
     /// Whether nothing is left: all epochs, or all of `max_steps` and the test pass after the last of them.
     pub(crate) fn is_done(&self, options: &TrainOptions, results: &Results) -> bool {
         let told = results.rows().last().is_some_and(|row| row.epoch > self.epoch);
-        self.epoch >= options.epochs || (self.is_enough(options) && (self.epoch_step == 0 || told))
+        self.epoch >= options.epochs
+            || self.has_stalled(options)
+            || (self.is_enough(options) && (self.epoch_step == 0 || told))
+    }
+
+    /// Whether `patience` is over. A run that was started without it has watched its best epoch.
+    pub(crate) fn has_stalled(&self, options: &TrainOptions) -> bool {
+        let since = self.watched.or(self.best).map_or(0, |watched| self.epoch.saturating_sub(watched.epoch));
+        options.patience.is_some_and(|patience| since >= patience)
+    }
+
+    /// Notes for `patience` what the epoch under way has given; before `best` is.
+    pub(crate) fn watch(&mut self, options: &TrainOptions, found: Best) {
+        if options.patience.is_some() {
+            let before = self.watched.or(self.best);
+            let is_better = before.is_none_or(|before| found.is_rise(&before, f64::from(options.min_delta)));
+            self.watched = if is_better { Some(found) } else { before };
+        }
     }
 
     /// Goes on to the next epoch.
     pub(crate) fn end_epoch(&mut self) {
-        let State { epoch, step, best, plateau, .. } = *self;
-        *self = State { epoch: epoch + 1, step, best, plateau, ..State::default() };
+        let State { epoch, step, best, watched, plateau, .. } = *self;
+        *self = State { epoch: epoch + 1, step, best, watched, plateau, ..State::default() };
     }
 }
 

@@ -1,4 +1,4 @@
-//! How the learning rate goes over a run: the names of the schedules, and what one is given by.
+//! Options that are words: how the learning rate goes over a run, and what its steps are made of.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,32 @@ pub enum SchedPer {
 }
 
 words! { SchedPer, "sched-per", "step or epoch"; Step "step", Epoch "epoch" }
+
+/// Which samples an epoch learns from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampler {
+    /// Each once.
+    #[default]
+    Shuffle,
+    /// As many, drawn so that each class is as likely as any other.
+    Balanced,
+}
+
+words! { Sampler, "sampler", "shuffle or balanced"; Shuffle "shuffle", Balanced "balanced" }
+
+/// What the summed gradient of a batch is divided by that has fewer images than the others, as the last of an epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LastBatchScale {
+    /// The batch size, as in the textbook chapter: it makes a shorter step.
+    #[default]
+    Full,
+    /// Its own number of images, as in PyTorch: each of them weighs more.
+    Actual,
+}
+
+words! { LastBatchScale, "last-batch-scale", "full or actual"; Full "full", Actual "actual" }
 
 /// Epochs after which the rate is multiplied by the decay rate, ascending. Written `30,60`.
 #[derive(Clone, PartialEq, Eq, Debug)]

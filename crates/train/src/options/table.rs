@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::declare::{OnResume, OptionRow, hyphens, options};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::sched::{Milestones, Sched, SchedPer};
+use super::sched::{LastBatchScale, Milestones, Sampler, Sched, SchedPer};
 use super::value::{Lay, OptionValue, Shown};
 use crate::by_name;
 use crate::origin::Pretrained;
@@ -113,6 +113,18 @@ options! {
         valid |o| is_amount(o.weight_decay), "a finite number, not negative"
 
     #[serde(default, skip_serializing_if = "is_usual")]
+    decay_weights_only: bool => bool = false;
+        "", "Weight decay on the weights of convolutions and classifier alone, not on norms and biases, as timm does";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    last_batch_scale: LastBatchScale => LastBatchScale = LastBatchScale::Full;
+        "full|actual", "Whether the gradient of a smaller last batch is divided by the batch size, as in the chapter, or by its \
+        own number of images, as in PyTorch",
+        default "full";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
     sched: Sched => Sched = Sched::Constant;
         "NAME", "How the learning rate goes: constant, step, multistep, cosine, onecycle or plateau (docs/training.md)",
         default "constant";
@@ -167,6 +179,24 @@ options! {
     patience_epochs: u32 => Option<u32> = None;
         "N", "Epochs without a smaller validation loss that the schedule plateau waits for", default "10";
         Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    sampler: Sampler => Sampler = Sampler::Shuffle;
+        "NAME", "Images of an epoch: shuffle, each once; balanced, as many, drawn so that each class is as likely as any other",
+        default "shuffle";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    patience: u32 => Option<u32> = None;
+        "N", "Stop early when the accuracy on the images held out has not risen for N epochs";
+        Length, of_one_run true, of_recipe true;
+        valid |o| o.patience != Some(0), "at least 1"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    min_delta: f32 => f32 = 0.0;
+        "X", "Rise of that accuracy, from 0 to 1, that counts for --patience", default "0: any, or the same with a smaller loss";
+        Kept, of_one_run true, of_recipe true;
+        valid |o| is_amount(o.min_delta) && o.min_delta < 1.0, "at least 0 and below 1"
 
     seed: u32 => u32 = 42;
         "N", "Seed of the initial weights and of the order of the images", default "42";

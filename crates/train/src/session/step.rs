@@ -16,7 +16,7 @@ impl<E: Executor> Session<'_, E> {
             self.state.epoch_step += 1;
             return Ok(());
         }
-        let sgd = self.job.options.sgd(self.lr(self.state.step));
+        let sgd = self.job.options.sgd(self.lr(self.state.step), batch.n);
         let images = Images { data: &batch.images, n: batch.n };
         let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
         let result = result.map_err(TrainError::executor)?;
