@@ -31,6 +31,7 @@ mod plan_text;
 mod predict;
 mod preprocess;
 mod profile;
+mod recipes;
 mod resume_command;
 mod screen;
 mod signals;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Import(options) => import::run(&options, &environment),
         Command::Export(options) => export::run(&options, &environment),
         Command::Summary(options) => summary::run(&options),
+        Command::Recipes(options) => recipes::run(&options),
         Command::Models(options) => models::run(&options),
         Command::Plan(options) => plan::run(&options),
         Command::Bench(options) => bench::run(&options, &environment),

@@ -60,8 +60,8 @@ pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{
-    LastBatchScale, Milestones, OptionRow, Overrides, Recipe, Sampler, SaveEvery, Sched, SchedPer,
-    TrainOptions, level,
+    LastBatchScale, Milestones, OptionRow, Overrides, Recipe, RecipeEntry, Sampler, SaveEvery, Sched,
+    SchedPer, TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;

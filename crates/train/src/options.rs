@@ -10,6 +10,9 @@ mod table;
 mod value;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
 
 use plusx_data::ReadOptions;
 use plusx_model::executor::Sgd;
@@ -17,16 +20,28 @@ use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
 
 pub use declare::OptionRow;
-pub use recipe::Recipe;
+pub use recipe::{Recipe, RecipeEntry};
 pub use save_every::SaveEvery;
 pub use sched::{LastBatchScale, Milestones, Sampler, Sched, SchedPer};
 pub use table::{Overrides, TrainOptions};
 pub use value::level;
 
+use crate::by_name;
 use crate::error::TrainError;
 use declare::OnResume;
 
 impl TrainOptions {
+    /// Reads the `args.yaml` of a run that is to be made again, in a folder of its own.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], or [`TrainError::BadRun`] if it does not hold the options of a run.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = fs::read_to_string(path).map_err(|error| TrainError::io("cannot read", path, error))?;
+        let options: Self = yaml_serde::from_str(by_name::without_mark(&text))
+            .map_err(|error| TrainError::bad_run(path, format!("not the options of a run: {error}")))?;
+        Ok(Self { name: None, exist_ok: false, ..options })
+    }
+
     /// What the network takes, of images of `channels`.
     pub fn input_shape(&self, channels: usize) -> ImageShape {
         self.input.unwrap_or(ImageShape::new(channels, self.resize, self.resize))
@@ -90,16 +105,32 @@ impl Overrides {
     /// Every option there is, in the order of `args.yaml`.
     pub const ROWS: &'static [OptionRow<Self, TrainOptions>] = table::ROWS;
 
-    /// The options of a new run.
+    /// The options of a new run: what is given, over what its recipe sets, over the defaults.
     ///
     /// # Errors
     /// [`TrainError::Option`] for a value that makes no sense.
     pub fn resolve(&self) -> Result<TrainOptions, TrainError> {
-        self.over(TrainOptions::default())
+        let recipe = Self::of_recipe(self.recipe.unwrap_or_default())?;
+        self.over(recipe.laid_over(TrainOptions::default(), |_| true))
     }
 
-    /// What is given, laid over other options.
-    pub(crate) fn over(&self, options: TrainOptions) -> Result<TrainOptions, TrainError> {
+    /// What a recipe sets.
+    fn of_recipe(recipe: Recipe) -> Result<Self, TrainError> {
+        let mut set = Self { recipe: Some(recipe), ..Self::default() };
+        for (key, value) in recipe.entry()?.options {
+            let unfit =
+                || TrainError::option("recipe", &recipe.to_string(), "it sets an option that there is not");
+            let row = Self::ROWS.iter().find(|row| row.key == key && row.of_recipe).ok_or_else(unfit)?;
+            (row.read)(&mut set, OsStr::new(&value)).map_err(|_| unfit())?;
+        }
+        Ok(set)
+    }
+
+    /// What is given, laid over other options: those of a recipe, or of a run that is repeated.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] for a value that makes no sense.
+    pub fn over(&self, options: TrainOptions) -> Result<TrainOptions, TrainError> {
         let options = self.laid_over(options, |_| true);
         options.check()?;
         Ok(options)
@@ -258,6 +289,27 @@ mod tests {
         let saved = TrainOptions::default();
         let d2l = Overrides { preprocess: Some(Pictures::preset(Preset::D2l)), ..Overrides::default() };
         assert_eq!(d2l.resume(&saved).unwrap(), saved);
+    }
+
+    #[test]
+    fn recipes_set_what_they_say_and_what_is_given_goes_before() {
+        for recipe in Recipe::ALL {
+            let options = Overrides { recipe: Some(recipe), ..Overrides::default() }.resolve().unwrap();
+            assert_eq!(options.recipe, recipe);
+            for (key, value) in recipe.entry().unwrap().options {
+                let row = Overrides::ROWS.iter().find(|row| row.key == key).unwrap();
+                assert_eq!((row.kept)(&options), value, "{recipe}: {key}");
+            }
+            assert_eq!(crate::schedule::unused(&options), [""; 0], "{recipe}");
+            // what args.yaml does not say is the default, whatever the recipe
+            let text = yaml_serde::to_string(&options).unwrap();
+            assert_eq!(yaml_serde::from_str::<TrainOptions>(&text).unwrap(), options);
+        }
+        assert_eq!(Overrides::default().resolve().unwrap(), TrainOptions::default());
+        let given =
+            Overrides { recipe: Some(Recipe::Small), sched: Some(Sched::Constant), ..Overrides::default() };
+        let options = given.resolve().unwrap();
+        assert_eq!((options.sched, options.momentum), (Sched::Constant, 0.9));
     }
 
     #[test]

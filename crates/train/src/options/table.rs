@@ -23,7 +23,7 @@ use crate::pictures::Pictures;
 //     valid which values make sense, "what is said of others"
 options! {
     recipe: Recipe => Recipe = Recipe::D2l;
-        "NAME", "Named set of defaults: d2l is the chapter's run", default "d2l";
+        "NAME", "Named set of defaults: d2l, the chapter's run, small or finetune (plusx recipes prints them)", default "d2l";
         Kept, of_one_run false, of_recipe true
 
     model: String => String = "resnet18-d2l".into();
