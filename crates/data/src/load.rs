@@ -28,7 +28,8 @@ pub fn load(name: &str, options: &FindOptions) -> Result<Dataset, DataError> {
 ///   of classes. These are called by the file `classes.txt` beside the others, or EMNIST's `mapping.txt`, else 0, 1, … up
 ///   to the largest label of both splits.
 /// - `folder` is a folder of pictures for each class, perhaps inside of folders for the splits; `csv` is a table of paths and
-///   labels. What comes as one is split by `options.reading`.
+///   labels; `cifar` is CIFAR's binary form; `parquet` and `webdataset` are files, called as the splits, that hold the
+///   pictures themselves. What comes as one is split by `options.reading`.
 /// - Without a name it is what `options.data_dir` is or holds. Files of Fashion-MNIST beside others, or a
 ///   damaged one, are refused; by the name `idx` they can be had.
 /// - Without name and folder it is `fashion-mnist`.

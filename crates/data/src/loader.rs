@@ -8,7 +8,7 @@
 
 mod maker;
 
-use crate::{DataError, LeftOut, Samples};
+use crate::{Augment, DataError, LeftOut, Samples};
 use maker::Maker;
 use plusx_model::preprocess::Preprocess;
 use std::sync::Arc;
@@ -31,8 +31,21 @@ pub struct BatchPlan {
     pub first: usize,
     /// What is done to each image; grey ones may fill several channels, coloured ones may become grey.
     pub preprocess: Preprocess,
+    /// What is done to it at random before; `None`: nothing.
+    pub augment: Option<AugmentPlan>,
     /// Threads that make a batch, not zero.
     pub threads: usize,
+}
+
+/// What is done at random to the images of an epoch.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AugmentPlan {
+    /// What.
+    pub augment: Augment,
+    /// Seed of the run.
+    pub seed: u32,
+    /// The epoch, counted from 0.
+    pub epoch: u32,
 }
 
 /// One batch, ready for the engine.
@@ -197,7 +210,7 @@ mod tests {
     }
 
     fn plan(order: Vec<u32>, batch_size: usize) -> BatchPlan {
-        BatchPlan { order, batch_size, first: 0, preprocess: chapter(3, 5), threads: 2 }
+        BatchPlan { order, batch_size, first: 0, preprocess: chapter(3, 5), augment: None, threads: 2 }
     }
 
     fn chapter(h: usize, w: usize) -> Preprocess {

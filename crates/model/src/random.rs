@@ -17,6 +17,10 @@ pub const EXPORT_PROOF: u32 = 3;
 pub const IMPORT_PROOF: u32 = 4;
 /// Which pictures of a data set that comes as one are held out for validation.
 pub const SPLIT: u32 = 5;
+/// What is done to the pictures of a training step.
+pub const AUGMENT: u32 = 6;
+/// Which images of a batch are mixed, and how.
+pub const MIX: u32 = 7;
 /// Which samples an epoch learns from whose classes are drawn equally often.
 pub const BALANCE: u32 = 8;
 /// Images and labels of the engine's tests.

@@ -8,7 +8,9 @@ mod picture;
 mod preparer;
 pub mod resample;
 pub mod resize;
+mod resizer;
 
 pub use error::PixelError;
-pub use picture::{Picture, grey, prepare};
+pub use picture::{Picture, grey, luma, prepare};
 pub use preparer::Preparer;
+pub use resizer::Resizer;

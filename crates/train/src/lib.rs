@@ -10,6 +10,7 @@ mod answers;
 mod by_name;
 mod checkpoint;
 mod class_names;
+mod class_weights;
 mod clock;
 mod compare;
 mod curves;
@@ -60,8 +61,8 @@ pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{
-    LastBatchScale, Milestones, OptionRow, Overrides, Recipe, RecipeEntry, Sampler, SaveEvery, Sched,
-    SchedPer, TrainOptions, level,
+    ClassWeights, LastBatchScale, Milestones, Opt, OptionRow, Overrides, Recipe, RecipeEntry, Sampler,
+    SaveEvery, Sched, SchedPer, TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;

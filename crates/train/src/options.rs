@@ -15,14 +15,14 @@ use std::fs;
 use std::path::Path;
 
 use plusx_data::ReadOptions;
-use plusx_model::executor::Sgd;
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
+use plusx_model::update::{ParamRules, Rule, Update};
 
 pub use declare::OptionRow;
 pub use recipe::{Recipe, RecipeEntry};
 pub use save_every::SaveEvery;
-pub use sched::{LastBatchScale, Milestones, Sampler, Sched, SchedPer};
+pub use sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 pub use table::{Overrides, TrainOptions};
 pub use value::level;
 
@@ -63,19 +63,32 @@ impl TrainOptions {
         }
     }
 
-    /// How a step on `n` images with the learning rate `lr` changes the parameters.
-    pub(crate) fn sgd(&self, lr: f32, n: usize) -> Sgd {
-        let images = match self.last_batch_scale {
-            LastBatchScale::Full => self.batch_size,
-            LastBatchScale::Actual => n,
+    /// How many numbers the update rule remembers of each parameter that learns.
+    pub(crate) fn remembered(&self) -> usize {
+        match self.opt {
+            Opt::Sgd => usize::from(self.momentum > 0.0),
+            Opt::AdamW => 2,
+        }
+    }
+
+    /// How a step at the learning rate `lr` changes the parameters, whose losses on average are their sum divided by `divisor`.
+    pub(crate) fn update(&self, lr: f32, divisor: f64) -> Update<'static> {
+        let divisor = match self.last_batch_scale {
+            LastBatchScale::Full => self.batch_size as f64,
+            LastBatchScale::Actual => divisor,
         };
-        Sgd {
-            lr,
-            momentum: self.momentum,
-            nesterov: self.nesterov,
-            weight_decay: self.weight_decay,
-            decay_all: !self.decay_weights_only,
-            scale: 1.0 / images as f32,
+        let usual = Update::adamw(f64::from(lr), self.batch_size);
+        Update {
+            rule: match self.opt {
+                Opt::Sgd => Rule::Sgd { momentum: f64::from(self.momentum), nesterov: self.nesterov },
+                Opt::AdamW => usual.rule,
+            },
+            weight_decay: f64::from(self.weight_decay),
+            params: if self.decay_weights_only { ParamRules::DecayMatrices } else { ParamRules::Alike },
+            // a batch whose classes all weigh nothing moves nothing
+            scale: if divisor > 0.0 { 1.0 / divisor } else { 0.0 },
+            max_norm: self.clip_grad.map(f64::from),
+            ..usual
         }
     }
 

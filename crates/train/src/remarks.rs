@@ -4,7 +4,7 @@ use plusx_data::Dataset;
 use plusx_model::summary::thousands;
 
 use crate::job::samples;
-use crate::options::{LastBatchScale, Sampler, TrainOptions};
+use crate::options::{ClassWeights, LastBatchScale, Opt, Sampler, TrainOptions};
 use crate::sampler::counts;
 use crate::schedule::unused;
 
@@ -66,10 +66,11 @@ fn lopsided(options: &TrainOptions, dataset: &Dataset) -> Option<String> {
     let (most, least) =
         (there().max_by_key(|(count, _)| **count)?, there().min_by_key(|(count, _)| **count)?);
     let is_lopsided = *most.0 > LOPSIDED * *least.0;
-    (is_lopsided && options.sampler == Sampler::Shuffle).then(|| {
+    (is_lopsided && options.sampler == Sampler::Shuffle && options.class_weights == ClassWeights::None).then(|| {
         format!(
             "the classes are lopsided: {:?} has {} training images, {:?} {}. The network will lean towards the large ones, and \
-             accuracy will hide it: --sampler balanced shows each class equally often",
+             accuracy will hide it: --sampler balanced shows each class equally often, --class-weights balanced makes the images \
+             of small classes weigh more",
             most.1,
             thousands(*most.0),
             least.1,
@@ -78,15 +79,27 @@ fn lopsided(options: &TrainOptions, dataset: &Dataset) -> Option<String> {
     })
 }
 
+/// Steps of AdamW are about as long as its rate, whatever the gradients: rates that suit gradient descent are far too large.
+const LARGE_FOR_ADAMW: f32 = 0.01;
+
+fn adamw(options: &TrainOptions) -> Option<String> {
+    (options.opt == Opt::AdamW)
+        .then_some(options.lr)
+        .filter(|lr| *lr > LARGE_FOR_ADAMW)
+        .map(|lr| format!("--opt adamw: a learning rate of {lr} is large for it; 0.001 is usual"))
+}
+
 /// Options that do nothing without another one.
 fn without(options: &TrainOptions) -> Vec<String> {
     [
         (options.min_delta > 0.0 && options.patience.is_none(), "min-delta", "patience"),
         (options.decay_weights_only && options.weight_decay == 0.0, "decay-weights-only", "weight-decay"),
+        (options.momentum > 0.0 && options.opt == Opt::AdamW, "momentum", "opt sgd"),
     ]
     .into_iter()
     .filter(|(idle, ..)| *idle)
     .map(|(_, option, other)| format!("--{option} does nothing without --{other}"))
+    .chain(adamw(options))
     .collect()
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Session<'a, E> {
     observer: &'a mut dyn Observer,
     state: State,
     schedule: Schedule,
+    /// Of each class, in the loss.
+    class_weights: Option<Vec<f32>>,
     results: Results,
     points: Points,
     bad_files: BadFiles,
@@ -100,6 +102,7 @@ impl<'a, E: Executor> Session<'a, E> {
             observer,
             state,
             schedule: Schedule::of(&job.options, job.steps()),
+            class_weights: job.class_weights(),
             results,
             points,
             bad_files,
@@ -212,6 +215,7 @@ impl<'a, E: Executor> Session<'a, E> {
             batch_size: job.options.batch_size,
             first: self.state.epoch_step as usize,
             preprocess: job.header.model.preprocess.clone(),
+            augment: None,
             threads: job.threads,
         };
         let mut loader = Loader::new(Arc::clone(&job.train), plan);

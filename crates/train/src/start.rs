@@ -192,7 +192,7 @@ fn begin<E: Executor>(
     let drawn = || initialize(executor.graph(), Init::Xavier, options.seed);
     let params = params.unwrap_or_else(drawn);
     executor.set_params(&params).map_err(TrainError::executor)?;
-    executor.set_velocity(None).map_err(TrainError::executor)
+    executor.set_optimiser_state(None).map_err(TrainError::executor)
 }
 
 /// Says what a user should know before the first step.

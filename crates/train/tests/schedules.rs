@@ -77,7 +77,7 @@ fn whole(options: &TrainOptions) -> (Ending, Vec<f32>) {
     let mut fake = Fake::new();
     let outcome = run_on(&mut fake, options, dataset(TRAIN, 30), &Stop::new(), &mut Silent).unwrap();
     assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
-    (ending(&options.output.join("run")), fake.updates.iter().map(|(sgd, _)| sgd.lr).collect())
+    (ending(&options.output.join("run")), fake.updates.iter().map(|(update, _)| update.lr as f32).collect())
 }
 
 /// How it ended, the rates of the steps, and the warnings.
@@ -92,7 +92,7 @@ fn go_on(run: &Path, overrides: &Overrides) -> (Ending, Vec<f32>, Vec<String>) {
     let mut fake = Fake::new();
     let outcome = resume_on(&mut fake, saved, dataset(TRAIN, 30), &Stop::new(), &mut keep).unwrap();
     assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
-    (ending(run), fake.updates.iter().map(|(sgd, _)| sgd.lr).collect(), warnings)
+    (ending(run), fake.updates.iter().map(|(update, _)| update.lr as f32).collect(), warnings)
 }
 
 #[test]

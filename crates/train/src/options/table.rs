@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::declare::{OnResume, OptionRow, hyphens, options};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::sched::{LastBatchScale, Milestones, Sampler, Sched, SchedPer};
+use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use super::value::{Lay, OptionValue, Shown};
 use crate::by_name;
 use crate::origin::Pretrained;
@@ -111,6 +111,29 @@ options! {
         "X", "Weight decay", default "0";
         Kept, of_one_run false, of_recipe true;
         valid |o| is_amount(o.weight_decay), "a finite number, not negative"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    opt: Opt => Opt = Opt::Sgd;
+        "NAME", "Rule by which gradients change the parameters: sgd or adamw", default "sgd";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_grad: f32 => Option<f32> = None;
+        "X", "Shorten the gradient of all parameters together to this length where it is longer";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.clip_grad.is_none_or(|most| is_amount(most) && most > 0.0), "a finite number above 0"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    smoothing: f32 => f32 = 0.0;
+        "X", "Label smoothing: this part of the target is spread evenly over all classes", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_amount(o.smoothing) && o.smoothing < 1.0, "at least 0 and below 1"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    class_weights: ClassWeights => ClassWeights = ClassWeights::None;
+        "NAME", "What the losses of the classes are multiplied by: none; balanced or effective, more for small classes",
+        default "none";
+        Kept, of_one_run false, of_recipe true
 
     #[serde(default, skip_serializing_if = "is_usual")]
     decay_weights_only: bool => bool = false;

@@ -1,7 +1,8 @@
 //! A training step: the update of one batch, at the rate that the schedule has for it, and what is added to the running sums.
 
 use plusx_data::Batch;
-use plusx_model::executor::{Executor, Images, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
+use plusx_model::targets::{Loss, Targets};
 
 use super::Session;
 use crate::error::TrainError;
@@ -16,9 +17,12 @@ impl<E: Executor> Session<'_, E> {
             self.state.epoch_step += 1;
             return Ok(());
         }
-        let sgd = self.job.options.sgd(self.lr(self.state.step), batch.n);
+        let targets = Targets::Classes(&batch.labels);
+        let loss =
+            Loss { smoothing: self.job.options.smoothing, class_weights: self.class_weights.as_deref() };
+        let update = self.job.options.update(self.lr(self.state.step), loss.divisor(targets, batch.n));
         let images = Images { data: &batch.images, n: batch.n };
-        let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
+        let result = self.executor.train_step(images, targets, &StepOptions { loss, update: Some(&update) });
         let result = result.map_err(TrainError::executor)?;
         if !result.losses.iter().all(|loss| loss.is_finite()) {
             return Err(self.not_finite("the loss", self.state.position().next_step()));
