@@ -17,6 +17,7 @@ const SCRIPTS: &[&[&str]] = &[
     &["golden_pictures.py"],
     &["golden_sources.py"],
     &["golden_prepared.py"],
+    &["golden_schedules.py"],
     &["golden_augment.py"],
     &["golden_onnx.py"],
     &["golden_onnx_exports.py", "dynamo", "tests/golden/onnx/dynamo"],

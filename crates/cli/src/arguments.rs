@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Eval(crate::eval::EvalArguments),
     /// Tell what is on pictures: text, CSV or JSON
     Predict(crate::predict::PredictArguments),
+    /// Print the recipes of --recipe: named sets of defaults for training
+    Recipes(crate::recipes::RecipesArguments),
     /// List the networks there are: parameters, multiply-adds, images and classes they were made for
     Models(crate::models::ModelsArguments),
     /// Make a weight file of one that PyTorch, timm or MXNet wrote

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
         Some(run) => resume(run.as_ref(), &changes, learning, environment)?,
         None => {
             let options = changes.resolve()?;
-            let wanted = Wanted { given: &changes.train, options: &options.train, resumes: false };
+            let wanted = Wanted { given: &changes.train, options: &options.train, keeps: false };
             let found = learning.find_data(&wanted, environment)?;
             let options = CompareOptions { train: found.name(options.train), ..options };
             let dataset = found.dataset;
@@ -111,7 +111,7 @@ fn resume(
         note(why);
     }
     let options = &comparison.options().train;
-    let wanted = Wanted { given: &changes.train, options, resumes: true };
+    let wanted = Wanted { given: &changes.train, options, keeps: true };
     let FoundData { dataset, data_dir } = learning.find_data(&wanted, environment)?;
     let comparison = comparison.reading_from(data_dir);
     let options = comparison.options();

@@ -84,6 +84,7 @@ fn option<const ONE_RUN: bool>(row: &'static Row) -> Arg {
     let option = option.value_name(row.value).value_parser(OsStringValueParser::new().try_map(read));
     match row.key {
         "batch_size" => option.visible_alias("batch").allow_negative_numbers(true),
+        "smoothing" => option.visible_alias("label-smoothing"),
         "input" => option.conflicts_with("resize"),
         // refused with the range that makes sense
         _ => option.allow_negative_numbers(row.value == "X"),
@@ -187,6 +188,6 @@ mod tests {
         ];
         assert_eq!(one.len(), Overrides::ROWS.len());
         let only: Vec<&String> = one.iter().filter(|key| !several.contains(key)).collect();
-        assert_eq!(only, ["model", "pretrained", "exist_ok"]);
+        assert_eq!(only, ["model", "pretrained", "patience", "min_delta", "exist_ok"]);
     }
 }

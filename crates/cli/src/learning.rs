@@ -47,17 +47,17 @@ pub(crate) struct Wanted<'a> {
     pub(crate) given: &'a Overrides,
     /// The options that come of it.
     pub(crate) options: &'a TrainOptions,
-    /// Whether the run is there already: then it keeps its data.
-    pub(crate) resumes: bool,
+    /// Whether it keeps the data that its options name, because it was begun before.
+    pub(crate) keeps: bool,
 }
 
 impl LearningArguments {
     /// The data set; the embedded sample if a new run asked for none and the full one is nowhere.
     pub(crate) fn find_data(&self, wanted: &Wanted, environment: &Environment) -> Result<FoundData> {
-        let Wanted { given, options, resumes } = *wanted;
+        let Wanted { given, options, keeps } = *wanted;
         let find =
             FindOptions { reading: options.reading(), ..environment.find(options.data_dir.as_deref()) };
-        let name = if resumes { Some(options.data.as_str()) } else { given.data.as_deref() };
+        let name = if keeps { Some(options.data.as_str()) } else { given.data.as_deref() };
         let loaded = plusx_data::open(name, &find, &mut note);
         if self.download && fetching_helps(&loaded, environment, &options.data, &find) {
             return self.fetch_data(wanted, environment);

@@ -34,6 +34,7 @@ mod plan_text;
 mod predict;
 mod preprocess;
 mod profile;
+mod recipes;
 mod resume_command;
 mod screen;
 mod signals;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Command::Import(options) => import::run(&options, &environment),
         Command::Export(options) => export::run(&options, &environment),
         Command::Summary(options) => summary::run(&options),
+        Command::Recipes(options) => recipes::run(&options),
         Command::Models(options) => models::run(&options),
         Command::Plan(options) => plan::run(&options),
         Command::Bench(options) => bench::run(&options, &environment),

@@ -44,6 +44,9 @@ pub(crate) fn run_text(plan: &PlanReport) -> String {
         memory = bytes(plan.memory_bytes),
         time = duration(plan.estimate_seconds),
     );
+    if let Some(schedule) = &plan.schedule {
+        text += &format!("\nlearning rate: {schedule}");
+    }
     for note in &plan.notes {
         text += &format!("\nnote: {note}");
     }

@@ -2,7 +2,7 @@
 
 use crate::disk;
 use crate::environment::Environment;
-use crate::exit::{self, not_there};
+use crate::exit::{self, not_there, usage};
 use crate::given::Given;
 use crate::learning::{FoundData, LearningArguments, Wanted};
 use crate::memory::{self, Advice, Runs};
@@ -13,8 +13,9 @@ use crate::watch::Watcher;
 use anyhow::Result;
 use clap::Args;
 use plusx_data::{Preparation, source_of, weights_path};
+use plusx_model::preprocess::Preset;
 use plusx_model::zoo;
-use plusx_train::{Outcome, Overrides, PretrainedFile, Stop, TrainError, TrainOptions};
+use plusx_train::{Outcome, Overrides, Pictures, PretrainedFile, Stop, TrainError, TrainOptions};
 use std::path::{Path, PathBuf};
 
 /// Options of `plusx train`. Defaults shown are those of the recipe.
@@ -24,6 +25,9 @@ pub(crate) struct TrainArguments {
     given: Given<true>,
     #[command(flatten)]
     learning: LearningArguments,
+    /// Make a run again: its args.yaml; what is given beside it goes before what it says
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["recipe", "resume"])]
+    config: Option<PathBuf>,
     /// Continue a run that was stopped: its folder, or nothing for the newest that is not finished
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["exist_ok", "dry_run"])]
     resume: Option<Option<PathBuf>>,
@@ -35,8 +39,13 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     if let Some(run) = &arguments.resume {
         return resume(arguments, environment, &given, run.as_deref());
     }
-    let options = begun(&given, environment)?;
-    let wanted = Wanted { given: &given, options: &options, resumes: false };
+    let options = match &arguments.config {
+        Some(config) => again(config, &given, environment)?,
+        None => begun(&given, environment)?,
+    };
+    // a run that is made again keeps its data, unless it is told others
+    let keeps = arguments.config.is_some() && given.data.is_none() && given.data_dir.is_none();
+    let wanted = Wanted { given: &given, options: &options, keeps };
     let found = arguments.learning.find_data(&wanted, environment)?;
     let options = found.name(options);
     let dataset = found.dataset;
@@ -70,6 +79,39 @@ fn begun(given: &Overrides, environment: &Environment) -> Result<TrainOptions> {
     let mut options = given.resolve()?;
     if let Some(pretrained) = &given.pretrained {
         start_from(pretrained, given, &mut options, environment)?;
+    }
+    Ok(options)
+}
+
+/// The options of a run that is made again: what was given, over what its `args.yaml` says. Weights that it started from must be
+/// the same, unless others are given.
+fn again(config: &Path, given: &Overrides, environment: &Environment) -> Result<TrainOptions> {
+    let saved = TrainOptions::read(config)?;
+    let mut options = given.over(saved)?;
+    let Some(before) = options.pretrained.take() else {
+        if let Some(pretrained) = &given.pretrained {
+            start_from(pretrained, given, &mut options, environment)?;
+        }
+        return Ok(options);
+    };
+    let file = given.pretrained.clone().unwrap_or_else(|| PathBuf::from(&before.name));
+    // nothing is open that the weights would decide
+    let pictures = options.preprocess.clone().unwrap_or_else(|| Pictures::preset(Preset::D2l));
+    let decided = Overrides {
+        model: Some(options.model.clone()),
+        resize: Some(options.resize),
+        preprocess: Some(pictures),
+        ..given.clone()
+    };
+    start_from(&file, &decided, &mut options, environment)?;
+    let now = options.pretrained.as_ref().map(|pretrained| pretrained.sha256.as_str());
+    if given.pretrained.is_none() && now != Some(before.sha256.as_str()) {
+        return Err(usage(format!(
+            "{}: the run started from other weights than those that {} holds now (SHA-256 {}); --pretrained FILE takes these",
+            config.display(),
+            before.name,
+            before.sha256
+        )));
     }
     Ok(options)
 }
@@ -131,7 +173,7 @@ fn resume(
     if let Some(why) = saved.why() {
         note(why);
     }
-    let wanted = Wanted { given: changes, options: saved.options(), resumes: true };
+    let wanted = Wanted { given: changes, options: saved.options(), keeps: true };
     let FoundData { dataset, data_dir } = arguments.learning.find_data(&wanted, environment)?;
     let saved = saved.reading_from(data_dir);
     let options = saved.options();

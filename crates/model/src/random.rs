@@ -21,6 +21,8 @@ pub const SPLIT: u32 = 5;
 pub const AUGMENT: u32 = 6;
 /// Which images of a batch are mixed, and how.
 pub const MIX: u32 = 7;
+/// Which samples an epoch learns from whose classes are drawn equally often.
+pub const BALANCE: u32 = 8;
 /// Images and labels of the engine's tests.
 pub const ENGINE_TESTS: u32 = 9;
 /// `Tensor::uniform` of the façade.
@@ -103,7 +105,8 @@ mod tests {
 
     #[test]
     fn streams_are_apart() {
-        let mut streams = [INIT, SHUFFLE, EXPORT_PROOF, IMPORT_PROOF, ENGINE_TESTS, TENSOR, BENCH];
+        let mut streams =
+            [INIT, SHUFFLE, EXPORT_PROOF, IMPORT_PROOF, SPLIT, BALANCE, ENGINE_TESTS, TENSOR, BENCH];
         streams.sort_unstable();
         assert!(streams.windows(2).all(|two| two[0] < two[1]));
     }

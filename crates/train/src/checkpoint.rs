@@ -174,12 +174,12 @@ impl CheckpointHeader {
 }
 
 /// Bytes of the numbers in a checkpoint of `graph`; the description beside them is some kilobytes.
-pub(crate) fn bytes(graph: &Graph, momentum: bool) -> u64 {
+pub(crate) fn bytes(graph: &Graph, remembered: usize) -> u64 {
     let numbers = |learns: bool| -> usize {
         let specs = graph.params.iter().filter(|spec| !learns || spec.role.trainable());
         specs.map(|spec| spec.len()).sum()
     };
-    ((numbers(false) + if momentum { numbers(true) } else { 0 }) * size_of::<f32>()) as u64
+    ((numbers(false) + remembered * numbers(true)) * size_of::<f32>()) as u64
 }
 
 /// The state that the checkpoint `path` was written in. Of the file only the header is read.

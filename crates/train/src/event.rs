@@ -108,6 +108,9 @@ pub struct PlanReport {
     pub epochs: u32,
     /// Steps per epoch.
     pub steps_per_epoch: u64,
+    /// How the learning rate goes, in words; nothing if it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// Images per step.
     pub batch_size: usize,
     /// Worker threads.

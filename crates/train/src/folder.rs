@@ -207,6 +207,8 @@ pub struct SavedRun {
     /// Its options, with what the command line may change.
     pub(crate) options: TrainOptions,
     pub(crate) folder: Folder,
+    /// Its options as they were saved.
+    pub(crate) saved: TrainOptions,
     /// Why it is this one, where nobody named it.
     why: Option<String>,
 }
@@ -217,7 +219,7 @@ impl SavedRun {
         match run {
             Some(run) => {
                 let (folder, saved) = Self::lock(locate(run, output, ARGS)?)?;
-                Ok(Self { options: resumed(&saved, overrides)?, folder, why: None })
+                Ok(Self { options: resumed(&saved, overrides)?, folder, saved, why: None })
             }
             None => {
                 let Chosen { run, why } = newest::choose(output, ARGS, |path| {
@@ -225,7 +227,7 @@ impl SavedRun {
                     match resumed(&saved, overrides) {
                         Ok(options) => {
                             let left = left(path, &options);
-                            Ok(Candidate { run: Ok(Self { options, folder, why: None }), left })
+                            Ok(Candidate { run: Ok(Self { options, folder, saved, why: None }), left })
                         }
                         // refused, but perhaps another run is meant
                         Err(error) => Ok(Candidate { run: Err(error), left: left(path, &saved) }),
@@ -288,7 +290,7 @@ pub(crate) fn left(run: &Path, options: &TrainOptions) -> Left {
     let results = run.join(RESULTS);
     let results = Results::open(&results).map(|found| found.unwrap_or_else(|| Results::new(results)));
     match (checkpoint::state(&last(run)), results) {
-        (Ok(state), Ok(_)) if state.epoch >= options.epochs => Left::Nothing,
+        (Ok(state), Ok(_)) if state.epoch >= options.epochs || state.has_stalled(options) => Left::Nothing,
         (Ok(state), Ok(results)) if state.is_done(options, &results) => Left::CutShort,
         _ => Left::Something,
     }

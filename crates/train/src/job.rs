@@ -6,9 +6,11 @@ use plusx_data::{HeldOut, LeftOut, Samples, Subset};
 use plusx_model::random::shuffle;
 
 use crate::checkpoint::CheckpointHeader;
+use crate::class_weights::class_weights;
 use crate::estimate::Work;
 use crate::folder::Folder;
 use crate::options::TrainOptions;
+use crate::sampler;
 use crate::state::State;
 
 /// The "epoch" whose shuffle draws the images of `train_limit`: one that no run reaches.
@@ -41,8 +43,20 @@ impl Job {
 
     /// The samples of an epoch (counted from 0) in the order they are learnt from.
     pub(crate) fn order(&self, epoch: u32) -> Vec<u32> {
-        let order = shuffle(self.samples.len(), self.options.seed, epoch);
+        let order = sampler::order(self.options.sampler, &self.labels(), self.options.seed, epoch);
         order.into_iter().map(|place| self.samples[place as usize]).collect()
+    }
+
+    /// Weights of the classes in the loss.
+    pub(crate) fn class_weights(&self) -> Option<Vec<f32>> {
+        let counts = sampler::counts(&self.labels(), self.header.model.classes.len());
+        class_weights(self.options.class_weights, &counts)
+    }
+
+    /// Labels of the training images used.
+    fn labels(&self) -> Vec<u32> {
+        let all = self.train.labels();
+        self.samples.iter().map(|sample| all[*sample as usize]).collect()
     }
 
     /// What is left to do from `state` on.

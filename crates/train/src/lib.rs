@@ -10,6 +10,7 @@ mod answers;
 mod by_name;
 mod checkpoint;
 mod class_names;
+mod class_weights;
 mod clock;
 mod compare;
 mod curves;
@@ -36,6 +37,8 @@ mod pretrained;
 mod remarks;
 mod results;
 mod run_files;
+mod sampler;
+mod schedule;
 mod session;
 mod start;
 mod state;
@@ -57,7 +60,10 @@ pub use folder::SavedRun;
 pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
-pub use options::{OptionRow, Overrides, Recipe, SaveEvery, TrainOptions, level};
+pub use options::{
+    ClassWeights, LastBatchScale, Milestones, Opt, OptionRow, Overrides, Recipe, RecipeEntry, Sampler,
+    SaveEvery, Sched, SchedPer, TrainOptions, level,
+};
 pub use origin::Pretrained;
 pub use pictures::Pictures;
 pub use position::RunPosition;

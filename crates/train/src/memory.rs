@@ -27,7 +27,8 @@ pub(crate) struct Need {
     /// Bytes of all images and labels.
     data: usize,
     threads: usize,
-    momentum: bool,
+    /// Numbers that the update rule remembers of each parameter.
+    remembered: usize,
 }
 
 impl Need {
@@ -37,7 +38,7 @@ impl Need {
             test: dataset.val.len(),
             data: dataset.splits().map(|(_, split)| split.bytes()).sum(),
             threads: Machine::of(options).threads(),
-            momentum: options.momentum > 0.0,
+            remembered: options.remembered(),
         }
     }
 
@@ -53,9 +54,9 @@ impl Need {
         let (testing, scratch) = (plan.arena_bytes(), scratch.max(plan.scratch_bytes()));
         let scratch = if scratch < LARGE { scratch } else { scratch.next_multiple_of(LARGE_PAGE) };
         let numbers: usize = engine.graph().params.iter().map(|spec| spec.len()).sum();
-        // while saving: the numbers copied out of the engine, and the file; with momentum the velocity besides, in the
-        // engine and in both of these
-        let copies = if self.momentum { 5 } else { 2 };
+        // while saving: the numbers copied out of the engine, and the file; what the update rule remembers
+        // besides, in the engine and in both of these
+        let copies = 2 + 3 * self.remembered;
         let batches = Loader::BATCHES * train.max(test) * engine.graph().input_shape().len();
         let values = size_of::<f32>() * (numbers * copies + batches);
         Ok((training.max(testing) + kept + values + scratch * self.threads + self.data) as u64)
@@ -92,8 +93,8 @@ impl RunMemory {
 
     /// Bytes of the run's weight files at their most: the last, the best, and the one that is being written.
     pub fn files(&self) -> u64 {
-        let checkpoint = checkpoint::bytes(self.engine.graph(), self.need.momentum);
-        2 * checkpoint + checkpoint::bytes(self.engine.graph(), false)
+        let checkpoint = checkpoint::bytes(self.engine.graph(), self.need.remembered);
+        2 * checkpoint + checkpoint::bytes(self.engine.graph(), 0)
     }
 
     /// Threads that compute.

@@ -5,24 +5,43 @@
 mod declare;
 mod recipe;
 mod save_every;
+mod sched;
 mod table;
 mod value;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
 
 use plusx_data::ReadOptions;
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
-use plusx_model::update::{Rule, Update};
+use plusx_model::update::{ParamRules, Rule, Update};
 
 pub use declare::OptionRow;
-pub use recipe::Recipe;
+pub use recipe::{Recipe, RecipeEntry};
 pub use save_every::SaveEvery;
+pub use sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 pub use table::{Overrides, TrainOptions};
 pub use value::level;
 
+use crate::by_name;
 use crate::error::TrainError;
 use declare::OnResume;
 
 impl TrainOptions {
+    /// Reads the `args.yaml` of a run that is to be made again, in a folder of its own.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], or [`TrainError::BadRun`] if it does not hold the options of a run.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = fs::read_to_string(path).map_err(|error| TrainError::io("cannot read", path, error))?;
+        let options: Self = yaml_serde::from_str(by_name::without_mark(&text))
+            .map_err(|error| TrainError::bad_run(path, format!("not the options of a run: {error}")))?;
+        Ok(Self { name: None, exist_ok: false, ..options })
+    }
+
     /// What the network takes, of images of `channels`.
     pub fn input_shape(&self, channels: usize) -> ImageShape {
         self.input.unwrap_or(ImageShape::new(channels, self.resize, self.resize))
@@ -44,13 +63,43 @@ impl TrainOptions {
         }
     }
 
-    /// How a step changes the parameters.
-    pub(crate) fn update(&self) -> Update<'static> {
-        Update {
-            rule: Rule::Sgd { momentum: f64::from(self.momentum), nesterov: self.nesterov },
-            weight_decay: f64::from(self.weight_decay),
-            ..Update::sgd(f64::from(self.lr), self.batch_size)
+    /// How many numbers the update rule remembers of each parameter that learns.
+    pub(crate) fn remembered(&self) -> usize {
+        match self.opt {
+            Opt::Sgd => usize::from(self.momentum > 0.0),
+            Opt::AdamW => 2,
         }
+    }
+
+    /// How a step at the learning rate `lr` changes the parameters, whose losses on average are their sum divided by `divisor`.
+    pub(crate) fn update(&self, lr: f32, divisor: f64) -> Update<'static> {
+        let divisor = match self.last_batch_scale {
+            LastBatchScale::Full => self.batch_size as f64,
+            LastBatchScale::Actual => divisor,
+        };
+        let usual = Update::adamw(f64::from(lr), self.batch_size);
+        Update {
+            rule: match self.opt {
+                Opt::Sgd => Rule::Sgd { momentum: f64::from(self.momentum), nesterov: self.nesterov },
+                Opt::AdamW => usual.rule,
+            },
+            weight_decay: f64::from(self.weight_decay),
+            params: if self.decay_weights_only { ParamRules::DecayMatrices } else { ParamRules::Alike },
+            // a batch whose classes all weigh nothing moves nothing
+            scale: if divisor > 0.0 { 1.0 / divisor } else { 0.0 },
+            max_norm: self.clip_grad.map(f64::from),
+            ..usual
+        }
+    }
+
+    /// What decides the bytes of a run beside the options that checkpoints have fields of their own for: what differs from the
+    /// default, by key, as a user writes it.
+    pub(crate) fn further(&self, own: &[&str]) -> BTreeMap<String, String> {
+        let usual = Self::default();
+        let rows = Overrides::ROWS.iter().filter(|row| row.of_recipe && row.on_resume == OnResume::Kept);
+        rows.filter(|row| !own.contains(&row.key) && (row.kept)(self) != (row.kept)(&usual))
+            .map(|row| (row.key.to_owned(), (row.kept)(self)))
+            .collect()
     }
 
     /// Refuses values that make no sense, naming the option.
@@ -69,16 +118,32 @@ impl Overrides {
     /// Every option there is, in the order of `args.yaml`.
     pub const ROWS: &'static [OptionRow<Self, TrainOptions>] = table::ROWS;
 
-    /// The options of a new run.
+    /// The options of a new run: what is given, over what its recipe sets, over the defaults.
     ///
     /// # Errors
     /// [`TrainError::Option`] for a value that makes no sense.
     pub fn resolve(&self) -> Result<TrainOptions, TrainError> {
-        self.over(TrainOptions::default())
+        let recipe = Self::of_recipe(self.recipe.unwrap_or_default())?;
+        self.over(recipe.laid_over(TrainOptions::default(), |_| true))
     }
 
-    /// What is given, laid over other options.
-    pub(crate) fn over(&self, options: TrainOptions) -> Result<TrainOptions, TrainError> {
+    /// What a recipe sets.
+    fn of_recipe(recipe: Recipe) -> Result<Self, TrainError> {
+        let mut set = Self { recipe: Some(recipe), ..Self::default() };
+        for (key, value) in recipe.entry()?.options {
+            let unfit =
+                || TrainError::option("recipe", &recipe.to_string(), "it sets an option that there is not");
+            let row = Self::ROWS.iter().find(|row| row.key == key && row.of_recipe).ok_or_else(unfit)?;
+            (row.read)(&mut set, OsStr::new(&value)).map_err(|_| unfit())?;
+        }
+        Ok(set)
+    }
+
+    /// What is given, laid over other options: those of a recipe, or of a run that is repeated.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] for a value that makes no sense.
+    pub fn over(&self, options: TrainOptions) -> Result<TrainOptions, TrainError> {
         let options = self.laid_over(options, |_| true);
         options.check()?;
         Ok(options)
@@ -240,6 +305,27 @@ mod tests {
     }
 
     #[test]
+    fn recipes_set_what_they_say_and_what_is_given_goes_before() {
+        for recipe in Recipe::ALL {
+            let options = Overrides { recipe: Some(recipe), ..Overrides::default() }.resolve().unwrap();
+            assert_eq!(options.recipe, recipe);
+            for (key, value) in recipe.entry().unwrap().options {
+                let row = Overrides::ROWS.iter().find(|row| row.key == key).unwrap();
+                assert_eq!((row.kept)(&options), value, "{recipe}: {key}");
+            }
+            assert_eq!(crate::schedule::unused(&options), [""; 0], "{recipe}");
+            // what args.yaml does not say is the default, whatever the recipe
+            let text = yaml_serde::to_string(&options).unwrap();
+            assert_eq!(yaml_serde::from_str::<TrainOptions>(&text).unwrap(), options);
+        }
+        assert_eq!(Overrides::default().resolve().unwrap(), TrainOptions::default());
+        let given =
+            Overrides { recipe: Some(Recipe::Small), sched: Some(Sched::Constant), ..Overrides::default() };
+        let options = given.resolve().unwrap();
+        assert_eq!((options.sched, options.momentum), (Sched::Constant, 0.9));
+    }
+
+    #[test]
     fn auto_replaces_a_saved_level_and_nothing_leaves_it() {
         let saved = TrainOptions { isa: Some(Level::Avx2), ..TrainOptions::default() };
         let isa = |isa| Overrides { isa, ..Overrides::default() }.resume(&saved).unwrap().isa;
@@ -302,7 +388,7 @@ mod tests {
 
     #[test]
     fn what_may_change_is_listed() {
-        let list = "--data-dir, --epochs, --threads, --isa, --save-every and --max-steps";
+        let list = "--data-dir, --epochs, --patience, --threads, --isa, --save-every and --max-steps";
         assert_eq!(may_change(&[OnResume::Kept]), list);
         let list = "--data-dir, --threads, --isa and --save-every";
         assert_eq!(may_change(&[OnResume::Kept, OnResume::Length]), list);

@@ -15,6 +15,7 @@ use crate::load::Machine;
 use crate::memory::Need;
 use crate::options::TrainOptions;
 use crate::remarks::remarks;
+use crate::schedule::Schedule;
 
 /// The plan of a run on `engine`, which begins with `adopted` if it starts from a file.
 pub(crate) fn report(
@@ -58,6 +59,7 @@ pub(crate) fn report(
         held_out: dataset.held_out.to_string(),
         epochs: options.epochs,
         steps_per_epoch: samples.div_ceil(options.batch_size) as u64,
+        schedule: Schedule::of(options, samples.div_ceil(options.batch_size) as u64).words(),
         batch_size: options.batch_size,
         threads: machine.threads(),
         isa: machine.level().name().into(),

@@ -4,7 +4,9 @@ use plusx_data::Dataset;
 use plusx_model::summary::thousands;
 
 use crate::job::samples;
-use crate::options::TrainOptions;
+use crate::options::{ClassWeights, LastBatchScale, Opt, Sampler, TrainOptions};
+use crate::sampler::counts;
+use crate::schedule::unused;
 
 /// A sentence for each.
 pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> {
@@ -14,12 +16,17 @@ pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> 
         idle(options),
         few_images(options, used),
         decayed(options),
+        lopsided(options, dataset),
         all("train-limit", options.train_limit, dataset.train.len(), "training"),
         all("measure-limit", options.measure_limit, dataset.val.len(), &dataset.held_out.to_string()),
         unmeasured(options, steps),
     ]
     .into_iter()
     .flatten()
+    .chain(without(options))
+    .chain(unused(options).into_iter().map(|option| {
+        format!("--{option} does nothing with --sched {} and the other options given", options.sched)
+    }))
     .collect()
 }
 
@@ -30,7 +37,8 @@ fn idle(options: &TrainOptions) -> Option<String> {
 
 fn few_images(options: &TrainOptions, used: usize) -> Option<String> {
     let batch = options.batch_size;
-    (batch > used).then(|| {
+    let divides = options.last_batch_scale == LastBatchScale::Full;
+    (batch > used && divides).then(|| {
         format!(
             "--batch-size {batch}: there are only {used} training images, so an epoch is a single step; the recipe divides \
              its gradient by {batch} all the same, which makes the step {:.3} as long: --batch-size {used} does not",
@@ -46,6 +54,53 @@ fn decayed(options: &TrainOptions) -> Option<String> {
             "--weight-decay {decay} with --lr {lr}: every step takes the whole of every weight away, or more"
         )
     })
+}
+
+/// Ratio of the largest class to the smallest from which on it is said.
+const LOPSIDED: u64 = 3;
+
+/// A network learns to guess the classes that it sees often. Classes without pictures are the data set's remarks.
+fn lopsided(options: &TrainOptions, dataset: &Dataset) -> Option<String> {
+    let counts = counts(dataset.train.labels(), dataset.classes.len());
+    let there = || counts.iter().zip(&dataset.classes).filter(|(count, _)| **count > 0);
+    let (most, least) =
+        (there().max_by_key(|(count, _)| **count)?, there().min_by_key(|(count, _)| **count)?);
+    let is_lopsided = *most.0 > LOPSIDED * *least.0;
+    (is_lopsided && options.sampler == Sampler::Shuffle && options.class_weights == ClassWeights::None).then(|| {
+        format!(
+            "the classes are lopsided: {:?} has {} training images, {:?} {}. The network will lean towards the large ones, and \
+             accuracy will hide it: --sampler balanced shows each class equally often, --class-weights balanced makes the images \
+             of small classes weigh more",
+            most.1,
+            thousands(*most.0),
+            least.1,
+            thousands(*least.0)
+        )
+    })
+}
+
+/// Steps of AdamW are about as long as its rate, whatever the gradients: rates that suit gradient descent are far too large.
+const LARGE_FOR_ADAMW: f32 = 0.01;
+
+fn adamw(options: &TrainOptions) -> Option<String> {
+    (options.opt == Opt::AdamW)
+        .then_some(options.lr)
+        .filter(|lr| *lr > LARGE_FOR_ADAMW)
+        .map(|lr| format!("--opt adamw: a learning rate of {lr} is large for it; 0.001 is usual"))
+}
+
+/// Options that do nothing without another one.
+fn without(options: &TrainOptions) -> Vec<String> {
+    [
+        (options.min_delta > 0.0 && options.patience.is_none(), "min-delta", "patience"),
+        (options.decay_weights_only && options.weight_decay == 0.0, "decay-weights-only", "weight-decay"),
+        (options.momentum > 0.0 && options.opt == Opt::AdamW, "momentum", "opt sgd"),
+    ]
+    .into_iter()
+    .filter(|(idle, ..)| *idle)
+    .map(|(_, option, other)| format!("--{option} does nothing without --{other}"))
+    .chain(adamw(options))
+    .collect()
 }
 
 fn all(option: &str, limit: Option<usize>, images: usize, which: &str) -> Option<String> {
@@ -69,7 +124,8 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use plusx_data::FindOptions;
+    use plusx_data::{FindOptions, InMemory};
+    use plusx_model::shape::ImageShape;
 
     #[test]
     fn what_can_hardly_be_meant_is_said_and_the_rest_is_not() {
@@ -94,9 +150,34 @@ mod tests {
                 TrainOptions { measure_every: Some(1), measure_limit: Some(1001), ..usual.clone() },
                 "only 1,000 test images",
             ),
+            (TrainOptions { min_delta: 0.1, ..usual.clone() }, "--min-delta does nothing without --patience"),
+            (TrainOptions { decay_weights_only: true, ..usual.clone() }, "nothing without --weight-decay"),
+            (
+                TrainOptions { min_lr: Some(0.01), ..usual.clone() },
+                "--min-lr does nothing with --sched constant",
+            ),
         ] {
             let said = remarks(&options, &dataset);
             assert!(said.len() == 1 && said[0].contains(words), "{words}: {said:?}");
         }
+    }
+
+    #[test]
+    fn lopsided_classes_are_told_with_what_to_do() {
+        let usual = TrainOptions { batch_size: 4, ..TrainOptions::default() };
+        let of = |counts: [usize; 3], options: &TrainOptions| {
+            let labels: Vec<u32> =
+                counts.iter().enumerate().flat_map(|(class, n)| vec![class as u32; *n]).collect();
+            let images = vec![0; labels.len() * 4];
+            let split = InMemory { images, labels, shape: ImageShape::new(1, 2, 2) };
+            let classes = ["cat", "dog", "emu"].map(str::to_owned).to_vec();
+            remarks(options, &Dataset::in_memory("pets", classes, split.clone(), split, "made up"))
+        };
+        assert_eq!(of([30, 10, 0], &usual), Vec::<String>::new());
+        let said = of([31, 10, 0], &usual);
+        assert!(said.len() == 1 && said[0].contains(r#""cat" has 31 training images, "dog" 10"#), "{said:?}");
+        assert!(said[0].contains("--sampler balanced"), "{said:?}");
+        let balanced = TrainOptions { sampler: Sampler::Balanced, ..usual };
+        assert_eq!(of([31, 10, 0], &balanced), Vec::<String>::new());
     }
 }

@@ -5,18 +5,18 @@
 //! the epoch. The gradient is the batch's sum divided by the *full* batch size, so the smaller last batch takes a smaller step.
 //!
 //! At the end of an epoch the best weights are written first, then the results, then the checkpoint that confirms them. A
-//! process killed in between repeats the epoch's end and writes the same bytes. `measure` makes the measurements inside epochs.
-//! `save` writes checkpoints, and deals with files that cannot be written.
+//! process killed in between repeats the epoch's end and writes the same bytes. `step` makes the steps. `measure` makes the
+//! measurements inside epochs. `save` writes checkpoints, and deals with files that cannot be written.
 
 mod measure;
 mod save;
+mod step;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plusx_data::{Batch, BatchPlan, LeftOut, Loader, Samples};
-use plusx_model::executor::{Executor, Images, StepOptions};
-use plusx_model::targets::Targets;
+use plusx_data::{BatchPlan, LeftOut, Loader, Samples};
+use plusx_model::executor::Executor;
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -24,14 +24,13 @@ use crate::curves;
 use crate::error::TrainError;
 use crate::estimate::Pace;
 use crate::evaluate::{EvalReport, Pass, Passed};
-use crate::event::{
-    BestAccuracy, EpochReport, Event, Observer, Outcome, RunReport, SaveReason, Started, StepEvent,
-};
+use crate::event::{BestAccuracy, EpochReport, Event, Observer, Outcome, RunReport, SaveReason, Started};
 use crate::job::Job;
 use crate::left_out::BadFiles;
 use crate::points::Points;
 use crate::position::RunPosition;
 use crate::results::{EpochRow, Results};
+use crate::schedule::Schedule;
 use crate::state::{Best, State};
 use crate::stop::{Signal, Stop};
 
@@ -55,6 +54,9 @@ pub(crate) struct Session<'a, E> {
     stop: &'a Stop,
     observer: &'a mut dyn Observer,
     state: State,
+    schedule: Schedule,
+    /// Of each class, in the loss.
+    class_weights: Option<Vec<f32>>,
     results: Results,
     points: Points,
     bad_files: BadFiles,
@@ -99,6 +101,8 @@ impl<'a, E: Executor> Session<'a, E> {
             stop,
             observer,
             state,
+            schedule: Schedule::of(&job.options, job.steps()),
+            class_weights: job.class_weights(),
             results,
             points,
             bad_files,
@@ -170,6 +174,9 @@ impl<'a, E: Executor> Session<'a, E> {
     fn nothing_left(&self) -> String {
         let options = &self.job.options;
         match options.max_steps {
+            _ if self.state.epoch < options.epochs && self.state.has_stalled(options) => {
+                format!("nothing is left to do, {}", self.stalled())
+            }
             Some(max) if self.state.epoch < options.epochs => format!(
                 "nothing is left to do, the run has reached --max-steps {max}: go on with --epochs {} for all of its \
                  epochs, or with a larger --max-steps",
@@ -183,6 +190,17 @@ impl<'a, E: Executor> Session<'a, E> {
                 format!("nothing is left to do, {done}: go on with a larger --epochs")
             }
         }
+    }
+
+    /// Why a run ended before its epochs.
+    fn stalled(&self) -> String {
+        let epoch = self.state.watched.or(self.state.best).map_or(0, |watched| watched.epoch);
+        format!(
+            "the run stopped after epoch {} because the accuracy has not risen since epoch {epoch}: go on with --resume and a \
+             --patience above {}",
+            self.state.epoch,
+            self.state.epoch.saturating_sub(epoch)
+        )
     }
 
     fn done(&self) -> bool {
@@ -259,52 +277,6 @@ impl<'a, E: Executor> Session<'a, E> {
         TrainError::Unfit { data: self.job.options.data.clone(), reason }
     }
 
-    /// One step on one batch. One without a picture that can be read teaches nothing, and counts all the same: the steps of an
-    /// epoch stay where they are.
-    fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
-        if batch.n == 0 {
-            self.state.step += 1;
-            self.state.epoch_step += 1;
-            return Ok(());
-        }
-        let update = self.job.options.update();
-        let images = Images { data: &batch.images, n: batch.n };
-        let result =
-            self.executor.train_step(images, Targets::Classes(&batch.labels), &StepOptions::update(&update));
-        let result = result.map_err(TrainError::executor)?;
-        if !result.losses.iter().all(|loss| loss.is_finite()) {
-            return Err(self.not_finite("the loss", self.state.position().next_step()));
-        }
-        let state = &mut self.state;
-        state.loss_sum = result.losses.iter().fold(state.loss_sum, |sum, loss| sum + f64::from(*loss));
-        let hits =
-            result.predictions.iter().zip(&batch.labels).filter(|(class, label)| class == label).count();
-        state.correct += hits as u64;
-        state.seen += batch.n as u64;
-        state.step += 1;
-        state.epoch_step += 1;
-        Ok(())
-    }
-
-    fn tell_step(&mut self, data_wait: f64) {
-        let eta = self.pace.seconds(self.job.left(&self.state));
-        let event = StepEvent {
-            epoch: self.state.epoch + 1,
-            epochs: self.job.options.epochs,
-            step: self.state.epoch_step,
-            steps: self.job.steps(),
-            loss: self.state.loss(),
-            accuracy: self.state.accuracy(),
-            img_per_s: self.pace.images_per_second(),
-            eta,
-            data_wait,
-        };
-        self.tell(&Event::Step(event));
-        if self.pace.just_trusted() {
-            self.tell(&Event::Estimate { seconds: eta });
-        }
-    }
-
     /// A test pass over `split`; `None` if a signal came.
     fn test(&mut self, split: &Arc<dyn Samples>) -> Result<Option<EvalReport>, TrainError> {
         let job = self.job;
@@ -368,16 +340,23 @@ impl<'a, E: Executor> Session<'a, E> {
             self.tell(&Event::Saved { path, reason: SaveReason::Best });
         }
         self.mark(&report)?;
-        self.results.push(EpochRow::new(&self.job.options.data, self.job.options.lr, &line));
+        // of the last step: what comes next is not learnt with yet
+        let lr = self.lr(self.state.step.saturating_sub(1));
+        self.results.push(EpochRow::new(&self.job.options.data, lr, &line));
         self.results.write().map_err(|error| self.keeping(error))?;
         // before the save that confirms it: a process killed in between tells the same line again, none is lost
         self.tell(&Event::Epoch(line));
         if whole {
             let found = Best { epoch: self.state.epoch + 1, top1: report.top1, loss: report.loss };
+            self.state.watch(&self.job.options, found);
             self.state.best = if best { Some(found) } else { self.state.best };
+            self.state.plateau = self.schedule.after_epoch(self.state.plateau, report.loss);
             self.state.end_epoch();
             self.clock.end_epoch();
             self.save(SaveReason::Epoch)?;
+            if self.state.epoch < self.job.options.epochs && self.state.has_stalled(&self.job.options) {
+                self.tell(&Event::Warning { message: self.stalled() });
+            }
         }
         self.draw();
         Ok(if whole { End::Epoch } else { End::MaxSteps })

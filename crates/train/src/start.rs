@@ -20,6 +20,7 @@ use crate::network::{check, prepare};
 use crate::options::{Overrides, TrainOptions};
 use crate::outlook::report;
 use crate::pretrained;
+use crate::schedule::extended;
 use crate::session::Session;
 use crate::state::{Identity, State, Training};
 use crate::stop::Stop;
@@ -145,7 +146,7 @@ pub fn resume_on<E: Executor>(
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let SavedRun { options, folder, .. } = saved;
+    let SavedRun { options, folder, saved, .. } = saved;
     check(executor.graph(), &options, &dataset)?;
     let fingerprint = dataset.fingerprint();
     warn(&folder, &dataset, &fingerprint, observer);
@@ -172,6 +173,9 @@ pub fn resume_on<E: Executor>(
         begin(executor, &job.options, None)?;
         State::default()
     };
+    if let Some(message) = extended(&saved, &job.options, job.steps(), state.step) {
+        observer.event(&Event::Warning { message });
+    }
     let session = Session::new(&job, executor, stop, observer, state)?;
     // only now is it known that they belong to this run
     let written = job.folder.write_options(&job.options).and_then(|()| write_environment(&job));

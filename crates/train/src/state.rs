@@ -1,6 +1,8 @@
 //! Where a training stands: all that a checkpoint needs besides the tensors. It holds no times and no paths. So a run that was
 //! interrupted ends with the same bytes as one that was not.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::EvalReport;
@@ -8,6 +10,7 @@ use crate::options::{Recipe, TrainOptions};
 use crate::pictures::Pictures;
 use crate::position::RunPosition;
 use crate::results::Results;
+use crate::schedule::Plateau;
 
 /// The best epoch so far.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -24,6 +27,13 @@ impl Best {
     /// Whether `report` is better: higher accuracy, then lower loss; of equals the earlier epoch stays.
     pub(crate) fn beaten_by(&self, report: &EvalReport) -> bool {
         report.top1 > self.top1 || (report.top1 == self.top1 && report.loss < self.loss)
+    }
+
+    /// Whether it is better than `before` by more than `min_delta` of accuracy. Where any rise counts, the loss decides between
+    /// equals.
+    fn is_rise(&self, before: &Best, min_delta: f64) -> bool {
+        let rise = self.top1 - before.top1;
+        rise > min_delta || (min_delta == 0.0 && rise == 0.0 && self.loss < before.loss)
     }
 }
 
@@ -45,6 +55,12 @@ pub(crate) struct State {
     pub(crate) seen: u64,
     /// The best epoch so far.
     pub(crate) best: Option<Best>,
+    /// With `patience`: the last epoch that counted as better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) watched: Option<Best>,
+    /// What the schedule `plateau` knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plateau: Option<Plateau>,
 }
 
 impl State {
@@ -71,12 +87,30 @@ impl State {
     /// Whether nothing is left: all epochs, or all of `max_steps` and the test pass after the last of them.
     pub(crate) fn is_done(&self, options: &TrainOptions, results: &Results) -> bool {
         let told = results.rows().last().is_some_and(|row| row.epoch > self.epoch);
-        self.epoch >= options.epochs || (self.is_enough(options) && (self.epoch_step == 0 || told))
+        self.epoch >= options.epochs
+            || self.has_stalled(options)
+            || (self.is_enough(options) && (self.epoch_step == 0 || told))
+    }
+
+    /// Whether `patience` is over. A run that was started without it has watched its best epoch.
+    pub(crate) fn has_stalled(&self, options: &TrainOptions) -> bool {
+        let since = self.watched.or(self.best).map_or(0, |watched| self.epoch.saturating_sub(watched.epoch));
+        options.patience.is_some_and(|patience| since >= patience)
+    }
+
+    /// Notes for `patience` what the epoch under way has given; before `best` is.
+    pub(crate) fn watch(&mut self, options: &TrainOptions, found: Best) {
+        if options.patience.is_some() {
+            let before = self.watched.or(self.best);
+            let is_better = before.is_none_or(|before| found.is_rise(&before, f64::from(options.min_delta)));
+            self.watched = if is_better { Some(found) } else { before };
+        }
     }
 
     /// Goes on to the next epoch.
     pub(crate) fn end_epoch(&mut self) {
-        *self = State { epoch: self.epoch + 1, step: self.step, best: self.best, ..State::default() };
+        let State { epoch, step, best, watched, plateau, .. } = *self;
+        *self = State { epoch: epoch + 1, step, best, watched, plateau, ..State::default() };
     }
 }
 
@@ -106,7 +140,26 @@ pub(crate) struct Identity {
     pub(crate) nesterov: bool,
     pub(crate) weight_decay: f32,
     pub(crate) seed: u32,
+    /// Further options that were used, by their keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) further: BTreeMap<String, String>,
 }
+
+/// Options of the recipe that are said by the fields above, or by the checkpoint's network.
+const OWN: [&str; 12] = [
+    "recipe",
+    "model",
+    "resize",
+    "input",
+    "preprocess",
+    "pretrained",
+    "batch_size",
+    "lr",
+    "momentum",
+    "nesterov",
+    "weight_decay",
+    "train_limit",
+];
 
 impl Identity {
     pub(crate) fn of(options: &TrainOptions, data_sha256: String, train_images: usize) -> Self {
@@ -125,6 +178,7 @@ impl Identity {
             nesterov: options.nesterov,
             weight_decay: options.weight_decay,
             seed: options.seed,
+            further: options.further(&OWN),
         }
     }
 }

@@ -14,6 +14,7 @@ mod memory;
 mod predicting;
 mod pretrained;
 mod program;
+mod recipes;
 mod resume;
 mod same_bytes;
 mod signals;

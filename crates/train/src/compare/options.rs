@@ -125,7 +125,8 @@ impl CompareOverrides {
         let options = CompareOptions {
             models: self.models.clone().unwrap_or(default.models),
             seeds: self.seeds.unwrap_or(default.seeds),
-            train: TrainOptions { output, ..train },
+            // a recipe may stop early, but the runs of a comparison are of one length
+            train: TrainOptions { output, patience: None, min_delta: 0.0, ..train },
         };
         options.check()?;
         Ok(options)

@@ -1,8 +1,12 @@
-//! Named sets of defaults.
+//! Named sets of defaults. What they set stands in `recipes.yaml` beside this file.
 
 use serde::{Deserialize, Serialize};
+use yaml_serde::{Mapping, Value};
 
 use crate::error::TrainError;
+
+/// The table of recipes.
+const TABLE: &str = include_str!("recipes.yaml");
 
 /// A named set of defaults and habits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -12,13 +16,71 @@ pub enum Recipe {
     /// and the summed gradient divided by the full batch size even for the smaller last batch.
     #[default]
     D2l,
+    /// From random weights on a small data set.
+    Small,
+    /// From pretrained weights.
+    Finetune,
+}
+
+impl Recipe {
+    /// Every recipe, in the order of the table.
+    pub const ALL: [Recipe; 3] = [Recipe::D2l, Recipe::Small, Recipe::Finetune];
+
+    fn name(self) -> &'static str {
+        match self {
+            Recipe::D2l => "d2l",
+            Recipe::Small => "small",
+            Recipe::Finetune => "finetune",
+        }
+    }
+
+    /// What it is and what it sets.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] if the table inside the program is damaged.
+    pub fn entry(self) -> Result<RecipeEntry, TrainError> {
+        let damaged =
+            || TrainError::option("recipe", self.name(), "the program's table of recipes is damaged");
+        let rows: Vec<Row> = yaml_serde::from_str(TABLE).map_err(|_| damaged())?;
+        let row = rows.into_iter().find(|row| row.name == self.name()).ok_or_else(damaged)?;
+        let options = row.options.iter().map(|(key, value)| Some((word(key)?, word(value)?)));
+        let options = options.collect::<Option<Vec<_>>>().ok_or_else(damaged)?;
+        Ok(RecipeEntry { recipe: self, about: row.about, options })
+    }
+}
+
+/// A recipe with what it sets.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RecipeEntry {
+    /// Which one.
+    pub recipe: Recipe,
+    /// What it is for.
+    pub about: String,
+    /// Keys of options, as in `args.yaml`, and their values as a command line has them.
+    pub options: Vec<(String, String)>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    about: String,
+    options: Mapping,
+}
+
+/// A key or a value as a command line has it.
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(value) => Some(value.to_string()),
+        Value::String(value) => Some(value.clone()),
+        _ => None,
+    }
 }
 
 impl std::fmt::Display for Recipe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Recipe::D2l => f.write_str("d2l"),
-        }
+        f.write_str(self.name())
     }
 }
 
@@ -26,9 +88,26 @@ impl std::str::FromStr for Recipe {
     type Err = TrainError;
 
     fn from_str(text: &str) -> Result<Self, TrainError> {
-        match text {
-            "d2l" => Ok(Recipe::D2l),
-            other => Err(TrainError::option("recipe", other, "the only recipe so far is `d2l`")),
+        let found = Self::ALL.into_iter().find(|recipe| recipe.name() == text);
+        found.ok_or_else(|| TrainError::option("recipe", text, "d2l, small or finetune (plusx recipes)"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_every_recipe_and_no_other() {
+        let rows: Vec<Row> = yaml_serde::from_str(TABLE).unwrap();
+        let names: Vec<String> = rows.into_iter().map(|row| row.name).collect();
+        assert_eq!(names, Recipe::ALL.map(|recipe| recipe.to_string()));
+        for recipe in Recipe::ALL {
+            assert!(!recipe.entry().unwrap().options.is_empty());
+            assert_eq!(recipe.to_string().parse::<Recipe>().unwrap(), recipe);
+            assert_eq!(yaml_serde::to_string(&recipe).unwrap(), format!("{recipe}\n"));
         }
+        let error = "best".parse::<Recipe>().unwrap_err().to_string();
+        assert!(Recipe::ALL.iter().all(|recipe| error.contains(recipe.name())), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::declare::{OnResume, OptionRow, hyphens, options};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
+use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use super::value::{Lay, OptionValue, Shown};
 use crate::by_name;
 use crate::origin::Pretrained;
@@ -22,7 +23,7 @@ use crate::pictures::Pictures;
 //     valid which values make sense, "what is said of others"
 options! {
     recipe: Recipe => Recipe = Recipe::D2l;
-        "NAME", "Named set of defaults: d2l is the chapter's run", default "d2l";
+        "NAME", "Named set of defaults: d2l, the chapter's run, small or finetune (plusx recipes prints them)", default "d2l";
         Kept, of_one_run false, of_recipe true
 
     model: String => String = "resnet18-d2l".into();
@@ -111,6 +112,115 @@ options! {
         Kept, of_one_run false, of_recipe true;
         valid |o| is_amount(o.weight_decay), "a finite number, not negative"
 
+    #[serde(default, skip_serializing_if = "is_usual")]
+    opt: Opt => Opt = Opt::Sgd;
+        "NAME", "Rule by which gradients change the parameters: sgd or adamw", default "sgd";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_grad: f32 => Option<f32> = None;
+        "X", "Shorten the gradient of all parameters together to this length where it is longer";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.clip_grad.is_none_or(|most| is_amount(most) && most > 0.0), "a finite number above 0"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    smoothing: f32 => f32 = 0.0;
+        "X", "Label smoothing: this part of the target is spread evenly over all classes", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_amount(o.smoothing) && o.smoothing < 1.0, "at least 0 and below 1"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    class_weights: ClassWeights => ClassWeights = ClassWeights::None;
+        "NAME", "What the losses of the classes are multiplied by: none; balanced or effective, more for small classes",
+        default "none";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    decay_weights_only: bool => bool = false;
+        "", "Weight decay on the weights of convolutions and classifier alone, not on norms and biases, as timm does";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    last_batch_scale: LastBatchScale => LastBatchScale = LastBatchScale::Full;
+        "full|actual", "Whether the gradient of a smaller last batch is divided by the batch size, as in the chapter, or by its \
+        own number of images, as in PyTorch",
+        default "full";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    sched: Sched => Sched = Sched::Constant;
+        "NAME", "How the learning rate goes: constant, step, multistep, cosine, onecycle or plateau (docs/training.md)",
+        default "constant";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    sched_per: SchedPer => SchedPer = SchedPer::Step;
+        "step|epoch", "Whether the schedule sets the rate at every step or at the beginning of every epoch", default "step";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    warmup_epochs: f32 => f32 = 0.0;
+        "X", "Epochs in which the learning rate rises evenly from --warmup-lr to --lr", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_amount(o.warmup_epochs), "a finite number, not negative"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    warmup_lr: f32 => Option<f32> = None;
+        "X", "Learning rate that a warm-up begins with", default "0.00001";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.warmup_lr.is_none_or(is_amount), "a finite number, not negative"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    warmup_overlap: bool => bool = false;
+        "", "Let the schedule begin with the warm-up and not after it, as timm does: a cosine then starts below --lr";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_lr: f32 => Option<f32> = None;
+        "X", "Smallest learning rate of cosine and plateau", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.min_lr.is_none_or(|min| is_amount(min) && min <= o.lr), "at least 0 and at most --lr"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decay_epochs: u32 => Option<u32> = None;
+        "N", "Epochs between two decays of the schedule step", default "30";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.decay_epochs != Some(0), "at least 1"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decay_rate: f32 => Option<f32> = None;
+        "X", "What a decay of step, multistep or plateau multiplies the learning rate by", default "0.1";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.decay_rate.is_none_or(|rate| rate > 0.0 && rate <= 1.0), "above 0 and at most 1"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decay_milestones: Milestones => Option<Milestones> = None;
+        "EPOCHS", "Epochs after which the schedule multistep decays, with commas between", default "30,60";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    patience_epochs: u32 => Option<u32> = None;
+        "N", "Epochs without a smaller validation loss that the schedule plateau waits for", default "10";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    sampler: Sampler => Sampler = Sampler::Shuffle;
+        "NAME", "Images of an epoch: shuffle, each once; balanced, as many, drawn so that each class is as likely as any other",
+        default "shuffle";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    patience: u32 => Option<u32> = None;
+        "N", "Stop early when the accuracy on the images held out has not risen for N epochs";
+        Length, of_one_run true, of_recipe true;
+        valid |o| o.patience != Some(0), "at least 1"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    min_delta: f32 => f32 = 0.0;
+        "X", "Rise of that accuracy, from 0 to 1, that counts for --patience", default "0: any, or the same with a smaller loss";
+        Kept, of_one_run true, of_recipe true;
+        valid |o| is_amount(o.min_delta) && o.min_delta < 1.0, "at least 0 and below 1"
+
     seed: u32 => u32 = 42;
         "N", "Seed of the initial weights and of the order of the images", default "42";
         Kept, of_one_run false, of_recipe false
@@ -179,6 +289,11 @@ fn usual_val_split() -> f32 {
 
 fn is_usual_val_split(share: &f32) -> bool {
     *share == usual_val_split()
+}
+
+/// What an option that older versions had not does not write into `args.yaml`.
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Rows and columns that images may have.

@@ -10,6 +10,7 @@ use plusx_model::shape::ImageShape;
 
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
+use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use crate::error::TrainError;
 use crate::origin::Pretrained;
 use crate::pictures::Pictures;
@@ -113,7 +114,7 @@ macro_rules! named {
     )*};
 }
 
-named!(Recipe, SaveEvery);
+named!(ClassWeights, LastBatchScale, Milestones, Opt, Recipe, Sampler, SaveEvery, Sched, SchedPer);
 
 fn text(word: &OsStr) -> Result<&str, String> {
     word.to_str().ok_or_else(|| "not Unicode".to_owned())

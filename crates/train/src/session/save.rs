@@ -88,8 +88,7 @@ impl<E: Executor> Session<'_, E> {
             TrainError::Format(source) => source,
             error => return error,
         };
-        let momentum = self.job.options.momentum > 0.0;
-        let needed = checkpoint::bytes(self.executor.graph(), momentum);
+        let needed = checkpoint::bytes(self.executor.graph(), self.job.options.remembered());
         TrainError::Save { source, needed, kept: self.kept() }
     }
 }

@@ -1,0 +1,68 @@
+//! A training step: the update of one batch, at the rate that the schedule has for it, and what is added to the running sums.
+
+use plusx_data::Batch;
+use plusx_model::executor::{Executor, Images, StepOptions};
+use plusx_model::targets::{Loss, Targets};
+
+use super::Session;
+use crate::error::TrainError;
+use crate::event::{Event, StepEvent};
+
+impl<E: Executor> Session<'_, E> {
+    /// One step on one batch. One without a picture that can be read teaches nothing, and counts all the same: the steps of an
+    /// epoch stay where they are.
+    pub(super) fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
+        if batch.n == 0 {
+            self.state.step += 1;
+            self.state.epoch_step += 1;
+            return Ok(());
+        }
+        let targets = Targets::Classes(&batch.labels);
+        let loss =
+            Loss { smoothing: self.job.options.smoothing, class_weights: self.class_weights.as_deref() };
+        let update = self.job.options.update(self.lr(self.state.step), loss.divisor(targets, batch.n));
+        let images = Images { data: &batch.images, n: batch.n };
+        let result = self.executor.train_step(
+            images,
+            targets,
+            &StepOptions { loss, update: Some(&update), ..StepOptions::default() },
+        );
+        let result = result.map_err(TrainError::executor)?;
+        if !result.losses.iter().all(|loss| loss.is_finite()) {
+            return Err(self.not_finite("the loss", self.state.position().next_step()));
+        }
+        let state = &mut self.state;
+        state.loss_sum = result.losses.iter().fold(state.loss_sum, |sum, loss| sum + f64::from(*loss));
+        let hits =
+            result.predictions.iter().zip(&batch.labels).filter(|(class, label)| class == label).count();
+        state.correct += hits as u64;
+        state.seen += batch.n as u64;
+        state.step += 1;
+        state.epoch_step += 1;
+        Ok(())
+    }
+
+    /// The learning rate of a step, counted from 0.
+    pub(super) fn lr(&self, step: u64) -> f32 {
+        self.schedule.lr(step, self.state.plateau.as_ref()) as f32
+    }
+
+    pub(super) fn tell_step(&mut self, data_wait: f64) {
+        let eta = self.pace.seconds(self.job.left(&self.state));
+        let event = StepEvent {
+            epoch: self.state.epoch + 1,
+            epochs: self.job.options.epochs,
+            step: self.state.epoch_step,
+            steps: self.job.steps(),
+            loss: self.state.loss(),
+            accuracy: self.state.accuracy(),
+            img_per_s: self.pace.images_per_second(),
+            eta,
+            data_wait,
+        };
+        self.tell(&Event::Step(event));
+        if self.pace.just_trusted() {
+            self.tell(&Event::Estimate { seconds: eta });
+        }
+    }
+}
