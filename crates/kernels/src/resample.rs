@@ -4,11 +4,11 @@
 //! have 8 bits. The rows of an image are summed as they lie there. For sums along rows, [`BYTE_LANES`] rows are transposed:
 //! the image of `[rows][columns][c]` becomes `[columns][c][BYTE_LANES]`, and a "row" of the sums is one column of it.
 //! **Numerics**: integers, the same for every entry.
-//! **Kernels**: `avx512`, `avx2`, `portable`, `reference`. See [`crate::simd`] for why halves of weights are exact.
+//! **Kernels**: `avx512`, `avx2`, `portable`, `reference`. Why halves of weights are exact stands in `simd/bytes.rs`.
 
 use crate::KernelEntry;
 pub use crate::simd::{BYTE_LANES, WeightPair};
-use crate::simd::{Bytes, Isa, Kernel};
+use crate::simd::{ByteIsa, Isa, Kernel};
 use crate::table::table;
 
 /// Fraction bits of a weight: 32, less 8 for a pixel and 2 for the sign and sums above 1.
@@ -159,7 +159,7 @@ impl Kernel for RowSumsKernel<'_> {
 /// `src` must be valid for reading that many bytes from each of `count` rows, `weights` for `count.div_ceil(2)` pairs, and `dst`
 /// for writing that many bytes.
 #[inline(always)]
-unsafe fn sum<I: Bytes>(
+unsafe fn sum<I: ByteIsa>(
     isa: I,
     mut src: *const u8,
     pitch: usize,
