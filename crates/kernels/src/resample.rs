@@ -144,7 +144,7 @@ impl Kernel for RowSumsKernel<'_> {
                 while x < args.width {
                     // the last ones may overlap those before
                     let at = x.min(args.width - BYTE_LANES);
-                    sum(isa, src.wrapping_add(at), args.src_pitch, weights, window.count, dst.add(at));
+                    sum(isa, [args.src_pitch, window.count], src.wrapping_add(at), weights, dst.add(at));
                     x += BYTE_LANES;
                 }
             }
@@ -156,15 +156,14 @@ impl Kernel for RowSumsKernel<'_> {
 /// The sums of [`BYTE_LANES`] columns.
 ///
 /// # Safety
-/// `src` must be valid for reading that many bytes from each of `count` rows, `weights` for `count.div_ceil(2)` pairs, and `dst`
+/// `src` must be valid for reading that many bytes from each of `count` rows `pitch` apart, `weights` for `count.div_ceil(2)` pairs, and `dst`
 /// for writing that many bytes.
 #[inline(always)]
 unsafe fn sum<I: ByteIsa>(
     isa: I,
+    [pitch, mut count]: [usize; 2],
     mut src: *const u8,
-    pitch: usize,
     mut weights: *const WeightPair,
-    mut count: usize,
     dst: *mut u8,
 ) {
     let mut sums = isa.sums(ROUND);

@@ -23,7 +23,7 @@ pub struct Preparer {
 #[derive(Clone, Debug)]
 enum Resizer {
     Opencv(Bilinear),
-    Pillow(Resample),
+    Pillow(Box<Resample>),
 }
 
 impl Preparer {
@@ -49,8 +49,8 @@ impl Preparer {
         let resize = match record.interpolation {
             _ if cut.to == [h, w] && cut.size == to => None,
             Interpolation::BilinearOpencv => Some(Resizer::Opencv(Bilinear::new(cut))),
-            Interpolation::Bilinear => Some(Resizer::Pillow(Resample::new(Filter::Bilinear, cut))),
-            Interpolation::Bicubic => Some(Resizer::Pillow(Resample::new(Filter::Bicubic, cut))),
+            Interpolation::Bilinear => Some(Resizer::Pillow(Box::new(Resample::new(Filter::Bilinear, cut)))),
+            Interpolation::Bicubic => Some(Resizer::Pillow(Box::new(Resample::new(Filter::Bicubic, cut)))),
             other => return Err(PixelError::Interpolation { name: other.to_string() }),
         };
         let resized = vec![0; resize.as_ref().map_or(0, |_| cut.dst_len())];
