@@ -4,11 +4,11 @@
 //! have 8 bits. The rows of an image are summed as they lie there. For sums along rows, [`BYTE_LANES`] rows are transposed:
 //! the image of `[rows][columns][c]` becomes `[columns][c][BYTE_LANES]`, and a "row" of the sums is one column of it.
 //! **Numerics**: integers, the same for every entry.
-//! **Kernels**: `avx512`, `avx2`, `portable`, `reference`. See [`crate::simd`] for why halves of weights are exact.
+//! **Kernels**: `avx512`, `avx2`, `portable`, `reference`. Why halves of weights are exact stands in `simd/bytes.rs`.
 
 use crate::KernelEntry;
 pub use crate::simd::{BYTE_LANES, WeightPair};
-use crate::simd::{Bytes, Isa, Kernel};
+use crate::simd::{ByteIsa, Isa, Kernel};
 use crate::table::table;
 
 /// Fraction bits of a weight: 32, less 8 for a pixel and 2 for the sign and sums above 1.
@@ -144,7 +144,7 @@ impl Kernel for RowSumsKernel<'_> {
                 while x < args.width {
                     // the last ones may overlap those before
                     let at = x.min(args.width - BYTE_LANES);
-                    sum(isa, src.wrapping_add(at), args.src_pitch, weights, window.count, dst.add(at));
+                    sum(isa, [args.src_pitch, window.count], src.wrapping_add(at), weights, dst.add(at));
                     x += BYTE_LANES;
                 }
             }
@@ -156,15 +156,14 @@ impl Kernel for RowSumsKernel<'_> {
 /// The sums of [`BYTE_LANES`] columns.
 ///
 /// # Safety
-/// `src` must be valid for reading that many bytes from each of `count` rows, `weights` for `count.div_ceil(2)` pairs, and `dst`
+/// `src` must be valid for reading that many bytes from each of `count` rows `pitch` apart, `weights` for `count.div_ceil(2)` pairs, and `dst`
 /// for writing that many bytes.
 #[inline(always)]
-unsafe fn sum<I: Bytes>(
+unsafe fn sum<I: ByteIsa>(
     isa: I,
+    [pitch, mut count]: [usize; 2],
     mut src: *const u8,
-    pitch: usize,
     mut weights: *const WeightPair,
-    mut count: usize,
     dst: *mut u8,
 ) {
     let mut sums = isa.sums(ROUND);

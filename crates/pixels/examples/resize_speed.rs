@@ -1,6 +1,6 @@
-//! Times the resize of evaluation, on one thread: `resize_speed SECONDS [FILE]`. Prints a JSON object for each case and level:
-//! the median of milliseconds for an image of 500x375, set-up of the shape included. The image is made up, or the rows,
-//! columns and colours of the raw bytes in FILE. `tools/resize_speed.py` runs it beside Pillow.
+//! Times the resize of evaluation, on one thread: `resize_speed SECONDS`. Prints a JSON object for each case and level: the
+//! median of milliseconds for a made-up image of 500x375, set-up of the shape included. `reference` are the plain loops.
+//! `tools/bench_resize.py` runs it beside Pillow.
 
 use plusx_kernels::Level;
 use plusx_pixels::resample::{Filter, Resample};

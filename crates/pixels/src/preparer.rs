@@ -76,6 +76,13 @@ impl Preparer {
                     out.iter_mut().zip(all).for_each(|(out, values)| *out = values[usize::from(*byte)]);
                 }
             }
+            // nearly all pictures; the known number makes it nearly three times as fast as the general loop
+            ([3, _], [red, green, blue]) => {
+                for (out, pixel) in out.as_chunks_mut::<3>().0.iter_mut().zip(bytes.as_chunks::<3>().0) {
+                    let [r, g, b] = pixel.map(usize::from);
+                    *out = [red[r], green[g], blue[b]];
+                }
+            }
             ([c, _], all) => {
                 for (out, pixel) in out.chunks_exact_mut(c).zip(bytes.chunks_exact(c)) {
                     let bytes = pixel.iter().zip(all);

@@ -12,7 +12,7 @@
 //! high as wide.
 //!
 //! The passes run as kernels of `plusx-kernels`, with all weights of both axes at hand. A picture of one column or one row and
-//! millions of pixels would need too much memory for that and is resized by plain loops, with the same bytes ([`plain`]).
+//! millions of pixels would need too much memory for that and is resized by plain loops, with the same bytes (`resample/plain.rs`).
 
 mod axis;
 mod plain;
@@ -21,7 +21,7 @@ mod vector;
 use crate::resize::Cut;
 use axis::Axis;
 pub use axis::Filter;
-use plain::Plain;
+use plain::PlainResize;
 use plusx_kernels::Level;
 use vector::Vector;
 
@@ -100,7 +100,7 @@ impl Resample {
             let image = vector::Strided { bytes: src, stride };
             return self.vector.run(level, self.columns_first, image, dst);
         }
-        let plain = Plain { size: [w, c], stride, columns: &self.columns, rows: &self.rows };
+        let plain = PlainResize { size: [w, c], stride, columns: &self.columns, rows: &self.rows };
         match self.columns_first {
             true => plain.down_then_across(src, dst),
             false => plain.across_then_down(src, dst),

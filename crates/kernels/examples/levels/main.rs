@@ -14,6 +14,7 @@ mod conv;
 mod data;
 mod joins;
 mod maps;
+mod pixels;
 mod plain;
 
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
     plain::all(&mut report);
     maps::all(&mut report);
     joins::all(&mut report);
+    pixels::all(&mut report);
     conv::all(&mut report);
     println!("{} comparisons, {} differ", report.compared, report.differ);
     if report.differ == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -54,7 +54,7 @@ impl WeightPair {
 pub(super) const HALF: usize = BYTE_LANES / 2;
 
 /// Operations on [`BYTE_LANES`] bytes. Like [`super::Isa`], a token proves that the instructions exist.
-pub(crate) trait Bytes: Copy {
+pub(crate) trait ByteIsa: Copy {
     /// A sum for each of [`BYTE_LANES`] pixels.
     type Sums: Copy;
 

@@ -1,13 +1,13 @@
 //! What an instruction set can do: the operations on sixteen lanes that kernels are written in.
 
-use super::bytes::Bytes;
+use super::bytes::ByteIsa;
 use super::outer::Outer;
 use crate::LANES;
 
 /// Operations on vectors of [`LANES`] lanes. Holding a token proves that the instructions exist.
 ///
 /// Vectors are only ever created from a token, so the methods are safe; loads and stores take raw pointers.
-pub(crate) trait Isa: Copy + Bytes {
+pub(crate) trait Isa: Copy + ByteIsa {
     /// Sixteen lanes.
     type V: Copy;
 

@@ -23,7 +23,7 @@ mod outer;
 mod peak;
 mod portable;
 
-pub(crate) use bytes::Bytes;
+pub(crate) use bytes::ByteIsa;
 pub use bytes::{BYTE_LANES, WeightPair};
 pub(crate) use dispatch::{dispatch_avx2, dispatch_avx512, dispatch_portable};
 pub(crate) use isa::{Isa, Kernel};

@@ -13,7 +13,7 @@ const BLOCK: usize = 16;
 
 /// A resize of rows `stride` apart.
 #[derive(Debug)]
-pub(super) struct Plain<'a> {
+pub(super) struct PlainResize<'a> {
     /// Columns and channels of the source.
     pub(super) size: [usize; 2],
     pub(super) stride: usize,
@@ -21,7 +21,7 @@ pub(super) struct Plain<'a> {
     pub(super) rows: &'a Axis,
 }
 
-impl Plain<'_> {
+impl PlainResize<'_> {
     /// Blocks of rows of the destination, still as wide as the source, brought to the columns that are wanted.
     pub(super) fn down_then_across(&self, src: &[u8], dst: &mut [u8]) {
         let [w, c] = self.size;

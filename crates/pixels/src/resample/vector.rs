@@ -104,13 +104,14 @@ impl Vector {
         let (columns, rows) = (&self.columns, &self.rows);
         let row = columns.count * c;
         let mut across = Across { level, columns, c, lanes: &mut self.lanes, summed: &mut self.summed };
+        let down = Down { level, taps: &rows.taps };
         let mut src = src.from(0, columns.needed[0] * c);
         match (columns.same, rows.same) {
             (true, true) => {
                 let rows = src.from(rows.needed[0], 0).bytes.chunks(src.stride);
                 dst.chunks_exact_mut(row).zip(rows).for_each(|(dst, src)| dst.copy_from_slice(&src[..row]));
             }
-            (true, false) => down(level, &rows.taps, &rows.taps.windows, [0, row], src, dst),
+            (true, false) => down.run(&rows.taps.windows, [0, row], src, dst),
             (false, true) => {
                 src = src.from(rows.needed[0], 0);
                 for (number, dst) in dst.chunks_mut(BYTE_LANES * row).enumerate() {
@@ -121,14 +122,7 @@ impl Vector {
                 let width = columns.needed[1] * c;
                 let windows = rows.taps.windows.chunks(BYTE_LANES);
                 for (windows, dst) in windows.zip(dst.chunks_mut(BYTE_LANES * row)) {
-                    down(
-                        level,
-                        &rows.taps,
-                        windows,
-                        [0, width],
-                        src,
-                        &mut self.between[..windows.len() * width],
-                    );
+                    down.run(windows, [0, width], src, &mut self.between[..windows.len() * width]);
                     across.run(Strided { bytes: &self.between, stride: width }, dst);
                 }
             }
@@ -164,30 +158,32 @@ fn across_then_down(
         let (now, later) = windows.split_at(ready);
         let (done, rest) = dst.split_at_mut(ready * row);
         let held = Strided { bytes: between, stride: row };
-        down(across.level, &rows.taps, now, [start, row], held, done);
+        Down { level: across.level, taps: &rows.taps }.run(now, [start, row], held, done);
         (windows, dst) = (later, rest);
     }
 }
 
-/// Sums of rows `[first, width]`: rows from the source row `first` on, of `width` bytes, for the destinations of `windows`.
-fn down(
+/// The pass down the columns.
+#[derive(Clone, Copy, Debug)]
+struct Down<'a> {
     level: Level,
-    taps: &Taps,
-    windows: &[TapWindow],
-    [first, width]: [usize; 2],
-    src: Strided<'_>,
-    dst: &mut [u8],
-) {
-    (select(SUMS, level, &width).run)(RowSumsArgs {
-        windows,
-        weights: &taps.weights,
-        width,
-        src: src.bytes,
-        src_pitch: src.stride,
-        first,
-        dst,
-        dst_pitch: width,
-    });
+    taps: &'a Taps,
+}
+
+impl Down<'_> {
+    /// The destinations of `windows`, from rows that begin with the source row `first` and have `width` bytes.
+    fn run(self, windows: &[TapWindow], [first, width]: [usize; 2], src: Strided<'_>, dst: &mut [u8]) {
+        (select(SUMS, self.level, &width).run)(RowSumsArgs {
+            windows,
+            weights: &self.taps.weights,
+            width,
+            src: src.bytes,
+            src_pitch: src.stride,
+            first,
+            dst,
+            dst_pitch: width,
+        });
+    }
 }
 
 /// The pass along rows.

@@ -9,32 +9,32 @@ use std::arch::x86_64::{
 };
 
 use super::Avx2;
-use crate::simd::bytes::{Bytes, WeightPair};
+use crate::simd::bytes::{ByteIsa, WeightPair};
 
 /// The sums of the high and of the low halves of the weights. Register i has pixels 4 i to 4 i + 3 of each 16.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PixelSums {
+pub(crate) struct FourSums {
     high: [__m256i; 4],
     low: [__m256i; 4],
 }
 
-impl Bytes for Avx2 {
-    type Sums = PixelSums;
+impl ByteIsa for Avx2 {
+    type Sums = FourSums;
 
     #[inline(always)]
-    fn sums(self, start: i32) -> PixelSums {
+    fn sums(self, start: i32) -> FourSums {
         // SAFETY: the token proves AVX2.
-        unsafe { PixelSums { high: [_mm256_setzero_si256(); 4], low: [_mm256_set1_epi32(start); 4] } }
+        unsafe { FourSums { high: [_mm256_setzero_si256(); 4], low: [_mm256_set1_epi32(start); 4] } }
     }
 
     #[inline(always)]
     unsafe fn add_products(
         self,
-        mut sums: PixelSums,
+        mut sums: FourSums,
         a: *const u8,
         b: *const u8,
         weights: WeightPair,
-    ) -> PixelSums {
+    ) -> FourSums {
         // SAFETY: the token proves AVX2; the caller promises 32 bytes at each place.
         unsafe {
             let (a, b) = (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
@@ -58,7 +58,7 @@ impl Bytes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_pixels<const SHIFT: u32>(self, sums: PixelSums, dst: *mut u8) {
+    unsafe fn store_pixels<const SHIFT: u32>(self, sums: FourSums, dst: *mut u8) {
         // SAFETY: the token proves AVX2; the caller promises 32 bytes.
         unsafe {
             let shift = _mm_cvtsi32_si128(SHIFT as i32);

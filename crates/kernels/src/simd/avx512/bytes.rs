@@ -9,33 +9,33 @@ use std::arch::x86_64::{
 };
 
 use super::Avx512;
-use crate::simd::bytes::{Bytes, HALF, WeightPair};
+use crate::simd::bytes::{ByteIsa, HALF, WeightPair};
 
 /// The sums of the high and of the low halves of the weights. The first register has pixels 0 to 7 and 16 to 23, the second
 /// the others: that is how AVX2 interleaves.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PixelSums {
+pub(crate) struct TwoSums {
     high: [__m512i; 2],
     low: [__m512i; 2],
 }
 
-impl Bytes for Avx512 {
-    type Sums = PixelSums;
+impl ByteIsa for Avx512 {
+    type Sums = TwoSums;
 
     #[inline(always)]
-    fn sums(self, start: i32) -> PixelSums {
+    fn sums(self, start: i32) -> TwoSums {
         // SAFETY: the token proves AVX-512.
-        unsafe { PixelSums { high: [_mm512_setzero_si512(); 2], low: [_mm512_set1_epi32(start); 2] } }
+        unsafe { TwoSums { high: [_mm512_setzero_si512(); 2], low: [_mm512_set1_epi32(start); 2] } }
     }
 
     #[inline(always)]
     unsafe fn add_products(
         self,
-        mut sums: PixelSums,
+        mut sums: TwoSums,
         a: *const u8,
         b: *const u8,
         weights: WeightPair,
-    ) -> PixelSums {
+    ) -> TwoSums {
         // SAFETY: the token proves AVX-512 with BW and AVX2; the caller promises 32 bytes at each place.
         unsafe {
             let (a, b) = (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
@@ -55,7 +55,7 @@ impl Bytes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_pixels<const SHIFT: u32>(self, sums: PixelSums, dst: *mut u8) {
+    unsafe fn store_pixels<const SHIFT: u32>(self, sums: TwoSums, dst: *mut u8) {
         // SAFETY: the token proves AVX-512; the caller promises 32 bytes.
         unsafe {
             let shift = _mm_cvtsi32_si128(SHIFT as i32);

@@ -1,9 +1,9 @@
 //! Pixels of 8 bits in plain loops.
 
 use super::Portable;
-use crate::simd::bytes::{BYTE_LANES, Bytes, HALF, WeightPair};
+use crate::simd::bytes::{BYTE_LANES, ByteIsa, HALF, WeightPair};
 
-impl Bytes for Portable {
+impl ByteIsa for Portable {
     type Sums = [i32; BYTE_LANES];
 
     #[inline(always)]
