@@ -13,6 +13,7 @@ use crate::python;
 const SCRIPTS: &[&[&str]] = &[
     &["golden.py", "--out", "tests/golden"],
     &["golden_units.py", "--out", "tests/golden"],
+    &["golden_augment.py"],
     &["golden_pictures.py"],
     &["golden_prepared.py"],
     &["golden_onnx.py"],

@@ -21,6 +21,16 @@ pub enum PixelError {
         /// Its name.
         name: String,
     },
+    /// A number of the augmentation that is out of its range.
+    #[error("augmentation: {option} is {found}; it must be {expected}")]
+    Augment {
+        /// Which one.
+        option: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
     /// Pixels that do not make a picture.
     #[error("{bytes} bytes do not make a picture of {w}x{h} pixels of three channels")]
     Empty {
@@ -34,9 +44,11 @@ pub enum PixelError {
 }
 
 impl PixelError {
-    /// The file's fault in every case: a picture's, or that of the weight file which says how pictures are prepared.
+    /// Usage for the augmentation, else the file's fault: a picture's, or that of the weight file which says how pictures are
+    /// prepared.
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::Augment { .. } => ErrorKind::Usage,
             Self::Channels { .. } | Self::Preprocess(_) | Self::Interpolation { .. } | Self::Empty { .. } => {
                 ErrorKind::BadFile
             }

@@ -3,6 +3,7 @@
 //! The pixels are the caller's. `plusx-data` decodes picture files; pixels of a camera need no decoder.
 #![forbid(unsafe_code)]
 
+pub mod augment;
 mod error;
 mod picture;
 mod preparer;
