@@ -18,7 +18,7 @@ use plusx_model::trace::{Names, trace};
 pub(crate) fn safetensors(bytes: &[u8]) {
     if let Ok(loaded) = plusx_formats::safetensors::decode(bytes, Path::new("fuzz")) {
         let _ = loaded.params(graph());
-        let _ = loaded.velocity(graph());
+        let _ = loaded.optimiser_state(graph());
     }
     weights(bytes);
 }

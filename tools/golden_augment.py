@@ -1,5 +1,5 @@
 """Golden data for augmentation, by running torchvision on pictures of PIL: writes tests/golden/augment.txt. With the argument
-`more` it prints other and larger cases instead, for crates/pixels/tests/augment.rs.
+`more` it prints other and larger cases instead, for crates/data/tests/augment.rs.
 
 Each line is `name number ... = answer`. Pictures are made up: byte i of picture s is the upper byte of (i xor s) 2654435761 modulo
 2^32, for some of them lessened so that few values occur. torch's random functions are replaced by ones that take the next word

@@ -8,6 +8,7 @@ evaluate.gz       made-up pictures of PICTURES as torchvision's Resize, CenterCr
 jpeg/pixels.gz    what Pillow makes of the JPEG files beside it, in order of their names, as RGB, one after the other. The files
                   were written by the writer in crates/data/tests/jpeg and turned into other processes by libjpeg-turbo's
                   jpegtran. Made with Pillow 13.0.0, which carries libjpeg-turbo 3.2.0.
+others/pixels.gz  the same of the WebP, GIF, BMP and TIFF files beside it, which Pillow wrote (OTHERS).
 resize_96.gz      the first 100 test images of the embedded sample, 28x28, enlarged to 96x96 by OpenCV with INTER_LINEAR.
                   Stored as differences between columns, then between rows, modulo 256: a third smaller.
 resize_shapes.gz  made-up images of OPENCV_SHAPES, resized likewise: enlarging, reducing, exact halving (OpenCV takes
@@ -90,6 +91,30 @@ OPENCV_SHAPES = [
     ((100, 75, 3), (7, 5)),
 ]
 
+# name, how the picture is made, what Pillow's `save` gets
+OTHERS = [
+    ("lossy.webp", "RGB", {"quality": 40}),
+    ("lossy_alpha.webp", "RGBA", {"quality": 80}),
+    ("lossless.webp", "RGB", {"lossless": True}),
+    ("lossless_alpha.webp", "RGBA", {"lossless": True, "exact": True}),
+    ("turned.webp", "RGB", {"lossless": True, "exif": b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"}),
+    ("palette.gif", "P", {"interlace": 0}),
+    ("interlaced.gif", "P", {"interlace": 1, "transparency": 3}),
+    ("grey.gif", "L", {}),
+    ("rgb.bmp", "RGB", {}),
+    ("palette.bmp", "P", {}),
+    ("bilevel.bmp", "1", {}),
+    ("rgb.tif", "RGB", {}),
+    ("lzw.tif", "RGBA", {"compression": "tiff_lzw", "tiffinfo": {317: 2}}),
+    ("deflate.tif", "CMYK", {"compression": "tiff_adobe_deflate"}),
+    ("packbits.tif", "P", {"compression": "packbits"}),
+    ("runs.tif", "1", {"compression": "tiff_ccitt"}),
+    ("group3.tif", "1", {"compression": "group3", "tiffinfo": {292: 5}}),
+    ("group4.tif", "1", {"compression": "group4", "tiffinfo": {262: 0}}),
+    ("jpeg.tif", "RGB", {"compression": "jpeg", "quality": 60}),
+    ("turned.tif", "L", {"compression": "tiff_lzw", "tiffinfo": {274: 7}}),
+]
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -127,6 +152,19 @@ def decoded(path):
         return ImageOps.exif_transpose(image).convert("RGB").tobytes()
 
 
+def write_others():
+    """Smooth shades, a little noise on them, of 43 x 29 pixels."""
+    y, x = np.mgrid[0:29, 0:43]
+    waves = [127 + 90 * np.sin(x / (9 + 4 * c) + c) * np.cos(y / (7 + 3 * c)) for c in range(4)]
+    shades = np.stack(waves, axis=2) + made_up.pixels(29, 43, 4) / 16
+    image = Image.frombytes("RGBA", (43, 29), shades.astype(np.uint8).tobytes())
+    for name, mode, options in OTHERS:
+        # a method of its own for palettes: the usual one depends on the build
+        how = {"colors": 200, "method": Image.Quantize.FASTOCTREE}
+        picture = image.quantize(**how) if mode == "P" else image.convert("RGB").convert(mode)
+        (image if mode == "RGBA" else picture).save(GOLDEN / "others" / name, **options)
+
+
 def enlarged(image, rows, columns):
     return cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
 
@@ -140,11 +178,13 @@ def sample():
 
 
 def main():
+    write_others()
     both = [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC]
     for name, parts in {
         "pillow.gz": [resized(src, dst, how) for src, dst in PILLOW_SHAPES for how in both],
         "evaluate.gz": [as_evaluated(*one) for one in PICTURES] + [as_timm_does(*one) for one in SHARES],
         "jpeg/pixels.gz": [decoded(path) for path in sorted((GOLDEN / "jpeg").glob("*.jpg"))],
+        "others/pixels.gz": [decoded(path) for path in sorted((GOLDEN / "others").glob("*.*")) if path.suffix != ".gz"],
         "resize_96.gz": [sample()],
         "resize_shapes.gz": [enlarged(made_up.pixels(*src), *dst).tobytes() for src, dst in OPENCV_SHAPES],
     }.items():

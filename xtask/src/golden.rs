@@ -1,4 +1,4 @@
-//! `cargo xtask golden`: makes the golden data again: of networks, of the resize, of pictures, and files of other programs.
+//! `cargo xtask golden`: makes the golden data again: of networks, of the resize, of pictures, of data sets, and files of other programs.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,9 +13,11 @@ use crate::python;
 const SCRIPTS: &[&[&str]] = &[
     &["golden.py", "--out", "tests/golden"],
     &["golden_units.py", "--out", "tests/golden"],
-    &["golden_augment.py"],
+    &["golden_learning.py", "--out", "tests/golden"],
     &["golden_pictures.py"],
+    &["golden_sources.py"],
     &["golden_prepared.py"],
+    &["golden_augment.py"],
     &["golden_onnx.py"],
     &["golden_onnx_exports.py", "dynamo", "tests/golden/onnx/dynamo"],
     &["golden_weights.py", "torch"],

@@ -9,10 +9,12 @@ use crate::{exit, machine, profile, turns};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use plusx_engine::{Engine, EngineOptions, Mode};
-use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::init::{Init, initialize};
 use plusx_model::random::{BENCH, Philox, uniform24};
 use plusx_model::shape::ImageShape;
+use plusx_model::targets::Targets;
+use plusx_model::update::Update;
 use plusx_model::words::counted;
 use serde::Serialize;
 use std::time::Instant;
@@ -101,7 +103,8 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         let start = Instant::now();
         let images = Images { data: &images, n: batch };
         if trains {
-            engine.train_step(images, Targets::Classes(&labels), Some(&Sgd::plain(0.05, batch)))?;
+            let update = Update::sgd(0.05, batch);
+            engine.train_step(images, Targets::Classes(&labels), &StepOptions::update(&update))?;
         } else {
             let output = engine.graph().output();
             engine.infer(images, &[output])?;

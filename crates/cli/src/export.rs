@@ -118,7 +118,7 @@ pub(crate) fn run(arguments: &ExportArguments, environment: &Environment) -> Res
     let model = load_model(&arguments.weights)?;
     // where a training stood is of no use to other programs, and its counters least
     let meta = ModelFile { training: None, ..model.meta.clone() };
-    let contents = Contents { params: &model.params, velocity: None, batches: 0, meta: &meta };
+    let contents = Contents { params: &model.params, optimiser: None, batches: 0, meta: &meta };
     let (format, proof) = match arguments.format {
         Format::Onnx => ("onnx", Some(prove(arguments, environment, &model)?)),
         Format::Safetensors => {

@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &ImportArguments, environment: &Environment) -> Res
             about(worst.into())
         ));
     }
-    let contents = Contents { params: &adopted.params, velocity: None, batches: 0, meta: &meta };
+    let contents = Contents { params: &adopted.params, optimiser: None, batches: 0, meta: &meta };
     safetensors::write(&arguments.output, &contents)?;
     let output = arguments.output.display().to_string();
     let written = Written { output, model: spec.name, classes: count, input: input.to_string() };

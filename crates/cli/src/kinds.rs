@@ -1,24 +1,18 @@
 //! Which files of a folder are pictures that can be read, and of which kinds the others are.
 
+use plusx_data::picture::{FORMATS, PictureKind};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Endings under which PNG and JPEG files go: such a file is meant to be answered, and named if it cannot be.
-const ENDINGS: [&str; 7] = ["png", "apng", "jpg", "jpeg", "jpe", "jif", "jfif"];
+/// Endings under which files go that plusx decodes: such a file is meant to be answered, and named if it cannot be.
+const ENDINGS: [&str; 13] =
+    ["png", "apng", "jpg", "jpeg", "jpe", "jif", "jfif", "mpo", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// What files of pictures begin with: kind, where the bytes stand, the bytes.
-const SIGNATURES: [(&str, usize, &[u8]); 16] = [
-    (PNG, 0, b"\x89PNG\r\n\x1a\n"),
-    (JPEG, 0, b"\xff\xd8\xff"),
-    ("WebP", 8, b"WEBP"),
-    ("GIF", 0, b"GIF8"),
-    ("TIFF", 0, b"II*\0"),
-    ("TIFF", 0, b"MM\0*"),
-    ("BigTIFF", 0, b"II+\0"),
-    ("BigTIFF", 0, b"MM\0+"),
+/// What files of pictures begin with that are not decoded: kind, where the bytes stand, the bytes.
+const SIGNATURES: [(&str, usize, &[u8]); 8] = [
     ("AVIF", 4, b"ftypavi"),
     ("HEIF", 4, b"ftyphei"),
     ("HEIF", 4, b"ftyphev"),
@@ -28,8 +22,14 @@ const SIGNATURES: [(&str, usize, &[u8]); 16] = [
     ("JPEG 2000", 0, b"\0\0\0\x0cjP  "),
     ("Photoshop", 0, b"8BPS"),
 ];
-const PNG: &str = "PNG";
-const JPEG: &str = "JPEG";
+
+/// What the first bytes of a file say.
+enum Sniffed {
+    Decoded,
+    /// A picture of another kind.
+    Other(&'static str),
+    Unknown,
+}
 
 /// As many bytes as the longest signature reaches.
 const SNIFFED: u64 = 16;
@@ -37,7 +37,7 @@ const SNIFFED: u64 = 16;
 /// Kinds that are counted by name; more are summed up.
 const LISTED: usize = 10;
 
-/// Whether a file of this name is meant to be a PNG or JPEG picture.
+/// Whether a file of this name is meant to be a picture that plusx decodes.
 pub(crate) fn is_called_picture(name: &OsStr) -> bool {
     ending(name).is_some_and(|found| ENDINGS.contains(&found.as_str()))
 }
@@ -54,10 +54,10 @@ pub(crate) fn left_out_as(path: &Path) -> io::Result<Option<String>> {
     }
     let content = sniffed(path);
     match (content, ending(name)) {
-        (Ok(Some(PNG | JPEG)), _) => Ok(None),
+        (Ok(Sniffed::Decoded), _) => Ok(None),
         (_, Some(ending)) => Ok(Some(format!(".{ending}"))),
-        (Ok(Some(kind)), None) => Ok(Some(kind.to_owned())),
-        (Ok(None), None) => Ok(Some("without an ending".to_owned())),
+        (Ok(Sniffed::Other(kind)), None) => Ok(Some(kind.to_owned())),
+        (Ok(Sniffed::Unknown), None) => Ok(Some("without an ending".to_owned())),
         (Err(error), None) => Err(error),
     }
 }
@@ -70,34 +70,38 @@ fn ending(name: &OsStr) -> Option<String> {
     (usual && !found.is_empty()).then(|| found.to_ascii_lowercase())
 }
 
-/// The kind of picture that the first bytes of a file are of.
-fn sniffed(path: &Path) -> io::Result<Option<&'static str>> {
+/// What a file is, by its first bytes.
+fn sniffed(path: &Path) -> io::Result<Sniffed> {
     let file = File::open(path)?;
     // files that a system makes up while they are read have no size, and some wait until there is something to say
     if file.metadata()?.len() == 0 {
-        return Ok(None);
+        return Ok(Sniffed::Unknown);
     }
     let mut bytes = Vec::new();
     file.take(SNIFFED).read_to_end(&mut bytes)?;
+    if PictureKind::of(&bytes).is_decoded() {
+        return Ok(Sniffed::Decoded);
+    }
     let starts = |at: usize, with: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(with));
-    Ok(SIGNATURES.iter().find(|(_, at, with)| starts(*at, with)).map(|(kind, ..)| *kind))
+    let other = SIGNATURES.iter().find(|(_, at, with)| starts(*at, with));
+    Ok(other.map_or(Sniffed::Unknown, |(kind, ..)| Sniffed::Other(kind)))
 }
 
 /// How many files were left out, of each kind.
 #[derive(Debug, Default)]
-pub(crate) struct LeftOut(BTreeMap<String, u64>);
+pub(crate) struct SkippedKinds(BTreeMap<String, u64>);
 
-impl LeftOut {
+impl SkippedKinds {
     pub(crate) fn add(&mut self, kind: String) {
         *self.0.entry(kind).or_default() += 1;
     }
 
-    /// For example `12 files that are neither PNG nor JPEG: 7 .webp, 3 .gif, 2 .txt`; nothing if none was left out.
+    /// For example `12 files of other kinds than JPEG and PNG: 7 .heic, 3 .mp4, 2 .txt` (and so on); nothing if none was left out.
     pub(crate) fn text(&self) -> Option<String> {
         let all = match self.0.values().sum::<u64>() {
             0 => return None,
-            1 => "1 file that is".to_owned(),
-            all => format!("{all} files that are"),
+            1 => "1 file".to_owned(),
+            all => format!("{all} files"),
         };
         let mut kinds: Vec<_> = self.0.iter().collect();
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
@@ -105,7 +109,7 @@ impl LeftOut {
         let listed = kinds.iter().take(LISTED).map(|(kind, count)| format!("{count} {kind}"));
         let rest = (rest > 0).then(|| format!("{rest} of other kinds"));
         let listed = listed.chain(rest).collect::<Vec<_>>().join(", ");
-        Some(format!("{all} neither PNG nor JPEG: {listed}"))
+        Some(format!("{all} of other kinds than {FORMATS}: {listed}"))
     }
 }
 
@@ -122,14 +126,24 @@ mod tests {
             left_out_as(&path)
         };
         let (png, jpeg): (&[u8], &[u8]) = (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff\xe0\0\x10JFIF\0");
-        for (name, bytes) in
-            [("a.JPG", &b"not"[..]), ("a.jfif", b""), ("a", jpeg), ("b.dat", png), ("1.5", png)]
-        {
+        for (name, bytes) in [
+            ("a.JPG", &b"not"[..]),
+            ("a.jfif", b""),
+            ("a.Tiff", b""),
+            ("a", jpeg),
+            ("b.dat", png),
+            ("1.5", png),
+            ("w", b"RIFF\x10\0\0\0WEBPVP8 "),
+            ("g", b"GIF89a\x01\0\x01\0"),
+            ("b", b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0"),
+            ("t", b"MM\0*\0\0\0\x08"),
+            ("l", b"II+\0\x08\0\0\0"),
+        ] {
             assert_eq!(look(name, bytes)?, None, "{name}");
         }
         for (name, bytes, kind) in [
-            ("a.WEBP", &b"RIFF\x10\0\0\0WEBPVP8 "[..], ".webp"),
-            ("w", b"RIFF\x10\0\0\0WEBPVP8 ", "WebP"),
+            ("a.HEIC", &b"\0\0\0\x18ftypheic\0\0\0\0"[..], ".heic"),
+            ("bm", b"BM, a text", "without an ending"),
             ("h", b"\0\0\0\x18ftypheic\0\0\0\0", "HEIF"),
             ("notes.tar.gz", b"\x1f\x8b", ".gz"),
             ("png", b"\x89PN", "without an ending"),
@@ -143,14 +157,17 @@ mod tests {
 
     #[test]
     fn counts_read_well() {
-        let mut out = LeftOut::default();
+        let mut out = SkippedKinds::default();
         assert_eq!(out.text(), None);
         out.add(".txt".to_owned());
-        assert_eq!(out.text().as_deref(), Some("1 file that is neither PNG nor JPEG: 1 .txt"));
-        for (kind, count) in [(".webp", 7), (".gif", 3), (".txt", 1)] {
+        assert_eq!(
+            out.text().as_deref(),
+            Some("1 file of other kinds than JPEG, PNG, WebP, BMP, GIF and TIFF: 1 .txt")
+        );
+        for (kind, count) in [(".heic", 7), (".mp4", 3), (".txt", 1)] {
             (0..count).for_each(|_| out.add(kind.to_owned()));
         }
-        let said = "12 files that are neither PNG nor JPEG: 7 .webp, 3 .gif, 2 .txt";
+        let said = "12 files of other kinds than JPEG, PNG, WebP, BMP, GIF and TIFF: 7 .heic, 3 .mp4, 2 .txt";
         assert_eq!(out.text().as_deref(), Some(said));
         (0..20).for_each(|index| out.add(format!(".z{index:02}")));
         assert!(

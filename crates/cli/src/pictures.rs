@@ -1,7 +1,7 @@
 //! Which pictures the arguments of a command mean: files, everything in folders, patterns.
 
 use crate::exit::not_there;
-use crate::kinds::LeftOut;
+use crate::kinds::SkippedKinds;
 use crate::screen::note;
 use crate::spelled;
 use crate::walk::{Walk, WalkEntry, here, is_hidden, unopened};
@@ -27,14 +27,14 @@ pub(crate) fn each(argument: &Path, take: &mut dyn FnMut(Result<PathBuf>) -> Res
     // what is found goes by its name without `./`
     let place = argument.strip_prefix(".").unwrap_or(argument);
     let (found, nothing): (Box<dyn Iterator<Item = WalkEntry>>, _) = if argument.is_dir() {
-        (Box::new(Walk::new(place)), "no picture in this folder that is PNG or JPEG")
+        (Box::new(Walk::new(place)), "no picture in this folder that is JPEG, PNG, WebP, BMP, GIF or TIFF")
     // a file that is called like a pattern is that file
     } else if is_pattern(argument.as_os_str()) && fs::symlink_metadata(argument).is_err() {
         (matching(place), "no file matches this pattern")
     } else {
         return take(Ok(argument.to_owned()));
     };
-    let (mut left_out, mut any) = (LeftOut::default(), false);
+    let (mut left_out, mut any) = (SkippedKinds::default(), false);
     for found in found {
         let meant = match found {
             WalkEntry::Picture(path) => Ok(path),
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(meant(&folder.join("cat/x*.png"))?, [folder.join("cat/x*.png")]);
         assert_eq!(meant(Path::new("nowhere.png"))?, [PathBuf::from("nowhere.png")]);
         for (argument, said) in [
-            (folder.join("empty"), "no picture in this folder that is PNG or JPEG"),
+            (folder.join("empty"), "no picture in this folder that is JPEG, PNG, WebP, BMP, GIF or TIFF"),
             (escaped.join("*.gif"), "no file matches"),
             (PathBuf::from("a**b.png"), "a**b.png: no file matches"),
             (PathBuf::from("IMG [1.png"), "IMG [1.png: no file matches"),

@@ -17,7 +17,7 @@ pub(crate) struct PredictArguments {
     /// Weight file, for example runs/train/exp/weights/best.safetensors
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Pictures, folders of pictures (and the folders in them), patterns such as "cats/*.jpg": PNG or JPEG, told by content;
+    /// Pictures, folders of pictures (and the folders in them), patterns such as "cats/*.jpg": JPEG, PNG, WebP, BMP, GIF or TIFF, told by content;
     /// the way the camera was held is honoured
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,

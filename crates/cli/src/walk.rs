@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) enum WalkEntry {
     /// A picture, by its name or by its content.
     Picture(PathBuf),
-    /// Another file, and its kind, as [`kinds::LeftOut`] counts them.
+    /// Another file, and its kind, as [`kinds::SkippedKinds`] counts them.
     LeftOut(String),
     /// Something that is left out and is no file of a kind: a line about it.
     Odd(String),

@@ -3,15 +3,10 @@
 
 use crate::DataError;
 use crate::dataset::Dataset;
-use crate::fashion::set::{self as fashion, SplitFiles};
-use crate::memory::InMemory;
-use crate::unzip::{digest, hex};
-use sha2::{Digest, Sha256};
+use crate::fashion::set as fashion;
+use crate::idx_hash::labels;
+use crate::unzip::digest;
 use std::path::PathBuf;
-
-/// Type byte of an IDX file of bytes, and of one of big-endian `i32`.
-const TYPE_U8: u8 = 0x08;
-const TYPE_I32: u8 = 0x0c;
 
 /// SHA-256 of the parts of a data set, in lower-case hexadecimal: of the pictures and of the labels of each split. Equal for
 /// equal pictures in an equal order; the data set's name and place have no part in it.
@@ -54,49 +49,10 @@ impl Dataset {
     }
 }
 
-/// Whether the images and the labels of a split are the content of `files`. Others are mostly told by their size,
-/// without hashing.
-pub(crate) fn official(split: &InMemory, files: SplitFiles) -> [bool; 2] {
-    let sizes = [16 + split.images.len() as u64, 8 + split.labels.len() as u64];
-    [
-        sizes[0] == files.images.bytes && images(split) == files.images.sha256,
-        sizes[1] == files.labels.bytes && labels(&split.labels) == files.labels.sha256,
-    ]
-}
-
-/// SHA-256 of the IDX file that holds the images of `split`; a single channel is no dimension.
-pub(crate) fn images(split: &InMemory) -> String {
-    let shape = split.shape;
-    let dims = [split.labels.len(), shape.h, shape.w, shape.c];
-    idx(TYPE_U8, if shape.c == 1 { &dims[..3] } else { &dims }, &split.images)
-}
-
-/// SHA-256 of the IDX file that holds these labels; bytes where they fit.
-fn labels(labels: &[u32]) -> String {
-    let bytes: Option<Vec<u8>> = labels.iter().map(|label| u8::try_from(*label).ok()).collect();
-    match bytes {
-        Some(bytes) => idx(TYPE_U8, &[labels.len()], &bytes),
-        None => {
-            let words: Vec<u8> = labels.iter().flat_map(|label| label.to_be_bytes()).collect();
-            idx(TYPE_I32, &[labels.len()], &words)
-        }
-    }
-}
-
-fn idx(kind: u8, dims: &[usize], values: &[u8]) -> String {
-    let mut hash = Sha256::new();
-    hash.update([0, 0, kind, dims.len() as u8]);
-    for dim in dims {
-        // a dimension beyond the format is no file's, but still has a hash
-        hash.update(u32::try_from(*dim).unwrap_or(u32::MAX).to_be_bytes());
-    }
-    hash.update(values);
-    hex(&hash.finalize())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::InMemory;
     use crate::samples::Samples;
     use crate::{FindOptions, load, locate};
     use plusx_model::shape::ImageShape;

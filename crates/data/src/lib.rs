@@ -1,6 +1,6 @@
 //! Where pictures and pretrained weights come from.
 //!
-//! Pictures come from IDX files, the embedded sample, downloads and picture files. [`open`] gives a whole [`Dataset`]. A
+//! Pictures come from IDX files, the embedded sample, downloads, folders, tables and archives. [`open`] gives a whole [`Dataset`]. A
 //! [`Loader`] turns one of its splits into batches, on threads of its own, ahead of the engine. Weights come from a hub, by
 //! [`fetch_weights`].
 //!
@@ -12,7 +12,7 @@
 //!
 //! let set = load("fashion-mnist-mini", &FindOptions::default())?;
 //! let preprocess = Preprocess::chapter(ImageShape::new(1, 96, 96));
-//! let plan = BatchPlan { order: (0..300).collect(), batch_size: 256, first: 0, preprocess, threads: 1 };
+//! let plan = BatchPlan { order: (0..300).collect(), batch_size: 256, first: 0, preprocess, augment: None, threads: 1 };
 //! let mut loader = Loader::new(set.val, plan);
 //! let mut sizes = Vec::new();
 //! while let Some(batch) = loader.next() {
@@ -25,6 +25,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod augment;
 mod classes;
 mod dataset;
 mod download;
@@ -33,6 +34,7 @@ pub mod fashion;
 mod files;
 mod fingerprint;
 pub mod idx;
+mod idx_hash;
 mod load;
 mod loader;
 mod memory;
@@ -46,12 +48,13 @@ mod samples;
 mod sources;
 mod unzip;
 
+pub use augment::{Augment, Crop, Draws, EraseWith, Mix, Mixed, Policy, Warp};
 pub use dataset::{Dataset, HeldOut, LeftOut};
 pub use download::{DownloadOptions, download};
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
 pub use load::{as_place, load, open};
-pub use loader::{Batch, BatchPlan, Loader};
+pub use loader::{AugmentPlan, Batch, BatchPlan, Loader};
 pub use memory::InMemory;
 pub use place::{FindOptions, IDX, cache_dir, locate};
 pub use pretrained::{

@@ -6,11 +6,12 @@
 //! its own picture alone. Buffers go round: what the engine gives back with [`Loader::recycle`] is filled again, so an epoch
 //! allocates [`Loader::BATCHES`] batches in all.
 
+mod batch;
 mod maker;
 
-use crate::{DataError, LeftOut, Samples};
+use crate::{DataError, Samples};
+pub use batch::{AugmentPlan, Batch, BatchPlan};
 use maker::Maker;
-use plusx_model::preprocess::Preprocess;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -19,36 +20,6 @@ use std::time::{Duration, Instant};
 /// Finished batches that may wait. Two bridge a hiccup of the disk or the scheduler; a batch of 256 images of 96x96
 /// is 9 MB, so more would only cost memory.
 const AHEAD: usize = 2;
-
-/// Which samples, in which order and batches, prepared how.
-#[derive(Clone, PartialEq, Debug)]
-pub struct BatchPlan {
-    /// Indices into the split, one per image of the epoch.
-    pub order: Vec<u32>,
-    /// Images per batch, not zero; the last batch may be smaller.
-    pub batch_size: usize,
-    /// First batch to make, counted from 0 (a resumed epoch starts here).
-    pub first: usize,
-    /// What is done to each image; grey ones may fill several channels, coloured ones may become grey.
-    pub preprocess: Preprocess,
-    /// Threads that make a batch, not zero.
-    pub threads: usize,
-}
-
-/// One batch, ready for the engine.
-#[derive(Clone, Default, PartialEq, Debug)]
-pub struct Batch {
-    /// Prepared values, `[n][h][w][c]`.
-    pub images: Vec<f32>,
-    /// Class indices.
-    pub labels: Vec<u32>,
-    /// Which pictures of the split these are.
-    pub indices: Vec<u32>,
-    /// Number of images. Less than was asked for if some cannot be read; it may be 0.
-    pub n: usize,
-    /// Pictures that cannot be read, in the order in which they were asked for.
-    pub left_out: Vec<LeftOut>,
-}
 
 /// Makes the batches of a plan on threads of its own, a few ahead. Dropping it stops and joins them.
 ///
@@ -183,6 +154,7 @@ fn check(split: &dyn Samples, plan: &BatchPlan) -> Result<(), DataError> {
 mod tests {
     use super::*;
     use crate::InMemory;
+    use plusx_model::preprocess::Preprocess;
     use plusx_model::shape::ImageShape;
     use proptest::prelude::*;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -197,7 +169,7 @@ mod tests {
     }
 
     fn plan(order: Vec<u32>, batch_size: usize) -> BatchPlan {
-        BatchPlan { order, batch_size, first: 0, preprocess: chapter(3, 5), threads: 2 }
+        BatchPlan { order, batch_size, first: 0, preprocess: chapter(3, 5), augment: None, threads: 2 }
     }
 
     fn chapter(h: usize, w: usize) -> Preprocess {

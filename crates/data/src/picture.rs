@@ -1,20 +1,28 @@
 //! Picture files: opened within limits, decoded to the bytes that Pillow gives, and turned upright. `docs/pictures.md` says
 //! what is done with each kind of file. `plusx-pixels` brings pictures to a network's input.
 
+mod bmp;
 mod encoded;
+mod ends;
+mod gif;
 mod jpeg;
 mod kind;
 mod orientation;
 mod panics;
 mod png;
+mod probe;
+mod tiff;
 mod turn;
+mod webp;
 
 use crate::DataError;
 use encoded::Encoded;
 pub use encoded::Limits;
-use kind::PictureKind;
+pub use kind::{FORMATS, PictureKind};
+pub(crate) use panics::caught;
 pub use panics::is_decoding;
 pub use plusx_pixels::{Picture, prepare};
+pub use probe::{Probed, probe};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -30,12 +38,12 @@ pub struct Opened {
     pub notes: Vec<String>,
 }
 
-/// Decodes a PNG or JPEG file (told by its content, not its name) within the default [`Limits`], and turns it as its
+/// Decodes a JPEG, PNG, WebP, BMP, GIF or TIFF file (told by its content, not its name; of several pictures the first) within the default [`Limits`], and turns it as its
 /// orientation says (EXIF, else XMP). Alpha is dropped, of 16 bits the upper 8 are kept, colour profiles are not applied.
 ///
 /// # Errors
 /// [`DataError::Io`] if it cannot be read, [`DataError::TooLarge`] beyond the limits, [`DataError::Picture`] if it is
-/// neither format, damaged, or of a kind that is not decoded.
+/// of no such format, damaged, or of a kind that is not decoded.
 pub fn open(path: &Path) -> Result<Picture, DataError> {
     open_with_notes(path, &Limits::default()).map(|opened| opened.picture)
 }
@@ -56,10 +64,14 @@ pub fn open_with_notes(path: &Path, limits: &Limits) -> Result<Opened, DataError
 /// As [`open`].
 pub fn decode(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Opened, DataError> {
     let file = Encoded { path, bytes, limits };
-    let (decoded, orientation) = match kind::of(bytes) {
+    let (decoded, orientation) = match PictureKind::of(bytes) {
         PictureKind::Jpeg => jpeg::decode(&file)?,
         PictureKind::Png => png::decode(&file)?,
-        _ => return Err(kind::unknown(&file)),
+        PictureKind::WebP => webp::decode(&file)?,
+        PictureKind::Bmp => bmp::decode(&file)?,
+        PictureKind::Gif => gif::decode(&file)?,
+        PictureKind::Tiff => tiff::decode(&file)?,
+        PictureKind::Other(_) | PictureKind::Unknown => return Err(kind::unknown(&file)),
     };
     Ok(Opened { picture: turn::upright(decoded.picture, orientation), notes: decoded.notes })
 }
@@ -83,20 +95,34 @@ pub(crate) fn read_into(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Re
 /// # Errors
 /// As [`open`], as far as the beginning tells.
 pub(crate) fn ends(path: &Path, limits: &Limits) -> Result<[u8; 32], DataError> {
-    /// Bytes of each end.
-    const END: u64 = 4096;
     let mut file = File::open(path).map_err(DataError::io("open", path))?;
     let size = file.metadata().map_err(DataError::io("read", path))?.len();
+    ends_within(&mut file, path, [0, size], limits)
+}
+
+/// [`ends`] of a picture that lies in `source` from byte `start` on and takes `size` bytes; `path` is what errors call it.
+pub(crate) fn ends_within(
+    source: &mut (impl Read + Seek),
+    path: &Path,
+    [start, size]: [u64; 2],
+    limits: &Limits,
+) -> Result<[u8; 32], DataError> {
+    /// Bytes of each end.
+    const END: u64 = 4096;
     if size > limits.bytes {
         let limit = limits.bytes;
         return Err(DataError::TooLarge { path: path.to_owned(), what: "its size in bytes", size, limit });
     }
     let mut bytes = Vec::with_capacity(2 * END as usize);
-    file.by_ref().take(END).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
+    let mut read = |from: u64, bytes: &mut Vec<u8>| -> std::io::Result<()> {
+        source.seek(SeekFrom::Start(start + from))?;
+        source.by_ref().take(END.min(size - from)).read_to_end(bytes)?;
+        Ok(())
+    };
+    read(0, &mut bytes).map_err(DataError::io("read", path))?;
     kind::known(&Encoded { path, bytes: &bytes, limits })?;
     if size > END {
-        file.seek(SeekFrom::Start(END.max(size - END))).map_err(DataError::io("read", path))?;
-        file.take(END).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
+        read(END.max(size - END), &mut bytes).map_err(DataError::io("read", path))?;
     }
     let hash = Sha256::new().chain_update(size.to_le_bytes()).chain_update(&bytes);
     Ok(hash.finalize().into())

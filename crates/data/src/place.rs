@@ -140,8 +140,8 @@ fn ways() -> Vec<String> {
 }
 
 fn own_folder() -> String {
-    "--data-dir PLACE: four IDX files (plain or .gz), a folder of pictures for each class, or a table (.csv) of paths and \
-     labels"
+    "--data-dir PLACE: four IDX files (plain or .gz), a folder of pictures for each class, a table (.csv) of paths and \
+     labels, CIFAR's binary files, Parquet files, or a WebDataset's tar archives"
         .to_owned()
 }
 
@@ -210,7 +210,7 @@ mod tests {
         put_set(root.path(), "");
         let elsewhere = FindOptions { env_dir: Some(root.path().to_owned()), ..FindOptions::default() };
         let text = find(WantedSet::Idx, &elsewhere).unwrap_err().to_string();
-        assert!(text.contains("idx was not found") && text.contains("--data-dir FOLDER"), "{text}");
+        assert!(text.contains("idx was not found") && text.contains("--data-dir PLACE"), "{text}");
         let given = FindOptions { data_dir: Some(root.path().to_owned()), ..FindOptions::default() };
         assert_eq!(locate(IDX, &given).as_deref(), Some(root.path()));
     }

@@ -11,7 +11,8 @@ pub struct ReadOptions {
     pub val_split: f64,
     /// Decides which ones. Default: 42.
     pub seed: u32,
-    /// The column of a table that has the labels. Default: `label`, else `class`, else the only column that is left.
+    /// The column of a table or Parquet file that has the labels, or the field of a WebDataset's `json`. Default: `label`,
+    /// else another name that is usual for them, else the only one that can have them.
     pub label_column: Option<String>,
     /// What a picture may cost.
     pub limits: Limits,
@@ -41,6 +42,17 @@ impl Part {
             "test" | "testing" => Part::Test,
             _ => return None,
         })
+    }
+}
+
+impl Part {
+    /// How it is called in the names of pictures.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Val => "val",
+            Part::Test => "test",
+        }
     }
 }
 

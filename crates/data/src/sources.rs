@@ -3,12 +3,17 @@
 //! Every kind is opened the same way. Its pictures are listed, with label and split. A quick look at each tells what is no
 //! picture, and what the set's identity is. Whatever comes as one is split. What is decoded later is read one picture at a time.
 
+mod cifar;
 pub(crate) mod encoded;
 mod folder;
+mod labels;
 mod listing;
 mod names;
+mod parquet;
 mod quick;
+mod shards;
 mod table;
+mod webdataset;
 
 use crate::reading::ReadOptions;
 use crate::{DataError, Dataset};
@@ -21,17 +26,27 @@ pub(crate) enum Source {
     Folder,
     /// A table with a path and a label in each row.
     Table,
+    /// The binary form of CIFAR-10 and CIFAR-100.
+    Cifar,
+    /// Parquet files with a picture and a label in each row.
+    Parquet,
+    /// Tar archives in which each picture is followed by its label.
+    WebDataset,
 }
 
 impl Source {
     /// All of them, in the order in which a place is looked at.
-    pub(crate) const ALL: [Self; 2] = [Self::Table, Self::Folder];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Table, Self::Cifar, Self::Parquet, Self::WebDataset, Self::Folder];
 
     /// Its name on the command line and in a run's files.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Folder => "folder",
             Self::Table => "csv",
+            Self::Cifar => "cifar",
+            Self::Parquet => "parquet",
+            Self::WebDataset => "webdataset",
         }
     }
 
@@ -49,6 +64,9 @@ impl Source {
         match self {
             Self::Folder => folder::is_at(place),
             Self::Table => table::is_at(place),
+            Self::Cifar => cifar::is_at(place),
+            Self::Parquet => parquet::is_at(place),
+            Self::WebDataset => webdataset::is_at(place),
         }
     }
 
@@ -62,10 +80,13 @@ impl Source {
         options: &ReadOptions,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Dataset, DataError> {
-        let listing = match self {
-            Self::Folder => folder::list(place, tell)?,
-            Self::Table => table::list(place, options, tell)?,
-        };
-        listing.open(self.name(), options, tell)
+        let name = self.name();
+        match self {
+            Self::Folder => folder::list(place, options, tell)?.open(name, options, tell),
+            Self::Table => table::list(place, options, tell)?.open(name, options, tell),
+            Self::Cifar => cifar::open(name, place, options, tell),
+            Self::Parquet => parquet::list(place, options, tell)?.open(name, options, tell),
+            Self::WebDataset => webdataset::list(place, options, tell)?.open(name, options, tell),
+        }
     }
 }

@@ -1,15 +1,21 @@
 //! Real files through the decoders: formats, orientation, limits, and what Pillow made of a few of every kind.
 
+mod bmp;
+mod gif;
 mod jpeg;
 mod peers;
 mod png;
+mod tiff;
 
+use bmp::Bmp;
+use gif::Gif;
 use jpeg::Jpeg;
 use plusx_data::picture::{Limits, Picture};
 use plusx_data::{DataError, picture};
 use png::{Png, chunk, zlib};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use tiff::Tiff;
 
 /// How a 4:2:0 photograph is sampled.
 const PHOTO: &[(u8, u8)] = &[(2, 2), (1, 1), (1, 1)];
@@ -22,23 +28,36 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 #[test]
 fn golden_files_are_decoded_to_pillows_bytes() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/jpeg");
-    let mut expected = Vec::new();
-    let packed = std::fs::read(folder.join("pixels.gz")).unwrap();
-    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut expected).unwrap();
-    let mut rest = expected.as_slice();
-    let mut names: Vec<PathBuf> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    names.retain(|path| path.extension().is_some_and(|ending| ending == "jpg"));
-    names.sort();
-    assert!(names.len() >= 12);
-    for path in names {
-        let picture = picture::open(&path).unwrap();
-        let (theirs, after) = rest.split_at(picture.rgb8.len());
-        assert!(picture.rgb8 == theirs, "{}", path.display());
-        rest = after;
+    for (names, pixels) in [(golden("jpeg"), "jpeg/pixels.gz"), (golden_others(), "others/pixels.gz")] {
+        let mut expected = Vec::new();
+        let pixels = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(pixels);
+        let packed = std::fs::read(pixels).unwrap();
+        flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut expected).unwrap();
+        let mut rest = expected.as_slice();
+        assert!(names.len() >= 12);
+        for path in names {
+            let picture = picture::open(&path).unwrap();
+            let (theirs, after) = rest.split_at(picture.rgb8.len());
+            assert!(picture.rgb8 == theirs, "{}", path.display());
+            rest = after;
+        }
+        assert!(rest.is_empty());
     }
-    assert!(rest.is_empty());
+}
+
+/// The files of a golden folder, but for their pixels.
+fn golden(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
+    let mut names: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.retain(|path| path.extension().is_some_and(|ending| ending != "gz"));
+    names.sort();
+    names
+}
+
+/// Those that are neither JPEG nor PNG.
+fn golden_others() -> Vec<PathBuf> {
+    golden("others")
 }
 
 #[test]
@@ -55,12 +74,7 @@ fn other_files_are_named_as_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let ftyp = |brand: &[u8; 4]| [b"\0\0\0\x18ftyp", &brand[..], b"\0\0\0\0"].concat();
     for (bytes, named) in [
-        (b"RIFF\x24\0\0\0WEBPVP8 ".to_vec(), "a WebP picture; plusx reads PNG and JPEG"),
-        (b"GIF89a\x01\0\x01\0\0\0\0;".to_vec(), "a GIF picture"),
-        (b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0".to_vec(), "a BMP picture"),
-        (b"II*\0\x08\0\0\0".to_vec(), "a TIFF picture"),
-        (b"MM\0*\0\0\0\x08".to_vec(), "a TIFF picture"),
-        (ftyp(b"heic"), "a HEIC picture"),
+        (ftyp(b"heic"), "a HEIC picture; plusx reads JPEG, PNG, WebP, BMP, GIF and TIFF"),
         (ftyp(b"avif"), "an AVIF picture"),
         (ftyp(b"isom"), "a video"),
         (b"\xff\x0a\xfa\x1f".to_vec(), "a JPEG XL picture"),
@@ -70,9 +84,9 @@ fn other_files_are_named_as_what_they_are() {
         (b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">".to_vec(), "an SVG drawing"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n".to_vec(), "Git LFS pointer"),
         (Vec::new(), "an empty file"),
-        (b"not a picture at all".to_vec(), "neither PNG nor JPEG"),
-        (b"BM, a text".to_vec(), "neither PNG nor JPEG"),
-        (b"\xff\xd8\0\0".to_vec(), "neither PNG nor JPEG"),
+        (b"not a picture at all".to_vec(), "no picture of a known kind"),
+        (b"BM, a text".to_vec(), "no picture of a known kind"),
+        (b"\xff\xd8\0\0".to_vec(), "no picture of a known kind"),
     ] {
         // the name is not believed
         let error = picture::open(&put(folder.path(), "named.jpg", &bytes)).unwrap_err();
@@ -116,10 +130,27 @@ fn a_small_file_cannot_announce_a_huge_picture() {
         [Jpeg::new(16, 16, PHOTO).write(), Png::new(60_000, 60_000, 6, 16).with_data(&zlib(&[0]))];
     let frame = jpeg.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
-    for (name, bytes) in [("huge.jpg", jpeg), ("huge.png", png)] {
+    let mut gif = Gif::new(16, 16, 2).write();
+    gif[6..10].copy_from_slice(&[0x60, 0xea, 0x60, 0xea]);
+    let bmp = Bmp { data: Some(Vec::new()), ..Bmp::new(60_000, 60_000, 24) }.write();
+    let tiff = Tiff::new([60_000, 60_000], 2, 3, 8).with_chunks(&[Vec::new()]);
+    let tile =
+        Tiff { tile: Some([60_000, 60_000]), ..Tiff::new([16, 16], 2, 3, 8) }.with_chunks(&[Vec::new()]);
+    for (name, bytes) in [
+        ("huge.jpg", jpeg),
+        ("huge.png", png),
+        ("huge.gif", gif),
+        ("huge.bmp", bmp),
+        ("huge.tif", tiff),
+        ("tile.tif", tile),
+    ] {
         let error = picture::open(&put(folder.path(), name, &bytes)).unwrap_err();
-        assert!(matches!(error, DataError::TooLarge { size: 3_600_000_000, .. }), "{error:?}");
+        assert!(matches!(error, DataError::TooLarge { size: 3_600_000_000, .. }), "{name}: {error:?}");
     }
+    // the most that WebP can announce: 16384 x 16384
+    let webp = b"RIFF\x12\0\0\0WEBPVP8L\x05\0\0\0\x2f\xff\xff\xff\x0f\0".to_vec();
+    let error = picture::open(&put(folder.path(), "huge.webp", &webp)).unwrap_err();
+    assert!(matches!(error, DataError::TooLarge { size: 268_435_456, .. }), "{error:?}");
 }
 
 #[test]
@@ -376,15 +407,16 @@ fn random(state: &mut u32) -> usize {
 fn damage_anywhere_ends_in_a_picture_or_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("damaged");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/jpeg");
-    let mut files: Vec<Vec<u8>> = std::fs::read_dir(golden)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "jpg"))
-        .map(|path| std::fs::read(path).unwrap())
-        .collect();
+    let mut files: Vec<Vec<u8>> =
+        golden("jpeg").into_iter().map(|path| std::fs::read(path).unwrap()).collect();
     files.push(Png { interlaced: true, ..Png::new(20, 11, 3, 4) }.write());
     files.push(Png::new(20, 11, 6, 16).write());
+    files.extend(golden_others().into_iter().map(|path| std::fs::read(path).unwrap()));
+    files.extend([1, 8, 16, 32].map(|bits| Bmp::new(20, 11, bits).write()));
+    files.push(Gif { interlaced: true, ..Gif::new(20, 11, 4) }.write());
+    let plain = Tiff { rows: 3, ..Tiff::new([20, 11], 2, 3, 8) };
+    files.push(Tiff { planar: true, compression: 8, ..plain.clone() }.write());
+    files.push(Tiff { wide: true, compression: 5, tile: Some([16, 16]), ..plain }.write());
     let mut state = 1;
     for file in &files {
         for _ in 0..15 {

@@ -2,120 +2,14 @@
 //! docs/pictures.md is what comes out.
 
 mod jpeg;
+mod kinds;
 mod peers;
 mod png;
 
 use jpeg::{Jpeg, Process};
-use peers::Pixels;
-use plusx_data::picture::{self, Limits};
+use kinds::{Complete, Kind, Noted, Refused, Same, compare, kind};
 use png::Png;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
-
-/// What plusx shall do with the files of a kind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Wanted {
-    /// Pillow's bytes.
-    Same,
-    /// Pillow's bytes, and a word about the file.
-    Noted(&'static str),
-    /// An error with this in it.
-    Refused(&'static str),
-    /// The bytes of the undamaged file, and a word, whatever Pillow does.
-    Complete(&'static str),
-}
-
-use Wanted::{Complete, Noted, Refused, Same};
-
-/// Files of one kind.
-struct Kind {
-    name: &'static str,
-    wanted: Wanted,
-    files: Vec<Vec<u8>>,
-    /// The undamaged file of each, where that is what counts.
-    whole: Vec<Vec<u8>>,
-}
-
-fn kind(name: &'static str, wanted: Wanted, files: impl IntoIterator<Item = Vec<u8>>) -> Kind {
-    Kind { name, wanted, files: files.into_iter().collect(), whole: Vec::new() }
-}
-
-/// Compares all kinds with Pillow, and the outcome with the lines of the page. Returns how many files there were.
-fn compare(kinds: Vec<Kind>) -> usize {
-    let Some(python) = peers::pillow() else { return usize::MAX };
-    let folder = tempfile::tempdir().unwrap();
-    let mut paths = Vec::new();
-    for (index, kind) in kinds.iter().enumerate() {
-        for (number, bytes) in kind.files.iter().enumerate() {
-            paths.push(folder.path().join(format!("{index}-{number}")));
-            std::fs::write(paths.last().unwrap(), bytes).unwrap();
-        }
-    }
-    let answers = peers::ask_pillow(&python, folder.path(), &paths);
-    let mut answers = paths.iter().zip(&answers);
-    let mut failures = String::new();
-    let mut rows: BTreeMap<usize, String> = BTreeMap::new();
-    for (index, kind) in kinds.iter().enumerate() {
-        let mut opened = 0;
-        for (number, (path, theirs)) in answers.by_ref().take(kind.files.len()).enumerate() {
-            opened += usize::from(theirs.is_ok());
-            let ours = open(path);
-            let right = match (kind.wanted, &ours) {
-                (Same, Ok((picture, notes))) => theirs.as_ref() == Ok(picture) && notes.is_empty(),
-                (Noted(word), Ok((picture, notes))) => theirs.as_ref() == Ok(picture) && notes.contains(word),
-                (Refused(word), Err(reason)) => reason.contains(word),
-                (Complete(word), Ok((picture, notes))) => {
-                    let whole = folder.path().join("whole");
-                    std::fs::write(&whole, &kind.whole[number]).unwrap();
-                    open(&whole).unwrap().0 == *picture && notes.contains(word)
-                }
-                _ => false,
-            };
-            if !right {
-                let said = |answer: &peers::Answer| match answer {
-                    Ok((w, h, _)) => format!("{w}x{h}"),
-                    Err(reason) => reason.clone(),
-                };
-                let (ours, notes) =
-                    ours.map_or_else(|e| (Err(e), String::new()), |(p, notes)| (Ok(p), notes));
-                writeln!(
-                    failures,
-                    "{} {number}: {} ({notes}), Pillow {}",
-                    kind.name,
-                    said(&ours),
-                    said(theirs)
-                )
-                .unwrap();
-            }
-        }
-        let pillow = match opened {
-            0 => "refuses",
-            all if all == kind.files.len() => "opens",
-            _ => "opens some",
-        };
-        let plusx = match kind.wanted {
-            Same => "same bytes",
-            Noted(_) => "same bytes, with a word",
-            Refused(_) => "refuses by name",
-            Complete(_) => "opens the complete picture, with a word",
-        };
-        rows.insert(index, format!("| {} | {plusx} | {pillow} |", kind.name));
-    }
-    assert!(failures.is_empty(), "{} wrong:\n{failures}", failures.lines().count());
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let missing: Vec<&String> = rows.values().filter(|row| !page.contains(*row)).collect();
-    assert!(missing.is_empty(), "docs/pictures.md lacks: {missing:#?}");
-    paths.len()
-}
-
-/// The picture, and the words about the file.
-fn open(path: &Path) -> Result<(Pixels, String), String> {
-    let opened = picture::open_with_notes(path, &Limits::default()).map_err(|error| error.to_string())?;
-    let picture = opened.picture;
-    Ok(((picture.w, picture.h, picture.rgb8), opened.notes.join("; ")))
-}
 
 /// Samplings whose first component is the finest.
 const LUMA_FINEST: [&[(u8, u8)]; 20] = [
@@ -412,6 +306,15 @@ fn damaged_jpegs() {
         }),
         kind("JPEG, cut off", Refused("truncated"), {
             [3, 10, 40, 200].into_iter().flat_map(|bytes| cut(&every, bytes + 2, b"")).collect::<Vec<_>>()
+        }),
+        kind("JPEG, arithmetic coding, no end marker", Refused("truncated"), {
+            let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/jpeg/arithmetic_420.jpg");
+            let file = std::fs::read(golden).unwrap();
+            [
+                file[..file.len() / 2].to_vec(),
+                file[..file.len() - 40].to_vec(),
+                file[..file.len() - 2].to_vec(),
+            ]
         }),
         kind("JPEG, cut off, end marker appended", Refused("end early"), cut(&sequential, 60, &[0xff, 0xd9])),
         kind("JPEG, damaged between restart markers", Refused("damaged"), second_interval),

@@ -4,14 +4,16 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use plusx_kernels::Level;
-use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Targets};
+use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::params::Params;
+use plusx_model::targets::Targets;
+use plusx_model::update::OptimiserState;
 
 use crate::arena::Arena;
 use crate::check;
 use crate::error::EngineError;
-use crate::params::{Held, ParamLayout, Store, StoreBuffer, same_table};
+use crate::params::{Held, ParamLayout, Store, same_table};
 use crate::plan::{Kernels, Mode, Plan};
 use crate::profile::{Profile, StepProfile};
 use crate::run::{RunBatch, RunResources, read_tap, run};
@@ -138,20 +140,6 @@ impl Engine {
         Ok(())
     }
 
-    fn check_labels(&self, images: usize, labels: &[u32]) -> Result<(), EngineError> {
-        if labels.len() != images {
-            return Err(EngineError::Labels { images, labels: labels.len() });
-        }
-        let output = self.graph.node(self.graph.output());
-        let classes = output.shape.c;
-        match labels.iter().position(|label| *label as usize >= classes) {
-            None => Ok(()),
-            Some(image) => {
-                Err(EngineError::Label { layer: output.label.clone(), image, label: labels[image], classes })
-            }
-        }
-    }
-
     /// Runs the plan for `mode` and the images of `batch`; gives it, and the arena with what it left there.
     fn run(&mut self, mode: &Mode, batch: &mut RunBatch<'_>) -> Result<(&Plan, &mut Arena), EngineError> {
         let n = batch.images.len() / self.graph.input_shape().len();
@@ -219,55 +207,45 @@ impl Executor for Engine {
 
     fn set_params(&mut self, params: &Params) -> Result<(), EngineError> {
         same_table(&self.graph, params)?;
-        self.store.import(params, StoreBuffer::Parameters);
+        self.store.import(params);
         self.ready = None;
         Ok(())
     }
 
     fn params(&self) -> Params {
         let mut params = Params::zeros(&self.graph);
-        self.store.export(&mut params, StoreBuffer::Parameters);
+        self.store.export(&mut params);
         params
     }
 
-    fn velocity(&self) -> Option<Params> {
-        (!self.store.velocity.is_empty()).then(|| {
-            let mut params = Params::zeros(&self.graph);
-            self.store.export(&mut params, StoreBuffer::Velocity);
-            params
-        })
+    fn optimiser_state(&self) -> Option<OptimiserState> {
+        self.store.optimiser_state(&Params::zeros(&self.graph))
     }
 
-    fn set_velocity(&mut self, velocity: Option<&Params>) -> Result<(), EngineError> {
-        match velocity {
-            None => self.store.velocity = crate::arena::Floats::empty(),
-            Some(velocity) => {
-                same_table(&self.graph, velocity)?;
-                self.store.prepare(true)?;
-                self.store.import(velocity, StoreBuffer::Velocity);
-            }
+    fn set_optimiser_state(&mut self, state: Option<&OptimiserState>) -> Result<(), EngineError> {
+        if let Some(state) = state {
+            check::optimiser_state(&self.graph, state)?;
         }
-        Ok(())
+        self.store.set_optimiser_state(state)
     }
 
     fn train_step(
         &mut self,
         images: Images<'_>,
         targets: Targets<'_>,
-        update: Option<&Sgd>,
+        options: &StepOptions<'_>,
     ) -> Result<StepResult, EngineError> {
         let mode = Mode::train();
         check::images(&self.graph, images)?;
         self.check_mode(&mode)?;
-        let Targets::Classes(labels) = targets else {
-            return Err(EngineError::Targets);
-        };
-        self.check_labels(images.n, labels)?;
-        self.store.prepare(update.is_some_and(|update| update.momentum != 0.0))?;
+        let targets = check::targets(&self.graph, images.n, targets, options.loss)?;
+        let update = options.update;
+        update.map_or(Ok(()), |update| check::update(&self.graph, update))?;
+        self.store.prepare(update.map(|update| update.rule))?;
         let mut result = StepResult { losses: vec![0.0; images.n], predictions: vec![0; images.n] };
         let mut batch = RunBatch {
             images: images.data,
-            labels,
+            targets,
             losses: &mut result.losses,
             predictions: &mut result.predictions,
             update,
@@ -278,7 +256,9 @@ impl Executor for Engine {
 
     fn gradients(&self) -> Params {
         let mut params = Params::zeros(&self.graph);
-        self.store.export(&mut params, StoreBuffer::Gradients);
+        if !self.store.gradients.is_empty() {
+            self.store.layout.export(&self.store.gradients, true, &mut params);
+        }
         params
     }
 
@@ -317,7 +297,8 @@ mod tests {
                 let len = engine.seat.arena.len();
                 engine.seat.arena.lend(0).write::<u8>(0, len).fill(poison);
                 engine.set_params(&params).unwrap();
-                let step = engine.train_step(images, Targets::Classes(&[0, 1, 2, 3, 0]), None).unwrap();
+                let targets = Targets::Classes(&[0, 1, 2, 3, 0]);
+                let step = engine.train_step(images, targets, &StepOptions::default()).unwrap();
                 let len = engine.seat.arena.len();
                 engine.seat.arena.lend(0).write::<u8>(0, len).fill(poison);
                 let logits = engine.infer(images, &[graph.output()]).unwrap();

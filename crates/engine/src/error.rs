@@ -95,8 +95,67 @@ pub enum EngineError {
     },
 
     /// Targets of a kind this engine does not know.
-    #[error("this engine trains on class indices only; convert the targets to one class per image")]
+    #[error("this engine trains on class indices and soft targets only; convert the targets to one of these")]
     Targets,
+
+    /// Not one share for each class of each image.
+    #[error(
+        "{images} images came with {found} soft targets; pass {classes} for each, one for every channel of {layer}, as \
+         [n][classes]"
+    )]
+    Shares {
+        /// The output layer.
+        layer: String,
+        /// Images in the batch.
+        images: usize,
+        /// Channels of the output layer.
+        classes: usize,
+        /// Values given.
+        found: usize,
+    },
+
+    /// A soft target that is no share.
+    #[error(
+        "the soft target of image {image} for class {class} is {share}; pass finite numbers of at least 0"
+    )]
+    Share {
+        /// Index of the image in the batch.
+        image: usize,
+        /// The class.
+        class: usize,
+        /// The target.
+        share: f32,
+    },
+
+    /// Label smoothing that is no share.
+    #[error("a label smoothing of {smoothing} is not between 0 and 1; 0.1 is usual, 0 is none")]
+    Smoothing {
+        /// What was asked for.
+        smoothing: f32,
+    },
+
+    /// Weights of classes that do not fit.
+    #[error(
+        "{found} class weights{} do not fit the {classes} classes of {layer}; pass one finite number of at least 0 for \
+         each class", wrong.map_or_else(String::new, |wrong| format!(", {wrong} among them,"))
+    )]
+    ClassWeights {
+        /// The output layer.
+        layer: String,
+        /// Channels of the output layer.
+        classes: usize,
+        /// Weights given.
+        found: usize,
+        /// The first that is no weight.
+        wrong: Option<f32>,
+    },
+
+    /// An update that cannot be done.
+    #[error("this update makes no sense: {problem}")]
+    Update {
+        /// What is wrong, and what to do.
+        problem: String,
+    },
 
     /// A network whose output is not one row of logits.
     #[error(
@@ -149,6 +208,11 @@ impl EngineError {
             | Self::Labels { .. }
             | Self::Label { .. }
             | Self::Targets
+            | Self::Shares { .. }
+            | Self::Share { .. }
+            | Self::Smoothing { .. }
+            | Self::ClassWeights { .. }
+            | Self::Update { .. }
             | Self::Output { .. }
             | Self::Node { .. }
             | Self::Params { .. }

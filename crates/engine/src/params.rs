@@ -1,7 +1,8 @@
 //! Parameters as the engine keeps them.
 //!
 //! All that learns lies in one flat buffer with a table of offsets: filters packed for the kernels, vectors padded to
-//! whole lanes. Gradients and velocity have buffers of the same layout. Running statistics do not learn and are apart.
+//! whole lanes. Gradients and what an optimiser remembers have buffers of the same
+//! layout. Running statistics do not learn and are apart.
 
 use std::ops::Range;
 
@@ -9,6 +10,7 @@ use plusx_kernels::shape::ConvShape;
 use plusx_kernels::{LANES, conv, pitch};
 use plusx_model::graph::{Graph, ParamId, Role};
 use plusx_model::params::Params;
+use plusx_model::update::{OptimiserState, Rule};
 
 use crate::arena::Floats;
 use crate::error::EngineError;
@@ -26,12 +28,11 @@ struct ParamPlace {
     range: Range<usize>,
 }
 
-/// A run of values with one rule of weight decay.
+/// A run of values of one parameter.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Chunk {
     pub(crate) range: Range<usize>,
-    /// Whether they are filters or matrices, which always decay.
-    pub(crate) filter: bool,
+    pub(crate) param: ParamId,
 }
 
 /// Where every parameter is.
@@ -63,15 +64,15 @@ impl ParamLayout {
         let (mut learning, mut running) = (0, 0);
         let mut places = Vec::with_capacity(graph.params.len());
         let mut chunks = Vec::new();
-        for (spec, filter) in graph.params.iter().zip(filters) {
+        for (index, (spec, filter)) in graph.params.iter().zip(filters).enumerate() {
             let end = if spec.role.trainable() { &mut learning } else { &mut running };
             let len = filter.as_ref().map_or_else(|| pitch(spec.len()), conv::packed_len);
             let range = *end..*end + len;
             *end = range.end.next_multiple_of(LANES);
             if spec.role.trainable() {
-                let matrix = matches!(spec.role, Role::ConvWeight | Role::DenseWeight);
+                let param = ParamId(index as u32);
                 for start in range.clone().step_by(CHUNK) {
-                    chunks.push(Chunk { range: start..range.end.min(start + CHUNK), filter: matrix });
+                    chunks.push(Chunk { range: start..range.end.min(start + CHUNK), param });
                 }
             }
             places.push(ParamPlace { filter, role: spec.role, range });
@@ -82,6 +83,44 @@ impl ParamLayout {
     /// Where a parameter is in its flat buffer.
     pub(crate) fn range(&self, id: ParamId) -> Range<usize> {
         self.places[id.index()].range.clone()
+    }
+
+    /// What a parameter is for.
+    pub(crate) fn role(&self, id: ParamId) -> Role {
+        self.places[id.index()].role
+    }
+
+    /// How many parameters there are, running statistics included.
+    pub(crate) fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Takes values over into a flat buffer: of what learns, or of the running statistics.
+    pub(crate) fn import(&self, params: &Params, learning: bool, flat: &mut [f32]) {
+        let places = self.places.iter().enumerate();
+        for (index, place) in places.filter(|(_, place)| place.role.trainable() == learning) {
+            let values = params.get(ParamId(index as u32));
+            let dst = &mut flat[place.range.clone()];
+            match &place.filter {
+                Some(shape) => conv::pack(shape, values, dst),
+                None => {
+                    dst[..values.len()].copy_from_slice(values);
+                    dst[values.len()..].fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// Copies values out of a flat buffer in logical layout.
+    pub(crate) fn export(&self, flat: &[f32], learning: bool, params: &mut Params) {
+        let places = self.places.iter().enumerate();
+        for (index, place) in places.filter(|(_, place)| place.role.trainable() == learning) {
+            let (src, values) = (&flat[place.range.clone()], params.get_mut(ParamId(index as u32)));
+            match &place.filter {
+                Some(shape) => conv::unpack(shape, src, values),
+                None => values.copy_from_slice(&src[..values.len()]),
+            }
+        }
     }
 
     /// The runs of an update, which cover everything that learns.
@@ -109,8 +148,25 @@ pub(crate) struct Store {
     pub(crate) running: Floats,
     /// Empty until the first training step.
     pub(crate) gradients: Floats,
-    /// Empty until the first step with momentum.
-    pub(crate) velocity: Floats,
+    pub(crate) remembered: Remembered,
+}
+
+/// What the update rule remembers, in the layout of what learns.
+#[derive(Debug)]
+pub(crate) enum Remembered {
+    /// Nothing yet.
+    Nothing,
+    /// Velocity of gradient descent.
+    Velocity(Floats),
+    /// Of AdamW.
+    Moments {
+        /// First moment.
+        first: Floats,
+        /// Second moment.
+        second: Floats,
+        /// Updates so far, of each parameter.
+        steps: Vec<u64>,
+    },
 }
 
 impl Store {
@@ -118,61 +174,78 @@ impl Store {
     pub(crate) fn new(layout: ParamLayout) -> Result<Self, EngineError> {
         let weights = floats(layout.learning)?;
         let running = floats(layout.running)?;
-        Ok(Self { layout, weights, running, gradients: Floats::empty(), velocity: Floats::empty() })
+        Ok(Self { layout, weights, running, gradients: Floats::empty(), remembered: Remembered::Nothing })
     }
 
-    /// Makes sure that there are gradients, and a velocity if wanted.
-    pub(crate) fn prepare(&mut self, velocity: bool) -> Result<(), EngineError> {
+    /// Makes sure that there are gradients, and what `rule` remembers.
+    pub(crate) fn prepare(&mut self, rule: Option<Rule>) -> Result<(), EngineError> {
         if self.gradients.is_empty() {
             self.gradients = floats(self.layout.learning)?;
         }
-        if velocity && self.velocity.is_empty() {
-            self.velocity = floats(self.layout.learning)?;
+        match (rule, &self.remembered) {
+            (None, _)
+            | (Some(Rule::Sgd { .. }), Remembered::Velocity(_))
+            | (Some(Rule::AdamW { .. }), Remembered::Moments { .. }) => {}
+            (Some(Rule::Sgd { momentum, .. }), _) => {
+                self.remembered = match momentum != 0.0 {
+                    true => Remembered::Velocity(floats(self.layout.learning)?),
+                    false => Remembered::Nothing,
+                };
+            }
+            (Some(Rule::AdamW { .. }), _) => {
+                let (first, second) = (floats(self.layout.learning)?, floats(self.layout.learning)?);
+                self.remembered = Remembered::Moments { first, second, steps: vec![0; self.layout.count()] };
+            }
         }
         Ok(())
     }
 
-    /// Takes values over, of everything or only of what learns.
-    pub(crate) fn import(&mut self, params: &Params, into: StoreBuffer) {
-        for (index, place) in self.layout.places.iter().enumerate() {
-            let flat = match (into, place.role.trainable()) {
-                (StoreBuffer::Parameters, true) => &mut self.weights,
-                (StoreBuffer::Parameters, false) => &mut self.running,
-                (StoreBuffer::Velocity, true) => &mut self.velocity,
-                // gradients are made here, never brought
-                (StoreBuffer::Velocity, false) | (StoreBuffer::Gradients, _) => continue,
-            };
-            let values = params.get(ParamId(index as u32));
-            let dst = &mut flat[place.range.clone()];
-            match &place.filter {
-                Some(shape) => conv::pack(shape, values, dst),
-                None => {
-                    dst[..values.len()].copy_from_slice(values);
-                    dst[values.len()..].fill(0.0);
-                }
-            }
+    /// Takes parameters and running statistics over.
+    pub(crate) fn import(&mut self, params: &Params) {
+        self.layout.import(params, true, &mut self.weights);
+        self.layout.import(params, false, &mut self.running);
+    }
+
+    /// Copies parameters and running statistics out.
+    pub(crate) fn export(&self, params: &mut Params) {
+        self.layout.export(&self.weights, true, params);
+        self.layout.export(&self.running, false, params);
+    }
+
+    /// What the update rule remembers, for parameters like `zeros`.
+    pub(crate) fn optimiser_state(&self, zeros: &Params) -> Option<OptimiserState> {
+        let out = |flat: &Floats| {
+            let mut params = zeros.clone();
+            self.layout.export(flat, true, &mut params);
+            params
+        };
+        match &self.remembered {
+            Remembered::Nothing => None,
+            Remembered::Velocity(velocity) => Some(OptimiserState::Sgd { velocity: out(velocity) }),
+            Remembered::Moments { first, second, steps } => Some(OptimiserState::AdamW {
+                exp_avg: out(first),
+                exp_avg_sq: out(second),
+                steps: steps.clone(),
+            }),
         }
     }
 
-    /// Copies values out in logical layout; what is not there is 0.
-    pub(crate) fn export(&self, params: &mut Params, from: StoreBuffer) {
-        for (index, place) in self.layout.places.iter().enumerate() {
-            let flat = match (from, place.role.trainable()) {
-                (StoreBuffer::Parameters, true) => &self.weights,
-                (StoreBuffer::Parameters, false) => &self.running,
-                (StoreBuffer::Velocity, true) => &self.velocity,
-                (StoreBuffer::Gradients, true) => &self.gradients,
-                (StoreBuffer::Velocity | StoreBuffer::Gradients, false) => continue,
-            };
-            let Some(src) = flat.get(place.range.clone()) else {
-                continue;
-            };
-            let values = params.get_mut(ParamId(index as u32));
-            match &place.filter {
-                Some(shape) => conv::unpack(shape, src, values),
-                None => values.copy_from_slice(&src[..values.len()]),
+    /// Takes over what an update rule remembered.
+    pub(crate) fn set_optimiser_state(&mut self, state: Option<&OptimiserState>) -> Result<(), EngineError> {
+        let layout = &self.layout;
+        let take = |params: &Params| {
+            let mut flat = floats(layout.learning)?;
+            layout.import(params, true, &mut flat);
+            Ok::<_, EngineError>(flat)
+        };
+        self.remembered = match state {
+            None => Remembered::Nothing,
+            Some(OptimiserState::Sgd { velocity }) => Remembered::Velocity(take(velocity)?),
+            Some(OptimiserState::AdamW { exp_avg, exp_avg_sq, steps }) => {
+                Remembered::Moments { first: take(exp_avg)?, second: take(exp_avg_sq)?, steps: steps.clone() }
             }
-        }
+        };
+        Ok(())
     }
 }
 
@@ -207,17 +280,6 @@ impl std::ops::Deref for Held<'_> {
             Held::Shared(store) => store,
         }
     }
-}
-
-/// One of the flat buffers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum StoreBuffer {
-    /// Everything in a weight file.
-    Parameters,
-    /// Gradients of what learns.
-    Gradients,
-    /// Velocity of what learns.
-    Velocity,
 }
 
 fn floats(len: usize) -> Result<Floats, EngineError> {

@@ -19,7 +19,7 @@ use crate::arena::Floats;
 use crate::check;
 use crate::engine::MOST_PLANS;
 use crate::error::EngineError;
-use crate::params::{Held, ParamLayout, Store, StoreBuffer, same_table};
+use crate::params::{Held, ParamLayout, Store, same_table};
 use crate::plan::{Kernels, Lasting, Mode, Plan};
 use crate::run::{RunBatch, RunResources, read_tap, run};
 use crate::seat::Seat;
@@ -90,7 +90,7 @@ impl Prepared {
         check::level(options.level)?;
         same_table(&graph, params)?;
         let mut store = Store::new(ParamLayout::new(&graph)?)?;
-        store.import(params, StoreBuffer::Parameters);
+        store.import(params);
         let mode = Mode::shared(graph.output());
         Ok(Self {
             graph,

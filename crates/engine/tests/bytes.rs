@@ -4,11 +4,13 @@ mod interpreter;
 
 use interpreter::networks;
 use plusx_engine::{Engine, EngineOptions, Level, Mode};
-use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
 use plusx_model::random::{ENGINE_TESTS, Philox, uniform24};
+use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::{OptimiserState, ParamRules, Update};
 use plusx_model::zoo::{self, ZooOptions};
 
 fn images(len: usize) -> Vec<f32> {
@@ -39,22 +41,20 @@ fn resnext() -> Graph {
 fn trained(engine: &mut Engine, n: usize, steps: usize) -> Vec<u32> {
     let data = images(n * engine.graph().input_shape().len());
     let labels: Vec<u32> = (0..n as u32).map(|image| image % 4).collect();
-    let sgd = Sgd {
-        lr: 0.05,
-        momentum: 0.9,
-        nesterov: false,
+    let sgd = Update {
         weight_decay: 1e-4,
-        decay_all: false,
-        scale: 1.0 / n as f32,
+        params: ParamRules::DecayMatrices,
+        ..Update::sgd(f64::from(0.05f32), n).momentum(f64::from(0.9f32))
     };
     let mut bits = Vec::new();
     for _ in 0..steps {
         let batch = Images { data: &data, n };
-        let result = engine.train_step(batch, Targets::Classes(&labels), Some(&sgd)).unwrap();
+        let result = engine.train_step(batch, Targets::Classes(&labels), &StepOptions::update(&sgd)).unwrap();
         bits.extend(result.losses.iter().map(|loss| loss.to_bits()));
         bits.extend(result.predictions);
     }
-    for params in [engine.params(), engine.gradients(), engine.velocity().unwrap()] {
+    let Some(OptimiserState::Sgd { velocity }) = engine.optimiser_state() else { panic!("no velocity") };
+    for params in [engine.params(), engine.gradients(), velocity] {
         bits.extend(params.values().iter().map(|value| value.to_bits()));
     }
     bits
@@ -77,7 +77,7 @@ fn threads_change_no_byte() {
         // the number may also change between steps, and what ran before leaves no trace
         reused.set_threads(threads);
         reused.set_params(&initialize(&graph, Init::Xavier, 3)).unwrap();
-        reused.set_velocity(None).unwrap();
+        reused.set_optimiser_state(None).unwrap();
         reused.infer(Images { data: &images(12 * 1024), n: 12 }, &[graph.output()]).unwrap();
         assert!(trained(&mut reused, 9, 2) == reference, "{threads} threads");
     }

@@ -1,56 +1,23 @@
 //! The engine against PyTorch in f64, on every level of this machine. `tools/golden.py` says what is stored and why a
 //! test asks |ours - f64| <= 6 |torch fp32 - f64| + 1e-6; `tools/golden_units.py` does the same for single units.
 
+mod gold;
 mod units;
 
+use gold::{Report, integer, list, number, numbers, read, text};
 use plusx_engine::{Engine, EngineOptions, Level};
 use plusx_model::containers::{Residual, Sequential};
-use plusx_model::executor::{Executor, Images, Sgd, StepResult, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, Op, Role, RunningVariance};
 use plusx_model::init::{Init, initialize};
 use plusx_model::layers::{Activation, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d};
 use plusx_model::params::Params;
-use plusx_model::random::{Philox, uniform24};
 use plusx_model::shape::ImageShape;
+use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::{Rule, Update};
 use plusx_model::zoo::{self, Shortcut, Spec, Unit, ZooOptions};
 use serde_json::Value;
-
-/// Our error may be this many times that of PyTorch's fp32 ...
-const TIMES: f64 = 6.0;
-/// ... and this much more.
-const PLUS: f64 = 1e-6;
-
-fn read(file: &str) -> Vec<u8> {
-    let path = format!("{}/../../tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}; `cargo xtask golden` makes it"))
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
-}
-
-fn integer(value: &Value) -> usize {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is no integer")) as usize
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("{value} is no list"))
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    list(value).iter().map(number).collect()
-}
-
-/// Words 0.. of counters [first, second, 0, i / 4].
-fn words(stream: usize, length: usize, first: usize, second: u32) -> impl Iterator<Item = u32> {
-    let random = Philox::new(42, stream as u32);
-    (0..length).map(move |i| random.block([first as u32, second, 0, i as u32 / 4])[i % 4])
-}
 
 /// One of the golden files and the network it is about.
 struct Gold {
@@ -79,23 +46,12 @@ impl Gold {
         integer(&self.json["batch"])
     }
 
-    /// A batch as `images` of tools/philox.py draws it: (3 coarse + fine) / 4, coarse numbers for cells of 8x8.
     fn images(&self, stream: usize, batch: usize, n: usize) -> Vec<f32> {
-        let ImageShape { c, h, w } = self.graph.input_shape();
-        let (rows, columns) = (h.div_ceil(8), w.div_ceil(8));
-        let coarse: Vec<f32> = words(stream, n * rows * columns * c, batch, 2).map(uniform24).collect();
-        let fine = words(stream, n * h * w * c, batch, 0).map(uniform24);
-        let mixed = fine.enumerate().map(|(index, fine)| {
-            let (image, y, x, channel) = (index / (h * w * c), index / (w * c) % h, index / c % w, index % c);
-            (3.0 * coarse[((image * rows + y / 8) * columns + x / 8) * c + channel] + fine) * 0.25
-        });
-        mixed.collect()
+        gold::images(self.graph.input_shape(), stream, batch, n)
     }
 
     fn labels(&self, stream: usize, batch: usize, n: usize) -> Vec<u32> {
-        let classes = integer(&self.json["classes"]) as u64;
-        let words = words(stream, n, batch, 1);
-        words.map(|word| ((u64::from(word) * classes) >> 32) as u32).collect()
+        gold::labels(integer(&self.json["classes"]), stream, batch, n)
     }
 
     fn params(&self) -> Params {
@@ -116,7 +72,9 @@ impl Gold {
     fn step(&self, engine: &mut Engine) -> StepResult {
         let (stream, n) = (integer(&self.json["stream"]), self.batch());
         let (images, labels) = (self.images(stream, 0, n), self.labels(stream, 0, n));
-        engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), None).unwrap()
+        engine
+            .train_step(Images { data: &images, n }, Targets::Classes(&labels), &StepOptions::default())
+            .unwrap()
     }
 
     fn on_every_level(&self, check: impl Fn(Level, &mut Report)) {
@@ -157,56 +115,6 @@ fn two_units(kind: &str, classes: usize) -> Sequential {
         _ => panic!("no network for unit-{kind}.json"),
     };
     spec.build(ZooOptions { classes })
-}
-
-/// Collects what is outside its bound, and the largest part of a bound that was used.
-#[derive(Default)]
-struct Report {
-    prefix: String,
-    failures: Vec<String>,
-    checked: usize,
-    worst: (f64, String),
-}
-
-impl Report {
-    fn compare(&mut self, what: impl Fn() -> String, ours: f64, exact: f64, error: f64) {
-        let bound = TIMES * error + PLUS;
-        let share = (ours - exact).abs() / bound;
-        self.checked += 1;
-        if share > self.worst.0 {
-            self.worst = (share, what());
-        }
-        // NaN fails too
-        if !matches!(share.partial_cmp(&1.0), Some(order) if order.is_le()) {
-            let what = what();
-            self.failures.push(format!("{what}: {ours:e}, f64 {exact:e}, off by {:.2} bounds", share));
-        }
-    }
-
-    /// A tensor against its digest: length, norm, sum and the sampled entries.
-    fn digest(&mut self, what: &str, ours: &[f32], gold: &Value) {
-        assert_eq!(ours.len(), integer(&gold["len"]), "{}: length of {what}", self.prefix);
-        let (error, error_norm) = (number(&gold["error"]), number(&gold["error_norm"]));
-        let norm = ours.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-        self.compare(|| format!("norm of {what}"), norm, number(&gold["norm"]), error_norm);
-        let sum: f64 = ours.iter().map(|&v| f64::from(v)).sum();
-        // |sum of errors| <= sqrt(n) |errors| (Cauchy-Schwarz); PLUS holds for each of the n entries
-        let root = (ours.len() as f64).sqrt();
-        let sum_error = root * error_norm + (ours.len() - 1) as f64 * PLUS / TIMES;
-        self.compare(|| format!("sum of {what}"), sum, number(&gold["sum"]), sum_error);
-        for (at, exact) in list(&gold["at"]).iter().map(integer).zip(numbers(&gold["values"])) {
-            self.compare(|| format!("{what}[{at}]"), f64::from(ours[at]), exact, error);
-        }
-    }
-
-    fn finish(self) {
-        let Report { prefix, failures, checked, worst } = self;
-        println!("{prefix}: {checked} numbers, nearest to its bound ({:.2} of it): {}", worst.0, worst.1);
-        assert!(checked > 0, "{prefix}: nothing was compared");
-        let count = failures.len();
-        let shown = failures.into_iter().take(20).collect::<Vec<_>>().join("\n  ");
-        assert!(count == 0, "{prefix}: {count} of {checked} numbers are outside their bounds:\n  {shown}");
-    }
 }
 
 /// The name of the variant.
@@ -336,20 +244,18 @@ fn descent(name: &'static str, kind: &str) {
     let gold = Gold::load(name);
     let (sgd, run) = (&gold.json["sgd"], &gold.json["sgd"][kind]);
     let (n, stream) = (integer(&gold.json["step_batch"]), integer(&run["stream"]));
-    let update = Sgd {
-        lr: number(&sgd["lr"]) as f32,
-        momentum: number(&run["momentum"]) as f32,
-        nesterov: false,
-        weight_decay: number(&run["weight_decay"]) as f32,
-        decay_all: true,
-        scale: number(&gold.json["scale"]) as f32,
+    let update = Update {
+        rule: Rule::Sgd { momentum: number(&run["momentum"]), nesterov: false },
+        weight_decay: number(&run["weight_decay"]),
+        scale: number(&gold.json["scale"]),
+        ..Update::sgd(number(&sgd["lr"]), 1)
     };
     gold.on_every_level(|level, report| {
         let mut engine = gold.engine(level);
         for (index, exact) in list(&run["losses"]).iter().enumerate() {
             let (images, labels) = (gold.images(stream, index + 1, n), gold.labels(stream, index + 1, n));
             let (images, targets) = (Images { data: &images, n }, Targets::Classes(&labels));
-            let losses = engine.train_step(images, targets, Some(&update)).unwrap().losses;
+            let losses = engine.train_step(images, targets, &StepOptions::update(&update)).unwrap().losses;
             for (image, (&ours, exact)) in losses.iter().zip(numbers(exact)).enumerate() {
                 let what = || format!("loss of image {image} in step {}", index + 1);
                 report.compare(what, f64::from(ours), exact, number(&run["error"][index]));

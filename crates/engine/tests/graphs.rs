@@ -6,10 +6,12 @@ mod interpreter;
 use interpreter::networks;
 use interpreter::{Interpreter, Norms, Outcome, numbers};
 use plusx_engine::{Engine, EngineOptions, Level, Mode};
-use plusx_model::executor::{Executor, Images, Sgd, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::{Graph, NodeId, ParamId, Role};
 use plusx_model::params::Params;
 use plusx_model::random::{ENGINE_TESTS, Philox, uniform24};
+use plusx_model::targets::Targets;
+use plusx_model::update::{ParamRules, Rule, Update};
 
 /// Values in [-1, 1).
 fn values(len: usize, seed: u32) -> Vec<f32> {
@@ -92,8 +94,13 @@ fn training_steps_match_the_interpreter() {
             let (exact, plain) = outcomes(&graph, (&images, Some(&labels)), Norms::Batch);
             for level in levels() {
                 let mut engine = engine(&graph, level);
-                let result =
-                    engine.train_step(Images { data: &images, n }, Targets::Classes(&labels), None).unwrap();
+                let result = engine
+                    .train_step(
+                        Images { data: &images, n },
+                        Targets::Classes(&labels),
+                        &StepOptions::default(),
+                    )
+                    .unwrap();
                 let what = |thing: &str| format!("{name}, batch {n}, {level}: {thing}");
                 close(&what("losses"), &result.losses, &exact.losses, &plain.losses);
                 let gradients = engine.gradients();
@@ -194,13 +201,15 @@ fn updates_follow_their_formula() {
     for (momentum, nesterov, weight_decay, decay_all) in
         [(0.0, false, 0.0, true), (0.9, false, 0.01, true), (0.9, true, 0.1, false)]
     {
-        let sgd = Sgd { lr: 0.1, momentum, nesterov, weight_decay, decay_all, scale: 0.2 };
+        let params = if decay_all { ParamRules::Alike } else { ParamRules::DecayMatrices };
+        let rule = Rule::Sgd { momentum, nesterov };
+        let sgd = Update { rule, weight_decay, params, ..Update::sgd(0.1, n) };
         let mut engine = engine(&graph, Level::detect());
-        assert!(engine.velocity().is_none());
+        assert!(engine.optimiser_state().is_none());
         let mut w: Vec<Vec<f64>> = numbers(&engine.params());
         let mut v: Vec<Vec<f64>> = w.iter().map(|w| vec![0.0; w.len()]).collect();
         for _ in 0..3 {
-            engine.train_step(batch, Targets::Classes(&labels), Some(&sgd)).unwrap();
+            engine.train_step(batch, Targets::Classes(&labels), &StepOptions::update(&sgd)).unwrap();
             let (gradients, after) = (engine.gradients(), engine.params());
             for (index, spec) in graph.params.iter().enumerate() {
                 let id = ParamId(index as u32);
@@ -208,27 +217,27 @@ fn updates_follow_their_formula() {
                     continue;
                 }
                 let matrix = matches!(spec.role, Role::ConvWeight | Role::DenseWeight);
-                let decay = if matrix || decay_all { f64::from(weight_decay) } else { 0.0 };
+                let decay = if matrix || decay_all { weight_decay } else { 0.0 };
                 for at in 0..spec.len() {
-                    let g = f64::from(sgd.scale) * f64::from(gradients.get(id)[at]) + decay * w[index][at];
-                    v[index][at] = f64::from(momentum) * v[index][at] + g;
-                    let step = if nesterov { g + f64::from(momentum) * v[index][at] } else { v[index][at] };
-                    w[index][at] -= f64::from(sgd.lr) * step;
+                    let g = sgd.scale * f64::from(gradients.get(id)[at]) + decay * w[index][at];
+                    v[index][at] = momentum * v[index][at] + g;
+                    let step = if nesterov { g + momentum * v[index][at] } else { v[index][at] };
+                    w[index][at] -= sgd.lr * step;
                     let error = (f64::from(after.get(id)[at]) - w[index][at]).abs();
                     assert!(error <= 1e-5, "{}[{at}]: error {error:e}", spec.name);
                 }
             }
         }
-        let velocity = engine.velocity();
-        assert_eq!(velocity.is_some(), momentum != 0.0);
+        let state = engine.optimiser_state();
+        assert_eq!(state.is_some(), momentum != 0.0);
         // a resumed run goes on with the same bytes
         let mut resumed = Engine::new(graph.clone(), EngineOptions::default()).unwrap();
         resumed.set_params(&engine.params()).unwrap();
-        resumed.set_velocity(velocity.as_ref()).unwrap();
+        resumed.set_optimiser_state(state.as_ref()).unwrap();
         for engine in [&mut engine, &mut resumed] {
-            engine.train_step(batch, Targets::Classes(&labels), Some(&sgd)).unwrap();
+            engine.train_step(batch, Targets::Classes(&labels), &StepOptions::update(&sgd)).unwrap();
         }
         assert_eq!(engine.params(), resumed.params());
-        assert_eq!(engine.velocity(), resumed.velocity());
+        assert_eq!(engine.optimiser_state(), resumed.optimiser_state());
     }
 }

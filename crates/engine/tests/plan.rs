@@ -4,11 +4,13 @@ mod interpreter;
 
 use interpreter::networks;
 use plusx_engine::{Engine, EngineError, EngineOptions, Level, Mode};
-use plusx_model::executor::{Executor, Images, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
+use plusx_model::targets::{Loss, Targets};
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::{OptimiserState, ParamRule, ParamRules, Rule, Update};
 use plusx_model::zoo::{self, ZooOptions};
 
 fn resnet() -> Graph {
@@ -79,16 +81,59 @@ fn mistakes_are_errors_and_leave_the_engine_usable() {
     let check = |engine: &mut Engine, result: Result<(), EngineError>, words: &[&str]| {
         let message = result.unwrap_err().to_string();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
-        engine.train_step(good, Targets::Classes(&[0, 1]), None).unwrap();
+        engine.train_step(good, Targets::Classes(&[0, 1]), &StepOptions::default()).unwrap();
     };
     for n in [0, 1, 3, usize::MAX] {
-        let result = engine.train_step(Images { data: &data, n }, Targets::Classes(&vec![0; n.min(3)]), None);
+        let result = engine.train_step(
+            Images { data: &data, n },
+            Targets::Classes(&vec![0; n.min(3)]),
+            &StepOptions::default(),
+        );
         check(&mut engine, result.map(drop), &["images of 2x3x3", "36 values"]);
     }
-    let result = engine.train_step(good, Targets::Classes(&[0]), None);
+    let result = engine.train_step(good, Targets::Classes(&[0]), &StepOptions::default());
     check(&mut engine, result.map(drop), &["2 images", "1 labels"]);
-    let result = engine.train_step(good, Targets::Classes(&[0, 4]), None);
+    let result = engine.train_step(good, Targets::Classes(&[0, 4]), &StepOptions::default());
     check(&mut engine, result.map(drop), &["label 4", "image 1", "dense0"]);
+    let soft = [0.25; 8];
+    for (targets, loss, words) in [
+        (Targets::Soft(&soft[..7]), Loss::default(), ["7 soft targets", "pass 4 for each"]),
+        (
+            Targets::Soft(&[0.0, 0.0, 0.0, 0.0, 0.0, -0.5, 0.0, 0.0]),
+            Loss::default(),
+            ["image 1", "class 1 is -0.5"],
+        ),
+        (Targets::Soft(&soft), Loss { smoothing: f32::NAN, class_weights: None }, ["NaN", "0 and 1"]),
+        (
+            Targets::Soft(&soft),
+            Loss { smoothing: 0.0, class_weights: Some(&[1.0]) },
+            ["1 class weights", "4 classes"],
+        ),
+        (
+            Targets::Classes(&[0, 1]),
+            Loss { smoothing: 0.0, class_weights: Some(&[1.0, f32::INFINITY, 1.0, 1.0]) },
+            ["inf among them", "at least 0"],
+        ),
+    ] {
+        let options = StepOptions { loss, update: None };
+        let result = engine.train_step(good, targets, &options);
+        check(&mut engine, result.map(drop), &words);
+    }
+    let (labels, rules) = ([0, 1], [ParamRule { lr_scale: 1.0, decays: true }]);
+    let adamw = Update::adamw(0.1, 2);
+    for (update, words) in [
+        (Update { lr: f64::NAN, ..adamw }, ["lr is NaN", "finite"]),
+        (
+            Update { rule: Rule::AdamW { beta1: 1.0, beta2: 0.9, eps: 1e-8 }, ..adamw },
+            ["beta1 is 1", "below 1"],
+        ),
+        (Update { rule: Rule::AdamW { beta1: 0.9, beta2: 0.9, eps: 0.0 }, ..adamw }, ["eps is 0", "above 0"]),
+        (Update { max_norm: Some(-1.0), ..adamw }, ["max_norm is -1", "at least 0"]),
+        (Update { params: ParamRules::Each(&rules), ..adamw }, ["rules for 1 ", "each of the network's 2"]),
+    ] {
+        let result = engine.train_step(good, Targets::Classes(&labels), &StepOptions::update(&update));
+        check(&mut engine, result.map(drop), &words);
+    }
     let result = engine.infer(good, &[NodeId(9)]);
     check(&mut engine, result.map(drop), &["node 9"]);
     let result = engine.plan(Mode::train(), 0).map(drop);
@@ -98,7 +143,7 @@ fn mistakes_are_errors_and_leave_the_engine_usable() {
     let other = Params::zeros(&resnet());
     let result = engine.set_params(&other);
     check(&mut engine, result, &["not those of this network"]);
-    let result = engine.set_velocity(Some(&other));
+    let result = engine.set_optimiser_state(Some(&OptimiserState::Sgd { velocity: other }));
     check(&mut engine, result, &["not those of this network"]);
 }
 
@@ -109,7 +154,7 @@ fn networks_that_cannot_be_trained_say_so() {
     let mut engine = engine(map.clone(), 1);
     let data = vec![0.0; map.input_shape().len()];
     let batch = Images { data: &data, n: 1 };
-    let error = engine.train_step(batch, Targets::Classes(&[0]), None).unwrap_err();
+    let error = engine.train_step(batch, Targets::Classes(&[0]), &StepOptions::default()).unwrap_err();
     assert!(error.to_string().contains("conv0: training needs an output of one row"), "{error}");
     assert_eq!(engine.infer(batch, &[NodeId(1)]).unwrap()[0].shape, map.node(NodeId(1)).shape);
 
@@ -134,7 +179,7 @@ fn a_profile_names_every_step() {
     let data = vec![0.5; 2 * graph.input_shape().len()];
     for _ in 0..3 {
         let batch = Images { data: &data, n: 2 };
-        engine.train_step(batch, Targets::Classes(&[0, 1]), None).unwrap();
+        engine.train_step(batch, Targets::Classes(&[0, 1]), &StepOptions::default()).unwrap();
     }
     let rows = engine.profile();
     assert_eq!(rows.len(), engine.plan(Mode::train(), 2).unwrap().len());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 
 use interpreter::networks;
 use plusx_engine::{Engine, EngineError, EngineOptions, Level, Prepared, PreparedOptions};
-use plusx_model::executor::{Executor, Images};
+use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::Graph;
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
@@ -33,8 +33,8 @@ fn params(graph: &Graph) -> Params {
     let mut engine = Engine::new(graph.clone(), EngineOptions::default()).unwrap();
     engine.set_params(&params).unwrap();
     let data = images(6 * graph.input_shape().len(), 2);
-    let targets = plusx_model::executor::Targets::Classes(&[0, 1, 2, 3, 0, 1]);
-    engine.train_step(Images { data: &data, n: 6 }, targets, None).unwrap();
+    let targets = plusx_model::targets::Targets::Classes(&[0, 1, 2, 3, 0, 1]);
+    engine.train_step(Images { data: &data, n: 6 }, targets, &StepOptions::default()).unwrap();
     params = engine.params();
     params
 }

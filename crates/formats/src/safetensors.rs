@@ -2,7 +2,8 @@
 //! told in `plusx-weights`.
 //!
 //! A file holds the parameters and running statistics under their own names, `….num_batches_tracked` for every batch norm
-//! (PyTorch's loaders expect it), and in a checkpoint the velocity of the optimiser under `velocity.<parameter>`.
+//! (PyTorch's loaders expect it), and in a checkpoint what the update rule remembers, under the names that
+//! [`plusx_weights::PREFIXES`] begin.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,8 @@ use std::path::Path;
 
 use plusx_model::graph::{Graph, ParamSpec, Role};
 use plusx_model::params::Params;
-use plusx_weights::{KEY, VELOCITY, WeightFile};
+use plusx_model::update::OptimiserState;
+use plusx_weights::{KEY, PREFIXES, UPDATES, WeightFile};
 use safetensors::{Dtype, View};
 
 use crate::atomic;
@@ -22,8 +24,8 @@ use crate::metadata::ModelFile;
 pub struct Contents<'a> {
     /// Parameters and running statistics.
     pub params: &'a Params,
-    /// Velocity of the trainable parameters; none without momentum.
-    pub velocity: Option<&'a Params>,
+    /// What the update rule remembers; none for a network alone, and for plain gradient descent.
+    pub optimiser: Option<&'a OptimiserState>,
     /// Training steps done: `num_batches_tracked` of every batch norm.
     pub batches: u64,
     /// The rest.
@@ -88,8 +90,8 @@ fn count_name(spec: &ParamSpec) -> Option<String> {
 pub fn check_names(specs: &[ParamSpec]) -> Result<(), FormatError> {
     let mut seen = BTreeSet::new();
     for spec in specs {
-        if spec.name.starts_with(VELOCITY) {
-            return Err(FormatError::Reserved { name: spec.name.clone(), prefix: VELOCITY });
+        if let Some(prefix) = PREFIXES.into_iter().find(|prefix| spec.name.starts_with(prefix)) {
+            return Err(FormatError::Reserved { name: spec.name.clone(), prefix });
         }
         for name in [Some(spec.name.clone()), count_name(spec)].into_iter().flatten() {
             if let Some(name) = seen.replace(name) {
@@ -114,9 +116,17 @@ pub fn encode(contents: &Contents<'_>) -> Result<Vec<u8>, FormatError> {
             tensors.insert(name, Outgoing::Count(count));
         }
     }
-    for (spec, values) in contents.velocity.into_iter().flat_map(Params::iter) {
-        if spec.role.trainable() {
-            tensors.insert(format!("{VELOCITY}{}", spec.name), Outgoing::Floats(&spec.dims, values));
+    for (prefix, set) in contents.optimiser.map_or_else(Vec::new, OptimiserState::sets) {
+        for (spec, values) in set.iter().filter(|(spec, _)| spec.role.trainable()) {
+            tensors.insert(format!("{prefix}.{}", spec.name), Outgoing::Floats(&spec.dims, values));
+        }
+    }
+    if let Some(OptimiserState::AdamW { steps, .. }) = contents.optimiser {
+        for (spec, steps) in contents.params.specs().iter().zip(steps) {
+            if spec.role.trainable() {
+                let count = i64::try_from(*steps).unwrap_or(i64::MAX);
+                tensors.insert(format!("{UPDATES}{}", spec.name), Outgoing::Count(count));
+            }
         }
     }
     let metadata = [(KEY.to_owned(), contents.meta.to_text())].into_iter().collect();
@@ -188,11 +198,11 @@ impl Loaded {
         Ok(self.file.params(graph)?)
     }
 
-    /// The optimiser's velocity, if the file has one; running statistics have zeros.
+    /// What the update rule remembered, if the file has it; running statistics have zeros.
     ///
     /// # Errors
     /// As for [`Loaded::params`].
-    pub fn velocity(&self, graph: &Graph) -> Result<Option<Params>, FormatError> {
-        Ok(self.file.velocity(graph)?)
+    pub fn optimiser_state(&self, graph: &Graph) -> Result<Option<OptimiserState>, FormatError> {
+        Ok(self.file.optimiser_state(graph)?)
     }
 }

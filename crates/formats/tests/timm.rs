@@ -41,7 +41,7 @@ fn meta(architecture: &str, channels: usize) -> ModelFile {
 fn config(channels: usize) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let (params, meta) = (Params::zeros(&graph(channels)), meta("resnet50", channels));
-    let contents = Contents { params: &params, velocity: None, batches: 0, meta: &meta };
+    let contents = Contents { params: &params, optimiser: None, batches: 0, meta: &meta };
     // twice: a folder that is there is written again
     for _ in 0..2 {
         timm::write(&folder.path().join("net"), &contents).unwrap();
@@ -87,7 +87,7 @@ fn networks_that_timm_lacks_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let params = Params::zeros(&graph(3));
     let written = |meta: &ModelFile| {
-        let contents = Contents { params: &params, velocity: None, batches: 0, meta };
+        let contents = Contents { params: &params, optimiser: None, batches: 0, meta };
         timm::write(&folder.path().join("net"), &contents).unwrap_err()
     };
     let error = written(&meta("resnet18-d2l", 3));
@@ -153,7 +153,7 @@ fn timm_agrees() {
         let graph = resnet18(input);
         let params = initialize(&graph, Init::Xavier, 3);
         let meta = ModelFile { preprocess: Preprocess::chapter(input), ..meta("resnet18", input.c) };
-        let contents = Contents { params: &params, velocity: None, batches: 0, meta: &meta };
+        let contents = Contents { params: &params, optimiser: None, batches: 0, meta: &meta };
         timm::write(folder.path(), &contents).unwrap();
         let [images, logits] = ["images", "logits"].map(|name| folder.path().join(name));
         let data: Vec<f32> = (0..2 * input.len()).map(|i| (i as f32 * 0.7).sin()).collect();

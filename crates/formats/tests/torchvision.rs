@@ -10,12 +10,13 @@ use plusx_engine::{Engine, EngineOptions};
 use plusx_formats::ModelFile;
 use plusx_formats::foreign::{Allow, FileKind, ForeignFile};
 use plusx_formats::safetensors::{Contents, write};
-use plusx_model::executor::{Executor, Images, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::{Graph, ParamId};
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::preprocess::Preset;
 use plusx_model::shape::ImageShape;
+use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
 use plusx_model::zoo::{self, ZooOptions};
 use serde_json::Value;
@@ -163,7 +164,7 @@ fn a_training_step_is_torchvisions() {
         let labels: Vec<u32> =
             reference.json["labels"].as_array().unwrap().iter().map(|label| integer(label) as u32).collect();
         let images = Images { data: &data, n: labels.len() };
-        let step = engine.train_step(images, Targets::Classes(&labels), None).unwrap();
+        let step = engine.train_step(images, Targets::Classes(&labels), &StepOptions::default()).unwrap();
         let (gradients, params) = (engine.gradients(), engine.params());
         let trainable = engine.graph().params.iter().filter(|spec| spec.role.trainable()).count();
         let [learned, running] =
@@ -196,7 +197,7 @@ fn torchvision_loads_what_is_written() {
             metrics: Default::default(),
             training: None,
         };
-        write(&file, &Contents { params: &params, velocity: None, batches: 5, meta: &meta }).unwrap();
+        write(&file, &Contents { params: &params, optimiser: None, batches: 5, meta: &meta }).unwrap();
         let data: Vec<f32> = (0..2 * input.len()).map(|i| (i as f32 * 0.7).sin()).collect();
         let mut engine = Engine::new(graph, EngineOptions::default()).unwrap();
         engine.set_params(&params).unwrap();

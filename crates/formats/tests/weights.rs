@@ -13,6 +13,7 @@ use plusx_model::params::Params;
 use plusx_model::preprocess::{Preprocess, Preset, Resize};
 use plusx_model::shape::ImageShape;
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::OptimiserState;
 use proptest::prelude::*;
 
 fn graph(channels: usize) -> Graph {
@@ -46,7 +47,8 @@ fn meta() -> ModelFile {
 fn bytes() -> Vec<u8> {
     let (graph, meta) = (graph(2), meta());
     let (params, velocity) = (params(&graph, 0.0), params(&graph, 1.0));
-    encode(&Contents { params: &params, velocity: Some(&velocity), batches: 7, meta: &meta }).unwrap()
+    let state = OptimiserState::Sgd { velocity: velocity.clone() };
+    encode(&Contents { params: &params, optimiser: Some(&state), batches: 7, meta: &meta }).unwrap()
 }
 
 #[test]
@@ -55,13 +57,16 @@ fn everything_comes_back() {
     let path = folder.path().join("w.safetensors");
     let (graph, meta) = (graph(2), meta());
     let (params, velocity) = (params(&graph, 0.0), params(&graph, 1.0));
-    let contents = Contents { params: &params, velocity: Some(&velocity), batches: 7, meta: &meta };
+    let state = OptimiserState::Sgd { velocity: velocity.clone() };
+    let contents = Contents { params: &params, optimiser: Some(&state), batches: 7, meta: &meta };
     let written = write(&path, &contents).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), written);
     let loaded = read(&path).unwrap();
     assert_eq!(loaded.meta, meta);
     assert_eq!(loaded.params(&graph).unwrap(), params);
-    let back = loaded.velocity(&graph).unwrap().unwrap();
+    let Some(OptimiserState::Sgd { velocity: back }) = loaded.optimiser_state(&graph).unwrap() else {
+        panic!("no velocity")
+    };
     for (index, spec) in graph.params.iter().enumerate() {
         let id = ParamId(index as u32);
         match spec.role.trainable() {
@@ -69,6 +74,36 @@ fn everything_comes_back() {
             false => assert!(back.get(id).iter().all(|value| *value == 0.0), "{}", spec.name),
         }
     }
+}
+
+#[test]
+fn moments_and_their_counts_come_back() {
+    let (graph, meta) = (graph(2), meta());
+    let learning = |start: f32| {
+        let mut set = params(&graph, start);
+        let running = graph.params.iter().enumerate().filter(|(_, spec)| !spec.role.trainable());
+        running.for_each(|(index, _)| set.get_mut(ParamId(index as u32)).fill(0.0));
+        set
+    };
+    let count = |(index, spec): (usize, &plusx_model::graph::ParamSpec)| match spec.role.trainable() {
+        // more than an `f32` counts
+        true => (1 << 40) + index as u64,
+        false => 0,
+    };
+    let steps: Vec<u64> = graph.params.iter().enumerate().map(count).collect();
+    let state = OptimiserState::AdamW { exp_avg: learning(1.0), exp_avg_sq: learning(2.0), steps };
+    let all = params(&graph, 0.0);
+    let bytes = encode(&Contents { params: &all, optimiser: Some(&state), batches: 7, meta: &meta }).unwrap();
+    let loaded = decode(&bytes, Path::new("w.safetensors")).unwrap();
+    assert_eq!(loaded.optimiser_state(&graph).unwrap(), Some(state));
+    assert_eq!(loaded.params(&graph).unwrap(), all);
+    // a count that is called otherwise is missing
+    let at = bytes.windows(23).position(|name| name == b"optimiser.step.fc.weigh").unwrap();
+    let mut broken = bytes.clone();
+    broken[at + 15..at + 17].copy_from_slice(b"xx");
+    let broken = decode(&broken, Path::new("w.safetensors")).unwrap();
+    let text = broken.optimiser_state(&graph).unwrap_err().to_string();
+    assert!(text.contains("w.safetensors") && text.contains("optimiser.step.fc.weight"), "{text}");
 }
 
 #[test]
@@ -131,7 +166,7 @@ fn files_from_before_crops_are_read_as_before() {
 /// Layout and preprocessing of the entry that a file gets.
 fn metadata(preprocess: &Preprocess) -> (u64, String) {
     let (params, meta) = (params(&graph(2), 0.0), ModelFile { preprocess: preprocess.clone(), ..meta() });
-    let bytes = encode(&Contents { params: &params, velocity: None, batches: 0, meta: &meta }).unwrap();
+    let bytes = encode(&Contents { params: &params, optimiser: None, batches: 0, meta: &meta }).unwrap();
     assert_eq!(decode(&bytes, Path::new("x")).unwrap().meta.preprocess, *preprocess);
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
@@ -277,12 +312,13 @@ fn values_that_are_not_finite_are_named() {
         let fc = params.find("fc.weight").unwrap();
         velocity.get_mut(fc)[2] = value;
         let spoilt = |params: &Params| {
-            let contents = Contents { params, velocity: Some(&velocity), batches: 7, meta: &meta };
+            let state = OptimiserState::Sgd { velocity: velocity.clone() };
+            let contents = Contents { params, optimiser: Some(&state), batches: 7, meta: &meta };
             decode(&encode(&contents).unwrap(), Path::new("w.safetensors")).unwrap()
         };
         let loaded = spoilt(&params);
         assert_eq!(loaded.params(&graph).unwrap(), params);
-        let text = loaded.velocity(&graph).unwrap_err().to_string();
+        let text = loaded.optimiser_state(&graph).unwrap_err().to_string();
         assert!(text.contains("w.safetensors") && text.contains("velocity.fc.weight"), "{text}");
         params.get_mut(fc)[0] = value;
         let error = spoilt(&params).params(&graph).unwrap_err();
@@ -299,7 +335,7 @@ fn names_that_a_reader_would_take_for_the_optimisers_are_refused() {
     let graph = trace(&net, ImageShape::new(1, 5, 5), &mut Names::new()).unwrap();
     let error = check_names(&graph.params).unwrap_err();
     assert!(matches!(&error, FormatError::Reserved { name, .. } if name == "velocity.weight"), "{error}");
-    let contents = Contents { params: &Params::zeros(&graph), velocity: None, batches: 0, meta: &meta() };
+    let contents = Contents { params: &Params::zeros(&graph), optimiser: None, batches: 0, meta: &meta() };
     assert!(matches!(encode(&contents), Err(FormatError::Reserved { .. })));
     let twice =
         [graph.params[0].clone(), graph.params[0].clone()].map(|spec| ParamSpec { name: "w".into(), ..spec });
@@ -318,7 +354,7 @@ proptest! {
         }
         if let Ok(loaded) = decode(&damaged, Path::new("damaged")) {
             let _ = loaded.params(&graph(2));
-            let _ = loaded.velocity(&graph(2));
+            let _ = loaded.optimiser_state(&graph(2));
         }
     }
 

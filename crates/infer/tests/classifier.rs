@@ -39,7 +39,7 @@ fn write(folder: &Path, input: ImageShape, classes: &[&str]) -> PathBuf {
         training: None,
     };
     let path = folder.join("w.safetensors");
-    let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: &meta };
+    let contents = safetensors::Contents { params: &params, optimiser: None, batches: 0, meta: &meta };
     safetensors::write(&path, &contents).unwrap();
     path
 }
@@ -103,7 +103,7 @@ fn answers_that_are_no_numbers_are_an_error() {
     }
     let contents = safetensors::read(&file).unwrap();
     let contents =
-        safetensors::Contents { params: &params, velocity: None, batches: 0, meta: &contents.meta };
+        safetensors::Contents { params: &params, optimiser: None, batches: 0, meta: &contents.meta };
     safetensors::write(&file, &contents).unwrap();
     let error = Classifier::load(&file).unwrap().predict(&picture(0)).unwrap_err();
     assert!(matches!(error, InferError::NotFinite { image: 0 }), "{error}");

@@ -5,7 +5,9 @@
 //!
 //! Feature maps are NHWC with the channel pitch rounded up to [`LANES`] and zeros in the tail ([`pitch`]).
 
+pub mod adamw;
 pub mod args;
+pub mod average;
 mod check;
 pub mod concat;
 pub mod conv;
@@ -21,6 +23,7 @@ pub mod sgd;
 pub mod shape;
 pub mod sigmoid;
 pub mod simd;
+pub mod squares;
 pub mod subsample;
 pub mod sum;
 mod table;

@@ -10,7 +10,7 @@ use crate::simd::{Isa, Kernel};
 use crate::table::table;
 use crate::{KernelEntry, LANES};
 
-/// Arguments of [`Update`]: one run of parameters.
+/// Arguments of [`SgdUpdate`]: one run of parameters.
 #[derive(Debug)]
 pub struct SgdArgs<'a> {
     /// The parameters.
@@ -39,10 +39,10 @@ pub struct SgdStep {
 }
 
 /// One update of a run of parameters.
-pub type Update = fn(SgdArgs<'_>);
+pub type SgdUpdate = fn(SgdArgs<'_>);
 
 /// One update of a run of parameters.
-pub static UPDATE: &[KernelEntry<usize, Update>] = table!("sgd", |_| true, UpdateKernel, reference);
+pub static UPDATE: &[KernelEntry<usize, SgdUpdate>] = table!("sgd", |_| true, UpdateKernel, reference);
 
 impl SgdArgs<'_> {
     #[track_caller]

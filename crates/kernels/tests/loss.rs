@@ -2,7 +2,7 @@
 
 mod support;
 
-use plusx_kernels::loss::{LossArgs, pinned, softmax_cross_entropy};
+use plusx_kernels::loss::{LossArgs, LossTargets, TargetShape, pinned, softmax_cross_entropy};
 use support::{Random, differences};
 
 struct LossOutput {
@@ -12,7 +12,11 @@ struct LossOutput {
 }
 
 fn run(classes: usize, pitch: usize, logits: &[f32], labels: &[u32]) -> LossOutput {
-    let images = labels.len();
+    run_on(classes, pitch, logits, LossTargets::Classes(labels))
+}
+
+fn run_on(classes: usize, pitch: usize, logits: &[f32], targets: LossTargets<'_>) -> LossOutput {
+    let images = logits.len() / pitch;
     let (mut loss, mut predictions) = (vec![9.0; images], vec![9; images]);
     let mut gradient = vec![9.0; images * pitch];
     softmax_cross_entropy(LossArgs {
@@ -20,7 +24,7 @@ fn run(classes: usize, pitch: usize, logits: &[f32], labels: &[u32]) -> LossOutp
         pitch,
         images,
         logits,
-        labels,
+        targets,
         loss: &mut loss,
         predictions: &mut predictions,
         gradient: &mut gradient,
@@ -94,6 +98,81 @@ fn gradient_is_the_difference() {
     for (got, numeric) in got.gradient.iter().zip(&numeric) {
         // 1e-10 of curvature, 1e-11 of rounding, half a unit in the last place
         assert!((f64::from(*got) - numeric).abs() < 1e-9 + f64::from(f32::EPSILON), "{got} {numeric}");
+    }
+}
+
+/// Weight times smoothed target of every class.
+fn shares(q: &[f64], shape: TargetShape<'_>) -> Vec<f64> {
+    let (e, n) = (f64::from(shape.smoothing), q.len() as f64);
+    let weight = |class: usize| shape.weights.map_or(1.0, |weights| f64::from(weights[class]));
+    q.iter().enumerate().map(|(class, q)| weight(class) * ((1.0 - e) * q + e / n)).collect()
+}
+
+#[test]
+fn soft_targets_follow_their_formula() {
+    let mut random = Random(33);
+    for (classes, pitch) in [(1, 16), (2, 16), (10, 16), (17, 32), (1000, 1008)] {
+        for spread in [0.01f32, 1.0, 10.0, 60.0] {
+            let mut logits = random.map(3, classes, false);
+            logits.iter_mut().for_each(|z| *z *= spread);
+            let soft: Vec<f32> = (0..3 * classes).map(|_| random.real().abs() / classes as f32).collect();
+            let weights: Vec<f32> = (0..classes).map(|_| random.real().abs()).collect();
+            let labels = [0, classes as u32 / 2, classes as u32 - 1];
+            for (smoothing, weights) in
+                [(0.0, None), (0.1, None), (0.0, Some(&weights[..])), (0.25, Some(&weights[..]))]
+            {
+                let shape = TargetShape { smoothing, weights };
+                let got = run_on(classes, pitch, &logits, LossTargets::Soft(&soft, shape));
+                let smoothed = run_on(classes, pitch, &logits, LossTargets::Smoothed(&labels, shape));
+                for image in 0..3 {
+                    let z: Vec<f64> =
+                        logits[image * pitch..][..classes].iter().map(|z| f64::from(*z)).collect();
+                    let q = soft[image * classes..][..classes].iter().map(|q| f64::from(*q)).collect();
+                    let hot =
+                        (0..classes).map(|j| f64::from(u8::from(j == labels[image] as usize))).collect();
+                    for (got, q) in [(&got, q), (&smoothed, hot)] {
+                        let q: Vec<f64> = q;
+                        let u = shares(&q, shape);
+                        let (mut loss, mut gradient) = (0.0, vec![0.0; classes]);
+                        for (label, u) in u.iter().enumerate() {
+                            let (one, slope) = reference(&z, label);
+                            loss += u * one;
+                            gradient.iter_mut().zip(slope).for_each(|(sum, dz)| *sum += u * dz);
+                        }
+                        assert!(
+                            ulps(got.loss[image], loss) <= 0.501,
+                            "{} instead of {loss}",
+                            got.loss[image]
+                        );
+                        let whole: f64 = u.iter().sum();
+                        for (got, want) in got.gradient[image * pitch..].iter().zip(&gradient) {
+                            // half a unit of the result, and what f64 loses where the terms nearly cancel
+                            let bound = 0.501 * want.abs() / f64::from(1 << 23) + 1e-12 * whole + 1e-44;
+                            assert!((f64::from(*got) - want).abs() <= bound, "{got} instead of {want}");
+                        }
+                        assert!(
+                            got.gradient[image * pitch + classes..][..pitch - classes]
+                                .iter()
+                                .all(|g| *g == 0.0)
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_single_share_is_a_class() {
+    let mut random = Random(34);
+    let logits = random.map(4, 10, false);
+    let labels = [3, 0, 9, 3];
+    let shape = TargetShape { smoothing: 0.0, weights: None };
+    let one = run(10, 16, &logits, &labels);
+    let other = run_on(10, 16, &logits, LossTargets::Smoothed(&labels, shape));
+    assert_eq!((one.loss, one.predictions), (other.loss, other.predictions));
+    for (class, share) in one.gradient.iter().zip(&other.gradient) {
+        assert!((class - share).abs() <= f32::EPSILON * class.abs(), "{share} instead of {class}");
     }
 }
 

@@ -202,6 +202,7 @@ fn gradients_are_the_differences() {
             gamma,
             mean: &normed.mean,
             istd: &normed.istd,
+            evaluated: false,
             dgamma: &mut dgamma,
             dbeta: &mut dbeta,
             a: &mut a,

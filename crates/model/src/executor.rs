@@ -3,6 +3,8 @@
 use crate::graph::{Graph, NodeId};
 use crate::image_shape::ImageShape;
 use crate::params::Params;
+use crate::targets::{Loss, Targets};
+use crate::update::{OptimiserState, Update};
 
 /// A batch of images: `data` is \[n\]\[h\]\[w\]\[c\], channels unpadded.
 #[derive(Clone, Copy, Debug)]
@@ -13,50 +15,26 @@ pub struct Images<'a> {
     pub n: usize,
 }
 
-/// What the network should have said.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Targets<'a> {
-    /// One class index per image.
-    Classes(&'a [u32]),
+/// What a training step does with its images.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct StepOptions<'a> {
+    /// How the targets become a loss.
+    pub loss: Loss<'a>,
+    /// How the parameters then move; `None` leaves them, and the gradients can be read with [`Executor::gradients`].
+    pub update: Option<&'a Update<'a>>,
 }
 
-/// One update of stochastic gradient descent: `v = momentum v + g; w -= lr v`, where
-/// `g = scale * (sum of the gradients of the batch) + weight_decay w`. With `nesterov`: `w -= lr (g + momentum v)`.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Sgd {
-    /// Learning rate.
-    pub lr: f32,
-    /// 0 keeps no velocity.
-    pub momentum: f32,
-    /// Looks ahead along the velocity.
-    pub nesterov: bool,
-    /// L2 penalty.
-    pub weight_decay: f32,
-    /// Whether biases, gammas and betas decay too (recipe d2l: yes).
-    pub decay_all: bool,
-    /// Multiplies the summed gradient: 1 / batch size.
-    pub scale: f32,
-}
-
-impl Sgd {
-    /// Plain gradient descent on the mean loss of a batch: no momentum, no decay.
-    pub fn plain(lr: f32, batch: usize) -> Self {
-        Self {
-            lr,
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-            decay_all: false,
-            scale: 1.0 / batch as f32,
-        }
+impl<'a> StepOptions<'a> {
+    /// Plain cross-entropy, then `update`.
+    pub fn update(update: &'a Update<'a>) -> Self {
+        Self { update: Some(update), ..Self::default() }
     }
 }
 
 /// What a training step tells.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StepResult {
-    /// Cross-entropy of each image.
+    /// Loss of each image: smoothed and weighted, but not divided by anything.
     pub losses: Vec<f32>,
     /// The class with the largest logit, of each image (the first of equals).
     pub predictions: Vec<u32>,
@@ -91,19 +69,18 @@ pub trait Executor {
     /// Copies parameters and running statistics out.
     fn params(&self) -> Params;
 
-    /// The velocity of every trainable parameter, if momentum was ever used.
-    fn velocity(&self) -> Option<Params>;
+    /// What the update rule remembers, if a rule that remembers anything was ever used.
+    fn optimiser_state(&self) -> Option<OptimiserState>;
 
-    /// Restores the velocity (a resumed run); `None` clears it.
-    fn set_velocity(&mut self, velocity: Option<&Params>) -> Result<(), Self::Error>;
+    /// Restores what the update rule remembers (a resumed run); `None` forgets it. An update by the other rule forgets it, too.
+    fn set_optimiser_state(&mut self, state: Option<&OptimiserState>) -> Result<(), Self::Error>;
 
-    /// Forward with batch statistics, softmax cross-entropy, backward; then the update, unless `None`
-    /// (the gradients can then be read with [`Executor::gradients`]).
+    /// Forward with batch statistics, softmax cross-entropy, backward; then the update, if there is one.
     fn train_step(
         &mut self,
         images: Images<'_>,
         targets: Targets<'_>,
-        update: Option<&Sgd>,
+        options: &StepOptions<'_>,
     ) -> Result<StepResult, Self::Error>;
 
     /// Gradients of the *sum* of the losses of the last [`Executor::train_step`], in logical layout;

@@ -31,9 +31,11 @@ pub mod preprocess;
 pub mod random;
 pub mod shape;
 pub mod summary;
+pub mod targets;
 mod thousands;
 pub mod trace;
 mod tracer;
+pub mod update;
 pub mod words;
 pub mod zoo;
 

@@ -21,16 +21,6 @@ pub enum PixelError {
         /// Its name.
         name: String,
     },
-    /// A number of the augmentation that is out of its range.
-    #[error("augmentation: {option} is {found}; it must be {expected}")]
-    Augment {
-        /// Which one.
-        option: &'static str,
-        /// What it may be.
-        expected: &'static str,
-        /// What it is.
-        found: String,
-    },
     /// Pixels that do not make a picture.
     #[error("{bytes} bytes do not make a picture of {w}x{h} pixels of three channels")]
     Empty {
@@ -44,11 +34,9 @@ pub enum PixelError {
 }
 
 impl PixelError {
-    /// Usage for the augmentation, else the file's fault: a picture's, or that of the weight file which says how pictures are
-    /// prepared.
+    /// The file's fault in every case: a picture's, or that of the weight file which says how pictures are prepared.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Augment { .. } => ErrorKind::Usage,
             Self::Channels { .. } | Self::Preprocess(_) | Self::Interpolation { .. } | Self::Empty { .. } => {
                 ErrorKind::BadFile
             }

@@ -3,13 +3,14 @@
 //! The pixels are the caller's. `plusx-data` decodes picture files; pixels of a camera need no decoder.
 #![forbid(unsafe_code)]
 
-pub mod augment;
 mod error;
 mod picture;
 mod preparer;
 pub mod resample;
 pub mod resize;
+mod resizer;
 
 pub use error::PixelError;
-pub use picture::{Picture, grey, prepare};
+pub use picture::{Picture, grey, luma, prepare};
 pub use preparer::Preparer;
+pub use resizer::Resizer;

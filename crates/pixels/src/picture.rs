@@ -47,7 +47,8 @@ pub fn grey(rgb8: &[u8], out: &mut Vec<u8>) {
     out.extend(rgb8.chunks_exact(3).map(|rgb| luma([rgb[0], rgb[1], rgb[2]])));
 }
 
-pub(crate) fn luma([r, g, b]: [u8; 3]) -> u8 {
+/// The grey of a pixel, see [`grey`].
+pub fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b) + (1 << 15)) >> 16) as u8
 }
 

@@ -1,15 +1,14 @@
 //! From the bytes of an image to what a network takes, as a record says: resize, cut out the middle, scale, normalise.
 
-use crate::PixelError;
-use crate::resample::{Filter, Resample};
-use crate::resize::{Bilinear, Cut};
-use plusx_model::preprocess::{Interpolation, Preprocess};
+use crate::resize::Cut;
+use crate::{PixelError, Resizer};
+use plusx_model::preprocess::Preprocess;
 use plusx_model::words::count;
 
 /// Prepares images of one shape, set up once and used for many.
 #[derive(Clone, Debug)]
 pub struct Preparer {
-    resize: Option<Resizer>,
+    resize: Resizer,
     /// Channels of the images and of the network.
     channels: [usize; 2],
     resized: Vec<u8>,
@@ -17,13 +16,6 @@ pub struct Preparer {
     len: usize,
     /// For each channel of the network, what every byte becomes.
     values: Vec<[f32; 256]>,
-}
-
-/// The ways of resizing.
-#[derive(Clone, Debug)]
-enum Resizer {
-    Opencv(Bilinear),
-    Pillow(Resample),
 }
 
 impl Preparer {
@@ -46,14 +38,8 @@ impl Preparer {
         }
         let to = record.resized([h, w]);
         let cut = Cut { from, to, corner: record.corner(to), size: [record.input.h, record.input.w] };
-        let resize = match record.interpolation {
-            _ if cut.to == [h, w] && cut.size == to => None,
-            Interpolation::BilinearOpencv => Some(Resizer::Opencv(Bilinear::new(cut))),
-            Interpolation::Bilinear => Some(Resizer::Pillow(Resample::new(Filter::Bilinear, cut))),
-            Interpolation::Bicubic => Some(Resizer::Pillow(Resample::new(Filter::Bicubic, cut))),
-            other => return Err(PixelError::Interpolation { name: other.to_string() }),
-        };
-        let resized = vec![0; resize.as_ref().map_or(0, |_| cut.dst_len())];
+        let resize = Resizer::new(record.interpolation, cut)?;
+        let resized = vec![0; if resize.is_copy() { 0 } else { cut.dst_len() }];
         let values = record.mean.iter().zip(&record.std).map(|(mean, std)| normalised(*mean, *std)).collect();
         Ok(Self { resize, channels: [c, taken], resized, len: record.input.len(), values })
     }
@@ -74,13 +60,10 @@ impl Preparer {
     /// If `image` has another length than the shape given to [`Preparer::new`] says, or `out` another than the network's input.
     pub fn fill(&mut self, image: &[u8], out: &mut [f32]) {
         assert_eq!(out.len(), self.len, "values of the network's input");
-        let bytes = match &mut self.resize {
-            None => image,
-            Some(resize) => {
-                match resize {
-                    Resizer::Opencv(resize) => resize.run(image, &mut self.resized),
-                    Resizer::Pillow(resize) => resize.run(image, &mut self.resized),
-                }
+        let bytes = match self.resize.is_copy() {
+            true => image,
+            false => {
+                self.resize.run(image, &mut self.resized);
                 &self.resized
             }
         };
@@ -114,7 +97,7 @@ fn normalised(mean: f32, std: f32) -> [f32; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plusx_model::preprocess::{Preset, Resize};
+    use plusx_model::preprocess::{Interpolation, Preset, Resize};
     use plusx_model::shape::ImageShape;
 
     fn prepared(image: &[u8], from: [usize; 3], record: &Preprocess) -> Vec<f32> {

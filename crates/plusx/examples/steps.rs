@@ -47,7 +47,7 @@ fn main() -> Result<(), Error> {
         });
         // endless; a batch that cannot be made ends it
         let batches = (1..).map_while(|seed| batch(BATCH, seed).ok());
-        let update = Sgd { momentum: 0.9, ..Sgd::plain(0.05, BATCH) };
+        let update = Update::sgd(0.05, BATCH).momentum(0.9);
         net.train(batches, &update, move |step| {
             println!(
                 "step {}, loss {:.4}, {} of {} right",

@@ -40,7 +40,7 @@ impl Model {
             return Err(Error::NotInitialized);
         };
         fits(graph, about)?;
-        let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: about };
+        let contents = safetensors::Contents { params: &params, optimiser: None, batches: 0, meta: about };
         safetensors::write(path.as_ref(), &contents).map_err(TrainError::from)?;
         Ok(())
     }

@@ -68,10 +68,12 @@ pub mod prelude {
     pub use plusx_model::ModelError;
     pub use plusx_model::block::{Block, Var};
     pub use plusx_model::containers::{Residual, Sequential};
-    pub use plusx_model::executor::{Sgd, StepResult};
+    pub use plusx_model::executor::{StepOptions, StepResult};
     pub use plusx_model::init::Init;
     pub use plusx_model::layers::{
         Activation, AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool2d, MaxPool2d,
     };
+    pub use plusx_model::targets::{Loss, Targets};
     pub use plusx_model::trace::Names;
+    pub use plusx_model::update::{ParamRule, ParamRules, Rule, Update};
 }

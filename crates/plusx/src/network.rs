@@ -3,12 +3,14 @@
 use crate::{Error, Shape, Tensor};
 use plusx_engine::{Engine, EngineOptions};
 use plusx_model::block::Block;
-use plusx_model::executor::{Executor, Images, Sgd, StepResult, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, Op};
 use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
+use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::Update;
 use plusx_model::zoo::{self, ZooOptions};
 
 /// A network with parameters, on the cores of this machine.
@@ -65,7 +67,7 @@ impl Model {
         if let Some(bound) = &mut self.bound {
             let params = initialize(bound.engine.graph(), init, seed);
             bound.engine.set_params(&params)?;
-            bound.engine.set_velocity(None)?;
+            bound.engine.set_optimiser_state(None)?;
         }
         Ok(())
     }
@@ -99,7 +101,7 @@ impl Model {
         &mut self,
         x: &Tensor,
         labels: &[u32],
-        update: Option<&Sgd>,
+        update: Option<&Update<'_>>,
     ) -> Result<StepResult, Error> {
         let engine = self.bind(x)?;
         let data = x.to_nhwc()?;
@@ -107,7 +109,24 @@ impl Model {
         if labels.len() != n {
             return Err(Error::Labels { images: n, labels: labels.len() });
         }
-        Ok(engine.train_step(Images { data: &data, n }, Targets::Classes(labels), update)?)
+        let options = StepOptions { update, ..StepOptions::default() };
+        Ok(engine.train_step(Images { data: &data, n }, Targets::Classes(labels), &options)?)
+    }
+
+    /// As [`Model::train_step`], with targets and a loss of any kind: soft targets, label smoothing, class weights.
+    ///
+    /// # Errors
+    /// Those of [`Model::train_step`]; [`Error::Engine`] for targets or weights that do not fit the images and classes.
+    pub fn train_step_on(
+        &mut self,
+        x: &Tensor,
+        targets: Targets<'_>,
+        options: &StepOptions<'_>,
+    ) -> Result<StepResult, Error> {
+        let engine = self.bind(x)?;
+        let data = x.to_nhwc()?;
+        let n = x.shape().dims()[0];
+        Ok(engine.train_step(Images { data: &data, n }, targets, options)?)
     }
 
     /// Gradients of the sum of the losses of the last [`Model::train_step`]; `None` before the first images.
@@ -164,17 +183,17 @@ impl Model {
     fn trace_for(&self, image: ImageShape, images: &Shape) -> Result<Bound, Error> {
         let mut names = self.names.clone();
         let graph = trace(self.block.as_ref(), image, &mut names)?;
-        let (params, velocity) = match (&self.bound, self.init) {
+        let (params, state) = match (&self.bound, self.init) {
             (Some(bound), _) => {
                 same_parameters(bound.engine.graph(), &graph, images)?;
-                (bound.engine.params(), bound.engine.velocity())
+                (bound.engine.params(), bound.engine.optimiser_state())
             }
             (None, Some((init, seed))) => (initialize(&graph, init, seed), None),
             (None, None) => return Err(Error::NotInitialized),
         };
         let mut engine = Engine::new(graph, self.options)?;
         engine.set_params(&params)?;
-        engine.set_velocity(velocity.as_ref())?;
+        engine.set_optimiser_state(state.as_ref())?;
         Ok(Bound { engine, names })
     }
 }

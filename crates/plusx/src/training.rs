@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use plusx_model::executor::{Sgd, StepResult};
+use plusx_model::executor::StepResult;
+use plusx_model::update::Update;
 
 use crate::{Error, Model, Tensor};
 
@@ -44,7 +45,7 @@ impl Model {
     pub fn train(
         &mut self,
         batches: impl IntoIterator<Item = (Tensor, Vec<u32>)>,
-        update: &Sgd,
+        update: &Update<'_>,
         mut after: impl FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, Error> {
         let mut steps = 0;

@@ -24,7 +24,7 @@ fn a_weight_file_becomes_a_model() {
     };
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("best.safetensors");
-    let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: &meta };
+    let contents = safetensors::Contents { params: &params, optimiser: None, batches: 0, meta: &meta };
     safetensors::write(&path, &contents).unwrap();
 
     let mut loaded = Model::load(&path).unwrap();

@@ -79,7 +79,7 @@ fn training_from_outside_lowers_the_loss() {
     let mut model = model();
     let x = images([6, 1, 8, 8]);
     let labels = [0, 1, 2, 0, 1, 2];
-    let update = Sgd { momentum: 0.9, ..Sgd::plain(0.05, labels.len()) };
+    let update = Update::sgd(0.05, labels.len()).momentum(0.9);
     let mean = |result: StepResult| result.losses.iter().sum::<f32>() / 6.0;
     let first = mean(model.train_step(&x, &labels, Some(&update)).unwrap());
     for _ in 0..30 {
@@ -120,7 +120,7 @@ fn threads_leave_no_trace() {
     let bits = |threads: usize| {
         let mut model = model();
         model.set_threads(threads);
-        model.train_step(&images([6, 1, 8, 8]), &[0, 1, 2, 0, 1, 2], Some(&Sgd::plain(0.1, 6))).unwrap();
+        model.train_step(&images([6, 1, 8, 8]), &[0, 1, 2, 0, 1, 2], Some(&Update::sgd(0.1, 6))).unwrap();
         model.params().unwrap().values().iter().map(|value| value.to_bits()).collect::<Vec<_>>()
     };
     assert_eq!(bits(1), bits(3));
@@ -131,7 +131,7 @@ fn initialize_starts_over() {
     let mut model = model();
     let x = images([2, 1, 8, 8]);
     let before = model.forward(&x).unwrap();
-    model.train_step(&x, &[0, 1], Some(&Sgd::plain(0.1, 2))).unwrap();
+    model.train_step(&x, &[0, 1], Some(&Update::sgd(0.1, 2))).unwrap();
     assert_ne!(model.forward(&x).unwrap(), before);
     model.initialize(Init::Xavier, 42).unwrap();
     assert_eq!(model.forward(&x).unwrap(), before);

@@ -21,8 +21,8 @@ fn batch(seed: u32) -> (Tensor, Vec<u32>) {
     (Tensor::uniform([6, 1, 8, 8], 0.0, 1.0, seed).unwrap(), vec![0, 1, 2, 2, 1, 0])
 }
 
-fn update() -> Sgd {
-    Sgd { momentum: 0.9, ..Sgd::plain(0.1, 6) }
+fn update() -> Update<'static> {
+    Update::sgd(0.1, 6).momentum(0.9)
 }
 
 fn go_on(_: &Step<'_>) -> ControlFlow<()> {
@@ -94,7 +94,7 @@ fn errors_stop_it_and_leave_the_model_as_it_was() {
     assert!(error.to_string().contains("initialize"), "{error}");
 
     // the first step spoils the parameters, the second notices
-    let wild = Sgd { lr: f32::MAX, ..update() };
+    let wild = Update { lr: 1e38, ..update() };
     let mut heard = 0;
     let error = model.train((0..9).map(batch), &wild, |_| {
         heard += 1;

@@ -10,6 +10,7 @@ use plusx_formats::{FormatError, ModelFile};
 use plusx_model::executor::Executor;
 use plusx_model::graph::Graph;
 use plusx_model::params::Params;
+use plusx_model::update::OptimiserState;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -38,7 +39,7 @@ pub(crate) struct Restored {
 
 /// Why a checkpoint was not written.
 pub(crate) enum Refusal {
-    /// A parameter or velocity is not a finite number: saving it would lose the last good checkpoint.
+    /// A parameter, or what the update rule remembers, is not a finite number: saving it would lose the last good checkpoint.
     NotFinite,
     /// The file could not be written.
     Format(FormatError),
@@ -71,8 +72,9 @@ impl CheckpointHeader {
         executor: &E,
         state: &State,
     ) -> Result<(), Refusal> {
-        let (params, velocity) = (executor.params(), executor.velocity());
-        check_finite([Some(&params), velocity.as_ref()])?;
+        let (params, optimiser) = (executor.params(), executor.optimiser_state());
+        check_finite(&params)?;
+        optimiser.iter().flat_map(OptimiserState::sets).try_for_each(|(_, set)| check_finite(set))?;
         let mut meta = self.model.clone();
         if let Some(best) = state.best {
             meta.metrics = metrics(best.epoch, best.top1, best.loss)
@@ -83,8 +85,8 @@ impl CheckpointHeader {
         let training = Training { state: *state, ..self.training.clone() };
         let training = serde_json::to_value(training);
         meta.training = Some(training.map_err(|error| FormatError::Encode { reason: error.to_string() })?);
-        let velocity = velocity.as_ref();
-        safetensors::write(path, &Contents { params: &params, velocity, batches: state.step, meta: &meta })?;
+        let optimiser = optimiser.as_ref();
+        safetensors::write(path, &Contents { params: &params, optimiser, batches: state.step, meta: &meta })?;
         Ok(())
     }
 
@@ -100,8 +102,8 @@ impl CheckpointHeader {
         meta.metrics = metrics(state.epoch + 1, report.top1, report.loss);
         meta.metrics.insert("top5".into(), report.top5.into());
         let params = executor.params();
-        check_finite([Some(&params)])?;
-        let contents = Contents { params: &params, velocity: None, batches: state.step, meta: &meta };
+        check_finite(&params)?;
+        let contents = Contents { params: &params, optimiser: None, batches: state.step, meta: &meta };
         safetensors::write(path, &contents)?;
         Ok(())
     }
@@ -114,9 +116,9 @@ impl CheckpointHeader {
         let loaded = safetensors::read(path)?;
         let training = self.check(&loaded)?;
         let params = loaded.params(executor.graph())?;
-        let velocity = loaded.velocity(executor.graph())?;
+        let optimiser = loaded.optimiser_state(executor.graph())?;
         executor.set_params(&params).map_err(TrainError::executor)?;
-        executor.set_velocity(velocity.as_ref()).map_err(TrainError::executor)?;
+        executor.set_optimiser_state(optimiser.as_ref()).map_err(TrainError::executor)?;
         let now = (&self.training.version, &self.training.arithmetic);
         let then = (&training.version, &training.arithmetic);
         let warning = (now != then).then(|| {
@@ -188,9 +190,8 @@ fn training(path: &Path, entry: Option<&Value>) -> Result<Training, TrainError> 
         .map_err(|error| TrainError::bad_run(path, format!("bad state of the training: {error}")))
 }
 
-fn check_finite<const N: usize>(tensors: [Option<&Params>; N]) -> Result<(), Refusal> {
-    let finite = |params: &Params| params.values().iter().all(|value| value.is_finite());
-    if tensors.into_iter().flatten().all(finite) { Ok(()) } else { Err(Refusal::NotFinite) }
+fn check_finite(tensors: &Params) -> Result<(), Refusal> {
+    if tensors.values().iter().all(|value| value.is_finite()) { Ok(()) } else { Err(Refusal::NotFinite) }
 }
 
 fn metrics(epoch: u32, top1: f64, loss: f64) -> BTreeMap<String, Value> {

@@ -182,7 +182,8 @@ impl Pass {
         let output = executor.graph().output();
         let order = (0..self.split.len() as u32).collect();
         let (batch_size, preprocess) = (self.batch_size, self.preprocess.clone());
-        let plan = BatchPlan { order, batch_size, first: 0, preprocess, threads: self.threads };
+        let plan =
+            BatchPlan { order, batch_size, first: 0, preprocess, augment: None, threads: self.threads };
         let mut loader = Loader::new(Arc::clone(&self.split), plan);
         let mut tally = Tally::default();
         let mut left_out = Vec::new();

@@ -9,7 +9,6 @@ use plusx_data::{Dataset, LeftOut};
 use plusx_formats::atomic;
 
 use crate::error::TrainError;
-use crate::folder::Folder;
 
 /// The list of pictures that are left out.
 pub(crate) const BAD_FILES: &str = "bad_files.csv";
@@ -27,8 +26,8 @@ pub(crate) struct BadFiles {
 
 impl BadFiles {
     /// The list of a run: what was found when its data were opened, and what an earlier process of it found.
-    pub(crate) fn open(folder: &Folder, found: &[LeftOut]) -> Result<Self, TrainError> {
-        let path = folder.file(BAD_FILES);
+    pub(crate) fn open(run: &Path, found: &[LeftOut]) -> Result<Self, TrainError> {
+        let path = run.join(BAD_FILES);
         let mut reasons = earlier(&path)?;
         let earlier = reasons.len();
         reasons.extend(found.iter().map(|out| (out.path.clone(), out.reason.clone())));
@@ -75,7 +74,7 @@ fn earlier(path: &Path) -> Result<BTreeMap<String, String>, TrainError> {
 }
 
 /// Writes `split.csv` of a set whose validation split was drawn: `path,label,split`, which a table of pictures may be.
-pub(crate) fn write_split(folder: &Folder, dataset: &Dataset) -> Result<(), TrainError> {
+pub(crate) fn write_split(run: &Path, dataset: &Dataset) -> Result<(), TrainError> {
     if !dataset.drawn {
         return Ok(());
     }
@@ -87,7 +86,7 @@ pub(crate) fn write_split(folder: &Folder, dataset: &Dataset) -> Result<(), Trai
         }
     }
     let rows = rows.iter().map(|row| [&*row[0], &*row[1], &*row[2]]);
-    write(&folder.file(SPLIT), ["path", "label", "split"], rows)
+    write(&run.join(SPLIT), ["path", "label", "split"], rows)
 }
 
 fn write<'r, const N: usize>(

@@ -9,9 +9,9 @@ mod table;
 mod value;
 
 use plusx_data::ReadOptions;
-use plusx_model::executor::Sgd;
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
+use plusx_model::update::{Rule, Update};
 
 pub use declare::OptionRow;
 pub use recipe::Recipe;
@@ -45,14 +45,11 @@ impl TrainOptions {
     }
 
     /// How a step changes the parameters.
-    pub(crate) fn sgd(&self) -> Sgd {
-        Sgd {
-            lr: self.lr,
-            momentum: self.momentum,
-            nesterov: self.nesterov,
-            weight_decay: self.weight_decay,
-            decay_all: true,
-            scale: 1.0 / self.batch_size as f32,
+    pub(crate) fn update(&self) -> Update<'static> {
+        Update {
+            rule: Rule::Sgd { momentum: f64::from(self.momentum), nesterov: self.nesterov },
+            weight_decay: f64::from(self.weight_decay),
+            ..Update::sgd(f64::from(self.lr), self.batch_size)
         }
     }
 

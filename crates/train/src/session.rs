@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plusx_data::{Batch, BatchPlan, LeftOut, Loader, Samples};
-use plusx_model::executor::{Executor, Images, Targets};
+use plusx_model::executor::{Executor, Images, StepOptions};
+use plusx_model::targets::Targets;
 
 use crate::checkpoint;
 use crate::clock::Clock;
@@ -89,7 +90,7 @@ impl<'a, E: Executor> Session<'a, E> {
         results.keep(state.epoch + u32::from(ended));
         let clock = Clock::open(&job.folder, &state, results.rows());
         let points = Points::open(job, &state)?;
-        let bad_files = BadFiles::open(&job.folder, &job.left_out)?;
+        let bad_files = BadFiles::open(job.folder.path(), &job.left_out)?;
         let (pace, saved) = (Pace::default(), Instant::now());
         let kept = job.folder.last().is_file().then_some(state.position());
         Ok(Self {
@@ -196,6 +197,7 @@ impl<'a, E: Executor> Session<'a, E> {
             batch_size: job.options.batch_size,
             first: self.state.epoch_step as usize,
             preprocess: job.header.model.preprocess.clone(),
+            augment: None,
             threads: job.threads,
         };
         let mut loader = Loader::new(Arc::clone(&job.train), plan);
@@ -265,9 +267,10 @@ impl<'a, E: Executor> Session<'a, E> {
             self.state.epoch_step += 1;
             return Ok(());
         }
-        let sgd = self.job.options.sgd();
+        let update = self.job.options.update();
         let images = Images { data: &batch.images, n: batch.n };
-        let result = self.executor.train_step(images, Targets::Classes(&batch.labels), Some(&sgd));
+        let result =
+            self.executor.train_step(images, Targets::Classes(&batch.labels), &StepOptions::update(&update));
         let result = result.map_err(TrainError::executor)?;
         if !result.losses.iter().all(|loss| loss.is_finite()) {
             return Err(self.not_finite("the loss", self.state.position().next_step()));

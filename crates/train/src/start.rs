@@ -122,7 +122,7 @@ fn launch<E: Executor>(
     let (begun, fingerprint) = meanwhile(|| begin(executor, &options, params), || dataset.fingerprint());
     begun?;
     warn(&folder, &dataset, &fingerprint, observer);
-    write_split(&folder, &dataset)?;
+    write_split(folder.path(), &dataset)?;
     let job = job(executor, options, dataset, &fingerprint, folder);
     if job.options.pretrained.is_some() {
         // the seed gives the same beginning again, a file may be gone: there is no run to resume before it is kept
@@ -188,7 +188,7 @@ fn begin<E: Executor>(
     let drawn = || initialize(executor.graph(), Init::Xavier, options.seed);
     let params = params.unwrap_or_else(drawn);
     executor.set_params(&params).map_err(TrainError::executor)?;
-    executor.set_velocity(None).map_err(TrainError::executor)
+    executor.set_optimiser_state(None).map_err(TrainError::executor)
 }
 
 /// Says what a user should know before the first step.

@@ -72,7 +72,7 @@ fn the_smaller_last_batch_is_divided_by_the_full_batch_size() {
     events(&mut fake, &options(folder.path())).0.unwrap();
     let sizes: Vec<usize> = fake.updates.iter().map(|(_, n)| *n).collect();
     assert_eq!(sizes[..8], [16, 16, 16, 16, 16, 16, 4, 16]);
-    assert!(fake.updates.iter().all(|(sgd, _)| sgd.scale == 1.0 / 16.0 && sgd.decay_all && sgd.lr == 1.0));
+    assert!(fake.updates.iter().all(|(update, _)| update.scale == 1.0 / 16.0 && update.lr == 1.0));
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn a_file_does_not_decide_how_much_memory_is_taken() {
         metrics: BTreeMap::new(),
         training: None,
     };
-    let contents = safetensors::Contents { params: &params, velocity: None, batches: 0, meta: &meta };
+    let contents = safetensors::Contents { params: &params, optimiser: None, batches: 0, meta: &meta };
     safetensors::write(&file, &contents).unwrap();
     let split = InMemory { images: vec![0; 16], labels: vec![0], shape: ImageShape::new(16, 1, 1) };
     let data = Dataset::in_memory("deep", dataset(1, 1).classes, split.clone(), split, "made up");

@@ -41,7 +41,7 @@ fn weights(folder: &Path) -> (PathBuf, Params) {
         training: None,
     };
     let file = folder.join("old.safetensors");
-    write(&file, &Contents { params: &params, velocity: None, batches: 0, meta: &meta }).unwrap();
+    write(&file, &Contents { params: &params, optimiser: None, batches: 0, meta: &meta }).unwrap();
     (file, params)
 }
 
@@ -160,7 +160,7 @@ fn a_classifier_of_other_classes_of_the_same_number_is_told() {
             metrics: Default::default(),
             training: None,
         };
-        write(&file, &Contents { params: &params, velocity: None, batches: 0, meta: &meta }).unwrap();
+        write(&file, &Contents { params: &params, optimiser: None, batches: 0, meta: &meta }).unwrap();
         plan(&started(&given(place.path()), &file), &dataset(4, 4)).unwrap().pretrained.unwrap()
     };
     let text = said("old ");

@@ -1,8 +1,9 @@
 //! Weight files: a header with the name, type and byte range of each tensor, then the numbers (little-endian, row-major).
 //!
 //! The file holds the parameters and running statistics under their own names, `….num_batches_tracked` for every
-//! batch norm (PyTorch's loaders expect it), and in a checkpoint the velocity of the optimiser under
-//! `velocity.<parameter>`. Reading trusts nothing: sizes and ranges are checked against the file before anything is
+//! batch norm (PyTorch's loaders expect it), and in a checkpoint what the update rule remembers: `velocity.<parameter>` of
+//! gradient descent; of AdamW `optimiser.exp_avg.<parameter>`, `optimiser.exp_avg_sq.<parameter>` and, a count,
+//! `optimiser.step.<parameter>`. Reading trusts nothing: sizes and ranges are checked against the file before anything is
 //! allocated, and nothing in a file is ever run.
 
 use std::collections::BTreeMap;
@@ -11,12 +12,13 @@ use std::path::{Path, PathBuf};
 use plusx_model::graph::{Graph, ParamId, Role};
 use plusx_model::params::Params;
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::OptimiserState;
 use plusx_model::zoo::{self, ZooOptions};
 
 use crate::entry::NetworkEntry;
 use crate::error::{Misshapen, WeightError};
 use crate::header::SafetensorsHeader;
-use crate::safetensors::SafetensorsFile;
+use crate::safetensors::{SafetensorsFile, StoredTensor};
 
 /// Memory that the maps of a batch, and its input, may take for a network that is only read from a file: three times what
 /// training the chapter's network takes. The file names the size of its input, and must not decide by it how much memory
@@ -26,8 +28,25 @@ pub const MOST_BYTES: u64 = 2_500_000_000;
 /// The one key of the metadata.
 pub const KEY: &str = "plusx";
 
-/// Stands before the names of the optimiser's tensors.
+/// Stands before the names of the velocity of gradient descent.
 pub const VELOCITY: &str = "velocity.";
+
+/// Stands before the names of the first moment of AdamW.
+pub const FIRST_MOMENT: &str = "optimiser.exp_avg.";
+
+/// Stands before the names of the second moment of AdamW.
+pub const SECOND_MOMENT: &str = "optimiser.exp_avg_sq.";
+
+/// Stands before the names of the counts of AdamW's updates.
+pub const UPDATES: &str = "optimiser.step.";
+
+/// What stands before the names of tensors that are neither parameters nor running statistics.
+pub const PREFIXES: [&str; 2] = [VELOCITY, "optimiser."];
+
+/// Whether a tensor belongs to the training, not to the network.
+pub fn is_state(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// What came out of a file.
 #[derive(Clone, Debug)]
@@ -36,6 +55,8 @@ pub struct WeightFile {
     pub entry: NetworkEntry,
     path: PathBuf,
     tensors: BTreeMap<String, Tensor>,
+    /// How often each parameter was updated, by its name.
+    updates: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -68,8 +89,9 @@ pub fn about(path: &Path) -> Result<Option<NetworkEntry>, WeightError> {
 fn examine(header: &SafetensorsHeader, path: &Path) -> Result<NetworkEntry, WeightError> {
     let text = header.texts.get(KEY).ok_or_else(|| WeightError::Foreign { path: path.into() })?;
     let entry = NetworkEntry::from_text(text, path)?;
-    let odd =
-        header.tensors.iter().find(|(name, place)| place.dtype != "F32" && !is_count(name, &place.dtype));
+    let odd = header.tensors.iter().find(|(name, place)| {
+        place.dtype != "F32" && !is_count(name, &place.dtype) && !is_updates(name, &place.dtype, &place.dims)
+    });
     match odd {
         None => Ok(entry),
         Some((name, place)) => {
@@ -84,6 +106,11 @@ fn is_count(name: &str, dtype: &str) -> bool {
     name.ends_with(".num_batches_tracked") && dtype == "I64"
 }
 
+/// Whether a tensor is the count of a parameter's updates.
+fn is_updates(name: &str, dtype: &str, dims: &[usize]) -> bool {
+    name.starts_with(UPDATES) && dtype == "I64" && dims.is_empty()
+}
+
 /// Reads the bytes of a file; `path` is only for messages.
 ///
 /// # Errors
@@ -96,13 +123,21 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<WeightFile, WeightError> {
 
 impl WeightFile {
     fn new(file: SafetensorsFile<'_>, entry: NetworkEntry, path: &Path) -> Self {
-        let tensors = file.tensors().filter(|tensor| !is_count(tensor.name, tensor.dtype));
+        let counted = |tensor: &StoredTensor<'_>| is_updates(tensor.name, tensor.dtype, tensor.dims);
+        let updates = file.tensors().filter(counted).filter_map(|tensor| {
+            let count = i64::from_le_bytes(tensor.bytes.try_into().ok()?);
+            Some((tensor.name.strip_prefix(UPDATES)?.to_owned(), u64::try_from(count).ok()?))
+        });
+        let updates = updates.collect();
+        let tensors =
+            file.tensors().filter(|tensor| !is_count(tensor.name, tensor.dtype) && !counted(tensor));
         let tensors = tensors.map(|tensor| {
             let (numbers, _) = tensor.bytes.as_chunks::<4>();
             let values = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
             (tensor.name.to_owned(), Tensor { dims: tensor.dims.to_vec(), values })
         });
-        Self { entry, path: path.into(), tensors: tensors.collect() }
+        let tensors = tensors.collect();
+        Self { entry, path: path.into(), tensors, updates }
     }
 
     /// Where it was read from.
@@ -137,14 +172,39 @@ impl WeightFile {
         self.collect(graph, "", |_| true)
     }
 
-    /// The optimiser's velocity, if the file has one; running statistics have zeros.
+    /// What the update rule remembered, if the file has it; running statistics have zeros.
     ///
     /// # Errors
-    /// As for [`WeightFile::params`].
-    pub fn velocity(&self, graph: &Graph) -> Result<Option<Params>, WeightError> {
-        match self.tensors.keys().any(|name| name.starts_with(VELOCITY)) {
-            true => self.collect(graph, VELOCITY, Role::trainable).map(Some),
-            false => Ok(None),
+    /// As for [`WeightFile::params`]. A parameter without a count of its updates is missing, too.
+    pub fn optimiser_state(&self, graph: &Graph) -> Result<Option<OptimiserState>, WeightError> {
+        let has = |prefix: &str| self.tensors.keys().any(|name| name.starts_with(prefix));
+        if has(VELOCITY) {
+            let velocity = self.collect(graph, VELOCITY, Role::trainable)?;
+            return Ok(Some(OptimiserState::Sgd { velocity }));
+        }
+        if !has(FIRST_MOMENT) && !has(SECOND_MOMENT) && self.updates.is_empty() {
+            return Ok(None);
+        }
+        let exp_avg = self.collect(graph, FIRST_MOMENT, Role::trainable)?;
+        let exp_avg_sq = self.collect(graph, SECOND_MOMENT, Role::trainable)?;
+        let mut missing = Vec::new();
+        let steps = graph.params.iter().map(|spec| match self.updates.get(&spec.name) {
+            Some(count) => *count,
+            None if spec.role.trainable() => {
+                missing.push(format!("{UPDATES}{}", spec.name));
+                0
+            }
+            None => 0,
+        });
+        let steps = steps.collect();
+        match missing.is_empty() {
+            true => Ok(Some(OptimiserState::AdamW { exp_avg, exp_avg_sq, steps })),
+            false => Err(WeightError::Mismatch {
+                path: self.path.clone(),
+                missing,
+                extra: Vec::new(),
+                misshapen: Vec::new(),
+            }),
         }
     }
 
@@ -156,8 +216,11 @@ impl WeightFile {
         wanted: impl Fn(Role) -> bool,
     ) -> Result<Params, WeightError> {
         let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
-        let mut left: BTreeMap<_, _> =
-            self.tensors.iter().filter(|(name, _)| name.starts_with(VELOCITY) != prefix.is_empty()).collect();
+        let ours = |name: &str| match prefix {
+            "" => !is_state(name),
+            prefix => name.starts_with(prefix),
+        };
+        let mut left: BTreeMap<_, _> = self.tensors.iter().filter(|(name, _)| ours(name)).collect();
         let mut found = Vec::new();
         for (index, spec) in graph.params.iter().enumerate().filter(|(_, spec)| wanted(spec.role)) {
             let name = format!("{prefix}{}", spec.name);

@@ -15,6 +15,9 @@ mod safetensors;
 
 pub use entry::{LAYOUT, NetworkEntry};
 pub use error::{Misshapen, WeightError, some};
-pub use file::{KEY, MOST_BYTES, VELOCITY, WeightFile, about, decode, read};
+pub use file::{
+    FIRST_MOMENT, KEY, MOST_BYTES, PREFIXES, SECOND_MOMENT, UPDATES, VELOCITY, WeightFile, about, decode,
+    is_state, read,
+};
 pub use json::JsonValue;
 pub use safetensors::{LARGEST, LARGEST_HEADER, SafetensorsFile, StoredTensor};

@@ -22,7 +22,7 @@ fn main() -> Result<(), Error> {
     let x = Tensor::uniform([32, 1, 8, 8], 0.0, 1.0, 1)?;
     let labels: Vec<u32> = (0..32).map(|image| image % 2).collect();
     for step in 1..=20 {
-        let losses = net.train_step(&x, &labels, Some(&Sgd::plain(0.1, 32)))?.losses;
+        let losses = net.train_step(&x, &labels, Some(&Update::sgd(0.1, 32)))?.losses;
         println!("step {step}, loss {:.4}", losses.iter().sum::<f32>() / 32.0);
     }
     let about = net.about("dense-block", &["even", "odd"])?;

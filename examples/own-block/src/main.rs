@@ -75,7 +75,7 @@ fn main() -> Result<(), Error> {
         println!("{name:<12} {}", value.shape());
     }
 
-    let update = Sgd { momentum: 0.9, ..Sgd::plain(0.05, labels.len()) };
+    let update = Update::sgd(0.05, labels.len()).momentum(0.9);
     for step in 1..=30 {
         let result = net.train_step(&x, &labels, Some(&update))?;
         if step % 10 == 0 {

@@ -29,7 +29,8 @@ fn place_of(name: &str, input: ImageShape) -> Place {
         metrics: Default::default(),
         training: Some(json!({ "step": 7 })),
     };
-    let contents = Contents { params: &params, velocity: Some(&params), batches: 7, meta: &meta };
+    let state = plusx_model::update::OptimiserState::Sgd { velocity: params.clone() };
+    let contents = Contents { params: &params, optimiser: Some(&state), batches: 7, meta: &meta };
     write(&place.path("net.safetensors"), &contents).unwrap();
     place
 }

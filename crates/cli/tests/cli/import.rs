@@ -28,7 +28,8 @@ pub(crate) fn network(place: &Place, file: &str) {
     let (classes, metrics) = (vec!["x".to_owned(); 10], Default::default());
     let (architecture, preprocess) = ("resnet20".into(), Preprocess::chapter(input));
     let meta = ModelFile { architecture, classes, preprocess, metrics, training: None };
-    write(&place.path(file), &Contents { params: &params, velocity: None, batches: 0, meta: &meta }).unwrap();
+    write(&place.path(file), &Contents { params: &params, optimiser: None, batches: 0, meta: &meta })
+        .unwrap();
 }
 
 /// A safetensors file with another key for what plusx says in it.

@@ -28,17 +28,17 @@ fn a_folder_says_what_it_leaves_out() {
     for name in ["a.PNG", "b.jpe", "noending", "odd.dat", "deep/er/c.png", "cats.jpg/d.png"] {
         place.write(&format!("shots/{name}"), GREY_PNG);
     }
-    for name in ["1.webp", "2.WebP", "deep/3.webp", "4.gif", "notes.txt", "more.txt"] {
-        place.write(&format!("shots/{name}"), b"RIFF\0\0\0\0WEBP");
+    for name in ["1.heic", "2.HEIC", "deep/3.heic", "4.mp4", "notes.txt", "more.txt"] {
+        place.write(&format!("shots/{name}"), b"\0\0\0\x18ftypheic");
     }
-    place.write("shots/picture", b"RIFF\0\0\0\0WEBPVP8 ");
+    place.write("shots/picture", b"\0\0\0\x18ftypheic\0\0\0\0");
     place.write("shots/README", b"hello");
     place.write("shots/.hidden.png", GREY_PNG);
     place.write("shots/.git/e.png", GREY_PNG);
     let said = place.ok(&format!("{PREDICT} --json shots"));
     let names = ["a.PNG", "b.jpe", "cats.jpg/d.png", "deep/er/c.png", "noending", "odd.dat"];
     assert_eq!(named(&said), names.map(|name| format!("shots/{name}")));
-    let left_out = "shots: left out 8 files that are neither PNG nor JPEG: 3 .webp, 2 .txt, 1 .gif, 1 WebP, 1 without an ending";
+    let left_out = "shots: left out 8 files of other kinds than JPEG, PNG, WebP, BMP, GIF and TIFF: 3 .heic, 2 .txt, 1 .mp4, 1 HEIF, 1 without an ending";
     assert_eq!(said.stderr.trim_end(), left_out);
 
     // from inside, without the dot in front; folders that are given twice are answered twice
@@ -56,14 +56,14 @@ fn a_folder_says_what_it_leaves_out() {
 fn a_folder_without_pictures_is_nothing_found() {
     let place = place();
     place.write("notes/a.txt", b"x");
-    place.write("notes/b.webp", b"RIFF\0\0\0\0WEBP");
+    place.write("notes/b.heic", b"\0\0\0\x18ftypheic");
     std::fs::create_dir(place.path("empty")).expect("a folder");
     for (argument, said) in [
         (
             "notes",
-            "notes: no picture in this folder that is PNG or JPEG, only 2 files that are neither PNG nor JPEG: 1 .txt, 1 .webp",
+            "notes: no picture in this folder that is JPEG, PNG, WebP, BMP, GIF or TIFF, only 2 files of other kinds than JPEG, PNG, WebP, BMP, GIF and TIFF: 1 .heic, 1 .txt",
         ),
-        ("empty", "empty: no picture in this folder that is PNG or JPEG"),
+        ("empty", "empty: no picture in this folder that is JPEG, PNG, WebP, BMP, GIF or TIFF"),
         ("none/*.png", "none/*.png: no file matches this pattern"),
         ("IMG[1.png", "IMG[1.png: no file matches this pattern"),
         ("nowhere.png", "nowhere.png"),

@@ -1,6 +1,7 @@
 //! How a batch is made: each image in its own place, by whichever thread is free.
 
-use super::{Batch, BatchPlan};
+use super::batch::{AugmentPlan, Batch, BatchPlan};
+use crate::augment::{Augmenter, Draws};
 use crate::{DataError, LeftOut, Samples};
 use plusx_model::ErrorKind;
 use plusx_model::preprocess::Preprocess;
@@ -24,6 +25,8 @@ struct Worker {
     grey: Vec<u8>,
     /// Prepares pictures of the shape of the last one.
     preparer: Option<([usize; 3], Preparer)>,
+    /// Makes images at random instead.
+    augmenter: Option<(Augmenter, AugmentPlan)>,
 }
 
 /// An image of a batch: where it goes, and which picture it is made of.
@@ -39,8 +42,17 @@ impl Maker {
         // what cannot be prepared at all is said before anything is read
         let [h, w] = split.shape().map_or([1, 1], |shape| [shape.h, shape.w]);
         Preparer::new([h, w, prepared_channels(split.channels(), record)], record)?;
-        let worker =
-            || Worker { record: record.clone(), buffer: Vec::new(), grey: Vec::new(), preparer: None };
+        let augmenter = match plan.augment {
+            Some(plan) => Some((Augmenter::new(plan.augment, record.clone())?, plan)),
+            None => None,
+        };
+        let worker = || Worker {
+            record: record.clone(),
+            buffer: Vec::new(),
+            grey: Vec::new(),
+            preparer: None,
+            augmenter: augmenter.clone(),
+        };
         let workers = (0..plan.threads).map(|_| worker()).collect();
         Ok(Self { split, workers, values: record.input.len() })
     }
@@ -124,6 +136,10 @@ impl Worker {
             bytes = &self.grey;
         }
         let shape = [h, w, c];
+        if let Some((augmenter, plan)) = &mut self.augmenter {
+            let mut draws = Draws::of_sample(plan.seed, plan.epoch, slot.index);
+            return augmenter.fill(bytes, shape, &mut draws, slot.values);
+        }
         let preparer = match self.preparer.take() {
             Some((of, preparer)) if of == shape => preparer,
             _ => Preparer::new(shape, &self.record)?,

@@ -24,6 +24,7 @@ impl Default for Limits {
 }
 
 /// A file's content, everything in memory: whatever fails from here on is the content's fault.
+#[derive(Clone, Copy)]
 pub(super) struct Encoded<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: &'a [u8],
@@ -44,8 +45,8 @@ impl Encoded<'_> {
         if pixels > self.limits.pixels {
             return Err(too_large("its number of pixels", pixels, self.limits.pixels));
         }
-        let picture = 3 * pixels;
-        let needed = picture + if turned { picture.max(working) } else { working };
+        let picture = pixels.saturating_mul(3);
+        let needed = picture.saturating_add(if turned { picture.max(working) } else { working });
         match self.limits.memory {
             Some(granted) if needed > granted => {
                 Err(too_large("the memory to decode it, in bytes,", needed, granted))

@@ -9,11 +9,13 @@ mod header;
 mod planes;
 
 use super::encoded::{Decoded, Encoded};
+use super::ends::{Ends, Seen};
 use super::orientation::Orientation;
 use super::panics;
 use crate::DataError;
 use header::{JpegHeader, Process, Scans};
 use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
+pub(super) use planes::inverted_cmyk;
 use plusx_pixels::Picture;
 
 /// Decodes a file whose first marker was seen.
@@ -44,6 +46,15 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
     let picture =
         panics::caught(|| pixels(bytes, &header, &scans, &mut notes)).map_err(|reason| file.bad(reason))?;
     Ok((Decoded { picture, notes }, orientation))
+}
+
+/// The sides in the frame, and the marker at the end.
+pub(super) fn probe(ends: Ends<'_>) -> Seen {
+    let header = JpegHeader::read(ends.head).ok()?;
+    // behind the header: a preview in it has an end of its own
+    let from = if ends.tail.is_empty() { header.first_scan } else { 0 };
+    let has_end = ends.last()[from..].windows(2).any(|two| two == [0xff, 0xd9]);
+    Some(([header.w, header.h].map(u32::from), has_end))
 }
 
 /// The picture as RGB, or why there is none.

@@ -3,13 +3,28 @@
 use super::encoded::Encoded;
 use crate::DataError;
 
-/// A file's kind.
+/// The kinds of files that are decoded, as part of a sentence.
+pub const FORMATS: &str = "JPEG, PNG, WebP, BMP, GIF and TIFF";
+
+/// What a file is, by its first bytes; its name has no say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum PictureKind {
+#[non_exhaustive]
+pub enum PictureKind {
+    /// JPEG, several pictures in one (MPO) included.
     Jpeg,
+    /// PNG, animated or not.
     Png,
-    /// Something known that is not decoded: "a WebP picture".
+    /// WebP, lossy, lossless or animated.
+    WebP,
+    /// A Windows or OS/2 bitmap.
+    Bmp,
+    /// GIF, animated or not.
+    Gif,
+    /// TIFF or BigTIFF, and what cameras write in this form.
+    Tiff,
+    /// Something known that is not decoded, with its article: "a HEIC picture".
     Other(&'static str),
+    /// Nothing known.
     Unknown,
 }
 
@@ -18,12 +33,12 @@ const STARTS: &[(&[u8], PictureKind)] = &[
     (b"\xff\xd8\xff\xf7", PictureKind::Other("a JPEG-LS picture")),
     (b"\xff\xd8\xff", PictureKind::Jpeg),
     (b"\x89PNG\r\n\x1a\n", PictureKind::Png),
-    (b"GIF87a", PictureKind::Other("a GIF picture")),
-    (b"GIF89a", PictureKind::Other("a GIF picture")),
-    (b"II*\0", PictureKind::Other("a TIFF picture, or a camera's raw file")),
-    (b"MM\0*", PictureKind::Other("a TIFF picture, or a camera's raw file")),
-    (b"II+\0", PictureKind::Other("a BigTIFF picture")),
-    (b"MM\0+", PictureKind::Other("a BigTIFF picture")),
+    (b"GIF87a", PictureKind::Gif),
+    (b"GIF89a", PictureKind::Gif),
+    (b"II*\0", PictureKind::Tiff),
+    (b"MM\0*", PictureKind::Tiff),
+    (b"II+\0", PictureKind::Tiff),
+    (b"MM\0+", PictureKind::Tiff),
     (b"\xff\x0a", PictureKind::Other("a JPEG XL picture")),
     (b"\0\0\0\x0cJXL \r\n\x87\n", PictureKind::Other("a JPEG XL picture")),
     (b"\0\0\0\x0cjP  \r\n\x87\n", PictureKind::Other("a JPEG 2000 picture")),
@@ -40,6 +55,7 @@ const STARTS: &[(&[u8], PictureKind)] = &[
     (b"%!PS", PictureKind::Other("a PostScript document")),
     (b"PK\x03\x04", PictureKind::Other("a ZIP archive")),
     (b"\x1f\x8b", PictureKind::Other("a gzip archive")),
+    (b"PAR1", PictureKind::Other("a Parquet file, which is a data set of its own")),
     (b"\x93NUMPY", PictureKind::Other("a NumPy array")),
     (b"\x1aE\xdf\xa3", PictureKind::Other("a Matroska or WebM video")),
     (
@@ -50,50 +66,54 @@ const STARTS: &[(&[u8], PictureKind)] = &[
 
 /// Refuses a file that is no picture which is decoded here.
 pub(super) fn known(file: &Encoded<'_>) -> Result<(), DataError> {
-    match of(file.bytes) {
-        PictureKind::Jpeg | PictureKind::Png => Ok(()),
-        _ => Err(unknown(file)),
-    }
+    if PictureKind::of(file.bytes).is_decoded() { Ok(()) } else { Err(unknown(file)) }
 }
 
 /// What is said of such a file.
 pub(super) fn unknown(file: &Encoded<'_>) -> DataError {
-    match of(file.bytes) {
-        PictureKind::Other(what) => file.bad(format!("it is {what}; plusx reads PNG and JPEG")),
-        _ => file.bad("neither PNG nor JPEG"),
+    match PictureKind::of(file.bytes) {
+        PictureKind::Other(what) => file.bad(format!("it is {what}; plusx reads {FORMATS}")),
+        _ => file.bad(format!("no picture of a known kind; plusx reads {FORMATS}")),
     }
 }
 
-/// The kind of a file with this content.
-pub(super) fn of(bytes: &[u8]) -> PictureKind {
-    if bytes.is_empty() {
-        return PictureKind::Other("an empty file");
+impl PictureKind {
+    /// The kind of a file with this content; its first 512 bytes are enough.
+    pub fn of(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return PictureKind::Other("an empty file");
+        }
+        if let Some(&(_, kind)) = STARTS.iter().find(|(start, _)| bytes.starts_with(start)) {
+            return kind;
+        }
+        if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+            return PictureKind::WebP;
+        }
+        // a bitmap's header has zeros where other texts that begin with "BM" have letters
+        if bytes.starts_with(b"BM") && bytes.get(6..10) == Some(&[0; 4]) {
+            return PictureKind::Bmp;
+        }
+        if bytes.get(4..8) == Some(b"ftyp") {
+            return PictureKind::Other(match bytes.get(8..12) {
+                Some(b"avif" | b"avis") => "an AVIF picture",
+                Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
+                    "a HEIC picture"
+                }
+                _ => "a video (MP4 or QuickTime)",
+            });
+        }
+        if let [b'P', b'1'..=b'7', space, ..] = bytes
+            && space.is_ascii_whitespace()
+        {
+            return PictureKind::Other("a PNM picture");
+        }
+        text(bytes)
     }
-    if let Some(&(_, kind)) = STARTS.iter().find(|(start, _)| bytes.starts_with(start)) {
-        return kind;
+
+    /// Whether plusx decodes such files, if nothing in them is out of the common.
+    pub fn is_decoded(self) -> bool {
+        !matches!(self, Self::Other(_) | Self::Unknown)
     }
-    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        return PictureKind::Other("a WebP picture");
-    }
-    // a bitmap's header has zeros where other texts that begin with "BM" have letters
-    if bytes.starts_with(b"BM") && bytes.get(6..10) == Some(&[0; 4]) {
-        return PictureKind::Other("a BMP picture");
-    }
-    if bytes.get(4..8) == Some(b"ftyp") {
-        return PictureKind::Other(match bytes.get(8..12) {
-            Some(b"avif" | b"avis") => "an AVIF picture",
-            Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
-                "a HEIC picture"
-            }
-            _ => "a video (MP4 or QuickTime)",
-        });
-    }
-    if let [b'P', b'1'..=b'7', space, ..] = bytes
-        && space.is_ascii_whitespace()
-    {
-        return PictureKind::Other("a PNM picture");
-    }
-    text(bytes)
 }
 
 /// Documents that begin with a tag, after a byte order mark and space.

@@ -18,7 +18,7 @@ pub(super) enum Orientation {
 
 impl Orientation {
     /// Other numbers than 1 to 8 mean nothing, and leave the picture as it is.
-    fn from_number(number: f64) -> Self {
+    pub(super) fn from_number(number: f64) -> Self {
         let all = [
             Self::Mirrored,
             Self::UpsideDown,

@@ -16,7 +16,7 @@ pub fn is_decoding() -> bool {
 }
 
 /// What `decode` returns, or why it panicked.
-pub(super) fn caught<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn caught<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     DECODING.set(true);
     // what was being made is dropped, so nobody sees it half done
     let result = catch_unwind(AssertUnwindSafe(decode));

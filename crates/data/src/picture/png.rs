@@ -4,6 +4,7 @@
 //! being read. Palettes and deep samples become here what Pillow makes of them.
 
 use super::encoded::{Decoded, Encoded};
+use super::ends::{Ends, Seen};
 use super::orientation::{Metadata, Orientation};
 use super::panics;
 use crate::DataError;
@@ -31,6 +32,14 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
     file.admit([w, h], working + chunks.size() as u64, orientation.exchanges_sides())?;
     let picture = panics::caught(|| chunks.pixels()).map_err(|reason| file.bad(reason))?;
     Ok((Decoded { picture, notes: chunks.notes }, orientation))
+}
+
+/// The sides in the header, and the last chunk.
+pub(super) fn probe(ends: Ends<'_>) -> Seen {
+    let Chunk { name: b"IHDR", content, .. } = chunk(&ends.head[SIGNATURE.len()..])? else { return None };
+    let sides = content.get(..8)?.as_chunks::<4>().0;
+    let has_end = ends.last().windows(4).any(|four| four == b"IEND");
+    Some(([u32::from_be_bytes(sides[0]), u32::from_be_bytes(sides[1])], has_end))
 }
 
 /// What of a file's chunks is used.

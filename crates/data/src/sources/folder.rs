@@ -4,11 +4,13 @@
 //! in the order of their folders and then of their names. Hidden files and folders are skipped. A symbolic link is followed,
 //! but no folder is read twice. Endings of names are not asked.
 
+use super::encoded::FilesBelow;
 use super::listing::Listing;
-use super::names::Names;
+use super::names::NameList;
+use super::quick;
 use crate::DataError;
 use crate::dataset::LeftOut;
-use crate::reading::Part;
+use crate::reading::{Part, ReadOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ pub(crate) fn is_at(place: &Path) -> bool {
 struct Below {
     /// The folder that all names are relative to.
     root: PathBuf,
-    names: Names,
+    names: NameList,
     left_out: Vec<LeftOut>,
     /// Folders that were read or will be, by their true paths.
     read: BTreeSet<PathBuf>,
@@ -37,7 +39,11 @@ struct Below {
 }
 
 /// Lists what is below `place`.
-pub(crate) fn list(place: &Path, tell: &mut dyn FnMut(&str)) -> Result<Listing, DataError> {
+pub(crate) fn list(
+    place: &Path,
+    options: &ReadOptions,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Listing<FilesBelow>, DataError> {
     let source = place.display().to_string();
     let root = only_folder(place)?;
     if root != place {
@@ -45,7 +51,7 @@ pub(crate) fn list(place: &Path, tell: &mut dyn FnMut(&str)) -> Result<Listing, 
     }
     let mut below = Below {
         root: root.clone(),
-        names: Names::default(),
+        names: NameList::default(),
         left_out: Vec::new(),
         read: BTreeSet::new(),
         own: BTreeSet::new(),
@@ -103,7 +109,8 @@ pub(crate) fn list(place: &Path, tell: &mut dyn FnMut(&str)) -> Result<Listing, 
     }
     below.names.shrink();
     let Below { root, names, left_out, .. } = below;
-    Ok(Listing { root, source, names, labels, parts, classes, left_out })
+    let looks = quick::look_at_files(&root, &names, &options.limits);
+    Ok(Listing { store: FilesBelow { root }, source, names, looks, labels, parts, classes, left_out })
 }
 
 /// The folder that holds something besides one other folder of folders: what an archive is unpacked into has just that.
@@ -125,7 +132,7 @@ fn only_folder(place: &Path) -> Result<PathBuf, DataError> {
 }
 
 /// What is in a folder and is not hidden, in the order of names.
-fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).map_err(DataError::io("read the folder", folder))? {
         let entry = entry.map_err(DataError::io("read the folder", folder))?;
@@ -146,7 +153,7 @@ fn true_path(folder: &Path) -> Result<PathBuf, DataError> {
 }
 
 impl Below {
-    /// Names of the folders in `folder`.
+    /// NameList of the folders in `folder`.
     fn folders(&mut self, folder: &Path) -> Result<Vec<String>, DataError> {
         let mut names = Vec::new();
         for entry in entries(folder)? {

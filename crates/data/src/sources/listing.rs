@@ -1,29 +1,29 @@
 //! What a source lists before any picture is opened, and how that becomes a data set.
 
-use super::encoded::{EncodedSamples, Files};
-use super::names::Names;
-use super::quick;
+use super::encoded::{EncodedSamples, PictureStore};
+use super::names::NameList;
+use super::quick::{self, Look};
 use crate::dataset::{HeldOut, LeftOut};
 use crate::reading::{Part, ReadOptions};
 use crate::samples::Samples;
 use crate::{DataError, Dataset, remarks};
 use plusx_model::summary::thousands;
 use plusx_model::words::counted;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Files that are left out and named in a line on the screen, at most; a run's folder has all of them.
 const NAMED: usize = 3;
 
-/// Files with pictures, their labels and splits.
+/// Encoded pictures, their labels and splits.
 #[derive(Debug)]
-pub(crate) struct Listing {
-    /// What names are relative to.
-    pub(crate) root: PathBuf,
+pub(crate) struct Listing<S> {
+    pub(crate) store: S,
     /// The place as its user called it.
     pub(crate) source: String,
-    /// Paths below the root, with `/` between the parts.
-    pub(crate) names: Names,
+    /// What the pictures are called, with `/` between the parts.
+    pub(crate) names: NameList,
+    /// What a look at each found.
+    pub(crate) looks: Vec<Look>,
     /// Indices into `classes`.
     pub(crate) labels: Vec<u32>,
     /// One for each picture; empty if they come as one.
@@ -32,21 +32,21 @@ pub(crate) struct Listing {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
-impl Listing {
-    /// Looks at every file, leaves out what is no picture, and splits what comes as one.
+impl<S: PictureStore> Listing<S> {
+    /// Leaves out what is no picture, and splits what comes as one.
     pub(crate) fn open(
         mut self,
         name: &str,
         options: &ReadOptions,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Dataset, DataError> {
-        let looks = quick::look(&self.root, &self.names, &options.limits);
+        let looks = std::mem::take(&mut self.looks);
         let mut good: Vec<u32> = Vec::with_capacity(looks.len());
         for (index, look) in looks.iter().enumerate() {
             match look {
                 Ok(_) => good.push(index as u32),
                 Err(reason) => {
-                    let path = self.names.get(index).to_owned();
+                    let path = self.store.place(index, self.names.get(index));
                     self.left_out.push(LeftOut { path, reason: reason.clone() });
                 }
             }
@@ -71,10 +71,11 @@ impl Listing {
             let of = |at: &usize| parts[*at] == part;
             let places: Vec<usize> = (0..good.len()).filter(of).collect();
             let digests = places.iter().filter_map(|at| looks[good[*at] as usize].as_ref().ok());
-            let names: Names = places.iter().map(|at| self.names.get(good[*at] as usize)).collect();
+            let indices: Vec<u32> = places.iter().map(|at| good[*at]).collect();
+            let names: NameList = indices.iter().map(|index| self.names.get(*index as usize)).collect();
             let sha256 = quick::identity(&names, digests);
             Arc::new(EncodedSamples {
-                store: Files { root: self.root.clone() },
+                store: self.store.select(&indices),
                 names,
                 labels: places.iter().map(|at| labels[*at]).collect(),
                 limits: options.limits,
@@ -117,7 +118,7 @@ impl Listing {
         tell(&format!(
             "{}: {} left out, {} stay:\n  {}{more}",
             self.source,
-            counted(self.left_out.len() as u64, "file"),
+            counted(self.left_out.len() as u64, S::WHAT),
             counted(pictures as u64, "picture"),
             named.join("\n  ")
         ));

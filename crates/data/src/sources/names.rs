@@ -2,13 +2,13 @@
 
 /// Texts, told by their place.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Names {
+pub(crate) struct NameList {
     text: String,
     /// Where each ends.
     ends: Vec<usize>,
 }
 
-impl Names {
+impl NameList {
     pub(crate) fn push(&mut self, name: &str) {
         self.text.push_str(name);
         self.ends.push(self.text.len());
@@ -40,7 +40,7 @@ impl Names {
     }
 }
 
-impl<'n> FromIterator<&'n str> for Names {
+impl<'n> FromIterator<&'n str> for NameList {
     fn from_iter<I: IntoIterator<Item = &'n str>>(names: I) -> Self {
         let mut all = Self::default();
         names.into_iter().for_each(|name| all.push(name));
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn names_come_back_as_they_went_in() {
-        let names: Names = ["a/b.png", "", "é\n.jpg"].into_iter().collect();
+        let names: NameList = ["a/b.png", "", "é\n.jpg"].into_iter().collect();
         assert_eq!(names.iter().collect::<Vec<_>>(), ["a/b.png", "", "é\n.jpg"]);
         assert_eq!(names.get(2), "é\n.jpg");
         assert!(names.bytes() < 60);

@@ -1,7 +1,8 @@
 //! A quick look at many files: which of them can be no picture, and what tells one set of them from another. Of each file the
 //! first and the last few kilobytes are read.
 
-use super::names::Names;
+use super::names::NameList;
+use crate::DataError;
 use crate::picture::{self, Limits};
 use crate::unzip::hex;
 use sha2::{Digest, Sha256};
@@ -19,18 +20,23 @@ const THREADS: usize = 8;
 pub(crate) type Look = Result<[u8; 32], String>;
 
 /// Looks at the files called `names` below `root`.
-pub(crate) fn look(root: &Path, names: &Names, limits: &Limits) -> Vec<Look> {
+pub(crate) fn look_at_files(root: &Path, names: &NameList, limits: &Limits) -> Vec<Look> {
+    look(names.len(), |index| picture::ends(&root.join(names.get(index)), limits))
+}
+
+/// Looks at `n` pictures on several threads; `one` looks at one.
+pub(crate) fn look(n: usize, one: impl Fn(usize) -> Result<[u8; 32], DataError> + Sync) -> Vec<Look> {
     let next = AtomicUsize::new(0);
     let runs = Mutex::new(Vec::new());
     let work = || {
         loop {
             let start = next.fetch_add(RUN, Ordering::Relaxed);
-            if start >= names.len() {
+            if start >= n {
                 return;
             }
-            let end = names.len().min(start + RUN);
+            let end = n.min(start + RUN);
             let looks: Vec<Look> =
-                (start..end).map(|index| one(&root.join(names.get(index)), limits)).collect();
+                (start..end).map(|index| one(index).map_err(|error| error.reason())).collect();
             runs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((start, looks));
         }
     };
@@ -47,12 +53,8 @@ pub(crate) fn look(root: &Path, names: &Names, limits: &Limits) -> Vec<Look> {
     runs.into_iter().flat_map(|(_, looks)| looks).collect()
 }
 
-fn one(path: &Path, limits: &Limits) -> Look {
-    picture::ends(path, limits).map_err(|error| error.reason())
-}
-
 /// SHA-256 of the names and of what was seen of the files, in their order.
-pub(crate) fn identity<'d>(names: &Names, digests: impl Iterator<Item = &'d [u8; 32]>) -> String {
+pub(crate) fn identity<'d>(names: &NameList, digests: impl Iterator<Item = &'d [u8; 32]>) -> String {
     let mut hash = Sha256::new();
     for (name, digest) in names.iter().zip(digests) {
         hash.update((name.len() as u64).to_le_bytes());

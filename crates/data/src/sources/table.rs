@@ -4,14 +4,16 @@
 //! `file_name`, `filepath`, `image`, `img` or `image_path`; the label column; `split`, `set`, `subset` or `fold`. Others are
 //! ignored. Classes are in the order of their names' code points.
 
+use super::encoded::FilesBelow;
+use super::labels::Labelled;
 use super::listing::Listing;
-use super::names::Names;
+use super::names::NameList;
+use super::quick;
 use crate::DataError;
 use crate::dataset::LeftOut;
 use crate::reading::{Part, ReadOptions};
 use plusx_model::words::did_you_mean;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const PATHS: [&str; 8] = ["path", "file", "filename", "file_name", "filepath", "image", "img", "image_path"];
 const LABELS: [&str; 3] = ["label", "class", "category"];
@@ -38,7 +40,7 @@ pub(crate) fn list(
     place: &Path,
     options: &ReadOptions,
     tell: &mut dyn FnMut(&str),
-) -> Result<Listing, DataError> {
+) -> Result<Listing<FilesBelow>, DataError> {
     let refused = |reason: String| DataError::malformed(place, reason);
     let bytes = std::fs::read(place).map_err(DataError::io("read", place))?;
     let text =
@@ -66,17 +68,14 @@ pub(crate) fn list(
     if names.len() == 0 {
         return Err(refused("names no picture".to_owned()));
     }
-    let classes: Vec<String> =
-        labels.iter().collect::<BTreeSet<&str>>().into_iter().map(str::to_owned).collect();
-    let labels = labels
-        .iter()
-        .map(|label| classes.binary_search_by(|class| class.as_str().cmp(label)).unwrap_or_default() as u32);
-    let labels = labels.collect();
+    let Labelled { classes, labels } = Labelled::by_code_point(&labels);
     if columns.split.is_none() {
         tell(&format!("{}: no column says which split a picture belongs to", place.display()));
     }
     let source = place.display().to_string();
-    Ok(Listing { root: PathBuf::from(folder), source, names, labels, parts, classes, left_out })
+    let looks = quick::look_at_files(folder, &names, &options.limits);
+    let store = FilesBelow { root: folder.to_owned() };
+    Ok(Listing { store, source, names, looks, labels, parts, classes, left_out })
 }
 
 impl Columns {
@@ -120,8 +119,8 @@ impl Columns {
 /// The rows so far.
 #[derive(Default)]
 struct Table {
-    names: Names,
-    labels: Names,
+    names: NameList,
+    labels: NameList,
     parts: Vec<Part>,
     left_out: Vec<LeftOut>,
 }

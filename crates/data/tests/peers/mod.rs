@@ -1,6 +1,7 @@
 //! Other people's programs, which tests ask for a second opinion.
 #![allow(dead_code, reason = "each test asks whom it needs")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,6 +49,24 @@ pub(crate) fn ask_pillow(python: &Path, folder: &Path, paths: &[PathBuf]) -> Vec
         Ok((w, h, pixels.to_vec()))
     });
     answers.collect()
+}
+
+/// Files of a format as Pillow writes them, by kind.
+pub(crate) fn pillow_files(python: &Path, format: &str) -> BTreeMap<String, Vec<Vec<u8>>> {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/pillow_encode.py");
+    let output = Command::new(python).arg(script).arg(format).arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut kinds: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for path in paths {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let kind = name.split_once("--").unwrap().0;
+        kinds.entry(kind.to_owned()).or_default().push(std::fs::read(&path).unwrap());
+    }
+    kinds
 }
 
 /// Whether the tools of libjpeg-turbo are here; says that a part of the test skips if not.

@@ -20,7 +20,7 @@ impl StepWork {
                 touch(*logits, Read);
                 touch(*gradient, Write);
             }
-            Self::Update => {}
+            Self::Update(_) => {}
         }
     }
 }

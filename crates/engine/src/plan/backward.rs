@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use plusx_kernels::pooling::{avg_pool2d, global_avg_pool2d, max_pool2d};
 use plusx_kernels::{LANES, conv};
-use plusx_kernels::{concat, multiply, sgd, sigmoid, subsample};
+use plusx_kernels::{adamw, concat, multiply, sgd, sigmoid, subsample};
 
 use super::buffer::ElementType;
 use super::build::{PlanBuilder, only, pick};
@@ -21,7 +21,7 @@ use super::gradient::{BackwardBuilder, FilterParts, Gradient};
 use super::pieces::PieceGrid;
 use super::refs::{BufferId, GradRef, SinkRef};
 use super::step::{KernelRef, PlanStep};
-use super::work::{CombineWork, ConvWork, LossWork, MapWork, PoolingWork, StepWork, WeightParts};
+use super::work::{CombineWork, ConvWork, LossWork, MapWork, PoolingWork, StepWork, UpdateWork, WeightParts};
 use crate::lower::{LoweredFilter, LoweredPart, LoweredUnit, ValueId};
 use crate::params::ParamLayout;
 
@@ -121,8 +121,10 @@ impl PlanBuilder<'_> {
         }
         let pieces = PieceGrid::chunks(layout.chunks().len());
         let longest = layout.chunks().iter().map(|chunk| chunk.range.len()).max().unwrap_or(0);
-        let kernel = pick(sgd::UPDATE, level, &longest);
-        self.push_plain("update".to_owned(), kernel, pieces, StepWork::Update);
+        let [sgd, adamw] = [pick(sgd::UPDATE, level, &longest), pick(adamw::UPDATE, level, &longest)];
+        let work = StepWork::Update(UpdateWork { sgd: sgd.entry, adamw: adamw.entry });
+        // the rule is that of the step; sgd's name also says the level
+        self.push_plain("update".to_owned(), sgd, pieces, work);
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) enum StepWork {
     Conv(ConvWork),
     /// Softmax cross-entropy and its gradient, in one piece.
     Loss(LossWork),
-    /// Stochastic gradient descent, if this run is asked for it.
-    Update,
+    /// An update of the parameters, if this run is asked for it.
+    Update(UpdateWork),
 }
 
 /// Work on maps, image by image.
@@ -164,6 +164,13 @@ pub(crate) struct LossWork {
     pub(crate) pitch: usize,
     pub(crate) logits: BufferId,
     pub(crate) gradient: BufferId,
+}
+
+/// The kernel of each update rule, by its place in the rule's table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct UpdateWork {
+    pub(crate) sgd: usize,
+    pub(crate) adamw: usize,
 }
 
 impl From<MapWork> for StepWork {

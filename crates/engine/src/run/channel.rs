@@ -84,6 +84,7 @@ pub(super) fn run(work: &ChannelWork, memory: &mut Memory<'_>, store: &mut Held<
                 gamma: &store.weights[store.layout.range(norm.gamma)],
                 mean,
                 istd,
+                evaluated: false,
                 dgamma,
                 dbeta,
                 a,

@@ -1,15 +1,19 @@
 //! Loss and update.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use plusx_kernels::adamw::{self, AdamWArgs, AdamWStep};
 use plusx_kernels::loss::{LossArgs, softmax_cross_entropy};
 use plusx_kernels::sgd::{self, SgdArgs, SgdStep};
-use plusx_model::executor::Sgd;
+use plusx_kernels::squares::sum_of_squares;
+use plusx_model::graph::ParamId;
+use plusx_model::update::{Rule, Update};
 
 use super::memory::Memory;
 use super::resources::RunBatch;
-use crate::params::{Chunk, Store};
-use crate::plan::work::LossWork;
+use crate::params::{Chunk, Remembered, Store};
+use crate::plan::work::{LossWork, UpdateWork};
 use crate::threads::Threads;
 
 /// Losses, predictions and the gradient of the logits.
@@ -17,9 +21,9 @@ pub(super) fn loss(work: &LossWork, memory: &mut Memory<'_>, batch: &mut RunBatc
     softmax_cross_entropy(LossArgs {
         classes: work.classes,
         pitch: work.pitch,
-        images: batch.labels.len(),
+        images: batch.losses.len(),
         logits: memory.read(work.logits),
-        labels: batch.labels,
+        targets: batch.targets,
         loss: batch.losses,
         predictions: batch.predictions,
         gradient: memory.write(work.gradient),
@@ -27,32 +31,105 @@ pub(super) fn loss(work: &LossWork, memory: &mut Memory<'_>, batch: &mut RunBatc
 }
 
 /// One run of parameters, until a thread takes it.
-type Slot<'a> = Mutex<Option<SgdArgs<'a>>>;
+type Slot<T> = Mutex<Option<T>>;
 
-/// Moves every parameter along its gradient, by kernel `entry` of the table.
-pub(super) fn update(entry: usize, numbers: &Sgd, threads: &mut Threads, store: &mut Store) {
-    let chunks = store.layout.chunks();
-    let momentum = numbers.momentum != 0.0;
-    let mut velocity = cut(&mut store.velocity, if momentum { chunks } else { &[] }).into_iter();
-    let gradients = &store.gradients;
-    let slots: Vec<Slot<'_>> = cut(&mut store.weights, chunks)
-        .into_iter()
-        .zip(chunks)
-        .map(|(w, chunk)| {
-            let decays = chunk.filter || numbers.decay_all;
-            let step = SgdStep {
-                lr: numbers.lr,
-                momentum: numbers.momentum,
-                nesterov: numbers.nesterov,
-                weight_decay: if decays { numbers.weight_decay } else { 0.0 },
-                scale: numbers.scale,
+/// Moves every parameter along its gradient.
+pub(super) fn update(work: &UpdateWork, update: &Update<'_>, threads: &mut Threads, store: &mut Store) {
+    let mut scale = update.scale;
+    if let Some(most) = update.max_norm {
+        scale *= clip(most, scale.abs() * gradient_norm(threads, store));
+    }
+    let Store { layout, weights, gradients, remembered, .. } = store;
+    let chunks = layout.chunks();
+    let rule_of = |chunk: &Chunk| {
+        let rule = update.of_param(chunk.param.index(), layout.role(chunk.param));
+        let weight_decay = if rule.decays { update.weight_decay } else { 0.0 };
+        (update.lr * rule.lr_scale, weight_decay)
+    };
+    let parts = cut(weights, chunks).into_iter().zip(chunks);
+    let parts = parts.map(|(w, chunk)| (w, &gradients[chunk.range.clone()], chunk));
+    match (update.rule, remembered) {
+        (Rule::AdamW { beta1, beta2, eps }, Remembered::Moments { first, second, steps }) => {
+            for (index, count) in steps.iter_mut().enumerate() {
+                *count += u64::from(layout.role(ParamId(index as u32)).trainable());
+            }
+            let moments = cut(first, chunks).into_iter().zip(cut(second, chunks));
+            let arguments = parts.zip(moments).map(|((w, g, chunk), (m, v))| {
+                let (lr, weight_decay) = rule_of(chunk);
+                let t = steps[chunk.param.index()];
+                let step = AdamWStep {
+                    scale: scale as f32,
+                    keep: (1.0 - lr * weight_decay) as f32,
+                    first: (1.0 - beta1) as f32,
+                    old: beta2 as f32,
+                    second: (1.0 - beta2) as f32,
+                    step: (lr / (1.0 - power(beta1, t))) as f32,
+                    correction: (1.0 - power(beta2, t)).sqrt() as f32,
+                    eps: eps as f32,
+                };
+                AdamWArgs { w, g, m, v, step }
+            });
+            on_threads(threads, arguments, adamw::UPDATE[work.adamw].run);
+        }
+        (Rule::Sgd { momentum, nesterov }, remembered) => {
+            let mut velocity = match remembered {
+                Remembered::Velocity(velocity) if momentum != 0.0 => cut(velocity, chunks).into_iter(),
+                _ => Vec::new().into_iter(),
             };
-            Mutex::new(Some(SgdArgs { w, g: &gradients[chunk.range.clone()], v: velocity.next(), step }))
-        })
-        .collect();
+            let arguments = parts.map(|(w, g, chunk)| {
+                let (lr, weight_decay) = rule_of(chunk);
+                let step = SgdStep {
+                    lr: lr as f32,
+                    momentum: momentum as f32,
+                    nesterov,
+                    weight_decay: weight_decay as f32,
+                    scale: scale as f32,
+                };
+                SgdArgs { w, g, v: velocity.next(), step }
+            });
+            on_threads(threads, arguments, sgd::UPDATE[work.sgd].run);
+        }
+        (Rule::AdamW { .. }, _) => unreachable!("the moments were made before the step"),
+    }
+}
+
+/// `base` to the power of `count` by repeated squaring: plain products, so no C library has a say in the bytes.
+fn power(mut base: f64, mut count: u64) -> f64 {
+    let mut product = 1.0;
+    while count > 0 {
+        if count % 2 == 1 {
+            product *= base;
+        }
+        base *= base;
+        count /= 2;
+    }
+    product
+}
+
+/// What gradients of this norm are multiplied by: `clip_grad_norm_` of PyTorch.
+fn clip(most: f64, norm: f64) -> f64 {
+    let factor = most / (norm + 1e-6);
+    // no number stays no number
+    if factor >= 1.0 { 1.0 } else { factor }
+}
+
+/// L2 norm of the summed gradients: the squares of each chunk by one thread, then the chunks in order.
+fn gradient_norm(threads: &mut Threads, store: &Store) -> f64 {
+    let chunks = store.layout.chunks();
+    let sums: Vec<AtomicU64> = chunks.iter().map(|_| AtomicU64::new(0)).collect();
+    threads.run(chunks.len(), 0, &|index, _| {
+        let sum = sum_of_squares(&store.gradients[chunks[index].range.clone()]);
+        sums[index].store(sum.to_bits(), Ordering::Relaxed);
+    });
+    sums.into_iter().map(|sum| f64::from_bits(sum.into_inner())).sum::<f64>().sqrt()
+}
+
+/// Runs a kernel on each of the arguments.
+fn on_threads<T: Send>(threads: &mut Threads, arguments: impl Iterator<Item = T>, run: fn(T)) {
+    let slots: Vec<Slot<T>> = arguments.map(|arguments| Mutex::new(Some(arguments))).collect();
     threads.run(slots.len(), 0, &|index, _| {
-        if let Some(args) = slots[index].lock().unwrap_or_else(PoisonError::into_inner).take() {
-            (sgd::UPDATE[entry].run)(args);
+        if let Some(arguments) = slots[index].lock().unwrap_or_else(PoisonError::into_inner).take() {
+            run(arguments);
         }
     });
 }

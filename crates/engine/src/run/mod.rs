@@ -47,9 +47,9 @@ fn run_step(plan: &Plan, step: &PlanStep, resources: &mut RunResources<'_>, batc
         StepWork::Channel(work) => channel::run(work, memory, store),
         StepWork::Conv(work) => conv::run(work, step, memory, threads, store),
         StepWork::Loss(work) => learn::loss(work, memory, batch),
-        StepWork::Update => {
-            if let Some(sgd) = batch.update {
-                learn::update(step.kernel.entry, sgd, threads, store.own());
+        StepWork::Update(work) => {
+            if let Some(update) = batch.update {
+                learn::update(work, update, threads, store.own());
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use plusx_model::executor::Sgd;
+use plusx_kernels::loss::LossTargets;
+use plusx_model::update::Update;
 
 use crate::arena::{Arena, Floats};
 use crate::params::Held;
@@ -24,16 +25,22 @@ pub(crate) struct RunResources<'a> {
 #[derive(Debug)]
 pub(crate) struct RunBatch<'a> {
     pub(crate) images: &'a [f32],
-    /// Empty if there is no loss.
-    pub(crate) labels: &'a [u32],
+    /// Of no image if there is no loss.
+    pub(crate) targets: LossTargets<'a>,
     pub(crate) losses: &'a mut [f32],
     pub(crate) predictions: &'a mut [u32],
-    pub(crate) update: Option<&'a Sgd>,
+    pub(crate) update: Option<&'a Update<'a>>,
 }
 
 impl<'a> RunBatch<'a> {
     /// Images that nothing is learnt from.
     pub(crate) fn forward(images: &'a [f32]) -> Self {
-        Self { images, labels: &[], losses: &mut [], predictions: &mut [], update: None }
+        Self {
+            images,
+            targets: LossTargets::Classes(&[]),
+            losses: &mut [],
+            predictions: &mut [],
+            update: None,
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::kind::FileKind;
 use super::numbers::FloatType;
 use super::tensor::NamedTensor;
 use super::weights::ForeignWeights;
-use plusx_weights::{KEY, SafetensorsFile, StoredTensor, VELOCITY};
+use plusx_weights::{KEY, SafetensorsFile, StoredTensor, is_state};
 
 use crate::error::FormatError;
 use crate::metadata::ModelFile;
@@ -19,7 +19,7 @@ pub(super) fn read(path: &Path) -> Result<ForeignWeights, FormatError> {
     let (mut tensors, mut skipped, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
     for StoredTensor { name, dtype, dims, bytes } in file.tensors() {
         let number = match dtype {
-            _ if name.starts_with(VELOCITY) || super::names::is_count(name) => None,
+            _ if is_state(name) || super::names::is_count(name) => None,
             "F16" => Some(FloatType::F16),
             "BF16" => Some(FloatType::Bf16),
             "F32" => Some(FloatType::F32),

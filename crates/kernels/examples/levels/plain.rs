@@ -1,6 +1,6 @@
 //! What is computed once for all levels: the loss, the per-channel half of batch norm, sums over images.
 
-use plusx_kernels::loss::{LossArgs, softmax_cross_entropy};
+use plusx_kernels::loss::{LossArgs, LossTargets, softmax_cross_entropy};
 use plusx_kernels::norm::{
     FinalizeArgs, FinalizeBackwardArgs, InferenceAffineArgs, Running, finalize, finalize_backward,
     inference_affine, reduce_sums,
@@ -43,7 +43,7 @@ fn loss(classes: usize, images: usize) -> Fnv {
         pitch,
         images,
         logits: &logits,
-        labels: &labels,
+        targets: LossTargets::Classes(&labels),
         loss: &mut loss,
         predictions: &mut predictions,
         gradient: &mut gradient,
@@ -89,6 +89,7 @@ fn norm(c: usize) -> Fnv {
         gamma: &gamma,
         mean: &mean,
         istd: &istd,
+        evaluated: false,
         dgamma: &mut dgamma,
         dbeta: &mut dbeta,
         a: &mut a,

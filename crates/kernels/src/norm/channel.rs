@@ -136,6 +136,8 @@ pub struct FinalizeBackwardArgs<'a> {
     pub mean: &'a [f32],
     /// Batch 1 / sqrt(var + epsilon) from [`finalize`].
     pub istd: &'a [f32],
+    /// Whether mean and istd are running statistics instead, which do not depend on x: b and c are then 0.
+    pub evaluated: bool,
     /// Gradient of gamma, at least `c` long.
     pub dgamma: &'a mut [f32],
     /// Gradient of beta, at least `c` long.
@@ -173,11 +175,11 @@ pub fn finalize_backward(args: FinalizeBackwardArgs<'_>) {
         let [mean, istd] = [f64::from(args.mean[lane]), f64::from(args.istd[lane])];
         let dgamma = istd * (second - (mean - f64::from(shift[lane])) * first);
         let a = f64::from(gamma[lane]) * istd;
-        let b = -a * istd * dgamma / n;
+        let b = if args.evaluated { 0.0 } else { -a * istd * dgamma / n };
         args.dbeta[lane] = first as f32;
         args.dgamma[lane] = dgamma as f32;
         args.a[lane] = a as f32;
         args.b[lane] = b as f32;
-        args.constant[lane] = (-a * first / n - b * mean) as f32;
+        args.constant[lane] = if args.evaluated { 0.0 } else { (-a * first / n - b * mean) as f32 };
     }
 }

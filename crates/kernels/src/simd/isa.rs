@@ -37,6 +37,12 @@ pub(crate) trait Isa: Copy {
     /// `a * b`.
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
 
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// The square root.
+    fn sqrt(self, v: Self::V) -> Self::V;
+
     /// Negative lanes become 0; NaN stays NaN.
     fn relu(self, v: Self::V) -> Self::V;
 

@@ -74,6 +74,16 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn div(self, a: Lanes, b: Lanes) -> Lanes {
+        lanewise!(i => a.0[i] / b.0[i])
+    }
+
+    #[inline(always)]
+    fn sqrt(self, v: Lanes) -> Lanes {
+        lanewise!(i => v.0[i].sqrt())
+    }
+
+    #[inline(always)]
     fn relu(self, v: Lanes) -> Lanes {
         lanewise!(i => if v.0[i] < 0.0 { 0.0 } else { v.0[i] })
     }

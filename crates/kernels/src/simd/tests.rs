@@ -30,7 +30,7 @@ const C: [f32; LANES] =
 struct All;
 
 impl Kernel for All {
-    type Output = [[f32; LANES]; 6];
+    type Output = [[f32; LANES]; 8];
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> Self::Output {
@@ -43,6 +43,8 @@ impl Kernel for All {
             isa.to_array(isa.mul(a, b)),
             isa.to_array(isa.relu(a)),
             isa.to_array(isa.select_gt(a, b, b, c)),
+            isa.to_array(isa.div(a, b)),
+            isa.to_array(isa.sqrt(a)),
         ]
     }
 }
@@ -66,6 +68,8 @@ fn every_level_computes_what_scalars_do() {
                 A[i] * B[i],
                 if A[i] < 0.0 { 0.0 } else { A[i] },
                 if A[i] > B[i] { B[i] } else { C[i] },
+                A[i] / B[i],
+                A[i].sqrt(),
             ];
             for (op, (got, want)) in got.iter().zip(want).enumerate() {
                 assert!(same(got[i], want), "{level} op {op} lane {i}: {} instead of {want}", got[i]);

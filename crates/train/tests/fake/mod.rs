@@ -1,12 +1,14 @@
 //! A stand-in for the engine: softmax regression in plain loops. Small, exact, and it fails when told to.
 
 use plusx_model::containers::Sequential;
-use plusx_model::executor::{Executor, Images, NodeValue, Sgd, StepResult, Targets};
+use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, ParamId};
 use plusx_model::layers::Dense;
 use plusx_model::params::Params;
 use plusx_model::shape::ImageShape;
+use plusx_model::targets::Targets;
 use plusx_model::trace::{Names, trace};
+use plusx_model::update::{OptimiserState, ParamRules, Rule, Update};
 
 use crate::stripes::{CLASSES, SIDE};
 
@@ -35,7 +37,7 @@ pub(crate) struct Fake {
     steps: u64,
     trouble: Trouble,
     /// The updates asked for and the batch sizes.
-    pub(crate) updates: Vec<(Sgd, usize)>,
+    pub(crate) updates: Vec<(Update<'static>, usize)>,
 }
 
 impl Fake {
@@ -92,12 +94,16 @@ impl Executor for Fake {
         self.params.clone()
     }
 
-    fn velocity(&self) -> Option<Params> {
-        self.velocity.clone()
+    fn optimiser_state(&self) -> Option<OptimiserState> {
+        self.velocity.clone().map(|velocity| OptimiserState::Sgd { velocity })
     }
 
-    fn set_velocity(&mut self, velocity: Option<&Params>) -> Result<(), Told> {
-        self.velocity = velocity.cloned();
+    fn set_optimiser_state(&mut self, state: Option<&OptimiserState>) -> Result<(), Told> {
+        self.velocity = match state {
+            None => None,
+            Some(OptimiserState::Sgd { velocity }) => Some(velocity.clone()),
+            Some(OptimiserState::AdamW { .. }) => return Err(Told),
+        };
         Ok(())
     }
 
@@ -105,7 +111,7 @@ impl Executor for Fake {
         &mut self,
         images: Images<'_>,
         targets: Targets<'_>,
-        update: Option<&Sgd>,
+        options: &StepOptions<'_>,
     ) -> Result<StepResult, Told> {
         if self.trouble.fail_at == Some(self.steps) {
             return Err(Told);
@@ -128,19 +134,22 @@ impl Executor for Fake {
             }
         }
         self.gradients = gradients;
-        if let Some(sgd) = update {
-            self.updates.push((*sgd, images.n));
-            if sgd.momentum > 0.0 && self.velocity.is_none() {
+        if let Some(update) = options.update {
+            let Rule::Sgd { momentum, nesterov } = update.rule else { return Err(Told) };
+            self.updates.push((Update { params: ParamRules::Alike, ..*update }, images.n));
+            let [scale, lr, decay, momentum] =
+                [update.scale, update.lr, update.weight_decay, momentum].map(|number| number as f32);
+            if momentum > 0.0 && self.velocity.is_none() {
                 self.velocity = Some(Params::zeros(&self.graph));
             }
             for (index, w) in self.params.values_mut().iter_mut().enumerate() {
-                let mut g = sgd.scale * self.gradients.values()[index] + sgd.weight_decay * *w;
+                let mut g = scale * self.gradients.values()[index] + decay * *w;
                 if let Some(velocity) = &mut self.velocity {
                     let v = &mut velocity.values_mut()[index];
-                    *v = sgd.momentum * *v + g;
-                    g = if sgd.nesterov { g + sgd.momentum * *v } else { *v };
+                    *v = momentum * *v + g;
+                    g = if nesterov { g + momentum * *v } else { *v };
                 }
-                *w -= sgd.lr * g;
+                *w -= lr * g;
             }
         }
         if self.trouble.nan_at == Some(self.steps) {

@@ -199,9 +199,11 @@ impl JpegHeader {
         Ok(())
     }
 
-    /// Whether the first scan is all there must be.
+    /// Whether the first scan is all there must be, and shows by itself that it is: of arithmetic codes any beginning can be
+    /// decoded, into something.
     pub(super) fn complete_in_one(&self, scans: &Scans) -> bool {
         self.process != Process::Progressive
+            && !self.arithmetic
             && scans.all.first().is_some_and(|scan| scan.components.len() == self.components.len())
     }
 }

@@ -127,7 +127,7 @@ fn ycc(y: u8, cb: u8, cr: u8) -> [u8; 3] {
 
 /// CMYK as files hold it, ink as darkness turned around (Adobe's way, which Pillow takes for granted), to RGB by Pillow's
 /// formula: what the black ink leaves, less the share of the coloured one.
-pub(super) fn inverted_cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+pub(in super::super) fn inverted_cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     let left = u32::from(k);
     [c, m, y].map(|ink| {
         let product = u32::from(255 - ink) * left + 128;

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use plusx_data::augment::policy::{self, Operation, Space};
+use plusx_data::augment::{Augment, Augmenter, Crop, Draws, Mixed, Raster, Use, Warp, boxes, tone, warp};
 use plusx_model::preprocess::{Interpolation, Preprocess, Resize};
 use plusx_model::shape::ImageShape;
-use plusx_pixels::augment::policy::{self, Operation, Space};
-use plusx_pixels::augment::{Augment, Augmenter, Crop, Draws, Mixed, Raster, Use, Warp, boxes, tone, warp};
 use plusx_pixels::resample::{Filter, Resample};
 use plusx_pixels::resize::Cut;
 
@@ -185,10 +185,10 @@ fn through(image: Raster, change: impl FnOnce(&mut Augment), sample: f64) -> Str
     };
     let mut record = Augment { crop: Crop::Whole, ..Augment::default() };
     change(&mut record);
-    let mut values = Vec::new();
+    let mut values = vec![0.0; h * w * c];
     let mut draws = Draws::of_sample(SEED, EPOCH, sample as u32);
     let mut augmenter = Augmenter::new(record, preprocess).unwrap();
-    augmenter.append(image.bytes(), [h, w, c], &mut draws, &mut values).unwrap();
+    augmenter.fill(image.bytes(), [h, w, c], &mut draws, &mut values).unwrap();
     hex(&values.iter().map(|value| (value * 255.0).round() as u8).collect::<Vec<u8>>())
 }
 

@@ -4,10 +4,10 @@ use super::draws::{Draws, Use};
 use super::raster::Raster;
 use super::record::{Augment, Crop, ERASED, EraseWith, Policy};
 use super::{boxes, policy, tone, warp};
-use crate::resample::{Filter, Resample};
-use crate::resize::{Bilinear, Cut};
-use crate::{PixelError, Preparer};
-use plusx_model::preprocess::{Interpolation, Preprocess, Resize};
+use crate::DataError;
+use plusx_model::preprocess::{Preprocess, Resize};
+use plusx_pixels::resize::Cut;
+use plusx_pixels::{PixelError, Preparer, Resizer};
 
 /// Augments pictures of any sizes and makes them a network's input. What it needs in between is kept for the next picture;
 /// nothing else is.
@@ -16,82 +16,75 @@ pub struct Augmenter {
     record: Augment,
     preprocess: Preprocess,
     image: Raster,
+    /// What resized the last picture; of pictures of one size it resizes the next.
+    resizer: Option<(Cut, Resizer)>,
     /// From bytes of the input's size to numbers, for as many channels as the last picture had.
-    numbers: Option<Preparer>,
+    numbers: Option<(usize, Preparer)>,
 }
 
 impl Augmenter {
     /// For pictures that are augmented as `record` says and prepared as `preprocess` says.
     ///
     /// # Errors
-    /// [`PixelError::Augment`] for numbers out of range, [`PixelError::Preprocess`] for a record whose parts do not fit each
-    /// other, [`PixelError::Channels`] for a network that takes neither 1 nor 3 channels, [`PixelError::Interpolation`] for
-    /// a way of resizing that is not known here.
-    pub fn new(record: Augment, preprocess: Preprocess) -> Result<Self, PixelError> {
+    /// [`DataError::Augment`] for numbers out of range. [`DataError::Pixels`] for a record whose parts do not fit each other, a
+    /// network that takes neither 1 nor 3 channels, or a way of resizing that is not known.
+    pub fn new(record: Augment, preprocess: Preprocess) -> Result<Self, DataError> {
         record.check()?;
-        preprocess.check()?;
         if !matches!(preprocess.input.c, 1 | 3) {
-            return Err(PixelError::Channels { channels: preprocess.input.c });
+            return Err(PixelError::Channels { channels: preprocess.input.c }.into());
         }
-        filter(preprocess.interpolation)?;
-        let image = Raster { bytes: Vec::new(), scratch: Vec::new(), h: 0, w: 0, c: 0 };
-        Ok(Self { record, preprocess, image, numbers: None })
+        // a grey pixel can be prepared wherever anything can
+        Preparer::new([1, 1, 1], &preprocess)?;
+        Ok(Self { record, preprocess, image: Raster::empty(), resizer: None, numbers: None })
     }
 
-    /// Appends what becomes of a picture of `shape` `[h, w, c]` with these draws to `out`, `[h][w][c]` of the network's input.
+    /// Writes what becomes of a picture of `shape` `[h, w, c]` with these draws to `out`, `[h][w][c]` of the network's input.
     /// Grey pictures fill every channel of a network that takes three.
     ///
     /// # Errors
-    /// [`PixelError::Empty`] for a picture without pixels or with another number of bytes, [`PixelError::Preprocess`] for a
-    /// colour picture where the network takes grey ones.
-    pub fn append(
+    /// [`DataError::Pixels`] for a picture without pixels or with another number of bytes, and for a colour picture where
+    /// the network takes grey ones.
+    ///
+    /// # Panics
+    /// If `out` has another length than the network's input.
+    pub fn fill(
         &mut self,
         pixels: &[u8],
         shape: [usize; 3],
         draws: &mut Draws,
-        out: &mut Vec<f32>,
-    ) -> Result<(), PixelError> {
-        let [h, w, c] = shape;
-        let len = h.checked_mul(w).and_then(|count| count.checked_mul(c));
-        if pixels.is_empty() || len != Some(pixels.len()) || !matches!(c, 1 | 3) {
-            return Err(PixelError::Empty { w, h, bytes: pixels.len() });
-        }
-        if self.numbers.is_none() || self.image.c != c {
-            let input = self.preprocess.input;
-            let unsized_record = Preprocess { resize: Resize::Both, ..self.preprocess.clone() };
-            self.numbers = Some(Preparer::new([input.h, input.w, c], &unsized_record)?);
-        }
+        out: &mut [f32],
+    ) -> Result<(), DataError> {
+        Raster::check(pixels, shape)?;
         self.crop(pixels, shape, draws)?;
         self.change(draws);
-        let start = out.len();
-        if let Some(numbers) = &mut self.numbers {
-            numbers.append(&self.image.bytes, out);
-        }
-        self.erase(&mut out[start..], draws);
+        self.normalise(shape[2], out)?;
+        self.erase(out, draws);
         Ok(())
     }
 
     /// The picture becomes bytes of the input's size in `image`.
-    fn crop(&mut self, pixels: &[u8], shape: [usize; 3], draws: &mut Draws) -> Result<(), PixelError> {
+    fn crop(&mut self, pixels: &[u8], shape: [usize; 3], draws: &mut Draws) -> Result<(), DataError> {
         let [h, w, c] = shape;
         let input = [self.preprocess.input.h, self.preprocess.input.w];
         draws.begin(Use::Crop);
         match self.record.crop {
-            Crop::Whole => self.resize(Some(pixels), Cut::whole(shape, input))?,
-            Crop::Center => self.resize(Some(pixels), self.evaluated(shape))?,
+            Crop::Whole => self.resize(pixels, Cut::whole(shape, input))?,
+            Crop::Center => self.resize(pixels, self.evaluated(shape))?,
             Crop::RandomPadded { padding } => {
-                self.resize(Some(pixels), self.evaluated(shape))?;
+                self.resize(pixels, self.evaluated(shape))?;
                 let corner = boxes::crop(input.map(|side| side + 2 * padding), input, draws);
                 self.image.shift(corner.map(|at| at as i64 - padding as i64));
             }
             Crop::RandomResized { scale, ratio } => {
                 let part = boxes::resized_crop([h, w], scale, ratio, draws);
-                let scratch = &mut self.image.scratch;
-                scratch.clear();
+                // the resizer takes whole images, so the part becomes one
+                let mut copy = std::mem::take(&mut self.image.scratch);
+                copy.clear();
                 for row in pixels.chunks_exact(w * c).skip(part.top).take(part.h) {
-                    scratch.extend_from_slice(&row[part.left * c..][..part.w * c]);
+                    copy.extend_from_slice(&row[part.left * c..][..part.w * c]);
                 }
-                self.resize(None, Cut::whole([part.h, part.w, c], input))?;
+                self.resize(&copy, Cut::whole([part.h, part.w, c], input))?;
+                self.image.scratch = copy;
             }
         }
         Ok(())
@@ -105,27 +98,30 @@ impl Augmenter {
         Cut { from: shape, to, corner: self.preprocess.corner(to), size }
     }
 
-    /// `pixels`, or what is in the scratch, into `image`.
-    fn resize(&mut self, pixels: Option<&[u8]>, cut: Cut) -> Result<(), PixelError> {
-        let Raster { bytes, scratch, h, w, c } = &mut self.image;
-        let Cut { from: [rows, columns, channels], to, size, .. } = cut;
-        ([*h, *w], *c) = (size, channels);
-        if to == [rows, columns] && size == to {
-            match pixels {
-                None => std::mem::swap(bytes, scratch),
-                Some(pixels) => {
-                    bytes.clear();
-                    bytes.extend_from_slice(pixels);
-                }
-            }
-            return Ok(());
-        }
+    /// `pixels` into `image`.
+    fn resize(&mut self, pixels: &[u8], cut: Cut) -> Result<(), DataError> {
+        let resizer = match self.resizer.take() {
+            Some((of, resizer)) if of == cut => resizer,
+            _ => Resizer::new(self.preprocess.interpolation, cut)?,
+        };
+        let Raster { bytes, h, w, c, .. } = &mut self.image;
+        ([*h, *w], *c) = (cut.size, cut.from[2]);
         bytes.resize(cut.dst_len(), 0);
-        let pixels = pixels.unwrap_or(scratch);
-        match filter(self.preprocess.interpolation)? {
-            None => Bilinear::new(cut).run(pixels, bytes),
-            Some(filter) => Resample::new(filter, cut).run(pixels, bytes),
-        }
+        self.resizer.insert((cut, resizer)).1.run(pixels, bytes);
+        Ok(())
+    }
+
+    /// The bytes of `image`, of `c` channels, become the network's numbers.
+    fn normalise(&mut self, c: usize, out: &mut [f32]) -> Result<(), DataError> {
+        let numbers = match self.numbers.take() {
+            Some((of, numbers)) if of == c => numbers,
+            _ => {
+                let input = self.preprocess.input;
+                let record = Preprocess { resize: Resize::Both, ..self.preprocess.clone() };
+                Preparer::new([input.h, input.w, c], &record)?
+            }
+        };
+        self.numbers.insert((c, numbers)).1.fill(&self.image.bytes, out);
         Ok(())
     }
 
@@ -202,16 +198,6 @@ fn jitter(image: &mut Raster, strengths: [f64; 4], draws: &mut Draws) {
     }
 }
 
-/// Pillow's filter, or none for OpenCV's bilinear.
-fn filter(interpolation: Interpolation) -> Result<Option<Filter>, PixelError> {
-    match interpolation {
-        Interpolation::BilinearOpencv => Ok(None),
-        Interpolation::Bilinear => Ok(Some(Filter::Bilinear)),
-        Interpolation::Bicubic => Ok(Some(Filter::Bicubic)),
-        other => Err(PixelError::Interpolation { name: other.to_string() }),
-    }
-}
-
 impl Raster {
     /// The pixel at (y, x) comes from `offset` further on; from outside comes 0.
     fn shift(&mut self, offset: [i64; 2]) {
@@ -266,9 +252,9 @@ mod tests {
             let record = preset.record(ImageShape::new(3, 12, 12));
             let mut augmenter = Augmenter::new(Augment::default(), record.clone()).unwrap();
             for shape in [[20, 31, 3], [12, 12, 3], [40, 17, 1]] {
-                let mut out = vec![7.0];
-                augmenter.append(&picture(shape), shape, &mut Draws::of_sample(0, 0, 0), &mut out).unwrap();
-                let mut expected = vec![7.0];
+                let mut out = vec![7.0; 12 * 12 * 3];
+                augmenter.fill(&picture(shape), shape, &mut Draws::of_sample(0, 0, 0), &mut out).unwrap();
+                let mut expected = Vec::new();
                 Preparer::new(shape, &record).unwrap().append(&picture(shape), &mut expected);
                 assert_eq!(out, expected, "{preset} {shape:?}");
             }
@@ -281,13 +267,12 @@ mod tests {
         let record = Preset::Imagenet.record(ImageShape::new(3, 24, 24));
         let mut used = Augmenter::new(all(), record.clone()).unwrap();
         for (sample, shape) in shapes.into_iter().cycle().take(40).enumerate() {
-            let mut two = [Vec::new(), Vec::new()];
+            let mut two = [(); 2].map(|()| vec![7.0; 24 * 24 * 3]);
             let mut fresh = Augmenter::new(all(), record.clone()).unwrap();
             for (augmenter, out) in [&mut used, &mut fresh].into_iter().zip(&mut two) {
                 let mut draws = Draws::of_sample(1, 2, sample as u32);
-                augmenter.append(&picture(shape), shape, &mut draws, out).unwrap();
+                augmenter.fill(&picture(shape), shape, &mut draws, out).unwrap();
             }
-            assert_eq!(two[0].len(), 24 * 24 * 3);
             assert!(two[0] == two[1], "{shape:?}");
         }
     }
@@ -301,8 +286,8 @@ mod tests {
         let bytes: Vec<u8> = (1..=64).collect();
         let mut seen = std::collections::HashSet::new();
         for sample in 0..400 {
-            let mut out = Vec::new();
-            augmenter.append(&bytes, [8, 8, 1], &mut Draws::of_sample(0, 0, sample), &mut out).unwrap();
+            let mut out = vec![7.0; 64];
+            augmenter.fill(&bytes, [8, 8, 1], &mut Draws::of_sample(0, 0, sample), &mut out).unwrap();
             let value = |y: usize, x: usize| (out[y * 8 + x] * 255.0).round() as i64;
             let [down, right] = [(value(4, 4) - 1) / 8 - 4, (value(4, 4) - 1) % 8 - 4];
             seen.insert([down, right]);
@@ -325,9 +310,9 @@ mod tests {
             let mut erased = 0;
             for sample in 0..200 {
                 let bytes = picture([16, 20, 3]);
-                let mut two = [Vec::new(), Vec::new()];
+                let mut two = [(); 2].map(|()| vec![7.0; 16 * 20 * 3]);
                 for (augmenter, out) in [&mut augmenter, &mut plain].into_iter().zip(&mut two) {
-                    augmenter.append(&bytes, [16, 20, 3], &mut Draws::of_sample(0, 0, sample), out).unwrap();
+                    augmenter.fill(&bytes, [16, 20, 3], &mut Draws::of_sample(0, 0, sample), out).unwrap();
                 }
                 let mut draws = Draws::of_sample(0, 0, sample);
                 draws.begin(Use::Erase);
@@ -348,14 +333,19 @@ mod tests {
     fn what_does_not_fit_is_an_error() {
         let record = Preset::Imagenet.record(ImageShape::new(1, 16, 16));
         let mut augmenter = Augmenter::new(all(), record.clone()).unwrap();
-        let mut append = |bytes: &[u8], shape| {
-            augmenter.append(bytes, shape, &mut Draws::of_sample(0, 0, 0), &mut Vec::new())
+        let mut fill = |bytes: &[u8], shape| {
+            let filled = augmenter.fill(bytes, shape, &mut Draws::of_sample(0, 0, 0), &mut [0.0; 256]);
+            filled.map_err(|error| match error {
+                DataError::Pixels(error) => error,
+                other => panic!("{other}"),
+            })
         };
-        assert!(matches!(append(&[], [0, 4, 1]), Err(PixelError::Empty { .. })));
-        assert!(matches!(append(&[0; 3], [2, 2, 1]), Err(PixelError::Empty { .. })));
-        assert!(matches!(append(&[0; 12], [2, 2, 3]), Err(PixelError::Preprocess(_))));
-        assert_eq!(append(&[0; 4], [2, 2, 1]), Ok(()));
+        assert!(matches!(fill(&[], [0, 4, 1]), Err(PixelError::Empty { .. })));
+        assert!(matches!(fill(&[0; 3], [2, 2, 1]), Err(PixelError::Empty { .. })));
+        assert!(matches!(fill(&[0; 12], [2, 2, 3]), Err(PixelError::Preprocess(_))));
+        assert_eq!(fill(&[0; 4], [2, 2, 1]), Ok(()));
         let two = Preprocess::chapter(ImageShape::new(2, 4, 4));
-        assert!(matches!(Augmenter::new(all(), two), Err(PixelError::Channels { channels: 2 })));
+        let error = Augmenter::new(all(), two).unwrap_err();
+        assert!(matches!(error, DataError::Pixels(PixelError::Channels { channels: 2 })));
     }
 }

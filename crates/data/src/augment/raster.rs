@@ -1,6 +1,7 @@
 //! A picture that operations change in place.
 
-use crate::PixelError;
+use crate::DataError;
+use plusx_pixels::PixelError;
 
 /// A picture that operations change in place: grey (1 channel) or red, green, blue (3).
 #[derive(Clone, Debug)]
@@ -18,13 +19,25 @@ impl Raster {
     /// A picture of `[h, w, c]`.
     ///
     /// # Errors
-    /// [`PixelError::Empty`] if `bytes` has another length, or there are neither 1 nor 3 channels.
-    pub fn new(bytes: Vec<u8>, [h, w, c]: [usize; 3]) -> Result<Self, PixelError> {
+    /// [`DataError::Pixels`] if `bytes` has another length, or there are neither 1 nor 3 channels.
+    pub fn new(bytes: Vec<u8>, shape: [usize; 3]) -> Result<Self, DataError> {
+        Self::check(&bytes, shape)?;
+        let [h, w, c] = shape;
+        Ok(Self { bytes, h, w, c, ..Self::empty() })
+    }
+
+    /// Buffers for the first picture.
+    pub(super) fn empty() -> Self {
+        Self { bytes: Vec::new(), scratch: Vec::new(), h: 0, w: 0, c: 0 }
+    }
+
+    /// Whether these bytes make a picture.
+    pub(super) fn check(bytes: &[u8], [h, w, c]: [usize; 3]) -> Result<(), DataError> {
         let len = h.checked_mul(w).and_then(|pixels| pixels.checked_mul(c));
         if bytes.is_empty() || len != Some(bytes.len()) || !matches!(c, 1 | 3) {
-            return Err(PixelError::Empty { w, h, bytes: bytes.len() });
+            return Err(PixelError::Empty { w, h, bytes: bytes.len() }.into());
         }
-        Ok(Self { bytes, scratch: Vec::new(), h, w, c })
+        Ok(())
     }
 
     /// Its pixels, `[h][w][c]`.

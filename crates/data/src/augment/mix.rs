@@ -4,7 +4,7 @@
 
 use super::boxes::Rectangle;
 use super::draws::Draws;
-use crate::PixelError;
+use crate::DataError;
 
 /// What is mixed. Of two that are on, one is drawn for each batch.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -46,17 +46,17 @@ impl Mix {
     /// Whether all numbers are in their ranges.
     ///
     /// # Errors
-    /// [`PixelError::Augment`] names the first that is not.
-    pub fn check(&self) -> Result<(), PixelError> {
+    /// [`DataError::Augment`] names the first that is not.
+    pub fn check(&self) -> Result<(), DataError> {
         for (option, found) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
             if !(found == 0.0 || (1e-3..=1e3).contains(&found)) {
                 let expected = "0 (off) or an alpha from 0.001 to 1000";
-                return Err(PixelError::Augment { option, expected, found: found.to_string() });
+                return Err(DataError::Augment { option, expected, found: found.to_string() });
             }
         }
         if !(0.0..=1.0).contains(&self.p) {
             let (option, expected) = ("probability of mixing", "0 to 1");
-            return Err(PixelError::Augment { option, expected, found: self.p.to_string() });
+            return Err(DataError::Augment { option, expected, found: self.p.to_string() });
         }
         Ok(())
     }
@@ -200,6 +200,6 @@ mod tests {
         ] {
             assert!(wrong.check().unwrap_err().to_string().contains(option));
         }
-        assert_eq!(fine.check(), Ok(()));
+        assert!(fine.check().is_ok());
     }
 }

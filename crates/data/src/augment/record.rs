@@ -2,7 +2,7 @@
 
 use super::policy::BINS;
 use super::warp::Warp;
-use crate::PixelError;
+use crate::DataError;
 
 /// What is done to pictures, in this order: crop, flips, jitter, rotation, policy; then they become the network's numbers;
 /// then a part is erased. The default does what evaluation does.
@@ -106,8 +106,8 @@ impl Augment {
     /// Whether all numbers are in their ranges.
     ///
     /// # Errors
-    /// [`PixelError::Augment`] names the first that is not.
-    pub fn check(&self) -> Result<(), PixelError> {
+    /// [`DataError::Augment`] names the first that is not.
+    pub fn check(&self) -> Result<(), DataError> {
         let within = |option, expected, range: [f64; 2], found: f64| {
             if (range[0]..=range[1]).contains(&found) {
                 Ok(())
@@ -160,8 +160,8 @@ impl Augment {
     }
 }
 
-fn wrong(option: &'static str, expected: &'static str, found: String) -> Result<(), PixelError> {
-    Err(PixelError::Augment { option, expected, found })
+fn wrong(option: &'static str, expected: &'static str, found: String) -> Result<(), DataError> {
+    Err(DataError::Augment { option, expected, found })
 }
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn numbers_out_of_range_are_named() {
         let fine = Augment::default();
-        assert_eq!(fine.check(), Ok(()));
+        assert!(fine.check().is_ok());
         let resized = |scale, ratio| Augment { crop: Crop::RandomResized { scale, ratio }, ..fine };
         let policy = |ops, magnitude| Augment { policy: Policy::RandAugment { ops, magnitude }, ..fine };
         for (wrong, option) in [

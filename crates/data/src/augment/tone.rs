@@ -4,7 +4,7 @@
 //! All take grey pictures and colour ones; on grey, [`saturation`] and [`hue`] do nothing.
 
 use super::raster::Raster;
-use crate::picture::luma;
+use plusx_pixels::luma;
 
 /// `Image.blend` (`src/libImaging/Blend.c`): `from + factor (to - from)` in `f32`, kept inside a byte, the fraction dropped.
 fn blend(from: u8, to: u8, factor: f32) -> u8 {
