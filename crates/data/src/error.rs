@@ -169,6 +169,16 @@ pub enum DataError {
     /// A picture that cannot be prepared.
     #[error(transparent)]
     Pixels(#[from] plusx_pixels::PixelError),
+    /// A number of the augmentation that is out of its range.
+    #[error("augmentation: {option} is {found}; it must be {expected}")]
+    Augment {
+        /// Which one.
+        option: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
     /// A batch plan that makes no sense.
     #[error("bad batch plan: {reason}")]
     Plan {
@@ -197,7 +207,8 @@ impl DataError {
             | Self::UnknownWeights { .. }
             | Self::NoPin { .. }
             | Self::Hash { .. }
-            | Self::Mirror { .. } => ErrorKind::Usage,
+            | Self::Mirror { .. }
+            | Self::Augment { .. } => ErrorKind::Usage,
             Self::NotFound { .. } => ErrorKind::NotThere,
             Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::Malformed { .. }

@@ -25,7 +25,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod augment;
+pub mod augment;
 mod cache;
 mod check;
 mod classes;
@@ -50,7 +50,7 @@ mod samples;
 mod sources;
 mod unzip;
 
-pub use augment::{Augment, AutoAugment, Crop, Draws, Mix, Mixed};
+pub use augment::{Augment, Crop, Draws, EraseWith, Mix, Mixed, Policy, Warp};
 pub use cache::Cached;
 pub use check::{CheckFinding, CheckOptions, CheckReport, FindingKind, SplitCounts, check};
 pub use dataset::{Dataset, HeldOut, LeftOut};

@@ -95,6 +95,7 @@ impl Resizer {
         let [h, w, c] = self.cut.from;
         match &mut self.way {
             Way::Pillow(resize) => resize.run_strided(src, stride, dst),
+            _ if stride == w * c => self.run(&src[..h * w * c], dst),
             Way::Copy | Way::Opencv(_) => {
                 self.part.clear();
                 for row in 0..h {

@@ -1,132 +1,152 @@
 //! Mixup (Zhang et al. 2018, "mixup: Beyond empirical risk minimization") and CutMix (Yun et al. 2019, "CutMix:
-//! Regularization strategy to train strong classifiers with localizable features"), as torchvision's reference training
-//! does them (`references/classification/transforms.py`): each image of a batch with the one before it, all with one share.
+//! Regularization strategy to train strong classifiers with localizable features") as torchvision's reference training has
+//! them (`references/classification/transforms.py`): every image of a batch with the one before it, the first with the last.
 
-use super::{Draws, boxes::CropBox};
+use super::boxes::Rectangle;
+use super::draws::Draws;
+use crate::DataError;
 
-/// What is mixed. Both are off at 0.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+/// What is mixed. Of two that are on, one is drawn for each batch.
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Mix {
-    /// Alpha of mixup: the share is drawn from Beta(alpha, alpha).
+    /// Alpha of mixup: lambda is drawn from Beta(alpha, alpha). 0, the default, is off.
     pub mixup: f64,
-    /// Alpha of CutMix, likewise; the share is then that of the pixels kept.
+    /// Alpha of CutMix. 0, the default, is off.
     pub cutmix: f64,
+    /// Probability that a batch is mixed, 1 by default.
+    pub p: f64,
 }
 
-/// How the images of a batch were mixed.
+impl Default for Mix {
+    fn default() -> Self {
+        Self { mixup: 0.0, cutmix: 0.0, p: 1.0 }
+    }
+}
+
+/// How one batch is mixed.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Mixed {
-    /// Share of each image's own class; the rest is that of the image before it, of the first that of the last.
-    pub own: f64,
+pub enum Mixed {
+    /// Not at all.
+    Not,
+    /// Each value is `lambda` times its own and 1 - `lambda` times that of the image before.
+    Whole {
+        /// Share of the image's own.
+        lambda: f64,
+    },
+    /// A part comes from the image before.
+    Part {
+        /// Which part.
+        part: Rectangle,
+        /// Share of the pixels that are the image's own.
+        lambda: f64,
+    },
 }
 
 impl Mix {
-    /// Whether nothing is mixed.
-    pub fn is_off(&self) -> bool {
-        self.mixup <= 0.0 && self.cutmix <= 0.0
+    /// Whether all numbers are in their ranges.
+    ///
+    /// # Errors
+    /// [`DataError::Augment`] names the first that is not.
+    pub fn check(&self) -> Result<(), DataError> {
+        for (option, found) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
+            if !(found == 0.0 || (1e-3..=1e3).contains(&found)) {
+                let expected = "0 (off) or an alpha from 0.001 to 1000";
+                return Err(DataError::Augment { option, expected, found: found.to_string() });
+            }
+        }
+        if !(0.0..=1.0).contains(&self.p) {
+            let (option, expected) = ("probability of mixing", "0 to 1");
+            return Err(DataError::Augment { option, expected, found: self.p.to_string() });
+        }
+        Ok(())
     }
 
-    /// Mixes a batch of `[n][h][w][c]` in place. Where both ways are on, one is drawn for the batch. `draws` are the batch's
-    /// own ([`Draws::of_batch`]).
-    pub fn apply(&self, images: &mut [f32], shape: [usize; 3], draws: &mut Draws) -> Option<Mixed> {
-        let cut = match (self.mixup > 0.0, self.cutmix > 0.0) {
-            (false, false) => return None,
-            (true, true) => draws.below(2) == 1,
-            (_, cut) => cut,
-        };
-        let [h, w, c] = shape;
-        let len = h * w * c;
-        let share = beta(if cut { self.cutmix } else { self.mixup }, draws);
-        if images.len() < 2 * len {
-            // with itself an image stays what it is
-            return Some(Mixed { own: 1.0 });
+    /// Draws how a batch of images of `[rows, columns]` is mixed: whether, by which of the two if both are on, lambda, and for
+    /// CutMix column and row of the middle. No number that [`Mix::check`] refuses must be in it.
+    pub fn draw(&self, [h, w]: [usize; 2], draws: &mut Draws) -> Mixed {
+        let both = self.mixup > 0.0 && self.cutmix > 0.0;
+        if !(self.mixup > 0.0 || self.cutmix > 0.0) || !draws.happens(self.p) {
+            return Mixed::Not;
         }
+        let cut = if both { draws.below(2) == 1 } else { self.cutmix > 0.0 };
+        let lambda = draws.beta(if cut { self.cutmix } else { self.mixup });
         if !cut {
-            let (own, other) = (share as f32, (1.0 - share) as f32);
-            with_the_one_before(images, len, |image, before| {
-                image
-                    .iter_mut()
-                    .zip(before)
-                    .for_each(|(value, before)| *value = *value * own + before * other);
-            });
-            return Some(Mixed { own: share });
+            return Mixed::Whole { lambda };
         }
-        let CropBox { top, left, h: rows, w: columns } = part([h, w], share, draws);
-        with_the_one_before(images, len, |image, before| {
-            for y in top..top + rows {
-                let row = (y * w + left) * c..(y * w + left + columns) * c;
-                image[row.clone()].copy_from_slice(&before[row]);
-            }
-        });
-        Some(Mixed { own: 1.0 - (rows * columns) as f64 / (h * w) as f64 })
+        let [x, y] = [w, h].map(|side| draws.below(side));
+        Mixed::part([h, w], lambda, [y, x])
     }
 }
 
 impl Mixed {
-    /// Soft targets `[n][classes]` of a mixed batch with these classes. Label smoothing spreads `smoothing` of every image
-    /// evenly over all classes, after mixing, as PyTorch's loss does with targets that are probabilities.
+    /// CutMix's part for a drawn lambda and a middle at row and column: sides are the root of 1 - lambda of the image's,
+    /// halves rounded down, and what is outside is cut off. Lambda then becomes the share of what is left.
+    pub fn part([h, w]: [usize; 2], lambda: f64, middle: [usize; 2]) -> Self {
+        let half = 0.5 * (1.0 - lambda).sqrt();
+        let range = |side: usize, middle: usize| {
+            let half = (half * side as f64) as usize;
+            (middle.saturating_sub(half), (middle + half).min(side))
+        };
+        let ((top, bottom), (left, right)) = (range(h, middle[0]), range(w, middle[1]));
+        let part = Rectangle { top, left, h: bottom - top, w: right - left };
+        Mixed::Part { part, lambda: 1.0 - (part.h * part.w) as f64 / (h * w) as f64 }
+    }
+
+    /// Share of each image's own class.
+    pub fn lambda(&self) -> f64 {
+        match *self {
+            Mixed::Not => 1.0,
+            Mixed::Whole { lambda } | Mixed::Part { lambda, .. } => lambda,
+        }
+    }
+
+    /// Mixes a batch `[n][h][w][c]` of images of `shape` `[h, w, c]` in place. `scratch` takes one image.
+    pub fn images(&self, images: &mut [f32], shape: [usize; 3], scratch: &mut Vec<f32>) {
+        let [h, w, c] = shape;
+        let len = h * w * c;
+        if *self == Mixed::Not || len == 0 || images.len() < len {
+            return;
+        }
+        scratch.clear();
+        scratch.extend_from_slice(&images[images.len() - len..]);
+        // from the last to the first, so that the one before is still what it was
+        for number in (0..images.len() / len).rev() {
+            let (before, own) = images.split_at_mut(number * len);
+            let before = if number == 0 { &scratch[..] } else { &before[(number - 1) * len..] };
+            let own = &mut own[..len];
+            match *self {
+                Mixed::Not => {}
+                Mixed::Whole { lambda } => {
+                    let (share, rest) = (lambda as f32, (1.0 - lambda) as f32);
+                    own.iter_mut().zip(before).for_each(|(own, before)| *own = *own * share + *before * rest);
+                }
+                Mixed::Part { part, .. } => {
+                    for y in part.top..part.top + part.h {
+                        let row = (y * w + part.left) * c..(y * w + part.left + part.w) * c;
+                        own[row.clone()].copy_from_slice(&before[row]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the targets `[n][classes]` of a batch with these labels in place of what `out` holds. First they are mixed as
+    /// the images are. Then `smoothing` s makes t (1 - s) + s / classes of every target t, as torch's
+    /// `cross_entropy(label_smoothing=s)` does with targets that are probabilities.
+    ///
+    /// # Panics
+    /// If a label is not below `classes`.
     pub fn targets(&self, labels: &[u32], classes: usize, smoothing: f32, out: &mut Vec<f32>) {
-        let spread = smoothing / classes as f32;
+        let (share, rest) = (self.lambda() as f32, (1.0 - self.lambda()) as f32);
         out.clear();
-        out.resize(labels.len() * classes, spread);
-        let before = labels.iter().cycle().skip(labels.len().saturating_sub(1));
-        for ((row, own), before) in out.chunks_exact_mut(classes).zip(labels).zip(before) {
-            row[*own as usize] += (1.0 - smoothing) * self.own as f32;
-            row[*before as usize] += (1.0 - smoothing) * (1.0 - self.own) as f32;
-        }
-    }
-}
-
-/// Calls `mix` with each image and the one before it as it was; before the first stands the last.
-fn with_the_one_before(images: &mut [f32], len: usize, mix: impl Fn(&mut [f32], &[f32])) {
-    let last = images[images.len() - len..].to_vec();
-    let mut at = images.len() - len;
-    // from the last on, so that the one before is still what it was
-    while at > 0 {
-        let (before, image) = images.split_at_mut(at);
-        mix(&mut image[..len], &before[at - len..]);
-        at -= len;
-    }
-    mix(&mut images[..len], &last);
-}
-
-/// The part that is taken from the other image: about a point anywhere, of `1 - share` of the area, as far as it is inside.
-fn part([h, w]: [usize; 2], share: f64, draws: &mut Draws) -> CropBox {
-    let (x, y) = (draws.below(w), draws.below(h));
-    let half = 0.5 * (1.0 - share).sqrt();
-    let [half_w, half_h] = [w, h].map(|side| (half * side as f64) as usize);
-    let (left, top) = (x.saturating_sub(half_w), y.saturating_sub(half_h));
-    CropBox { top, left, h: (y + half_h).min(h) - top, w: (x + half_w).min(w) - left }
-}
-
-/// A draw from Beta(alpha, alpha): x / (x + y) of two draws from Gamma(alpha).
-fn beta(alpha: f64, draws: &mut Draws) -> f64 {
-    let [x, y] = [log_gamma_draw(alpha, draws), log_gamma_draw(alpha, draws)];
-    // in logarithms: both can be too small for a number
-    1.0 / (1.0 + libm::exp(y - x))
-}
-
-/// The logarithm of a draw from Gamma(alpha, 1) (Marsaglia and Tsang 2000, "A simple method for generating gamma
-/// variables"; for alpha below 1 that of alpha + 1 times a power of a uniform draw, their section 6).
-fn log_gamma_draw(alpha: f64, draws: &mut Draws) -> f64 {
-    let open = |draws: &mut Draws| 1.0 - draws.unit();
-    let (boosted, boost) = match alpha < 1.0 {
-        true => (alpha + 1.0, libm::log(open(draws)) / alpha),
-        false => (alpha, 0.0),
-    };
-    let d = boosted - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
-    loop {
-        // Box and Muller 1958
-        let radius = (-2.0 * libm::log(open(draws))).sqrt();
-        let x = radius * libm::cos(2.0 * std::f64::consts::PI * draws.unit());
-        let v = 1.0 + c * x;
-        if v <= 0.0 {
-            continue;
-        }
-        let log_v = 3.0 * libm::log(v);
-        if libm::log(open(draws)) < 0.5 * x * x + d - d * libm::exp(log_v) + d * log_v {
-            return libm::log(d) + log_v + boost;
+        out.resize(labels.len() * classes, 0.0);
+        let before = labels.last().into_iter().chain(labels);
+        for ((row, own), before) in out.chunks_exact_mut(classes.max(1)).zip(labels).zip(before) {
+            row[*own as usize] += share;
+            row[*before as usize] += rest;
+            for target in row {
+                *target = *target * (1.0 - smoothing) + smoothing / classes as f32;
+            }
         }
     }
 }
@@ -136,55 +156,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_distributed_as_beta() {
-        for alpha in [0.2, 1.0, 4.0] {
-            let n = 20_000;
-            let (mut sum, mut squares) = (0.0, 0.0);
-            for sample in 0..n {
-                let share = beta(alpha, &mut Draws::new(3, 0, sample));
-                assert!((0.0..=1.0).contains(&share));
-                sum += share;
-                squares += (share - 0.5) * (share - 0.5);
-            }
-            let variance = 1.0 / (4.0 * (2.0 * alpha + 1.0));
-            assert!((sum / f64::from(n) - 0.5).abs() < 0.01, "{alpha}");
-            assert!((squares / f64::from(n) / variance - 1.0).abs() < 0.05, "{alpha}");
-        }
+    fn off_leaves_everything() {
+        let mixed = Mix::default().draw([4, 4], &mut Draws::of_batch(0, 0, 0));
+        assert_eq!((mixed, mixed.lambda()), (Mixed::Not, 1.0));
+        let mut images = vec![1.0, 2.0];
+        mixed.images(&mut images, [1, 1, 1], &mut Vec::new());
+        assert_eq!(images, [1.0, 2.0]);
+        let mut targets = vec![9.0];
+        mixed.targets(&[1, 0], 2, 0.0, &mut targets);
+        assert_eq!(targets, [0.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]
-    fn every_image_is_mixed_with_the_one_before() {
-        let mut images = vec![1.0, 1.0, 2.0, 2.0, 4.0, 4.0];
-        let mixed =
-            Mix { mixup: 1.0, cutmix: 0.0 }.apply(&mut images, [1, 2, 1], &mut Draws::new(0, 0, 0)).unwrap();
-        let own = mixed.own as f32;
-        let rest = (1.0 - mixed.own) as f32;
-        let expected =
-            [[1.0, 4.0], [2.0, 1.0], [4.0, 2.0]].map(|[image, before]| image * own + before * rest);
-        assert_eq!(images, expected.iter().flat_map(|value| [*value; 2]).collect::<Vec<f32>>());
-        let mut targets = Vec::new();
-        mixed.targets(&[0, 1, 2], 4, 0.2, &mut targets);
-        for (row, own_class, before) in [(0, 0, 2), (1, 1, 0), (2, 2, 1)] {
-            let row = &targets[row * 4..][..4];
-            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{row:?}");
-            assert_eq!((row[3], row[own_class]), (0.05, 0.05 + 0.8 * own));
-            assert_eq!(row[before], 0.05 + 0.8 * rest);
+    fn batches_are_mixed_as_often_as_asked_for_and_both_ways() {
+        let mix = Mix { mixup: 0.2, cutmix: 1.0, p: 0.75 };
+        let mut counts = [0; 3];
+        for batch in 0..4000 {
+            let mixed = mix.draw([9, 14], &mut Draws::of_batch(3, 1, batch));
+            assert!((0.0..=1.0).contains(&mixed.lambda()));
+            counts[match mixed {
+                Mixed::Not => 0,
+                Mixed::Whole { .. } => 1,
+                Mixed::Part { part, .. } => {
+                    assert!(part.top + part.h <= 9 && part.left + part.w <= 14);
+                    2
+                }
+            }] += 1;
         }
+        // standard deviations 27 and 31
+        assert!(
+            counts.iter().zip([1000, 1500, 1500]).all(|(count, mean): (&i32, _)| (count - mean).abs() < 140),
+            "{counts:?}"
+        );
     }
 
     #[test]
-    fn a_part_of_each_image_comes_from_the_one_before() {
-        for sample in 0..50 {
-            let mut images: Vec<f32> = [0.0_f32, 1.0, 2.0].iter().flat_map(|value| [*value; 80]).collect();
-            let mix = Mix { mixup: 0.0, cutmix: 1.0 };
-            let mixed = mix.apply(&mut images, [8, 10, 1], &mut Draws::new(0, 0, sample)).unwrap();
-            for (place, image) in images.chunks_exact(80).enumerate() {
-                let own = image.iter().filter(|value| **value == place as f32).count();
-                assert_eq!(own as f64 / 80.0, mixed.own);
-                assert!(
-                    image.iter().all(|value| *value == place as f32 || *value == ((place + 2) % 3) as f32)
-                );
-            }
+    fn numbers_out_of_range_are_named() {
+        let fine = Mix::default();
+        for (wrong, option) in [
+            (Mix { mixup: -1.0, ..fine }, "mixup"),
+            (Mix { cutmix: f64::NAN, ..fine }, "cutmix"),
+            (Mix { p: 1.1, ..fine }, "probability"),
+        ] {
+            assert!(wrong.check().unwrap_err().to_string().contains(option));
         }
+        assert!(fine.check().is_ok());
     }
 }

@@ -42,7 +42,10 @@ impl Maker {
         // what cannot be prepared at all is said before anything is read
         let [h, w] = split.shape().map_or([1, 1], |shape| [shape.h, shape.w]);
         Preparer::new([h, w, prepared_channels(split.channels(), record)], record)?;
-        let augmenter = plan.augment.map(|plan| (Augmenter::new(plan.augment, record), plan));
+        let augmenter = match plan.augment {
+            Some(plan) => Some((Augmenter::new(plan.augment, record.clone())?, plan)),
+            None => None,
+        };
         let worker = || Worker {
             record: record.clone(),
             buffer: Vec::new(),
@@ -134,7 +137,7 @@ impl Worker {
         }
         let shape = [h, w, c];
         if let Some((augmenter, plan)) = &mut self.augmenter {
-            let mut draws = Draws::new(plan.seed, plan.epoch, slot.index);
+            let mut draws = Draws::of_sample(plan.seed, plan.epoch, slot.index);
             return augmenter.fill(bytes, shape, &mut draws, slot.values);
         }
         let preparer = match self.preparer.take() {
