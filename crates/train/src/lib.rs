@@ -18,6 +18,7 @@ mod estimate;
 mod evaluate;
 mod event;
 mod export_proof;
+mod first_batch;
 mod folder;
 mod import_proof;
 mod job;

@@ -6,8 +6,9 @@
 //!
 //! At the end of an epoch the best weights are written first, then the results, then the checkpoint that confirms them. A
 //! process killed in between repeats the epoch's end and writes the same bytes. `measure` makes the measurements inside epochs.
-//! `save` writes checkpoints, and deals with files that cannot be written.
+//! `draw` draws curves and images. `save` writes checkpoints, and deals with files that cannot be written.
 
+mod draw;
 mod measure;
 mod save;
 
@@ -20,7 +21,6 @@ use plusx_model::targets::Targets;
 
 use crate::checkpoint;
 use crate::clock::Clock;
-use crate::curves;
 use crate::error::TrainError;
 use crate::estimate::Pace;
 use crate::evaluate::{EvalReport, Pass, Passed};
@@ -159,13 +159,6 @@ impl<'a, E: Executor> Session<'a, E> {
         self.observer.event(event);
     }
 
-    /// Draws the curves anew.
-    fn draw(&mut self) {
-        if let Err(message) = curves::draw(&self.job.folder, &self.job.options, self.results.rows()) {
-            self.tell(&Event::Warning { message });
-        }
-    }
-
     /// Why a resumed run ends at once, and how to make it go on.
     fn nothing_left(&self) -> String {
         let options = &self.job.options;
@@ -200,6 +193,7 @@ impl<'a, E: Executor> Session<'a, E> {
             augment: None,
             threads: job.threads,
         };
+        let augmented = plan.augment.is_some();
         let mut loader = Loader::new(Arc::clone(&job.train), plan);
         while self.state.epoch_step < steps {
             if let Some(signal) = self.stop.requested() {
@@ -223,6 +217,9 @@ impl<'a, E: Executor> Session<'a, E> {
             let batch = batch?;
             let wait = (loader.waited() - waited).as_secs_f64();
             self.leave_out(&batch.left_out)?;
+            if self.state.step == 0 {
+                self.show(&batch, augmented);
+            }
             self.step(&batch)?;
             let seconds = started.elapsed().as_secs_f64();
             self.clock.step(batch.n, seconds, wait);
