@@ -1,5 +1,5 @@
-//! `curves.svg` and `curves.png`: loss and accuracy over the epochs. Only this file and `compare/chart.rs` know the
-//! plotting library.
+//! `curves.svg` and `curves.png`: loss and accuracy over the epochs. Only this file, `compare/chart.rs` and
+//! `first_batch.rs` know the plotting library.
 
 use kuva::backend::svg::SvgBackend;
 use kuva::prelude::*;

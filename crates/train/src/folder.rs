@@ -11,7 +11,7 @@ use crate::left_out::{BAD_FILES, SPLIT};
 use crate::newest::{self, Candidate, Chosen, Left};
 use crate::options::{Overrides, TrainOptions};
 use crate::results::Results;
-use crate::run_files::{ARGS, RESULTS, last};
+use crate::run_files::{ARGS, RESULTS, TRAIN_BATCH, last};
 use crate::{by_name, checkpoint};
 
 /// Name of a run nobody named; the second is `exp2`.
@@ -72,6 +72,7 @@ impl Folder {
             self.file("curves.svg"),
             self.file("curves.png"),
             self.file("env.json"),
+            self.file(TRAIN_BATCH),
             self.file(BAD_FILES),
             self.file(SPLIT),
         ];

@@ -19,6 +19,7 @@ mod estimate;
 mod evaluate;
 mod event;
 mod export_proof;
+mod first_batch;
 mod folder;
 mod import_proof;
 mod job;
@@ -61,8 +62,8 @@ pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{
-    ClassWeights, LastBatchScale, Milestones, Opt, OptionRow, Overrides, Recipe, RecipeEntry, Sampler,
-    SaveEvery, Sched, SchedPer, TrainOptions, level,
+    AugmentPolicy, Bounds, ClassWeights, ColorJitter, LastBatchScale, Milestones, Opt, OptionRow, Overrides,
+    Recipe, RecipeEntry, Sampler, SaveEvery, Sched, SchedPer, TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;

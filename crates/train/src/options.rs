@@ -2,6 +2,7 @@
 //!
 //! `table` says what there is to know of each option. Here options are laid over each other and checked.
 
+mod augment;
 mod declare;
 mod recipe;
 mod save_every;
@@ -19,6 +20,7 @@ use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
 use plusx_model::update::{ParamRules, Rule, Update};
 
+pub use augment::{AugmentPolicy, Bounds, ColorJitter};
 pub use declare::OptionRow;
 pub use recipe::{Recipe, RecipeEntry};
 pub use save_every::SaveEvery;

@@ -6,8 +6,10 @@
 //!
 //! At the end of an epoch the best weights are written first, then the results, then the checkpoint that confirms them. A
 //! process killed in between repeats the epoch's end and writes the same bytes. `step` makes the steps. `measure` makes the
-//! measurements inside epochs. `save` writes checkpoints, and deals with files that cannot be written.
+//! measurements inside epochs. `draw` draws curves and images. `save` writes checkpoints, and deals with files that cannot be
+//! written.
 
+mod draw;
 mod measure;
 mod save;
 mod step;
@@ -15,12 +17,11 @@ mod step;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plusx_data::{BatchPlan, LeftOut, Loader, Samples};
+use plusx_data::{AugmentPlan, BatchPlan, LeftOut, Loader, Mix, Samples};
 use plusx_model::executor::Executor;
 
 use crate::checkpoint;
 use crate::clock::Clock;
-use crate::curves;
 use crate::error::TrainError;
 use crate::estimate::Pace;
 use crate::evaluate::{EvalReport, Pass, Passed};
@@ -60,6 +61,8 @@ pub(crate) struct Session<'a, E> {
     results: Results,
     points: Points,
     bad_files: BadFiles,
+    /// An image, while a batch is mixed.
+    scratch: Vec<f32>,
     pace: Pace,
     clock: Clock,
     /// When the last checkpoint was written, or the run began.
@@ -106,6 +109,7 @@ impl<'a, E: Executor> Session<'a, E> {
             results,
             points,
             bad_files,
+            scratch: Vec::new(),
             pace,
             clock,
             saved,
@@ -163,13 +167,6 @@ impl<'a, E: Executor> Session<'a, E> {
         self.observer.event(event);
     }
 
-    /// Draws the curves anew.
-    fn draw(&mut self) {
-        if let Err(message) = curves::draw(&self.job.folder, &self.job.options, self.results.rows()) {
-            self.tell(&Event::Warning { message });
-        }
-    }
-
     /// Why a resumed run ends at once, and how to make it go on.
     fn nothing_left(&self) -> String {
         let options = &self.job.options;
@@ -215,9 +212,14 @@ impl<'a, E: Executor> Session<'a, E> {
             batch_size: job.options.batch_size,
             first: self.state.epoch_step as usize,
             preprocess: job.header.model.preprocess.clone(),
-            augment: None,
+            augment: job.options.augment().map(|augment| AugmentPlan {
+                augment,
+                seed: job.options.seed,
+                epoch: self.state.epoch,
+            }),
             threads: job.threads,
         };
+        let augmented = plan.augment.is_some() || job.options.mix() != Mix::default();
         let mut loader = Loader::new(Arc::clone(&job.train), plan);
         while self.state.epoch_step < steps {
             if let Some(signal) = self.stop.requested() {
@@ -238,10 +240,14 @@ impl<'a, E: Executor> Session<'a, E> {
                     reason: format!("the images ended before step {} of {steps}", self.state.epoch_step + 1),
                 });
             };
-            let batch = batch?;
+            let mut batch = batch?;
             let wait = (loader.waited() - waited).as_secs_f64();
             self.leave_out(&batch.left_out)?;
-            self.step(&batch)?;
+            let mixed = self.mix(&mut batch);
+            if self.state.step == 0 {
+                self.show(&batch, augmented);
+            }
+            self.step(&batch, mixed)?;
             let seconds = started.elapsed().as_secs_f64();
             self.clock.step(batch.n, seconds, wait);
             self.pace.step(batch.n as u64, seconds);

@@ -8,6 +8,7 @@ use plusx_engine::Level;
 use plusx_model::shape::ImageShape;
 use serde::{Deserialize, Serialize};
 
+use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::declare::{OnResume, OptionRow, hyphens, options};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
@@ -203,6 +204,69 @@ options! {
         "N", "Epochs without a smaller validation loss that the schedule plateau waits for", default "10";
         Kept, of_one_run false, of_recipe true
 
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scale: Bounds => Option<Bounds> = None;
+        "LOW,HIGH", "Learn from a random part of each picture with so much of its area, resized to the input: RandomResizedCrop, for \
+        example 0.08,1";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.augment().is_none_or(|augment| augment.check().is_ok()), "above 0 and up to 1, the smaller number first"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ratio: Bounds => Option<Bounds> = None;
+        "LOW,HIGH", "Width over height of that part", default "0.75,1.3333 with --scale";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.ratio.is_none() || o.scale.is_some(), "it needs --scale"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    hflip: f32 => f32 = 0.0;
+        "X", "Probability that left and right of a picture change places", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_probability(o.hflip), "between 0 and 1"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    vflip: f32 => f32 = 0.0;
+        "X", "Probability that top and bottom of a picture change places", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_probability(o.vflip), "between 0 and 1"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    color_jitter: ColorJitter => Option<ColorJitter> = None;
+        "X[,X,X[,X]]", "Change brightness, contrast and saturation by factors from 1 - X to 1 + X, and hue by up to X of a circle";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.augment().is_none_or(|augment| augment.check().is_ok()), "0 to 100 each, the hue 0 to 0.5"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    rotation: f32 => f32 = 0.0;
+        "DEGREES", "Turn pictures by up to this, either way", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_amount(o.rotation) && o.rotation <= 180.0, "between 0 and 180"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    aa: AugmentPolicy => AugmentPolicy = AugmentPolicy::default();
+        "NAME", "Policy of operations: none; ta_wide (TrivialAugment); ra or rand-m9-n2 (RandAugment of magnitude 9, 2 operations)",
+        default "none";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.augment().is_none_or(|augment| augment.check().is_ok()), "magnitudes are 0 to 30, operations 1 to 100"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    reprob: f32 => f32 = 0.0;
+        "X", "Probability that a part of a picture is erased", default "0";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| is_probability(o.reprob), "between 0 and 1"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    mixup: f32 => f32 = 0.0;
+        "X", "Mix each image of a batch with the one before it, by shares from Beta(X, X)", default "0: not";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.mix().check().is_ok(), "0, or between 0.001 and 1000"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    cutmix: f32 => f32 = 0.0;
+        "X", "Put a part of the image before into each image of a batch; with --mixup one of them is drawn for each batch",
+        default "0: not";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.mix().check().is_ok(), "0, or between 0.001 and 1000"
+
     #[serde(default, skip_serializing_if = "is_usual")]
     sampler: Sampler => Sampler = Sampler::Shuffle;
         "NAME", "Images of an epoch: shuffle, each once; balanced, as many, drawn so that each class is as likely as any other",
@@ -298,6 +362,10 @@ fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
 
 /// Rows and columns that images may have.
 const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
+
+fn is_probability(value: f32) -> bool {
+    (0.0..=1.0).contains(&value)
+}
 
 fn is_amount(value: f32) -> bool {
     value.is_finite() && value >= 0.0

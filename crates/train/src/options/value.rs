@@ -8,6 +8,7 @@ use plusx_engine::Level;
 use plusx_model::preprocess::Preset;
 use plusx_model::shape::ImageShape;
 
+use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
 use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
@@ -114,7 +115,20 @@ macro_rules! named {
     )*};
 }
 
-named!(ClassWeights, LastBatchScale, Milestones, Opt, Recipe, Sampler, SaveEvery, Sched, SchedPer);
+named!(
+    AugmentPolicy,
+    Bounds,
+    ClassWeights,
+    ColorJitter,
+    LastBatchScale,
+    Milestones,
+    Opt,
+    Recipe,
+    Sampler,
+    SaveEvery,
+    Sched,
+    SchedPer
+);
 
 fn text(word: &OsStr) -> Result<&str, String> {
     word.to_str().ok_or_else(|| "not Unicode".to_owned())

@@ -1,6 +1,6 @@
 //! A training step: the update of one batch, at the rate that the schedule has for it, and what is added to the running sums.
 
-use plusx_data::Batch;
+use plusx_data::{Batch, Draws, Mixed};
 use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::targets::{Loss, Targets};
 
@@ -11,15 +11,23 @@ use crate::event::{Event, StepEvent};
 impl<E: Executor> Session<'_, E> {
     /// One step on one batch. One without a picture that can be read teaches nothing, and counts all the same: the steps of an
     /// epoch stay where they are.
-    pub(super) fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
+    pub(super) fn step(&mut self, batch: &Batch, mixed: Mixed) -> Result<(), TrainError> {
         if batch.n == 0 {
             self.state.step += 1;
             self.state.epoch_step += 1;
             return Ok(());
         }
-        let targets = Targets::Classes(&batch.labels);
-        let loss =
-            Loss { smoothing: self.job.options.smoothing, class_weights: self.class_weights.as_deref() };
+        let smoothing = self.job.options.smoothing;
+        let mut soft = Vec::new();
+        let targets = match mixed {
+            Mixed::Not => Targets::Classes(&batch.labels),
+            // smoothed once, by the loss
+            mixed => {
+                mixed.targets(&batch.labels, self.job.header.model.classes.len(), 0.0, &mut soft);
+                Targets::Soft(&soft)
+            }
+        };
+        let loss = Loss { smoothing, class_weights: self.class_weights.as_deref() };
         let update = self.job.options.update(self.lr(self.state.step), loss.divisor(targets, batch.n));
         let images = Images { data: &batch.images, n: batch.n };
         let result = self.executor.train_step(
@@ -40,6 +48,16 @@ impl<E: Executor> Session<'_, E> {
         state.step += 1;
         state.epoch_step += 1;
         Ok(())
+    }
+
+    /// Mixes the images of a batch with each other as the options say; how.
+    pub(super) fn mix(&mut self, batch: &mut Batch) -> Mixed {
+        let (job, state) = (self.job, &self.state);
+        let shape = job.header.model.preprocess.input;
+        let mut draws = Draws::of_batch(job.options.seed, state.epoch, state.epoch_step as u32);
+        let mixed = job.options.mix().draw([shape.h, shape.w], &mut draws);
+        mixed.images(&mut batch.images, [shape.h, shape.w, shape.c], &mut self.scratch);
+        mixed
     }
 
     /// The learning rate of a step, counted from 0.
