@@ -62,7 +62,7 @@ fn advice(error: &TrainError, command: Option<String>) -> Option<String> {
 
 /// Bytes that this user can still write under `path`, or where it would be made; `None` where the system does not tell.
 #[cfg(unix)]
-fn free(path: &Path) -> Option<u64> {
+pub(crate) fn free(path: &Path) -> Option<u64> {
     let here = Path::new(".");
     let there = path.ancestors().map(|path| if path.as_os_str().is_empty() { here } else { path });
     let system = there.filter_map(|path| rustix::fs::statvfs(path).ok()).next()?;
@@ -70,7 +70,7 @@ fn free(path: &Path) -> Option<u64> {
 }
 
 #[cfg(not(unix))]
-fn free(_path: &Path) -> Option<u64> {
+pub(crate) fn free(_path: &Path) -> Option<u64> {
     None
 }
 

@@ -5,6 +5,7 @@
 mod answer;
 mod arguments;
 mod bench;
+mod cache;
 mod cgroup;
 mod check;
 mod check_text;

@@ -1,5 +1,6 @@
 //! `plusx train`: a new run, a resumed run, or only the plan of one.
 
+use crate::cache::{self, CacheMode};
 use crate::disk;
 use crate::environment::Environment;
 use crate::exit::{self, not_there, usage};
@@ -28,6 +29,9 @@ pub(crate) struct TrainArguments {
     /// Make a run again: its args.yaml; what is given beside it goes before what it says
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["recipe", "resume"])]
     config: Option<PathBuf>,
+    /// Keep decoded pictures: in memory, on disk, or not; auto: where there is room. The result does not depend on it
+    #[arg(long, value_name = "auto|ram|disk|off", default_value = "auto", hide_possible_values = true)]
+    cache: CacheMode,
     /// Continue a run that was stopped: its folder, or nothing for the newest that is not finished
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["exist_ok", "dry_run"])]
     resume: Option<Option<PathBuf>>,
@@ -65,8 +69,10 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     }
     runs.check(options.batch_size, Advice::BatchOrAuto)?;
     disk::warn(&options.output, runs.files());
+    let needed = runs.bytes(options.batch_size).unwrap_or(u64::MAX);
     // its plans and parameters are the engine's from here on
     drop(runs);
+    let dataset = cache::keep(arguments.cache, dataset, &options, needed)?;
     let stop = Stop::new();
     let mut watcher = Watcher::new(arguments.learning.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
@@ -178,7 +184,11 @@ fn resume(
     let saved = saved.reading_from(data_dir);
     let options = saved.options();
     environment.mind_threads(options.threads);
-    Runs::of([options], &dataset)?.check(options.batch_size, Advice::Keep)?;
+    let mut runs = Runs::of([options], &dataset)?;
+    runs.check(options.batch_size, Advice::Keep)?;
+    let needed = runs.bytes(options.batch_size).unwrap_or(u64::MAX);
+    drop(runs);
+    let dataset = cache::keep(arguments.cache, dataset, options, needed)?;
     let stop = Stop::new();
     let mut watcher = Watcher::new(arguments.learning.json);
     crate::signals::listen(&stop, watcher.on_signal())?;

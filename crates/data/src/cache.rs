@@ -159,6 +159,10 @@ impl Samples for Cached {
         Ok(self.store(index, bytes, shape, buffer))
     }
 
+    fn is_prepared(&self) -> bool {
+        self.shrink.is_some()
+    }
+
     fn channels(&self) -> usize {
         let own = self.of.channels();
         self.shrink.as_ref().map_or(own, |record| own.min(record.input.c))

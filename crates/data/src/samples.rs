@@ -41,6 +41,11 @@ pub trait Samples: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether pictures are already what the record of the run makes of them in 8 bits: a cache gives them so.
+    fn is_prepared(&self) -> bool {
+        false
+    }
+
     /// Channels of every picture: 1 or 3.
     fn channels(&self) -> usize;
 
@@ -97,6 +102,10 @@ impl Samples for Subset {
 
     fn encoded<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>, DataError> {
         self.of.encoded(self.indices[index] as usize, buffer)
+    }
+
+    fn is_prepared(&self) -> bool {
+        self.of.is_prepared()
     }
 
     fn channels(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use super::batch::{AugmentPlan, Batch, BatchPlan};
 use crate::augment::{Augmenter, Draws};
+use crate::cache::Cached;
 use crate::{DataError, LeftOut, Samples};
 use plusx_model::ErrorKind;
 use plusx_model::preprocess::Preprocess;
@@ -38,7 +39,8 @@ struct Slot<'a> {
 
 impl Maker {
     pub(super) fn new(split: Arc<dyn Samples>, plan: &BatchPlan) -> Result<Self, DataError> {
-        let record = &plan.preprocess;
+        let prepared = split.is_prepared().then(|| Cached::prepared(&plan.preprocess));
+        let record = prepared.as_ref().unwrap_or(&plan.preprocess);
         // what cannot be prepared at all is said before anything is read
         let [h, w] = split.shape().map_or([1, 1], |shape| [shape.h, shape.w]);
         Preparer::new([h, w, prepared_channels(split.channels(), record)], record)?;
