@@ -94,7 +94,8 @@ impl CheckpointHeader {
         Ok(())
     }
 
-    /// Writes the network alone to `path`, with what the test pass found.
+    /// Writes the network alone to `path`, with what the test pass found: the average of its parameters, if there is one, because
+    /// that is what was tested.
     pub(crate) fn save_best<E: Executor>(
         &self,
         path: &Path,
@@ -105,7 +106,7 @@ impl CheckpointHeader {
         let mut meta = self.model.clone();
         meta.metrics = metrics(state.epoch + 1, report.top1, report.loss);
         meta.metrics.insert("top5".into(), report.top5.into());
-        let params = executor.params();
+        let params = executor.average().unwrap_or_else(|| executor.params());
         check_finite(&params)?;
         let contents =
             Contents { params: &params, optimiser: None, average: None, batches: state.step, meta: &meta };
@@ -173,13 +174,14 @@ impl CheckpointHeader {
     }
 }
 
-/// Bytes of the numbers in a checkpoint of `graph`; the description beside them is some kilobytes.
-pub(crate) fn bytes(graph: &Graph, remembered: usize) -> u64 {
+/// Bytes of the numbers in a checkpoint of `graph`; the description beside them is some kilobytes. Of each parameter that learns
+/// the update rule has `remembered` numbers; `averaged` is 1 if there is an average of all, else 0.
+pub(crate) fn bytes(graph: &Graph, remembered: usize, averaged: usize) -> u64 {
     let numbers = |learns: bool| -> usize {
         let specs = graph.params.iter().filter(|spec| !learns || spec.role.trainable());
         specs.map(|spec| spec.len()).sum()
     };
-    ((numbers(false) + remembered * numbers(true)) * size_of::<f32>()) as u64
+    (((1 + averaged) * numbers(false) + remembered * numbers(true)) * size_of::<f32>()) as u64
 }
 
 /// The state that the checkpoint `path` was written in. Of the file only the header is read.

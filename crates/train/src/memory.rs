@@ -29,6 +29,8 @@ pub(crate) struct Need {
     threads: usize,
     /// Numbers that the update rule remembers of each parameter.
     remembered: usize,
+    /// 1 if an average of all numbers is kept, else 0.
+    averaged: usize,
 }
 
 impl Need {
@@ -39,6 +41,7 @@ impl Need {
             data: dataset.splits().map(|(_, split)| split.bytes()).sum(),
             threads: Machine::of(options).threads(),
             remembered: options.remembered(),
+            averaged: usize::from(options.model_ema_decay.is_some()),
         }
     }
 
@@ -54,9 +57,9 @@ impl Need {
         let (testing, scratch) = (plan.arena_bytes(), scratch.max(plan.scratch_bytes()));
         let scratch = if scratch < LARGE { scratch } else { scratch.next_multiple_of(LARGE_PAGE) };
         let numbers: usize = engine.graph().params.iter().map(|spec| spec.len()).sum();
-        // while saving: the numbers copied out of the engine, and the file; what the update rule remembers
+        // while saving: the numbers copied out of the engine, and the file; what the update rule remembers and the average
         // besides, in the engine and in both of these
-        let copies = 2 + 3 * self.remembered;
+        let copies = 2 + 3 * (self.remembered + self.averaged);
         let batches = Loader::BATCHES * train.max(test) * engine.graph().input_shape().len();
         let values = size_of::<f32>() * (numbers * copies + batches);
         Ok((training.max(testing) + kept + values + scratch * self.threads + self.data) as u64)
@@ -93,8 +96,8 @@ impl RunMemory {
 
     /// Bytes of the run's weight files at their most: the last, the best, and the one that is being written.
     pub fn files(&self) -> u64 {
-        let checkpoint = checkpoint::bytes(self.engine.graph(), self.need.remembered);
-        2 * checkpoint + checkpoint::bytes(self.engine.graph(), 0)
+        let checkpoint = checkpoint::bytes(self.engine.graph(), self.need.remembered, self.need.averaged);
+        2 * checkpoint + checkpoint::bytes(self.engine.graph(), 0, 0)
     }
 
     /// Threads that compute.

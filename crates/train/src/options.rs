@@ -73,6 +73,11 @@ impl TrainOptions {
         }
     }
 
+    /// The decay of the average of the parameters as it was written: 0.9998, not the number of `f32` next to it.
+    pub(crate) fn average_decay(&self) -> Option<f64> {
+        self.model_ema_decay.map(|decay| decay.to_string().parse().unwrap_or(f64::from(decay)))
+    }
+
     /// How a step at the learning rate `lr` changes the parameters, whose losses on average are their sum divided by `divisor`.
     pub(crate) fn update(&self, lr: f32, divisor: f64) -> Update<'static> {
         let divisor = match self.last_batch_scale {

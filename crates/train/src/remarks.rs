@@ -16,6 +16,7 @@ pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> 
         idle(options),
         few_images(options, used),
         decayed(options),
+        slow_average(options, steps),
         lopsided(options, dataset),
         all("train-limit", options.train_limit, dataset.train.len(), "training"),
         all("measure-limit", options.measure_limit, dataset.val.len(), &dataset.held_out.to_string()),
@@ -52,6 +53,24 @@ fn decayed(options: &TrainOptions) -> Option<String> {
     (lr * decay >= 1.0).then(|| {
         format!(
             "--weight-decay {decay} with --lr {lr}: every step takes the whole of every weight away, or more"
+        )
+    })
+}
+
+/// Part of the first step's parameters in the average at the end of a run from which on it is said.
+const STALE: f64 = 0.05;
+
+/// The average begins with the parameters after the first step, and a short run does not forget them.
+fn slow_average(options: &TrainOptions, steps: u64) -> Option<String> {
+    let decay = options.average_decay()?;
+    let steps = (u64::from(options.epochs) * steps).min(options.max_steps.unwrap_or(u64::MAX));
+    let left = decay.powf(steps.saturating_sub(1) as f64);
+    let fitting = (0.01_f64.powf(1.0 / steps as f64) * 1e4).floor() / 1e4;
+    (left > STALE).then(|| {
+        format!(
+            "--model-ema-decay {decay}: after all {steps} steps the average is still {:.0} % what the network was after the first, \
+             and the average is what is measured and kept as the best weights; {fitting} would suit this run",
+            100.0 * left
         )
     })
 }
@@ -150,6 +169,8 @@ mod tests {
                 TrainOptions { measure_every: Some(1), measure_limit: Some(1001), ..usual.clone() },
                 "only 1,000 test images",
             ),
+            (TrainOptions { model_ema_decay: Some(0.9998), ..usual.clone() }, "still 100 % what the network"),
+            (TrainOptions { model_ema_decay: Some(0.9), ..usual.clone() }, "0.6309 would suit"),
             (TrainOptions { min_delta: 0.1, ..usual.clone() }, "--min-delta does nothing without --patience"),
             (TrainOptions { decay_weights_only: true, ..usual.clone() }, "nothing without --weight-decay"),
             (

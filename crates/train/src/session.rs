@@ -34,6 +34,7 @@ use crate::results::{EpochRow, Results};
 use crate::schedule::Schedule;
 use crate::state::{Best, State};
 use crate::stop::{Signal, Stop};
+use measure::on_average;
 
 /// How often the test pass tells how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(200);
@@ -296,12 +297,14 @@ impl<'a, E: Executor> Session<'a, E> {
         let (stop, observer) = (self.stop, &mut *self.observer);
         let started = Instant::now();
         let mut told = started;
-        let passed = pass.over(self.executor, &mut |done| {
-            if told.elapsed() >= TELL_EVERY {
-                told = Instant::now();
-                observer.event(&Event::Evaluating { epoch, done, total });
-            }
-            stop.requested().is_none()
+        let passed = on_average(self.executor, |executor| {
+            pass.over(executor, &mut |done| {
+                if told.elapsed() >= TELL_EVERY {
+                    told = Instant::now();
+                    observer.event(&Event::Evaluating { epoch, done, total });
+                }
+                stop.requested().is_none()
+            })
         })?;
         let Some(Passed { report, left_out }) = passed else { return Ok(None) };
         self.leave_out(&left_out)?;

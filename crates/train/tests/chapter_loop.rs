@@ -212,13 +212,15 @@ fn the_memory_foretold_counts_every_copy_of_the_parameters_once() {
     let options = TrainOptions { batch_size: 1, ..options(Path::new("nowhere")) };
     let mut options = TrainOptions { model: "resnet18-d2l".into(), resize: 16, ..options };
     // one small image: next to the parameters everything else is nothing
-    let mut copies = || {
+    let mut copies = |momentum, model_ema_decay| {
+        (options.momentum, options.model_ema_decay) = (momentum, model_ema_decay);
         let plan = plusx_train::plan(&options, &dataset(1, 1)).unwrap();
-        options.momentum = 0.9;
         plan.memory_bytes as f64 / (4 * plan.parameters) as f64
     };
     // the engine's and their gradients; while saving what is copied out of it and the file
-    assert_eq!(copies().floor(), 4.0);
+    assert_eq!(copies(0.0, None).floor(), 4.0);
     // and the velocity of all but the gradients
-    assert_eq!(copies().floor(), 7.0);
+    assert_eq!(copies(0.9, None).floor(), 7.0);
+    // and so the average
+    assert_eq!(copies(0.9, Some(0.99)).floor(), 10.0);
 }

@@ -130,6 +130,13 @@ options! {
         Kept, of_one_run false, of_recipe true;
         valid |o| is_amount(o.smoothing) && o.smoothing < 1.0, "at least 0 and below 1"
 
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model_ema_decay: f32 => Option<f32> = None;
+        "X", "Keep an exponential moving average of the weights, of which every step leaves this part (0.9998 is usual); it is \
+        what is measured and what the best weights are";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.model_ema_decay.is_none_or(|decay| decay > 0.0 && decay < 1.0), "above 0 and below 1"
+
     #[serde(default, skip_serializing_if = "is_usual")]
     class_weights: ClassWeights => ClassWeights = ClassWeights::None;
         "NAME", "What the losses of the classes are multiplied by: none; balanced or effective, more for small classes",

@@ -88,7 +88,11 @@ impl<E: Executor> Session<'_, E> {
             TrainError::Format(source) => source,
             error => return error,
         };
-        let needed = checkpoint::bytes(self.executor.graph(), self.job.options.remembered());
+        let needed = checkpoint::bytes(
+            self.executor.graph(),
+            self.job.options.remembered(),
+            usize::from(self.job.options.model_ema_decay.is_some()),
+        );
         TrainError::Save { source, needed, kept: self.kept() }
     }
 }

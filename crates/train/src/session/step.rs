@@ -1,4 +1,5 @@
-//! A training step: the update of one batch, at the rate that the schedule has for it, and what is added to the running sums.
+//! A training step: the update of one batch, at the rate that the schedule has for it, the average of the parameters after it,
+//! and what is added to the running sums.
 
 use plusx_data::{Batch, Draws, Mixed};
 use plusx_model::executor::{Executor, Images, StepOptions};
@@ -38,6 +39,9 @@ impl<E: Executor> Session<'_, E> {
         let result = result.map_err(TrainError::executor)?;
         if !result.losses.iter().all(|loss| loss.is_finite()) {
             return Err(self.not_finite("the loss", self.state.position().next_step()));
+        }
+        if let Some(decay) = self.job.options.average_decay() {
+            self.executor.move_average(decay).map_err(TrainError::executor)?;
         }
         let state = &mut self.state;
         state.loss_sum = result.losses.iter().fold(state.loss_sum, |sum, loss| sum + f64::from(*loss));
