@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use plusx_data::{BatchPlan, LeftOut, Loader, Samples};
 use plusx_model::executor::Executor;
 
+use crate::average::on_average;
 use crate::checkpoint;
 use crate::clock::Clock;
 use crate::curves;
@@ -33,7 +34,6 @@ use crate::results::{EpochRow, Results};
 use crate::schedule::Schedule;
 use crate::state::{Best, State};
 use crate::stop::{Signal, Stop};
-use measure::on_average;
 
 /// How often the test pass tells how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(200);
