@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod average;
 mod by_name;
 mod checkpoint;
 mod class_names;

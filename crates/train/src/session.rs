@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use plusx_data::{AugmentPlan, BatchPlan, LeftOut, Loader, Mix, Samples};
 use plusx_model::executor::Executor;
 
+use crate::average::on_average;
 use crate::checkpoint;
 use crate::clock::Clock;
 use crate::error::TrainError;
@@ -34,7 +35,6 @@ use crate::results::{EpochRow, Results};
 use crate::schedule::Schedule;
 use crate::state::{Best, State};
 use crate::stop::{Signal, Stop};
-use measure::on_average;
 
 /// How often the test pass tells how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(200);

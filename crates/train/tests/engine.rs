@@ -85,9 +85,9 @@ fn a_resumed_run_may_change_threads_and_level() {
     let best = Level::detect();
     // another level of the same arithmetic, if there is one
     let other = levels.into_iter().find(|level| level.profile() == best.profile()).unwrap();
+    let averaged = |output: &Path| TrainOptions { model_ema_decay: Some(0.9), ..options(output, best) };
     let whole = folder.path().join("whole");
-    run_on(&mut engine(2, best), &options(&whole, best), dataset(200, 40), &Stop::new(), &mut Silent)
-        .unwrap();
+    run_on(&mut engine(2, best), &averaged(&whole), dataset(200, 40), &Stop::new(), &mut Silent).unwrap();
     for after in 1..6 {
         let output = folder.path().join(after.to_string());
         let (stop, mut steps) = (Stop::new(), 0);
@@ -97,7 +97,7 @@ fn a_resumed_run_may_change_threads_and_level() {
                 stop.request(Signal::Terminate);
             }
         };
-        let options = options(&output, best);
+        let options = averaged(&output);
         let outcome = run_on(&mut engine(1, best), &options, dataset(200, 40), &stop, &mut count).unwrap();
         let Outcome::Interrupted { run, signal, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(signal.exit_code(), 143);

@@ -9,22 +9,6 @@ use super::Session;
 use crate::error::TrainError;
 use crate::evaluate::EvalReport;
 
-/// Does something with the average of the parameters, if there is one, in the place of the parameters, which are back afterwards
-/// to the bit.
-pub(super) fn on_average<E: Executor, T>(
-    executor: &mut E,
-    work: impl FnOnce(&mut E) -> Result<T, TrainError>,
-) -> Result<T, TrainError> {
-    let Some(average) = executor.average() else { return work(executor) };
-    let params = executor.params();
-    executor.set_params(&average).map_err(TrainError::executor)?;
-    drop(average);
-    let done = work(executor);
-    // also after an error: a checkpoint may still be written
-    executor.set_params(&params).map_err(TrainError::executor)?;
-    done
-}
-
 impl<E: Executor> Session<'_, E> {
     /// Whether a measurement belongs after the step that is done, and is not there yet. The end of an epoch has its own.
     pub(super) fn point_is_due(&self) -> bool {
