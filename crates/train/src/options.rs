@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use plusx_data::ReadOptions;
+use plusx_data::{Augment, Crop, EraseWith, Mix, ReadOptions, Warp};
 use plusx_model::preprocess::Preprocess;
 use plusx_model::shape::ImageShape;
 use plusx_model::update::{ParamRules, Rule, Update};
@@ -31,6 +31,9 @@ pub use value::level;
 use crate::by_name;
 use crate::error::TrainError;
 use declare::OnResume;
+
+/// The ratio of width to height that goes with `--scale` alone, torchvision's.
+const RATIO: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0];
 
 impl TrainOptions {
     /// Reads the `args.yaml` of a run that is to be made again, in a folder of its own.
@@ -52,6 +55,33 @@ impl TrainOptions {
     /// How images become an input of this shape.
     pub fn record(&self, input: ImageShape) -> Preprocess {
         self.preprocess.as_ref().map_or_else(|| Preprocess::chapter(input), |pictures| pictures.record(input))
+    }
+
+    /// What is done to the pictures that are learnt from; `None`: what is done to those that are evaluated.
+    pub fn augment(&self) -> Option<Augment> {
+        let crop = self.scale.map_or(Crop::Center, |Bounds(scale)| Crop::RandomResized {
+            scale,
+            ratio: self.ratio.map_or(RATIO, |ratio| ratio.0),
+        });
+        let augment = Augment {
+            crop,
+            hflip: f64::from(self.hflip),
+            vflip: f64::from(self.vflip),
+            jitter: self.color_jitter.map_or([0.0; 4], |jitter| jitter.0),
+            rotation: f64::from(self.rotation),
+            policy: self.aa.0,
+            // as torchvision's reference training passes it
+            warp: Warp::Bilinear,
+            erase: f64::from(self.reprob),
+            erase_with: EraseWith::Zero,
+        };
+        let off = Augment { warp: Warp::Bilinear, ..Augment::default() };
+        (augment != off).then_some(augment)
+    }
+
+    /// How batches are mixed.
+    pub fn mix(&self) -> Mix {
+        Mix { mixup: f64::from(self.mixup), cutmix: f64::from(self.cutmix), ..Mix::default() }
     }
 
     /// How a data set is read that leaves something open.
@@ -399,5 +429,25 @@ mod tests {
         assert_eq!(may_change(&[OnResume::Kept]), list);
         let list = "--data-dir, --threads, --isa and --save-every";
         assert_eq!(may_change(&[OnResume::Kept, OnResume::Length]), list);
+    }
+
+    #[test]
+    fn options_make_a_record_and_none_make_none() {
+        let none = TrainOptions::default();
+        assert_eq!(none.augment(), None);
+        let some = TrainOptions { scale: Some(Bounds([0.5, 1.0])), hflip: 0.5, ..none.clone() };
+        let augment = some.augment().unwrap();
+        assert_eq!(augment.crop, Crop::RandomResized { scale: [0.5, 1.0], ratio: RATIO });
+        augment.check().unwrap();
+        for wrong in [
+            TrainOptions { scale: Some(Bounds([1.0, 0.5])), ..none.clone() },
+            TrainOptions { hflip: 1.5, ..none.clone() },
+            TrainOptions { ratio: Some(Bounds([1.0, 1.0])), ..none.clone() },
+            TrainOptions { color_jitter: Some(ColorJitter([0.0, 0.0, 0.0, 0.6])), ..none.clone() },
+            TrainOptions { aa: "rand-m31-n2".parse().unwrap(), ..none.clone() },
+            TrainOptions { cutmix: -1.0, ..none.clone() },
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
     }
 }

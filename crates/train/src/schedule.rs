@@ -110,7 +110,11 @@ impl Schedule {
             let now = plateau.unwrap_or(Plateau::new(self.base));
             now.after(
                 loss,
-                &plateau::Rule { factor: self.decay_rate, patience: self.patience, min_lr: self.min_lr },
+                &plateau::PlateauRule {
+                    factor: self.decay_rate,
+                    patience: self.patience,
+                    min_lr: self.min_lr,
+                },
             )
         })
     }

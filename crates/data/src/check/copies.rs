@@ -1,6 +1,6 @@
 //! Pictures that are there more than once: in two splits, in two classes, or twice in one place.
 
-use super::examine::{self, Seen};
+use super::examine::{self, SeenPicture};
 use super::finding::{CheckFinding, FindingKind};
 use super::look::Likeness;
 use super::near;
@@ -21,7 +21,7 @@ struct Member<'s> {
 pub(super) fn find(
     set: &Dataset,
     splits: &[(&'static str, &Arc<dyn Samples>)],
-    seen: &[Seen],
+    seen: &[SeenPicture],
     options: &CheckOptions,
     findings: &mut Vec<CheckFinding>,
 ) {

@@ -15,7 +15,7 @@ const RUN: usize = 16;
 
 /// What was seen of a picture.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct SeenPicture {
     pub(super) label: u32,
     /// Nothing if it cannot be read. Boxed, so that only pointers move while lists are put together.
     pub(super) look: Option<Box<Likeness>>,
@@ -36,7 +36,7 @@ pub(super) fn all(
     samples: &dyn Samples,
     options: &CheckOptions,
     progress: &(dyn Fn(usize) + Sync),
-) -> Vec<Seen> {
+) -> Vec<SeenPicture> {
     let [next, done] = [0, 0].map(AtomicUsize::new);
     let runs = Mutex::new(Vec::new());
     let work = || {
@@ -47,7 +47,7 @@ pub(super) fn all(
                 return;
             }
             let end = samples.len().min(start + RUN);
-            let seen: Vec<Seen> =
+            let seen: Vec<SeenPicture> =
                 (start..end).map(|index| one(split, samples, index, options, &mut buffer)).collect();
             runs.lock().unwrap_or_else(PoisonError::into_inner).push((start, seen));
             progress(done.fetch_add(end - start, Ordering::Relaxed) + end - start);
@@ -71,8 +71,8 @@ fn one(
     index: usize,
     options: &CheckOptions,
     buffer: &mut Vec<u8>,
-) -> Seen {
-    let mut seen = Seen { label: samples.labels()[index], look: None, findings: Vec::new() };
+) -> SeenPicture {
+    let mut seen = SeenPicture { label: samples.labels()[index], look: None, findings: Vec::new() };
     let mut find = |kind: FindingKind, reason: String| {
         seen.findings.push(CheckFinding::new(kind, name(split, samples, index), reason));
     };

@@ -4,7 +4,7 @@
 //! bottom, or from the top where the height is negative, each padded to four bytes. Alpha is dropped.
 
 use super::encoded::{Decoded, Encoded};
-use super::ends::{Ends, Seen};
+use super::ends::{Ends, SeenEnds};
 use super::orientation::Orientation;
 use super::panics;
 use crate::DataError;
@@ -48,7 +48,7 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
 }
 
 /// The sides in the header, and as many bytes as they need; of run lengths nobody knows how many these are.
-pub(super) fn probe(ends: Ends<'_>) -> Seen {
+pub(super) fn probe(ends: Ends<'_>) -> SeenEnds {
     let header = BmpHeader::read(ends.head).ok()?;
     let needed = if header.compression == Compression::Raw { header.stored() } else { 1 };
     let has_end = needed.saturating_add(header.offset as u64) <= ends.size;

@@ -13,7 +13,7 @@ pub(super) struct Ends<'a> {
 }
 
 /// What a probe sees: columns and rows as stored, and whether the end is there.
-pub(super) type Seen = Option<([u32; 2], bool)>;
+pub(super) type SeenEnds = Option<([u32; 2], bool)>;
 
 impl<'a> Ends<'a> {
     /// A file that is there from end to end.

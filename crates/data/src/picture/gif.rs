@@ -4,7 +4,7 @@
 //! ignored, as Pillow ignores it. Transparent pixels have their colour.
 
 use super::encoded::{Decoded, Encoded};
-use super::ends::{Ends, Seen};
+use super::ends::{Ends, SeenEnds};
 use super::orientation::Orientation;
 use super::panics;
 use crate::DataError;
@@ -46,7 +46,7 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
 }
 
 /// The sides of the screen, and the byte that ends the file.
-pub(super) fn probe(ends: Ends<'_>) -> Seen {
+pub(super) fn probe(ends: Ends<'_>) -> SeenEnds {
     let frame = Frame::header(&mut Stream(ends.head)).ok()?;
     let last = ends.last().iter().rev().find(|&&byte| byte != 0);
     Some((frame.screen.map(|side| side as u32), last == Some(&b';')))

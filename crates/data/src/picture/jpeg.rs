@@ -9,7 +9,7 @@ mod header;
 mod planes;
 
 use super::encoded::{Decoded, Encoded};
-use super::ends::{Ends, Seen};
+use super::ends::{Ends, SeenEnds};
 use super::orientation::Orientation;
 use super::panics;
 use crate::DataError;
@@ -49,7 +49,7 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
 }
 
 /// The sides in the frame, and the marker at the end.
-pub(super) fn probe(ends: Ends<'_>) -> Seen {
+pub(super) fn probe(ends: Ends<'_>) -> SeenEnds {
     let header = JpegHeader::read(ends.head).ok()?;
     // behind the header: a preview in it has an end of its own
     let from = if ends.tail.is_empty() { header.first_scan } else { 0 };

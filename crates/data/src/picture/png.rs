@@ -4,7 +4,7 @@
 //! being read. Palettes and deep samples become here what Pillow makes of them.
 
 use super::encoded::{Decoded, Encoded};
-use super::ends::{Ends, Seen};
+use super::ends::{Ends, SeenEnds};
 use super::orientation::{Metadata, Orientation};
 use super::panics;
 use crate::DataError;
@@ -35,7 +35,7 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
 }
 
 /// The sides in the header, and the last chunk.
-pub(super) fn probe(ends: Ends<'_>) -> Seen {
+pub(super) fn probe(ends: Ends<'_>) -> SeenEnds {
     let Chunk { name: b"IHDR", content, .. } = chunk(&ends.head[SIGNATURE.len()..])? else { return None };
     let sides = content.get(..8)?.as_chunks::<4>().0;
     let has_end = ends.last().windows(4).any(|four| four == b"IEND");

@@ -10,7 +10,7 @@ mod fax;
 mod layout;
 
 use super::encoded::{Decoded, Encoded};
-use super::ends::{Ends, Seen};
+use super::ends::{Ends, SeenEnds};
 use super::jpeg;
 use super::orientation::{Metadata, Orientation};
 use super::panics;
@@ -52,7 +52,7 @@ pub(super) fn directory_at(head: &[u8]) -> Option<u64> {
 }
 
 /// The sides in the directory, and the last strip or tile.
-pub(super) fn probe(ends: Ends<'_>) -> Seen {
+pub(super) fn probe(ends: Ends<'_>) -> SeenEnds {
     let directory = Directory::read(ends).ok()?;
     let side = |tag| directory.one(tag, 0).ok().and_then(|side| u32::try_from(side).ok());
     let sides = [side(tag::WIDTH)?, side(tag::LENGTH)?];

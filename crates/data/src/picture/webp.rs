@@ -5,7 +5,7 @@
 //! black.
 
 use super::encoded::{Decoded, Encoded};
-use super::ends::{Ends, Seen};
+use super::ends::{Ends, SeenEnds};
 use super::orientation::{Metadata, Orientation};
 use super::panics;
 use crate::DataError;
@@ -40,7 +40,7 @@ pub(super) fn decode(file: &Encoded<'_>) -> Result<(Decoded, Orientation), DataE
 }
 
 /// The sides in the first chunk, and as many bytes as the container announces.
-pub(super) fn probe(ends: Ends<'_>) -> Seen {
+pub(super) fn probe(ends: Ends<'_>) -> SeenEnds {
     let size = u32::from_le_bytes(*ends.head.get(4..)?.first_chunk()?);
     let (name, rest) = ends.head.get(12..)?.split_first_chunk::<4>()?;
     let content = rest.get(4..)?;

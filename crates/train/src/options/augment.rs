@@ -1,13 +1,9 @@
 //! Options that say what is done to pictures at random. `docs/augmentation.md` says what each does.
 
-use plusx_data::{Augment, Crop, EraseWith, Mix, Policy, Warp};
+use plusx_data::Policy;
 use serde::{Deserialize, Serialize};
 
-use super::table::TrainOptions;
 use crate::error::TrainError;
-
-/// The ratio of width to height that goes with `--scale` alone, torchvision's.
-const RATIO: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0];
 
 /// Two numbers, the smaller first: `0.08,1`.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -115,35 +111,6 @@ fn numbers(text: &str) -> Option<Vec<f64>> {
     text.split(',').map(|number| number.trim().parse().ok()).collect()
 }
 
-impl TrainOptions {
-    /// What is done to the pictures that are learnt from; `None`: what is done to those that are evaluated.
-    pub fn augment(&self) -> Option<Augment> {
-        let crop = self.scale.map_or(Crop::Center, |Bounds(scale)| Crop::RandomResized {
-            scale,
-            ratio: self.ratio.map_or(RATIO, |ratio| ratio.0),
-        });
-        let augment = Augment {
-            crop,
-            hflip: f64::from(self.hflip),
-            vflip: f64::from(self.vflip),
-            jitter: self.color_jitter.map_or([0.0; 4], |jitter| jitter.0),
-            rotation: f64::from(self.rotation),
-            policy: self.aa.0,
-            // as torchvision's reference training passes it
-            warp: Warp::Bilinear,
-            erase: f64::from(self.reprob),
-            erase_with: EraseWith::Zero,
-        };
-        let off = Augment { warp: Warp::Bilinear, ..Augment::default() };
-        (augment != off).then_some(augment)
-    }
-
-    /// How batches are mixed.
-    pub fn mix(&self) -> Mix {
-        Mix { mixup: f64::from(self.mixup), cutmix: f64::from(self.cutmix), ..Mix::default() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,25 +132,5 @@ mod tests {
         assert_eq!("0.1,0.2,0.3,0.4".parse::<ColorJitter>().unwrap(), ColorJitter([0.1, 0.2, 0.3, 0.4]));
         assert!("0.1,0.2".parse::<ColorJitter>().is_err() && "1".parse::<Bounds>().is_err());
         assert!("rand-m9".parse::<AugmentPolicy>().is_err() && "auto".parse::<AugmentPolicy>().is_err());
-    }
-
-    #[test]
-    fn options_make_a_record_and_none_make_none() {
-        let none = TrainOptions::default();
-        assert_eq!(none.augment(), None);
-        let some = TrainOptions { scale: Some(Bounds([0.5, 1.0])), hflip: 0.5, ..none.clone() };
-        let augment = some.augment().unwrap();
-        assert_eq!(augment.crop, Crop::RandomResized { scale: [0.5, 1.0], ratio: RATIO });
-        augment.check().unwrap();
-        for wrong in [
-            TrainOptions { scale: Some(Bounds([1.0, 0.5])), ..none.clone() },
-            TrainOptions { hflip: 1.5, ..none.clone() },
-            TrainOptions { ratio: Some(Bounds([1.0, 1.0])), ..none.clone() },
-            TrainOptions { color_jitter: Some(ColorJitter([0.0, 0.0, 0.0, 0.6])), ..none.clone() },
-            TrainOptions { aa: "rand-m31-n2".parse().unwrap(), ..none.clone() },
-            TrainOptions { cutmix: -1.0, ..none.clone() },
-        ] {
-            assert!(wrong.check().is_err(), "{wrong:?}");
-        }
     }
 }

@@ -8,7 +8,7 @@ const THRESHOLD: f64 = 1e-4;
 const LEAST: f64 = 1e-8;
 
 /// What PyTorch's `ReduceLROnPlateau` (mode `min`) is told.
-pub(super) struct Rule {
+pub(super) struct PlateauRule {
     /// A decay multiplies the rate by it.
     pub(super) factor: f64,
     /// Epochs without a smaller loss that are waited for; the next one decays.
@@ -36,7 +36,7 @@ impl Plateau {
     }
 
     /// After an epoch that ended with `loss`.
-    pub(super) fn after(self, loss: f64, rule: &Rule) -> Self {
+    pub(super) fn after(self, loss: f64, rule: &PlateauRule) -> Self {
         if self.best.is_none_or(|best| loss < best * (1.0 - THRESHOLD)) {
             return Self { best: Some(loss), waited: 0, ..self };
         }
