@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub enum DataError {
     /// No data set goes by this name.
     #[error(
-        "there is no data set called \"{name}\"{}; known: {}",
+        "there is no data set called \"{name}\"{}, and no such folder or file; known: {}",
         did_you_mean(name, known.iter().map(String::as_str)),
         known.join(", ")
     )]

@@ -64,8 +64,8 @@ fn files() -> Vec<(&'static str, Vec<u8>, Fate)> {
     let cut = |bytes: Vec<u8>| bytes[..bytes.len() * 2 / 3].to_vec();
     let mut rows: Vec<(&'static str, Vec<u8>, Fate)> = vec![
         ("cat/no bytes.png", Vec::new(), Opening("an empty file")),
-        ("cat/text.jpg", b"this is no picture\n".to_vec(), Opening("neither")),
-        ("cat/one byte.jpg", b"\xff".to_vec(), Opening("neither")),
+        ("cat/text.jpg", b"this is no picture\n".to_vec(), Opening("no picture of a known kind")),
+        ("cat/one byte.jpg", b"\xff".to_vec(), Opening("no picture of a known kind")),
         ("cat/cut.jpg", cut(photo()), Reading("truncated")),
         ("cat/cut.png", cut(picture(41)), Reading("")),
         ("cat/only its beginning.png", picture(42)[..20].to_vec(), Left("")),
@@ -116,7 +116,7 @@ fn files() -> Vec<(&'static str, Vec<u8>, Fate)> {
         ("cat/array.npy", b"\x93NUMPY\x01\0".to_vec(), Opening("a NumPy array")),
         ("cat/icon.ico", b"\0\0\x01\0\x01\0".to_vec(), Opening("an icon")),
         ("cat/layers.psd", b"8BPS\0\x01".to_vec(), Opening("a Photoshop file")),
-        ("cat/labels.csv", b"path,label\na,b\n".to_vec(), Opening("neither")),
+        ("cat/labels.csv", b"path,label\na,b\n".to_vec(), Opening("no picture of a known kind")),
         ("cat/.hidden.png", picture(57), Skipped),
         ("cat/.ipynb_checkpoints/copy.png", picture(58), Skipped),
         (".git/objects/picture.png", picture(59), Skipped),

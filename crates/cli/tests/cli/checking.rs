@@ -237,3 +237,21 @@ fn tables_of_many_makes_are_read_and_their_bad_rows_left_out_by_line() {
     let list = place.text("runs/train/one/bad_files.csv");
     assert_eq!(list.lines().count(), 4, "{list}");
 }
+
+#[test]
+fn where_decoded_pictures_are_kept_changes_no_byte() {
+    let place = Place::new();
+    sound(&place, "photos");
+    let mut hashes = Vec::new();
+    for (cache, word) in
+        [("off", ""), ("ram", "kept in memory"), ("disk", "kept on the disk"), ("auto", "kept in memory")]
+    {
+        let options =
+            "--model resnet20 --resize 8 --epochs 3 --batch-size 4 --scale 0.5,1 --hflip 0.5 --threads 2";
+        let said = place.ok(&format!("train --data photos {options} --cache {cache} --name {cache}"));
+        assert!(said.stderr.contains(word) && (cache != "off" || !said.stderr.contains("kept")), "{said:?}");
+        let weights = said.stderr.lines().find(|line| line.starts_with("weights sha256")).expect("a hash");
+        hashes.push(weights.split(' ').nth(2).map(str::to_owned));
+    }
+    assert!(hashes.windows(2).all(|two| two[0] == two[1]), "{hashes:?}");
+}

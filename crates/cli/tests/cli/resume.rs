@@ -57,11 +57,24 @@ impl Chance {
     }
 }
 
+/// Everything that draws, averages or remembers.
+const LEARNING: &str = "--opt adamw --lr 0.002 --sched cosine --warmup-epochs 1 --model-ema-decay 0.9 --clip-grad 1 \
+    --smoothing 0.1 --mixup 0.4 --cutmix 1 --scale 0.5,1 --hflip 0.5 --aa ta_wide --reprob 0.2 --sampler balanced";
+
 #[test]
 fn killed_at_random_moments_it_ends_with_the_same_bytes() {
-    let train = format!("train {} --json", options());
+    killed(&format!("train {} --json", options()));
+}
+
+#[test]
+fn killed_with_all_that_learning_offers_it_ends_with_the_same_bytes() {
+    killed(&format!("train {} {LEARNING} --json", options()));
+}
+
+/// Kills a run up to five times and compares what comes of it with the run undisturbed.
+fn killed(train: &str) {
     let undisturbed = Place::new();
-    let whole = undisturbed.ok(&train);
+    let whole = undisturbed.ok(train);
 
     let place = Place::new();
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos() | 1;
@@ -71,7 +84,7 @@ fn killed_at_random_moments_it_ends_with_the_same_bytes() {
     let mut kills = 0;
     while kills < 5 {
         let resumes = place.exists("runs/train/exp/args.yaml");
-        let mut running = start(place.command(if resumes { "train --resume --json" } else { &train }));
+        let mut running = start(place.command(if resumes { "train --resume --json" } else { train }));
         // after up to three steps, and then somewhere in the next: computing, testing or saving
         let alive = running.hear("\"event\":\"step\"", chance.below(4) as usize);
         std::thread::sleep(Duration::from_millis(u64::from(chance.below(200))));

@@ -20,7 +20,7 @@ fn senseless_options_are_refused_with_a_hint() {
         ("train --name a/b", "--name"),
         ("train --recipe imagenet", "d2l"),
         ("train --model resnet9000", "resnet18-d2l"),
-        ("train --data cifar", "fashion-mnist"),
+        ("train --data imagenet", "fashion-mnist"),
         ("train --data fashion_mnist", "did you mean fashion-mnist?"),
         ("train --model resnt18-d2l", "did you mean resnet18-d2l?"),
         ("compare --models plain20,ResNet20", "did you mean resnet20?"),

@@ -11,6 +11,13 @@ use plusx_model::summary::thousands;
 use plusx_model::words::counted;
 use std::sync::Arc;
 
+/// The split of each picture.
+struct Parts {
+    of: Vec<Part>,
+    /// Whether it was drawn.
+    drawn: bool,
+}
+
 /// Files that are left out and named in a line on the screen, at most; a run's folder has all of them.
 const NAMED: usize = 3;
 
@@ -66,7 +73,8 @@ impl<S: PictureStore> Listing<S> {
             true => options.draw(&labels),
             false => good.iter().map(|index| self.parts[*index as usize]).collect(),
         };
-        let (parts, drawn) = self.with_validation(parts, drawn, &labels, options, tell)?;
+        let Parts { of: parts, drawn } =
+            self.with_validation(Parts { of: parts, drawn }, &labels, options, tell)?;
         let split = |part: Part| -> Arc<dyn Samples> {
             let of = |at: &usize| parts[*at] == part;
             let places: Vec<usize> = (0..good.len()).filter(of).collect();
@@ -156,21 +164,20 @@ impl<S: PictureStore> Listing<S> {
     /// Holds out a part of the training pictures if nothing else is held out.
     fn with_validation(
         &self,
-        parts: Vec<Part>,
-        drawn: bool,
+        parts: Parts,
         labels: &[u32],
         options: &ReadOptions,
         tell: &mut dyn FnMut(&str),
-    ) -> Result<(Vec<Part>, bool), DataError> {
-        let count = |part: Part| parts.iter().filter(|each| **each == part).count();
+    ) -> Result<Parts, DataError> {
+        let count = |part: Part| parts.of.iter().filter(|each| **each == part).count();
         let [train, held_out] = [count(Part::Train), count(Part::Val) + count(Part::Test)];
         if train == 0 {
             return Err(DataError::malformed(self.source.as_ref(), "holds no picture to learn from"));
         }
         if held_out > 0 {
-            return Ok((parts, drawn));
+            return Ok(parts);
         }
-        if drawn {
+        if parts.drawn {
             let reason = "no class has two pictures, so that one could be held out to measure on; add pictures, or put \
                           those to measure on into a folder val beside a folder train";
             return Err(DataError::malformed(self.source.as_ref(), reason));
@@ -180,7 +187,7 @@ impl<S: PictureStore> Listing<S> {
             self.source,
             options.val_split * 100.0
         ));
-        let parts = options.draw(labels);
-        self.with_validation(parts, true, labels, options, tell)
+        let drawn = Parts { of: options.draw(labels), drawn: true };
+        self.with_validation(drawn, labels, options, tell)
     }
 }
