@@ -3,7 +3,7 @@
 //!
 //! Each picture is decoded; a random part of it is resized to 224x224, half of them are flipped, all are normalised.
 
-use plusx_data::{Augment, AugmentPlan, BatchPlan, Cached, Crop, FindOptions, Loader, Samples, open};
+use plusx_data::{Augment, AugmentPlan, BatchPlan, Cached, Crop, FindOptions, Loader, open};
 use plusx_model::preprocess::Preset;
 use plusx_model::random::shuffle;
 use plusx_model::shape::ImageShape;
