@@ -18,6 +18,7 @@ mod webp;
 use crate::DataError;
 use encoded::Encoded;
 pub use encoded::Limits;
+use ends::Ends;
 pub use kind::{FORMATS, PictureKind};
 pub(crate) use panics::caught;
 pub use panics::is_decoding;
@@ -78,16 +79,11 @@ pub fn decode(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Opened, Data
 
 /// Puts the whole file in place of what `bytes` holds, if it is not too large.
 pub(crate) fn read_into(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Result<(), DataError> {
-    let limit = limits.bytes;
     let file = File::open(path).map_err(DataError::io("open", path))?;
     bytes.clear();
     // what the system says about the size is no help for a pipe or a device
-    file.take(limit + 1).read_to_end(bytes).map_err(DataError::io("read", path))?;
-    let size = bytes.len() as u64;
-    if size > limit {
-        return Err(DataError::TooLarge { path: path.to_owned(), what: "its size in bytes", size, limit });
-    }
-    Ok(())
+    file.take(limits.bytes + 1).read_to_end(bytes).map_err(DataError::io("read", path))?;
+    limits.admit_file(path, bytes.len() as u64)
 }
 
 /// A hash of a file's size and of its two ends, if it begins as a picture does that is decoded here.
@@ -109,10 +105,7 @@ pub(crate) fn ends_within(
 ) -> Result<[u8; 32], DataError> {
     /// Bytes of each end.
     const END: u64 = 4096;
-    if size > limits.bytes {
-        let limit = limits.bytes;
-        return Err(DataError::TooLarge { path: path.to_owned(), what: "its size in bytes", size, limit });
-    }
+    limits.admit_file(path, size)?;
     let mut bytes = Vec::with_capacity(2 * END as usize);
     let mut read = |from: u64, bytes: &mut Vec<u8>| -> std::io::Result<()> {
         source.seek(SeekFrom::Start(start + from))?;
@@ -121,8 +114,15 @@ pub(crate) fn ends_within(
     };
     read(0, &mut bytes).map_err(DataError::io("read", path))?;
     kind::known(&Encoded { path, bytes: &bytes, limits })?;
+    let head = bytes.len();
+    let tail_at = END.max(size.saturating_sub(END));
     if size > END {
-        read(END.max(size - END), &mut bytes).map_err(DataError::io("read", path))?;
+        read(tail_at, &mut bytes).map_err(DataError::io("read", path))?;
+    }
+    let (kind, (first, tail)) = (PictureKind::of(&bytes), bytes.split_at(head));
+    // a header of a few bytes can announce any size: that is told before anything is decoded
+    if let Some((sides, _)) = probe::seen(kind, Ends { head: first, tail, tail_at, size }) {
+        Encoded { path, bytes: &bytes, limits }.admit(sides, 0, false)?;
     }
     let hash = Sha256::new().chain_update(size.to_le_bytes()).chain_update(&bytes);
     Ok(hash.finalize().into())

@@ -1,5 +1,6 @@
 //! The average of the weights in a run: its values, what is measured and kept of it, and that a stopped run goes on with it.
 
+mod cut;
 mod fake;
 mod stripes;
 
@@ -7,35 +8,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use fake::{Fake, Trouble};
+use cut::{TRAIN, cut_short};
+use fake::Fake;
 use plusx_formats::safetensors;
 use plusx_model::executor::Executor;
 use plusx_model::params::Params;
 use plusx_train::{
-    Event, Outcome, Overrides, SaveEvery, Signal, Silent, Stop, TrainError, TrainOptions, open, resume_on,
-    run_on,
+    Event, Outcome, Overrides, Silent, Stop, TrainError, TrainOptions, open, resume_on, run_on,
 };
 use stripes::dataset;
 
-/// 50 images in batches of 8: seven steps an epoch, the last of two images.
-const TRAIN: usize = 50;
 const DECAY: f32 = 0.7;
 
 fn options(output: &Path) -> TrainOptions {
-    TrainOptions {
-        model: "softmax".into(),
-        data: "stripes".into(),
-        resize: stripes::SIDE,
-        epochs: 3,
-        batch_size: 8,
-        lr: 0.5,
-        momentum: 0.9,
-        model_ema_decay: Some(DECAY),
-        output: output.into(),
-        name: Some("run".into()),
-        save_every: SaveEvery::Epoch,
-        ..TrainOptions::default()
-    }
+    TrainOptions { model_ema_decay: Some(DECAY), ..cut::options(output) }
 }
 
 fn done(outcome: Result<Outcome, TrainError>) {
@@ -133,22 +119,7 @@ fn stopped_or_killed_at_any_step_and_resumed() {
     for at in [1, 2, 6, 7, 8, 13, 14, 19] {
         let options = options(&folder.path().join(at.to_string()));
         let run = options.output.join("run");
-        let stop = Stop::new();
-        if at % 2 == 0 {
-            let mut steps = 0;
-            let mut watch = |event: &Event| {
-                steps += u64::from(matches!(event, Event::Step(_)));
-                if steps == at {
-                    stop.request(Signal::Interrupt);
-                }
-            };
-            let outcome = run_on(&mut Fake::new(), &options, dataset(TRAIN, 30), &stop, &mut watch);
-            assert!(matches!(outcome, Ok(Outcome::Interrupted { .. })), "{outcome:?}");
-        } else {
-            let mut fake = Fake::with(Trouble { fail_at: Some(at), ..Trouble::default() });
-            let error = run_on(&mut fake, &options, dataset(TRAIN, 30), &stop, &mut Silent).unwrap_err();
-            assert!(matches!(error, TrainError::Executor(_)), "{error}");
-        }
+        cut_short(&options, at);
         let saved = open(Some(&run), Path::new("nowhere"), &Overrides::default()).unwrap();
         done(resume_on(&mut Fake::new(), saved, dataset(TRAIN, 30), &Stop::new(), &mut Silent));
         assert_eq!(ending(&run), expected, "at {at}");

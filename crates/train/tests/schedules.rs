@@ -1,36 +1,23 @@
 //! Schedules in a run: the executor gets the rates, the table says them, a resumed run goes on with them.
 
+mod cut;
 mod fake;
 mod stripes;
 
 use std::fs;
 use std::path::Path;
 
-use fake::{Fake, Trouble};
+use cut::{TRAIN, cut_short};
+use fake::Fake;
 use plusx_train::{
-    Event, Outcome, Overrides, SaveEvery, Sched, SchedPer, Signal, Silent, Stop, TrainError, TrainOptions,
-    open, resume_on, run_on,
+    Event, Outcome, Overrides, Sched, SchedPer, Silent, Stop, TrainOptions, open, resume_on, run_on,
 };
 use stripes::dataset;
 
-/// 50 images in batches of 8: seven steps an epoch, the last of two images.
-const TRAIN: usize = 50;
 const STEPS: u64 = 7;
 
 fn options(output: &Path) -> TrainOptions {
-    TrainOptions {
-        model: "softmax".into(),
-        data: "stripes".into(),
-        resize: stripes::SIDE,
-        epochs: 4,
-        batch_size: 8,
-        lr: 0.5,
-        momentum: 0.9,
-        output: output.into(),
-        name: Some("run".into()),
-        save_every: SaveEvery::Epoch,
-        ..TrainOptions::default()
-    }
+    TrainOptions { epochs: 4, ..cut::options(output) }
 }
 
 /// Schedules that differ in what they rest on: the step, the epoch, the length, what was found.
@@ -118,22 +105,7 @@ fn stopped_or_killed_at_any_step_and_resumed() {
         for at in [1, 7, 10, 14, 20] {
             let output = options.output.join(at.to_string());
             let options = TrainOptions { output: output.clone(), ..options.clone() };
-            let stop = Stop::new();
-            if at % 2 == 0 {
-                let mut steps = 0;
-                let mut watch = |event: &Event| {
-                    steps += u64::from(matches!(event, Event::Step(_)));
-                    if steps == at {
-                        stop.request(Signal::Interrupt);
-                    }
-                };
-                let outcome = run_on(&mut Fake::new(), &options, dataset(TRAIN, 30), &stop, &mut watch);
-                assert!(matches!(outcome, Ok(Outcome::Interrupted { .. })), "{outcome:?}");
-            } else {
-                let mut fake = Fake::with(Trouble { fail_at: Some(at), ..Trouble::default() });
-                let error = run_on(&mut fake, &options, dataset(TRAIN, 30), &stop, &mut Silent).unwrap_err();
-                assert!(matches!(error, TrainError::Executor(_)), "{error}");
-            }
+            cut_short(&options, at);
             let (ending, rest, warnings) = go_on(&output.join("run"), &Overrides::default());
             assert_eq!(ending, expected, "{:?} at {at}", options.sched);
             assert_eq!(rest, rates[rates.len() - rest.len()..]);

@@ -23,6 +23,17 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Refuses a file of so many bytes that is larger than they admit.
+    pub(crate) fn admit_file(&self, path: &Path, size: u64) -> Result<(), DataError> {
+        if size <= self.bytes {
+            return Ok(());
+        }
+        let (path, limit) = (path.to_owned(), self.bytes);
+        Err(DataError::TooLarge { path, what: "its size in bytes", size, limit })
+    }
+}
+
 /// A file's content, everything in memory: whatever fails from here on is the content's fault.
 #[derive(Clone, Copy)]
 pub(super) struct Encoded<'a> {

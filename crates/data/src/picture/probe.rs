@@ -1,6 +1,6 @@
 //! A quick look at a picture file: its kind, its sides, and whether its end is there, from parts of it.
 
-use super::ends::Ends;
+use super::ends::{Ends, SeenEnds};
 use super::kind::PictureKind;
 use super::{bmp, gif, jpeg, png, tiff, webp};
 use crate::DataError;
@@ -56,7 +56,13 @@ pub fn probe(path: &Path) -> Result<Probed, DataError> {
         ends.tail = &tail;
     }
     let kind = PictureKind::of(&head);
-    let seen = match kind {
+    let seen = seen(kind, ends);
+    Ok(Probed { kind, stored: seen.map(|(sides, _)| sides), has_end: seen.is_some_and(|(_, end)| end) })
+}
+
+/// What the parts of a file of this kind say.
+pub(super) fn seen(kind: PictureKind, ends: Ends<'_>) -> SeenEnds {
+    match kind {
         PictureKind::Jpeg => jpeg::probe(ends),
         PictureKind::Png => png::probe(ends),
         PictureKind::WebP => webp::probe(ends),
@@ -64,6 +70,5 @@ pub fn probe(path: &Path) -> Result<Probed, DataError> {
         PictureKind::Gif => gif::probe(ends),
         PictureKind::Tiff => tiff::probe(ends),
         PictureKind::Other(_) | PictureKind::Unknown => None,
-    };
-    Ok(Probed { kind, stored: seen.map(|(sides, _)| sides), has_end: seen.is_some_and(|(_, end)| end) })
+    }
 }

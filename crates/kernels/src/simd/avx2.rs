@@ -1,6 +1,6 @@
 //! AVX2 with FMA: sixteen lanes are two registers.
 
-mod bytes;
+pub(super) mod bytes;
 
 use std::arch::x86_64::{
     __m256, __m256i, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi8,

@@ -62,11 +62,7 @@ impl PictureStore for Rows {
     ) -> Result<(), DataError> {
         let row = self.rows[index];
         let path = self.path(index, name);
-        let size = u64::from(row.size);
-        if size > limits.bytes {
-            let limit = limits.bytes;
-            return Err(DataError::TooLarge { path, what: "its size in bytes", size, limit });
-        }
+        limits.admit_file(&path, row.size.into())?;
         bytes.clear();
         if let Some(kept) = &self.kept {
             bytes.extend_from_slice(&kept[row.start..row.start + row.size as usize]);

@@ -38,10 +38,7 @@ impl PictureStore for Entries {
     ) -> Result<(), DataError> {
         let Entry { start, size, shard } = self.entries[index];
         let size = u64::from(size);
-        if size > limits.bytes {
-            let (path, limit) = (self.path(index, name), limits.bytes);
-            return Err(DataError::TooLarge { path, what: "its size in bytes", size, limit });
-        }
+        limits.admit_file(&self.path(index, name), size)?;
         let shard = &self.shards[shard as usize];
         let mut file = File::open(shard).map_err(DataError::io("open", shard))?;
         bytes.clear();

@@ -81,21 +81,51 @@ impl ByteIsa for Avx2 {
     #[inline(always)]
     unsafe fn load_halves(self, first: *const u8, second: *const u8) -> __m256i {
         // SAFETY: the token proves AVX2; the caller promises 16 bytes at each place.
-        unsafe { _mm256_set_m128i(_mm_loadu_si128(second.cast()), _mm_loadu_si128(first.cast())) }
+        unsafe { load_halves(first, second) }
     }
 
     #[inline(always)]
     unsafe fn store_halves(self, bytes: __m256i, first: *mut u8, second: *mut u8) {
         // SAFETY: the token proves AVX2; the caller promises 16 bytes at each place.
-        unsafe {
-            _mm_storeu_si128(first.cast::<__m128i>(), _mm256_castsi256_si128(bytes));
-            _mm_storeu_si128(second.cast::<__m128i>(), _mm256_extracti128_si256::<1>(bytes));
-        }
+        unsafe { store_halves(bytes, first, second) }
     }
 
     #[inline(always)]
     fn zip(self, a: __m256i, b: __m256i) -> [__m256i; 2] {
         // SAFETY: the token proves AVX2.
-        unsafe { [_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)] }
+        unsafe { zip(a, b) }
     }
+}
+
+/// See [`ByteIsa::load_halves`]; AVX-512 has nothing better.
+///
+/// # Safety
+/// The machine must have AVX2, and 16 bytes must be readable at each place.
+#[inline(always)]
+pub(in crate::simd) unsafe fn load_halves(first: *const u8, second: *const u8) -> __m256i {
+    // SAFETY: promised by the caller.
+    unsafe { _mm256_set_m128i(_mm_loadu_si128(second.cast()), _mm_loadu_si128(first.cast())) }
+}
+
+/// See [`ByteIsa::store_halves`].
+///
+/// # Safety
+/// The machine must have AVX2, and 16 bytes must be writable at each place.
+#[inline(always)]
+pub(in crate::simd) unsafe fn store_halves(bytes: __m256i, first: *mut u8, second: *mut u8) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        _mm_storeu_si128(first.cast::<__m128i>(), _mm256_castsi256_si128(bytes));
+        _mm_storeu_si128(second.cast::<__m128i>(), _mm256_extracti128_si256::<1>(bytes));
+    }
+}
+
+/// See [`ByteIsa::zip`].
+///
+/// # Safety
+/// The machine must have AVX2.
+#[inline(always)]
+pub(in crate::simd) unsafe fn zip(a: __m256i, b: __m256i) -> [__m256i; 2] {
+    // SAFETY: promised by the caller.
+    unsafe { [_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)] }
 }

@@ -1,14 +1,14 @@
 //! Pixels of 8 bits with AVX-512: sums in two registers of 16, bytes in halves of a register.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_storeu_si128, _mm_unpackhi_epi64,
-    _mm_unpacklo_epi64, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
-    _mm256_set_m128i, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8, _mm512_add_epi32, _mm512_cvtepu8_epi16,
+    __m128i, __m256i, __m512i, _mm_cvtsi32_si128, _mm_storeu_si128, _mm_unpackhi_epi64, _mm_unpacklo_epi64,
+    _mm256_loadu_si256, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8, _mm512_add_epi32, _mm512_cvtepu8_epi16,
     _mm512_cvtusepi32_epi8, _mm512_madd_epi16, _mm512_max_epi32, _mm512_set1_epi32, _mm512_setzero_si512,
     _mm512_slli_epi32, _mm512_sra_epi32,
 };
 
 use super::Avx512;
+use crate::simd::avx2::bytes as avx2;
 use crate::simd::bytes::{ByteIsa, HALF, WeightPair};
 
 /// The sums of the high and of the low halves of the weights. The first register has pixels 0 to 7 and 16 to 23, the second
@@ -70,23 +70,20 @@ impl ByteIsa for Avx512 {
 
     #[inline(always)]
     unsafe fn load_halves(self, first: *const u8, second: *const u8) -> __m256i {
-        // SAFETY: the token proves AVX2; the caller promises 16 bytes at each place.
-        unsafe { _mm256_set_m128i(_mm_loadu_si128(second.cast()), _mm_loadu_si128(first.cast())) }
+        // SAFETY: the token proves AVX-512, and every such machine has AVX2; the caller promises 16 bytes at each place.
+        unsafe { avx2::load_halves(first, second) }
     }
 
     #[inline(always)]
     unsafe fn store_halves(self, bytes: __m256i, first: *mut u8, second: *mut u8) {
-        // SAFETY: the token proves AVX2; the caller promises 16 bytes at each place.
-        unsafe {
-            _mm_storeu_si128(first.cast::<__m128i>(), _mm256_castsi256_si128(bytes));
-            _mm_storeu_si128(second.cast::<__m128i>(), _mm256_extracti128_si256::<1>(bytes));
-        }
+        // SAFETY: the token proves AVX-512, and every such machine has AVX2; the caller promises 16 bytes at each place.
+        unsafe { avx2::store_halves(bytes, first, second) }
     }
 
     #[inline(always)]
     fn zip(self, a: __m256i, b: __m256i) -> [__m256i; 2] {
-        // SAFETY: the token proves AVX2.
-        unsafe { [_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)] }
+        // SAFETY: the token proves AVX-512, and every such machine has AVX2.
+        unsafe { avx2::zip(a, b) }
     }
 }
 
