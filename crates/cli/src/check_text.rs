@@ -80,9 +80,7 @@ fn headline(kind: FindingKind, n: u64) -> String {
             format!("{pictures} {is} in two classes: decide which is right, and delete the other")
         }
         FindingKind::Unreadable => {
-            format!(
-                "{files} left out, because no picture can be had from them: fetch them again, or delete them"
-            )
+            format!("{files} left out, no picture can be had from what is there: fetch again, or delete")
         }
         FindingKind::AlikeClasses => {
             format!("{classes} called almost as another: if they are one, give them one name")
@@ -102,7 +100,7 @@ fn headline(kind: FindingKind, n: u64) -> String {
         FindingKind::Small => format!("{pictures} {is} small and will be enlarged"),
         FindingKind::WrongEnding => {
             format!(
-                "{files} called by another format than they have: plusx reads them, other programs may not"
+                "{files} with the ending of another format than what is inside: plusx reads them, other programs may not"
             )
         }
     }

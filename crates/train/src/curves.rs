@@ -1,10 +1,13 @@
 //! `curves.svg` and `curves.png`: loss and accuracy over the epochs. Only this file, `compare/chart.rs` and
 //! `first_batch.rs` know the plotting library.
 
+use std::path::Path;
+
 use kuva::backend::svg::SvgBackend;
 use kuva::prelude::*;
 use kuva::render::figure::Figure;
 use kuva::render::render::Scene;
+use plusx_data::HeldOut;
 use plusx_formats::atomic;
 
 use crate::folder::Folder;
@@ -16,9 +19,21 @@ const TRAIN: &str = "#0072b2";
 const TEST: &str = "#d55e00";
 
 /// Draws both files anew. The error is in words: a curve that cannot be drawn is no reason to stop a run.
-pub(crate) fn draw(folder: &Folder, options: &TrainOptions, rows: &[EpochRow]) -> Result<(), String> {
-    let title = format!("{} on {}", options.model, options.data);
-    save(&figure(&title, rows).render(), folder, "curves")
+pub(crate) fn draw(
+    folder: &Folder,
+    options: &TrainOptions,
+    held_out: HeldOut,
+    rows: &[EpochRow],
+) -> Result<(), String> {
+    let title = format!("{} on {}", options.model, subject(options));
+    save(&figure(&title, &held_out.to_string(), rows).render(), folder, "curves")
+}
+
+/// What the pictures are called: a set by its name, files of one's own by where they lie.
+fn subject(options: &TrainOptions) -> String {
+    let place = options.data_dir.as_deref().and_then(Path::file_name);
+    let own = place.filter(|_| !options.data.starts_with("fashion-mnist"));
+    own.map_or_else(|| options.data.clone(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Writes `name.svg` and `name.png`.
@@ -51,7 +66,12 @@ fn renumbered(svg: &str) -> String {
 }
 
 /// One curve per column given.
-fn panel(rows: &[EpochRow], train: fn(&EpochRow) -> f64, test: fn(&EpochRow) -> f64) -> Vec<Plot> {
+fn panel(
+    rows: &[EpochRow],
+    held_out: &str,
+    train: fn(&EpochRow) -> f64,
+    test: fn(&EpochRow) -> f64,
+) -> Vec<Plot> {
     let curve = |value: fn(&EpochRow) -> f64, color: &str, legend: &str| -> [Plot; 2] {
         let points: Vec<(f64, f64)> = rows.iter().map(|row| (f64::from(row.epoch), value(row))).collect();
         let line = LinePlot::new().with_data(points.clone()).with_color(color).with_stroke_width(2.0);
@@ -59,13 +79,13 @@ fn panel(rows: &[EpochRow], train: fn(&EpochRow) -> f64, test: fn(&EpochRow) -> 
         [line.with_legend(legend).into(), dots.into()]
     };
     let [a, b] = curve(train, TRAIN, "train (running)");
-    let [c, d] = curve(test, TEST, "test");
+    let [c, d] = curve(test, TEST, held_out);
     vec![a, b, c, d]
 }
 
-fn figure(title: &str, rows: &[EpochRow]) -> Figure {
-    let loss = panel(rows, |row| row.train_loss, |row| row.val_loss);
-    let accuracy = panel(rows, |row| row.train_top1, |row| row.val_top1);
+fn figure(title: &str, held_out: &str, rows: &[EpochRow]) -> Figure {
+    let loss = panel(rows, held_out, |row| row.train_loss, |row| row.val_loss);
+    let accuracy = panel(rows, held_out, |row| row.train_top1, |row| row.val_top1);
     let last = rows.last().map_or(1.0, |row| f64::from(row.epoch));
     let layout = |plots: &[Plot], label: &str| {
         Layout::auto_from_plots(plots)
@@ -117,7 +137,7 @@ mod tests {
             (0.1123, 0.960, 0.26, 0.917),
         ]);
         for epochs in [0, 1, 5] {
-            draw(&folder, &options, &chapter[..epochs]).unwrap();
+            draw(&folder, &options, HeldOut::Test, &chapter[..epochs]).unwrap();
             let svg = std::fs::read_to_string(folder.file("curves.svg")).unwrap();
             for text in ["resnet18-d2l on fashion-mnist", "epoch", "loss", "accuracy"] {
                 assert!(svg.contains(text), "{text}");
@@ -125,5 +145,9 @@ mod tests {
             let png = std::fs::read(folder.file("curves.png")).unwrap();
             assert!(png.starts_with(b"\x89PNG") && png.len() > 5000, "{}", png.len());
         }
+        let own = TrainOptions { data: "folder".into(), data_dir: Some("some/photos".into()), ..options };
+        draw(&folder, &own, HeldOut::Validation, &chapter).unwrap();
+        let svg = std::fs::read_to_string(folder.file("curves.svg")).unwrap();
+        assert!(svg.contains("resnet18-d2l on photos") && svg.contains(">validation<"), "{svg}");
     }
 }

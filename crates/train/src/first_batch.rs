@@ -14,6 +14,8 @@ use crate::run_files::TRAIN_BATCH;
 
 /// Images shown, at most.
 const MOST: usize = 16;
+/// Pixels of all images together, at most, unless one has more: the page must not outgrow the run.
+const MOST_PIXELS: usize = 4 << 20;
 /// Images in a row, at most.
 const COLUMNS: usize = 4;
 /// Pixels of the shorter side of an image that is shown, at least.
@@ -80,7 +82,7 @@ impl Grid {
     fn of(images: usize, record: &Preprocess) -> Self {
         let (h, w) = (record.input.h, record.input.w);
         let zoom = SIDE.div_ceil(h.min(w)).max(1);
-        let n = images.min(MOST);
+        let n = images.min(MOST).min((MOST_PIXELS / (h * w * zoom * zoom)).max(1));
         Self { zoom, h: h * zoom, w: w * zoom, columns: n.min(COLUMNS), n }
     }
 
@@ -228,6 +230,12 @@ mod tests {
                 assert_eq!(dark(left - 2..left), 0, "{place}");
             }
         }
+    }
+
+    #[test]
+    fn of_large_images_only_as_many_are_shown_as_a_page_takes() {
+        let images = |side| Grid::of(20, &Preprocess::chapter(ImageShape::new(3, side, side))).n;
+        assert_eq!([224, 512, 1024, 4096].map(images), [16, 16, 4, 1]);
     }
 
     #[test]

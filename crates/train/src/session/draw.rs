@@ -10,7 +10,7 @@ use crate::{curves, first_batch};
 impl<E: Executor> Session<'_, E> {
     /// Draws the curves anew.
     pub(super) fn draw(&mut self) {
-        self.warn(curves::draw(&self.job.folder, &self.job.options, self.results.rows()));
+        self.warn(curves::draw(&self.job.folder, &self.job.options, self.job.held_out, self.results.rows()));
     }
 
     /// Draws the first batch of the run, if there is something to be seen: whether files hold what was meant, and what
