@@ -49,7 +49,8 @@ pub fn open(
     tell: &mut dyn FnMut(&str),
 ) -> Result<Dataset, DataError> {
     let source = match (name, &options.data_dir) {
-        (None, Some(place)) => Source::at(place).filter(|_| place::find(WantedSet::Any, options).is_err()),
+        (None, Some(place)) if place::is_idx(place) => None,
+        (None, Some(place)) => Source::at(place),
         (Some(name), _) => Source::named(name),
         (None, None) => None,
     };
@@ -299,6 +300,15 @@ mod tests {
         fs::rename(folder.path().join("spare"), folder.path().join(TEST_LABELS.name)).unwrap();
         let text = load_from(folder.path()).unwrap_err().to_string();
         assert!(text.contains("t10k-labels-idx1-ubyte") && text.contains("exchanged"), "{text}");
+    }
+
+    #[test]
+    fn a_file_of_idx_that_is_gone_is_missed_though_there_are_folders() {
+        let folder = small_set();
+        fs::create_dir(folder.path().join("others")).unwrap();
+        fs::remove_file(folder.path().join(TEST_LABELS.name)).unwrap();
+        let text = load_from(folder.path()).unwrap_err().to_string();
+        assert!(text.contains("lacks t10k-labels-idx1-ubyte"), "{text}");
     }
 
     #[test]

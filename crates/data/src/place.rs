@@ -110,6 +110,11 @@ fn find_with_system(wanted: WantedSet, options: &FindOptions, system: &Path) -> 
     Err(DataError::NotFound { name: name.to_owned(), looked, ways })
 }
 
+/// Whether `place` is meant for IDX: all of its files are there, or some.
+pub(crate) fn is_idx(place: &Path) -> bool {
+    in_place(place).map_or_else(|reason| reason.starts_with("lacks"), |_| true)
+}
+
 /// The files of a folder at or below `place` that has all of them, or why there is none.
 fn in_place(place: &Path) -> Result<Files, String> {
     let mut reason = None;
