@@ -24,6 +24,13 @@ pub(crate) enum CacheMode {
     Off,
 }
 
+impl CacheMode {
+    /// Of a run that reads every picture `once`, or not: what is read once is kept only if that was asked for.
+    pub(crate) fn of(self, once: bool) -> Self {
+        if once && self == Self::Auto { Self::Off } else { self }
+    }
+}
+
 /// A split, what is done to its pictures before they are kept, and what they take then.
 struct Part<'d> {
     pictures: &'d mut Arc<dyn Samples>,

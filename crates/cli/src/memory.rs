@@ -145,6 +145,11 @@ impl Runs {
         self.runs.iter().map(RunMemory::files).max().unwrap_or(0)
     }
 
+    /// Whether they read every picture once.
+    pub(crate) fn read_once(&self) -> bool {
+        self.runs.iter().all(RunMemory::reads_once)
+    }
+
     fn threads(&self) -> usize {
         self.runs.iter().map(RunMemory::threads).max().unwrap_or(1)
     }

@@ -47,6 +47,9 @@ pub(crate) fn run_text(plan: &PlanReport) -> String {
     if let Some(schedule) = &plan.schedule {
         text += &format!("\nlearning rate: {schedule}");
     }
+    if let Some(frozen) = &plan.frozen {
+        text += &format!("\nfrozen: {frozen}");
+    }
     for note in &plan.notes {
         text += &format!("\nnote: {note}");
     }

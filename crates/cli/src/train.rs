@@ -70,9 +70,10 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     runs.check(options.batch_size, Advice::BatchOrAuto)?;
     disk::warn(&options.output, runs.files());
     let needed = runs.bytes(options.batch_size).unwrap_or(u64::MAX);
+    let mode = arguments.cache.of(runs.read_once());
     // its plans and parameters are the engine's from here on
     drop(runs);
-    let dataset = cache::keep(arguments.cache, dataset, &options, needed)?;
+    let dataset = cache::keep(mode, dataset, &options, needed)?;
     let stop = Stop::new();
     let mut watcher = Watcher::new(arguments.learning.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
@@ -187,8 +188,9 @@ fn resume(
     let mut runs = Runs::of([options], &dataset)?;
     runs.check(options.batch_size, Advice::Keep)?;
     let needed = runs.bytes(options.batch_size).unwrap_or(u64::MAX);
+    let mode = arguments.cache.of(runs.read_once());
     drop(runs);
-    let dataset = cache::keep(arguments.cache, dataset, options, needed)?;
+    let dataset = cache::keep(mode, dataset, options, needed)?;
     let stop = Stop::new();
     let mut watcher = Watcher::new(arguments.learning.json);
     crate::signals::listen(&stop, watcher.on_signal())?;

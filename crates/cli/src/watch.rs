@@ -6,10 +6,10 @@ use crate::screen::{can_draw, duration, note, result};
 use crate::signals::Heard;
 use crate::standing::Standing;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use plusx_model::words::percent;
+use plusx_model::words::{counted, percent};
 use plusx_train::{
-    BestAccuracy, CompareRun, CompareRunDone, EpochReport, Event, Observer, RunPosition, RunReport,
-    SaveReason, Signal, Started, StepEvent,
+    BestAccuracy, CompareRun, CompareRunDone, EpochReport, Event, FeatureReport, Observer, RunPosition,
+    RunReport, SaveReason, Signal, Started, StepEvent,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -129,6 +129,26 @@ impl Watcher {
         }
     }
 
+    fn keeping(&mut self, done: usize, total: usize) {
+        if self.draws {
+            self.bar.set_prefix(format!("{}what stays frozen", self.prefix()));
+            self.bar.set_length(total as u64);
+            self.bar.set_message("images");
+            self.bar.set_position(done as u64);
+        } else if self.spoke.is_none_or(|time| time.elapsed() >= SPARSE) {
+            self.spoke = Some(Instant::now());
+            self.note(&format!("{}what stays frozen: {done} of {total} images", self.prefix()));
+        }
+    }
+
+    fn kept(&self, report: &FeatureReport) {
+        let (path, rows) = (report.path.display(), counted(report.rows as u64, "image"));
+        self.note(&match report.found {
+            true => format!("what stays frozen was computed before: {rows} from {path}"),
+            false => format!("what stays frozen: {rows} in {}, kept in {path}", duration(report.seconds)),
+        });
+    }
+
     fn epoch(&mut self, epoch: &EpochReport) {
         match &self.run {
             Some(run) => self.note(&format!("{run}: {}", epoch.line())),
@@ -200,6 +220,9 @@ impl Observer for Watcher {
             Event::Started(started) => self.started(started),
             Event::Step(step) => self.step(step),
             Event::Evaluating { epoch, done, total } => self.evaluating(*epoch, *done, *total),
+            Event::KeepingFeatures { done, total } => self.keeping(*done, *total),
+            Event::FeaturesKept(report) => self.kept(report),
+            Event::Unfrozen { epoch } => self.note(&format!("epoch {epoch}: everything learns from here on")),
             Event::Epoch(epoch) => self.epoch(epoch),
             Event::Saved {
                 path,

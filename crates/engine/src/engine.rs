@@ -8,6 +8,7 @@ use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::learning::Learning;
 use plusx_model::params::Params;
+use plusx_model::split::Rest;
 use plusx_model::targets::Targets;
 use plusx_model::update::OptimiserState;
 
@@ -51,6 +52,8 @@ impl Default for EngineOptions {
 #[derive(Debug)]
 pub struct Engine {
     graph: Graph,
+    /// The part that is run, where that is not all of it.
+    rest: Option<Rest>,
     kernels: Kernels,
     store: Store,
     seat: Seat,
@@ -71,6 +74,7 @@ impl Engine {
         let store = Store::new(ParamLayout::new(&graph)?, Learning::everything(&graph))?;
         Ok(Self {
             graph,
+            rest: None,
             kernels: Kernels { level: options.level, exact: options.exact },
             store,
             seat: Seat::new(options.threads),
@@ -86,15 +90,26 @@ impl Engine {
     /// If a node does not exist, the batch is empty, its maps are more than an address space holds, or training ends in
     /// a map.
     pub fn plan(&mut self, mode: impl Borrow<Mode>, batch: usize) -> Result<&Plan, EngineError> {
-        let mode = mode.borrow();
-        self.check_plan(mode, batch)?;
-        let key = (mode.clone(), batch);
-        Ok(plan_of(&mut self.plans, &self.graph, &self.store, &key, self.kernels))
+        let mode = self.placed(mode.borrow())?;
+        check::batch(self.run_graph(), batch)?;
+        let graph = self.rest.as_ref().map_or(&self.graph, |rest| &rest.graph);
+        Ok(plan_of(&mut self.plans, graph, &self.store, &(mode, batch), self.kernels))
     }
 
-    fn check_plan(&self, mode: &Mode, batch: usize) -> Result<(), EngineError> {
+    /// The graph that is run: what lies behind the node where it starts.
+    fn run_graph(&self) -> &Graph {
+        self.rest.as_ref().map_or(&self.graph, |rest| &rest.graph)
+    }
+
+    /// A mode as the graph that is run has it.
+    fn placed(&self, mode: &Mode) -> Result<Mode, EngineError> {
         self.check_mode(mode)?;
-        check::batch(&self.graph, batch)
+        let Some(rest) = &self.rest else { return Ok(mode.clone()) };
+        let place = |node: &NodeId| {
+            let layer = || self.graph.node(*node).label.clone();
+            rest.place(*node).ok_or_else(|| EngineError::Before { layer: layer() })
+        };
+        Ok(Mode { taps: mode.taps.iter().map(place).collect::<Result<_, _>>()?, ..mode.clone() })
     }
 
     /// How many threads compute.
@@ -137,6 +152,14 @@ impl Engine {
         }
     }
 
+    /// Plans are made again, and no gradient is left of the steps of those before.
+    fn forget_plans(&mut self) {
+        self.store.gradients.fill(0.0);
+        self.store.held.fill(0.0);
+        self.plans.clear();
+        self.ready = None;
+    }
+
     fn check_mode(&self, mode: &Mode) -> Result<(), EngineError> {
         mode.taps.iter().try_for_each(|node| check::node_exists(&self.graph, *node))?;
         let output = self.graph.node(self.graph.output());
@@ -148,12 +171,14 @@ impl Engine {
 
     /// Runs the plan for `mode` and the images of `batch`; gives it, and the arena with what it left there.
     fn run(&mut self, mode: &Mode, batch: &mut RunBatch<'_>) -> Result<(&Plan, &mut Arena), EngineError> {
-        let n = batch.images.len() / self.graph.input_shape().len();
-        self.check_plan(mode, n)?;
-        let key = (mode.clone(), n);
+        let n = batch.images.len() / self.run_graph().input_shape().len();
+        let mode = self.placed(mode)?;
+        check::batch(self.run_graph(), n)?;
+        let key = (mode, n);
         // a new arena holds nothing, nor does one that was refused
         let ready = self.ready.take();
-        let plan = plan_of(&mut self.plans, &self.graph, &self.store, &key, self.kernels);
+        let graph = self.rest.as_ref().map_or(&self.graph, |rest| &rest.graph);
+        let plan = plan_of(&mut self.plans, graph, &self.store, &key, self.kernels);
         self.seat.reserve(plan)?;
         let first = if ready.as_ref() == Some(&key) { plan.prepared } else { 0 };
         let resources = RunResources {
@@ -164,12 +189,12 @@ impl Engine {
             profile: self.profile.as_mut(),
         };
         run(plan, first..plan.steps.len(), resources, batch);
-        self.ready = mode.inference().then_some(key);
+        self.ready = key.0.inference().then_some(key);
         Ok((plan, &mut self.seat.arena))
     }
 
     fn forward(&mut self, images: Images<'_>, mode: &Mode) -> Result<Vec<NodeValue>, EngineError> {
-        check::images(&self.graph, images)?;
+        check::images(self.run_graph(), images)?;
         let (plan, arena) = self.run(mode, &mut RunBatch::forward(images.data))?;
         let values = plan.taps.iter().map(|tap| {
             let mut data = vec![0.0; images.n * tap.shape.len()];
@@ -263,10 +288,13 @@ impl Executor for Engine {
     fn set_learning(&mut self, learning: &Learning) -> Result<(), EngineError> {
         learning.check(&self.graph).map_err(|problem| EngineError::Learning { problem })?;
         self.store.learning = learning.clone();
-        self.store.gradients.fill(0.0);
-        self.store.held.fill(0.0);
-        self.plans.clear();
-        self.ready = None;
+        self.forget_plans();
+        Ok(())
+    }
+
+    fn start_behind(&mut self, node: Option<NodeId>) -> Result<(), EngineError> {
+        self.rest = node.map(|node| self.graph.rest_behind(node)).transpose()?;
+        self.forget_plans();
         Ok(())
     }
 
@@ -277,7 +305,7 @@ impl Executor for Engine {
         options: &StepOptions<'_>,
     ) -> Result<StepResult, EngineError> {
         let mode = Mode::train();
-        check::images(&self.graph, images)?;
+        check::images(self.run_graph(), images)?;
         self.check_mode(&mode)?;
         let targets = check::targets(&self.graph, images.n, targets, options.loss)?;
         let update = options.update;

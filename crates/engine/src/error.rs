@@ -42,6 +42,15 @@ pub enum EngineError {
         best: Level,
     },
 
+    /// A value from before the node behind which the network starts.
+    #[error(
+        "{layer} has no value, because the network starts behind it: ask for a later layer, or start at the images"
+    )]
+    Before {
+        /// The layer.
+        layer: String,
+    },
+
     /// A batch whose values are not whole images.
     #[error(
         "a batch of {n} images of {shape} came with {len} values; pass at least one image, and {} values for each, \
@@ -210,6 +219,7 @@ impl EngineError {
             Self::Model(_)
             | Self::Shared { .. }
             | Self::Window { .. }
+            | Self::Before { .. }
             | Self::Images { .. }
             | Self::Logits { .. }
             | Self::Labels { .. }

@@ -227,6 +227,13 @@ impl Store {
         self.layout.chunks().iter().filter(|chunk| self.learning.learns(chunk.param)).cloned().collect()
     }
 
+    /// The running statistics that learn, each in one run.
+    pub(crate) fn running_chunks(&self) -> Vec<Chunk> {
+        let ids = (0..self.layout.count()).map(|index| ParamId(index as u32));
+        let ids = ids.filter(|id| !self.layout.role(*id).trainable() && self.learning.learns(*id));
+        ids.map(|param| Chunk { range: self.layout.range(param), param }).collect()
+    }
+
     /// An average of zeros.
     fn no_average(&self) -> Result<Average, EngineError> {
         Ok(Average { weights: floats(self.layout.learning)?, running: floats(self.layout.running)? })

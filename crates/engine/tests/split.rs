@@ -70,12 +70,23 @@ fn head_and_tail_are_the_whole() {
             let is_head = |name: &str| split.head.params.iter().any(|spec| spec.name == name);
             let learning = Learning::everything(&graph).without(&graph, |spec| is_head(&spec.name));
             frozen.set_learning(&learning).unwrap();
+            // an engine of the whole that starts behind the node is one of the tail
+            let mut behind = engine(&graph, &params);
+            behind.set_learning(&learning).unwrap();
+            behind.start_behind(Some(node)).unwrap();
+            assert_eq!(behind.infer(features, &[graph.output()]).unwrap().remove(0), logits, "{what}");
             let update = Update::sgd(0.05, n).momentum(0.9);
             let targets = Targets::Classes(&[0, 1, 2, 3, 0, 1]);
             for _ in 0..2 {
                 after.train_step(features, targets, &StepOptions::update(&update)).unwrap();
+                behind.train_step(features, targets, &StepOptions::update(&update)).unwrap();
                 frozen.train_step(images, targets, &StepOptions::update(&update)).unwrap();
             }
+            assert_eq!(of_part(&behind.params(), &split.tail), after.params(), "{what}");
+            assert_eq!(of_part(&behind.params(), &split.head), head, "{what}");
+            assert!(behind.infer(images, &[NodeId(0)]).is_err(), "{what}");
+            behind.start_behind(None).unwrap();
+            assert_eq!(behind.infer(images, &[node]).unwrap().remove(0), value, "{what}");
             let (ours, theirs) = (after.params(), of_part(&frozen.params(), &split.tail));
             assert!(
                 error(ours.values(), theirs.values()) <= 1e-5,
@@ -85,6 +96,19 @@ fn head_and_tail_are_the_whole() {
         }
     }
     assert!(cuts > 30 && exact > 5, "{cuts} cuts, {exact} to the byte");
+}
+
+#[test]
+fn the_last_node_before_what_learns_is_found() {
+    let network = |name: &str| networks::all().into_iter().find(|(found, _)| *found == name).unwrap().1;
+    let graph = network("two residuals");
+    assert_eq!(graph.last_before(&Learning::everything(&graph)), None);
+    let last = &graph.params.last().unwrap().name.rsplit_once('.').unwrap().0;
+    let head = Learning::everything(&graph).without(&graph, |spec| !spec.name.starts_with(last));
+    let node = graph.last_before(&head).unwrap();
+    let split = graph.split_at(node).unwrap();
+    assert!(split.tail.params.iter().all(|spec| spec.name.starts_with(last)));
+    assert!(graph.rest_behind(NodeId(node.0 + 1)).is_err() || node.0 + 1 == graph.output().0);
 }
 
 #[test]

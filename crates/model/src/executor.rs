@@ -95,6 +95,13 @@ pub trait Executor {
     /// Says which parameters learn from now on; all of them do until then. Gradients are 0 afterwards.
     fn set_learning(&mut self, learning: &Learning) -> Result<(), Self::Error>;
 
+    /// From now on what is given as images are values of `node`, \[n\]\[h\]\[w\]\[c\], and only what lies behind it is
+    /// computed; `None`: images again, as at the beginning. Parameters and what the update rule remembers stay; nothing before
+    /// the node may learn while training goes on behind it. What lies before the node has no value, and its gradients are 0.
+    ///
+    /// The answers are those to the images whose values these are: to the byte if the node has more than 16 channels.
+    fn start_behind(&mut self, node: Option<NodeId>) -> Result<(), Self::Error>;
+
     /// Forward with batch statistics (but for batch norms in evaluation mode), softmax cross-entropy, backward; then the update, if there is one.
     fn train_step(
         &mut self,

@@ -1,12 +1,10 @@
 //! How good a network is on images it did not learn from.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use plusx_data::{BatchPlan, Dataset, LeftOut, Loader, Samples};
+use plusx_data::{BatchPlan, Dataset, LeftOut, Loader};
 use plusx_engine::{Engine, Mode};
 use plusx_model::executor::{Executor, Images};
-use plusx_model::preprocess::Preprocess;
 use plusx_model::words::counted;
 use plusx_weights::MOST_BYTES;
 use serde::Serialize;
@@ -14,6 +12,7 @@ use serde::Serialize;
 use crate::class_names::{self, ClassNamePolicy};
 use crate::error::{PathDisplay, TrainError};
 use crate::event::{Event, Observer, Silent};
+use crate::features::Batches;
 use crate::load::{Machine, load_model};
 use crate::network::{check_split, fits};
 
@@ -89,8 +88,11 @@ pub fn evaluate_with(
         TrainError::NoRoom { path, needed: needed / 1_000_000, left: left / 1_000_000 }
     })?;
     let threads = options.machine.threads();
-    let pass = Pass { split: dataset.val, preprocess: preprocess.clone(), batch_size, threads };
-    let Some(Passed { report, left_out }) = pass.over(&mut executor, &mut |_| true)? else {
+    let order = (0..dataset.val.len() as u32).collect();
+    let preprocess = preprocess.clone();
+    let plan = BatchPlan { order, batch_size, first: 0, preprocess, augment: None, threads };
+    let batches = Batches::Pictures(Loader::new(dataset.val, plan));
+    let Some(Passed { report, left_out }) = pass_over(batches, &mut executor, &mut |_| true)? else {
         unreachable!("the pass was never told to stop")
     };
     for LeftOut { path, reason } in left_out {
@@ -162,51 +164,35 @@ pub(crate) struct Passed {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
-/// One pass over a split, in file order.
-pub(crate) struct Pass {
-    pub(crate) split: Arc<dyn Samples>,
-    pub(crate) preprocess: Preprocess,
-    pub(crate) batch_size: usize,
-    /// Threads that make batches.
-    pub(crate) threads: usize,
-}
-
-impl Pass {
-    /// Classifies every image; after each batch `go_on` hears how many are done and may end the pass, which then
-    /// gives `None`.
-    pub(crate) fn over<E: Executor>(
-        &self,
-        executor: &mut E,
-        go_on: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Option<Passed>, TrainError> {
-        let output = executor.graph().output();
-        let order = (0..self.split.len() as u32).collect();
-        let (batch_size, preprocess) = (self.batch_size, self.preprocess.clone());
-        let plan =
-            BatchPlan { order, batch_size, first: 0, preprocess, augment: None, threads: self.threads };
-        let mut loader = Loader::new(Arc::clone(&self.split), plan);
-        let mut tally = Tally::default();
-        let mut left_out = Vec::new();
-        while let Some(batch) = loader.next() {
-            let mut batch = batch?;
-            left_out.append(&mut batch.left_out);
-            if batch.n == 0 {
-                loader.recycle(batch);
-                continue;
-            }
-            let images = Images { data: &batch.images, n: batch.n };
-            let values = executor.infer(images, &[output]).map_err(TrainError::executor)?;
-            let [logits] = &values[..] else { unreachable!("one node was asked for") };
-            for (row, label) in logits.data.chunks_exact(logits.shape.len()).zip(&batch.labels) {
-                tally.add(row, *label as usize);
-            }
-            loader.recycle(batch);
-            if !go_on(tally.n as usize) {
-                return Ok(None);
-            }
+/// One pass over batches: classifies every image. After each batch `go_on` hears how many are done and may end the pass, which
+/// then gives `None`.
+pub(crate) fn pass_over<E: Executor>(
+    mut batches: Batches,
+    executor: &mut E,
+    go_on: &mut dyn FnMut(usize) -> bool,
+) -> Result<Option<Passed>, TrainError> {
+    let output = executor.graph().output();
+    let mut tally = Tally::default();
+    let mut left_out = Vec::new();
+    while let Some(batch) = batches.next() {
+        let mut batch = batch?;
+        left_out.append(&mut batch.left_out);
+        if batch.n == 0 {
+            batches.recycle(batch);
+            continue;
         }
-        Ok(Some(Passed { report: tally.report(), left_out }))
+        let images = Images { data: &batch.images, n: batch.n };
+        let values = executor.infer(images, &[output]).map_err(TrainError::executor)?;
+        let [logits] = &values[..] else { unreachable!("one node was asked for") };
+        for (row, label) in logits.data.chunks_exact(logits.shape.len()).zip(&batch.labels) {
+            tally.add(row, *label as usize);
+        }
+        batches.recycle(batch);
+        if !go_on(tally.n as usize) {
+            return Ok(None);
+        }
     }
+    Ok(Some(Passed { report: tally.report(), left_out }))
 }
 
 /// Sums over the images so far, in their order.

@@ -43,6 +43,20 @@ pub enum Event {
     Started(Started),
     /// A step is done.
     Step(StepEvent),
+    /// What a frozen part of the network gives for the pictures is being computed, to be kept.
+    KeepingFeatures {
+        /// Views of pictures done.
+        done: usize,
+        /// Of so many.
+        total: usize,
+    },
+    /// It is kept.
+    FeaturesKept(FeatureReport),
+    /// From here on everything learns.
+    Unfrozen {
+        /// The epoch that begins, counted from 1.
+        epoch: u32,
+    },
     /// Some of the test images have been classified.
     Evaluating {
         /// Epoch, counted from 1.
@@ -111,6 +125,9 @@ pub struct PlanReport {
     /// How the learning rate goes, in words; nothing if it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
+    /// What does not learn, and what is kept of it, in words; nothing if everything learns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
     /// Images per step.
     pub batch_size: usize,
     /// Worker threads.
@@ -174,6 +191,19 @@ pub struct StepEvent {
     pub eta: f64,
     /// Seconds this step waited for its images.
     pub data_wait: f64,
+}
+
+/// What a frozen part of the network gives for the pictures is kept.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct FeatureReport {
+    /// The file.
+    pub path: PathBuf,
+    /// Views of pictures in it.
+    pub rows: usize,
+    /// Whether an earlier run had made it.
+    pub found: bool,
+    /// Seconds that it took.
+    pub seconds: f64,
 }
 
 /// An epoch and its test pass are done.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use plusx_data::{HeldOut, LeftOut, Samples, Subset};
+use plusx_data::{Dataset, HeldOut, LeftOut, Samples};
 use plusx_model::random::shuffle;
 
 use crate::checkpoint::CheckpointHeader;
 use crate::class_weights::class_weights;
 use crate::estimate::Work;
 use crate::folder::Folder;
+use crate::freezing::Freezing;
 use crate::options::TrainOptions;
 use crate::sampler;
 use crate::state::State;
@@ -22,7 +23,11 @@ pub(crate) struct Job {
     pub(crate) train: Arc<dyn Samples>,
     pub(crate) val: Arc<dyn Samples>,
     /// Those of `val` that measurements inside an epoch look at, see [`measured`].
-    pub(crate) measured: Arc<dyn Samples>,
+    pub(crate) measured: Vec<u32>,
+    /// What does not learn, and until when.
+    pub(crate) freezing: Option<Freezing>,
+    /// What images cost that are learnt from, while a part does not learn and afterwards.
+    pub(crate) costs: [f64; 2],
     /// The training images used, a subset with `train_limit`.
     pub(crate) samples: Vec<u32>,
     pub(crate) header: CheckpointHeader,
@@ -59,6 +64,18 @@ impl Job {
         self.samples.iter().map(|sample| all[*sample as usize]).collect()
     }
 
+    /// So many images to learn from as images of the epoch under way: those of epochs in which everything learns cost more.
+    fn in_images_of_now(&self, images: u64, state: &State) -> u64 {
+        let Some(freezing) = self.freezing.as_ref().filter(|freezing| freezing.is_on(state.epoch)) else {
+            return images;
+        };
+        let frozen =
+            u64::from(freezing.frozen(self.options.epochs) - state.epoch) * self.samples.len() as u64;
+        let later = images.saturating_sub(frozen.saturating_sub(state.seen));
+        let [now, then] = self.costs;
+        images - later + (later as f64 * then / now.max(0.01)) as u64
+    }
+
     /// What is left to do from `state` on.
     pub(crate) fn left(&self, state: &State) -> Work {
         let n = self.samples.len() as u64;
@@ -75,6 +92,7 @@ impl Job {
         };
         let steps = train.div_ceil(self.options.batch_size as u64);
         let points = points(&self.options, steps, passes);
+        let train = self.in_images_of_now(train, state);
         Work { train, test: passes * test + points * measured_images(&self.options, self.val.len()) }
     }
 }
@@ -94,14 +112,14 @@ pub(crate) fn samples(split: &dyn Samples, options: &TrainOptions) -> Vec<u32> {
     draw(split.len(), options.train_limit, options.seed)
 }
 
+/// Pictures that a run learns from, and is measured on.
+pub(crate) fn images(options: &TrainOptions, dataset: &Dataset) -> [usize; 2] {
+    [samples(&*dataset.train, options).len(), dataset.val.len()]
+}
+
 /// The test images of measurements inside an epoch: the same ones for every seed, so that runs can be compared.
-pub(crate) fn measured(test: &Arc<dyn Samples>, options: &TrainOptions) -> Arc<dyn Samples> {
-    match options.measure_limit {
-        Some(limit) if limit < test.len() => {
-            Arc::new(Subset::new(Arc::clone(test), draw(test.len(), Some(limit), 0)))
-        }
-        _ => Arc::clone(test),
-    }
+pub(crate) fn measured(test: &dyn Samples, options: &TrainOptions) -> Vec<u32> {
+    draw(test.len(), options.measure_limit, 0)
 }
 
 /// `limit` of `n` images, each as likely as any other, in file order; all of them without a limit.

@@ -20,8 +20,10 @@ mod estimate;
 mod evaluate;
 mod event;
 mod export_proof;
+mod features;
 mod first_batch;
 mod folder;
+mod freezing;
 mod import_proof;
 mod job;
 mod left_out;
@@ -54,8 +56,8 @@ pub use compare::{
 pub use error::{Checkpoint, Kept, PathDisplay, TrainError};
 pub use evaluate::{EvalOptions, EvalReport, evaluate, evaluate_with, fitting_batch};
 pub use event::{
-    BestAccuracy, ComparePlan, CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport,
-    RunReport, SaveReason, Silent, Started, StepEvent,
+    BestAccuracy, ComparePlan, CompareRun, CompareRunDone, EpochReport, Event, FeatureReport, Observer,
+    Outcome, PlanReport, RunReport, SaveReason, Silent, Started, StepEvent,
 };
 pub use export_proof::OnnxExport;
 pub use folder::SavedRun;
@@ -63,8 +65,8 @@ pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{
-    AugmentPolicy, Bounds, ClassWeights, ColorJitter, LastBatchScale, Milestones, Opt, OptionRow, Overrides,
-    Recipe, RecipeEntry, Sampler, SaveEvery, Sched, SchedPer, TrainOptions, level,
+    AugmentPolicy, Bounds, CacheFeatures, ClassWeights, ColorJitter, Freeze, LastBatchScale, Milestones, Opt,
+    OptionRow, Overrides, Recipe, RecipeEntry, Sampler, SaveEvery, Sched, SchedPer, TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;

@@ -6,7 +6,8 @@ use plusx_model::executor::Executor;
 
 use crate::checkpoint;
 use crate::error::TrainError;
-use crate::job::samples;
+use crate::freezing::{AT_A_TIME, Freezing, KeptValues, thaw};
+use crate::job::{images, samples};
 use crate::load::Machine;
 use crate::network::graph;
 use crate::options::TrainOptions;
@@ -19,7 +20,7 @@ const LARGE: usize = 1 << 19;
 const LARGE_PAGE: usize = 2 << 20;
 
 /// What a run's memory follows from, besides the network and the batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Need {
     /// Images that are learnt from, and tested on.
     train: usize,
@@ -31,13 +32,18 @@ pub(crate) struct Need {
     remembered: usize,
     /// 1 if an average of all numbers is kept, else 0.
     averaged: usize,
+    /// What does not learn.
+    freezing: Option<Freezing>,
+    epochs: u32,
 }
 
 impl Need {
-    pub(crate) fn of(options: &TrainOptions, dataset: &Dataset) -> Self {
+    pub(crate) fn of(options: &TrainOptions, dataset: &Dataset, freezing: Option<Freezing>) -> Self {
         Self {
             train: samples(&*dataset.train, options).len(),
             test: dataset.val.len(),
+            freezing,
+            epochs: options.epochs,
             data: dataset.splits().map(|(_, split)| split.bytes()).sum(),
             threads: Machine::of(options).threads(),
             remembered: options.remembered(),
@@ -48,11 +54,22 @@ impl Need {
     /// Bytes of the run at its fullest, which is while a checkpoint is being written.
     pub(crate) fn bytes(&self, engine: &mut Engine, batch: usize) -> Result<u64, TrainError> {
         let output = engine.graph().output();
-        let [train, test] = [self.train, self.test].map(|images| batch.min(images));
-        let plan = engine.plan(Mode::train(), train).map_err(TrainError::executor)?;
-        // the parameters and their gradients, and one arena for all plans
-        let (training, kept) = (plan.arena_bytes(), plan.memory_bytes() - plan.arena_bytes());
-        let scratch = plan.scratch_bytes();
+        let [train, mut test] = [self.train, self.test].map(|images| batch.min(images));
+        if self.freezing.as_ref().is_some_and(|freezing| freezing.kept.is_some()) {
+            test = test.max(AT_A_TIME.min(self.train.max(self.test)));
+        }
+        let (mut training, mut kept, mut scratch) = (0, 0, 0);
+        for on in self.freezing.as_ref().map_or(vec![false], |freezing| freezing.phases(self.epochs)) {
+            if let Some(freezing) = &self.freezing {
+                freezing.enter(engine, on)?;
+            }
+            let plan = engine.plan(Mode::train(), train).map_err(TrainError::executor)?;
+            // the parameters and their gradients, and one arena for all plans
+            training = training.max(plan.arena_bytes());
+            kept = kept.max(plan.memory_bytes() - plan.arena_bytes());
+            scratch = scratch.max(plan.scratch_bytes());
+        }
+        thaw(engine)?;
         let plan = engine.plan(Mode::infer(&[output]), test).map_err(TrainError::executor)?;
         let (testing, scratch) = (plan.arena_bytes(), scratch.max(plan.scratch_bytes()));
         let scratch = if scratch < LARGE { scratch } else { scratch.next_multiple_of(LARGE_PAGE) };
@@ -80,9 +97,11 @@ impl RunMemory {
     /// Those of [`run`](crate::run) before anything is computed: options that make no sense, a network that does not take
     /// the images.
     pub fn of(options: &TrainOptions, dataset: &Dataset) -> Result<Self, TrainError> {
-        let need = Need::of(options, dataset);
+        let graph = graph(options, dataset)?;
+        let freezing = Freezing::of(options, &graph, images(options, dataset))?;
+        let need = Need::of(options, dataset, freezing);
         let machine = Machine { threads: Some(1), ..Machine::of(options) };
-        Ok(Self { engine: machine.engine_for(graph(options, dataset)?)?, need })
+        Ok(Self { engine: machine.engine_for(graph)?, need })
     }
 
     /// Bytes that are still to be had before a run with `batch` images a step is at its fullest.
@@ -94,10 +113,23 @@ impl RunMemory {
         Ok(all.saturating_sub(self.need.data as u64) + PROGRAM)
     }
 
-    /// Bytes of the run's weight files at their most: the last, the best, and the one that is being written.
+    /// Bytes of the run's files at their most: the last weights, the best, and those that are being written; and what a frozen
+    /// part gives for the pictures, if that is kept.
     pub fn files(&self) -> u64 {
         let checkpoint = checkpoint::bytes(self.engine.graph(), self.need.remembered, self.need.averaged);
-        2 * checkpoint + checkpoint::bytes(self.engine.graph(), 0, 0)
+        let kept = self.kept().map_or(0, |kept| kept.bytes([self.need.train, self.need.test]));
+        2 * checkpoint + checkpoint::bytes(self.engine.graph(), 0, 0) + kept
+    }
+
+    fn kept(&self) -> Option<KeptValues> {
+        self.need.freezing.as_ref().and_then(|freezing| freezing.kept)
+    }
+
+    /// Whether every picture is read once in the whole run, because what becomes of it is kept.
+    pub fn reads_once(&self) -> bool {
+        let freezes_throughout =
+            self.need.freezing.as_ref().is_some_and(|freezing| freezing.phases(self.need.epochs) == [true]);
+        freezes_throughout && self.kept().is_some_and(|kept| kept.views == 1)
     }
 
     /// Threads that compute.

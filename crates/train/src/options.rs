@@ -4,6 +4,7 @@
 
 mod augment;
 mod declare;
+mod freeze;
 mod recipe;
 mod save_every;
 mod sched;
@@ -22,6 +23,7 @@ use plusx_model::update::{ParamRules, Rule, Update};
 
 pub use augment::{AugmentPolicy, Bounds, ColorJitter};
 pub use declare::OptionRow;
+pub use freeze::{CacheFeatures, Freeze};
 pub use recipe::{Recipe, RecipeEntry};
 pub use save_every::SaveEvery;
 pub use sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};

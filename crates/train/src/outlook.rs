@@ -4,12 +4,14 @@ use plusx_data::Dataset;
 use plusx_engine::Engine;
 use plusx_formats::foreign::Adopted;
 use plusx_model::executor::Executor;
+use plusx_model::graph::Graph;
 use plusx_model::summary::Summary;
 
 use crate::class_names;
 use crate::error::TrainError;
 use crate::estimate::{self, Work};
 use crate::event::PlanReport;
+use crate::freezing::Freezing;
 use crate::job::{measured_images, points, samples};
 use crate::load::Machine;
 use crate::memory::Need;
@@ -35,8 +37,10 @@ pub(crate) fn report(
     }
     let passes = train.div_ceil(samples as u64);
     let points = points(options, train.div_ceil(options.batch_size as u64), passes);
-    let work =
-        Work { train, test: passes * test_images as u64 + points * measured_images(options, test_images) };
+    let images = [samples, test_images];
+    let freezing = Freezing::of(options, engine.graph(), images)?;
+    let test = passes * test_images as u64 + points * measured_images(options, test_images);
+    let work = work(freezing.as_ref(), engine.graph(), Work { train, test }, images, options.epochs);
     Ok(PlanReport {
         model: options.model.clone(),
         input: summary.input.to_string(),
@@ -60,11 +64,28 @@ pub(crate) fn report(
         epochs: options.epochs,
         steps_per_epoch: samples.div_ceil(options.batch_size) as u64,
         schedule: Schedule::of(options, samples.div_ceil(options.batch_size) as u64).words(),
+        frozen: freezing.as_ref().map(|freezing| freezing.words(engine.graph(), images)),
         batch_size: options.batch_size,
         threads: machine.threads(),
         isa: machine.level().name().into(),
-        memory_bytes: Need::of(options, dataset).bytes(engine, options.batch_size)?,
+        memory_bytes: Need::of(options, dataset, freezing).bytes(engine, options.batch_size)?,
         estimate_seconds: estimate::guess(work, summary.total_macs, &machine),
         notes: remarks(options, dataset),
     })
+}
+
+/// What is to be done, with images of epochs in which a part does not learn as what they cost, and those whose values are kept.
+fn work(freezing: Option<&Freezing>, graph: &Graph, all: Work, images: [usize; 2], epochs: u32) -> Work {
+    let Some(freezing) = freezing else { return all };
+    let frozen = all.train.min(u64::from(freezing.frozen(epochs)) * images[0] as u64);
+    let [now, then] = freezing.costs(freezing.tail(graph));
+    let train = all.train - frozen + (frozen as f64 * now / then) as u64;
+    match freezing.kept {
+        None => Work { train, test: all.test },
+        Some(kept) => {
+            let made = u64::from(kept.views) * images[0] as u64 + images[1] as u64;
+            let tested = all.test * (all.train - frozen) / all.train.max(1);
+            Work { train, test: tested + made }
+        }
+    }
 }

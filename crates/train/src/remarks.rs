@@ -4,7 +4,7 @@ use plusx_data::Dataset;
 use plusx_model::summary::thousands;
 
 use crate::job::samples;
-use crate::options::{ClassWeights, LastBatchScale, Opt, Sampler, TrainOptions};
+use crate::options::{ClassWeights, Freeze, LastBatchScale, Opt, Sampler, TrainOptions};
 use crate::sampler::counts;
 use crate::schedule::unused;
 
@@ -21,6 +21,8 @@ pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> 
         all("train-limit", options.train_limit, dataset.train.len(), "training"),
         all("measure-limit", options.measure_limit, dataset.val.len(), &dataset.held_out.to_string()),
         unmeasured(options, steps),
+        untrained(options),
+        one_view(options),
     ]
     .into_iter()
     .flatten()
@@ -29,6 +31,24 @@ pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> 
         format!("--{option} does nothing with --sched {} and the other options given", options.sched)
     }))
     .collect()
+}
+
+/// Weights drawn at random tell little of pictures.
+fn untrained(options: &TrainOptions) -> Option<String> {
+    let is_part = matches!(options.freeze, Freeze::Backbone | Freeze::Stages(_));
+    (is_part && options.pretrained.is_none()).then(|| {
+        format!(
+            "--freeze {}: what stays as it is was drawn at random; --pretrained FILE starts from weights",
+            options.freeze
+        )
+    })
+}
+
+fn one_view(options: &TrainOptions) -> Option<String> {
+    let views = options.feature_views.filter(|views| *views > 1)?;
+    options.augment().is_none().then(|| {
+        format!("--feature-views {views} does nothing: nothing changes the pictures at random, so one view of each is kept")
+    })
 }
 
 fn idle(options: &TrainOptions) -> Option<String> {

@@ -6,10 +6,13 @@
 //!
 //! At the end of an epoch the best weights are written first, then the results, then the checkpoint that confirms them. A
 //! process killed in between repeats the epoch's end and writes the same bytes. `step` makes the steps. `measure` makes the
-//! measurements inside epochs. `draw` draws curves and images. `save` writes checkpoints, and deals with files that cannot be
+//! measurements inside epochs. `draw` draws curves and images. `freeze` changes what learns, and `keep`
+//! computes what is kept of the rest. `save` writes checkpoints, and deals with files that cannot be
 //! written.
 
 mod draw;
+mod freeze;
+mod keep;
 mod measure;
 mod save;
 mod step;
@@ -17,7 +20,7 @@ mod step;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plusx_data::{AugmentPlan, BatchPlan, LeftOut, Loader, Mix, Samples};
+use plusx_data::{AugmentPlan, BatchPlan, LeftOut, Mix};
 use plusx_model::executor::Executor;
 
 use crate::average::on_average;
@@ -25,8 +28,9 @@ use crate::checkpoint;
 use crate::clock::Clock;
 use crate::error::TrainError;
 use crate::estimate::Pace;
-use crate::evaluate::{EvalReport, Pass, Passed};
+use crate::evaluate::{EvalReport, Passed, pass_over};
 use crate::event::{BestAccuracy, EpochReport, Event, Observer, Outcome, RunReport, SaveReason, Started};
+use crate::features::FeatureFile;
 use crate::job::Job;
 use crate::left_out::BadFiles;
 use crate::points::Points;
@@ -62,6 +66,10 @@ pub(crate) struct Session<'a, E> {
     results: Results,
     points: Points,
     bad_files: BadFiles,
+    /// What is kept of the pictures, while a part does not learn.
+    features: Option<Arc<FeatureFile>>,
+    /// Whether the executor learns as in such an epoch; `None` before the first.
+    frozen: Option<bool>,
     /// An image, while a batch is mixed.
     scratch: Vec<f32>,
     pace: Pace,
@@ -110,6 +118,8 @@ impl<'a, E: Executor> Session<'a, E> {
             results,
             points,
             bad_files,
+            features: None,
+            frozen: None,
             scratch: Vec::new(),
             pace,
             clock,
@@ -207,6 +217,9 @@ impl<'a, E: Executor> Session<'a, E> {
 
     /// The rest of one epoch and its test pass.
     fn epoch(&mut self) -> Result<End, TrainError> {
+        if !self.enter()? {
+            return Ok(self.stopped());
+        }
         let (job, steps) = (self.job, self.job.steps());
         let plan = BatchPlan {
             order: job.order(self.state.epoch),
@@ -221,7 +234,7 @@ impl<'a, E: Executor> Session<'a, E> {
             threads: job.threads,
         };
         let augmented = plan.augment.is_some() || job.options.mix() != Mix::default();
-        let mut loader = Loader::new(Arc::clone(&job.train), plan);
+        let mut loader = self.batches(plan);
         while self.state.epoch_step < steps {
             if let Some(signal) = self.stop.requested() {
                 return Ok(End::Stopped(signal));
@@ -246,7 +259,7 @@ impl<'a, E: Executor> Session<'a, E> {
             self.leave_out(&batch.left_out)?;
             let mixed = self.mix(&mut batch);
             if self.state.step == 0 {
-                self.show(&batch, augmented);
+                self.show(&batch, augmented)?;
             }
             self.step(&batch, mixed)?;
             let seconds = started.elapsed().as_secs_f64();
@@ -263,7 +276,7 @@ impl<'a, E: Executor> Session<'a, E> {
             return Err(self.unreadable("training"));
         }
         let whole = self.state.epoch_step == steps;
-        let Some(report) = self.test(&job.val)? else { return Ok(self.stopped()) };
+        let Some(report) = self.test((0..job.val.len() as u32).collect())? else { return Ok(self.stopped()) };
         self.end(report, whole).map_err(|error| self.rescue(error))
     }
 
@@ -284,21 +297,15 @@ impl<'a, E: Executor> Session<'a, E> {
         TrainError::Unfit { data: self.job.options.data.clone(), reason }
     }
 
-    /// A test pass over `split`; `None` if a signal came.
-    fn test(&mut self, split: &Arc<dyn Samples>) -> Result<Option<EvalReport>, TrainError> {
-        let job = self.job;
-        let pass = Pass {
-            split: Arc::clone(split),
-            preprocess: job.header.model.preprocess.clone(),
-            batch_size: job.options.batch_size,
-            threads: job.threads,
-        };
-        let (epoch, total) = (self.state.epoch + 1, split.len());
+    /// A test pass over some of the images held out; `None` if a signal came.
+    fn test(&mut self, order: Vec<u32>) -> Result<Option<EvalReport>, TrainError> {
+        let (epoch, total) = (self.state.epoch + 1, order.len());
+        let batches = self.test_batches(order);
         let (stop, observer) = (self.stop, &mut *self.observer);
         let started = Instant::now();
         let mut told = started;
         let passed = on_average(self.executor, |executor| {
-            pass.over(executor, &mut |done| {
+            pass_over(batches, executor, &mut |done| {
                 if told.elapsed() >= TELL_EVERY {
                     told = Instant::now();
                     observer.event(&Event::Evaluating { epoch, done, total });

@@ -13,7 +13,8 @@ use crate::checkpoint::{CheckpointHeader, Restored};
 use crate::error::TrainError;
 use crate::event::{Event, Observer, Outcome, PlanReport};
 use crate::folder::{Folder, SavedRun};
-use crate::job::{Job, measured, samples};
+use crate::freezing::{Freezing, thaw};
+use crate::job::{Job, images, measured, samples};
 use crate::left_out::write_split;
 use crate::load::{Machine, processor};
 use crate::network::{check, prepare};
@@ -124,7 +125,7 @@ fn launch<E: Executor>(
     begun?;
     warn(&folder, &dataset, &fingerprint, observer);
     write_split(folder.path(), &dataset)?;
-    let job = job(executor, options, dataset, &fingerprint, folder);
+    let job = job(executor, options, dataset, &fingerprint, folder)?;
     if job.options.pretrained.is_some() {
         // the seed gives the same beginning again, a file may be gone: there is no run to resume before it is kept
         job.header.save_last(&job.folder.last(), executor, &State::default()).map_err(TrainError::from)?;
@@ -150,7 +151,8 @@ pub fn resume_on<E: Executor>(
     check(executor.graph(), &options, &dataset)?;
     let fingerprint = dataset.fingerprint();
     warn(&folder, &dataset, &fingerprint, observer);
-    let job = job(executor, options, dataset, &fingerprint, folder);
+    let job = job(executor, options, dataset, &fingerprint, folder)?;
+    thaw(executor)?;
     let last = job.folder.last();
     let state = if last.exists() {
         let Restored { state, warning } = job.header.restore(&last, executor)?;
@@ -191,6 +193,7 @@ fn begin<E: Executor>(
 ) -> Result<(), TrainError> {
     let drawn = || initialize(executor.graph(), Init::Xavier, options.seed);
     let params = params.unwrap_or_else(drawn);
+    thaw(executor)?;
     executor.set_params(&params).map_err(TrainError::executor)?;
     executor.set_average(None).map_err(TrainError::executor)?;
     executor.set_optimiser_state(None).map_err(TrainError::executor)
@@ -222,7 +225,10 @@ fn job<E: Executor>(
     dataset: Dataset,
     fingerprint: &Fingerprint,
     folder: Folder,
-) -> Job {
+) -> Result<Job, TrainError> {
+    let graph = executor.graph();
+    let freezing = Freezing::of(&options, graph, images(&options, &dataset))?;
+    let costs = freezing.as_ref().map_or([3.0; 2], |freezing| freezing.costs(freezing.tail(graph)));
     let samples = samples(&*dataset.train, &options);
     let model = ModelFile {
         architecture: options.model.clone(),
@@ -238,10 +244,23 @@ fn job<E: Executor>(
         state: State::default(),
     };
     let header = CheckpointHeader { model, training, data_source: dataset.source };
-    let measured = measured(&dataset.val, &options);
+    let measured = measured(&*dataset.val, &options);
     let threads = Machine::of(&options).threads();
     let Dataset { train, val, held_out, left_out, .. } = dataset;
-    Job { options, threads, train, val, held_out, left_out, measured, samples, header, folder }
+    Ok(Job {
+        options,
+        threads,
+        train,
+        val,
+        held_out,
+        left_out,
+        measured,
+        samples,
+        header,
+        folder,
+        freezing,
+        costs,
+    })
 }
 
 /// `env.json`: the machine and the data of the last start. Of these only the arithmetic and the hash enter a

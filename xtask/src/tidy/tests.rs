@@ -66,6 +66,7 @@ fn every_rule_can_fail() {
     }
     let long = format!("//! A.\n{}", "fn a() {}\n".repeat(400));
     assert_eq!(found("short-files", &[(TRAIN, &long)]), [format!("{TRAIN}: 401 lines")]);
+    assert_eq!(found("short-files", &[("crates/train/src/options/table.rs", &long)]), [""; 0]);
     let undocumented =
         [(MODEL_TOML, "[dependencies]\nfoo = \"1\"\n"), ("docs/dependencies.md", "| `bar` | why |\n")];
     assert_eq!(found("dependencies", &undocumented).len(), 2);

@@ -135,12 +135,18 @@ pub(super) fn add_held(threads: &mut Threads, store: &mut Store) {
     on_threads(threads, runs, |(held, sum)| plusx_kernels::average::add(held, sum));
 }
 
-/// Moves the average, if there is one, towards parameters and running statistics.
+/// Moves the average, if there is one, towards parameters and running statistics. Those that do not learn are their own average,
+/// and rounding must not move it away from them.
 pub(crate) fn move_average(decay: f64, threads: &mut Threads, store: &mut Store) {
+    let (learning, following) = (store.learning_chunks(), store.running_chunks());
     let Store { weights, running, average: Some(average), .. } = store else { return };
-    let pairs = [(&**weights, &mut *average.weights), (&**running, &mut *average.running)];
-    let runs = pairs.into_iter().flat_map(|(now, average)| now.chunks(RUN).zip(average.chunks_mut(RUN)));
-    on_threads(threads, runs, |(now, average)| plusx_kernels::average::move_average(decay, now, average));
+    let now = learning.iter().map(|chunk| &weights[chunk.range.clone()]);
+    let now = now.chain(following.iter().map(|chunk| &running[chunk.range.clone()]));
+    let average =
+        cut(&mut average.weights, &learning).into_iter().chain(cut(&mut average.running, &following));
+    on_threads(threads, now.zip(average), |(now, average)| {
+        plusx_kernels::average::move_average(decay, now, average);
+    });
 }
 
 /// Runs a kernel on each of the arguments.

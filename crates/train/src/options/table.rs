@@ -4,12 +4,14 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use plusx_data::Mix;
 use plusx_engine::Level;
 use plusx_model::shape::ImageShape;
 use serde::{Deserialize, Serialize};
 
 use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::declare::{OnResume, OptionRow, hyphens, options};
+use super::freeze::{CacheFeatures, Freeze};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
 use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
@@ -80,6 +82,34 @@ options! {
         "FILE|NAME", "Start from trained weights: a weight file of plusx, anything that plusx import reads, or the name of a \
         network whose weights plusx weights get has fetched. A classifier for other classes starts anew";
         Kept, of_one_run true, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    freeze: Freeze => Freeze = Freeze::None;
+        "WHAT", "Leave a part of the network as it is: backbone, all but the classifier; N, its first N stages, of which the stem is the \
+        first; or bn, the batch norms. What is frozen uses running statistics",
+        default "none";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unfreeze_after: u32 => Option<u32> = None;
+        "N", "Let everything learn after N epochs";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.unfreeze_after.is_none_or(|epochs| epochs > 0 && o.freeze != Freeze::None), "at least 1, and it needs --freeze"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    cache_features: CacheFeatures => CacheFeatures = CacheFeatures::Auto;
+        "auto|on|off", "Keep what lies before the first layer that learns, computed once for each picture, in a file beside the run; auto: \
+        where it takes up to 4 GB",
+        default "auto";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.cache_features != CacheFeatures::On || (o.freeze != Freeze::None && o.mix() == Mix::default()),
+            "it needs --freeze, and neither --mixup nor --cutmix"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    feature_views: u32 => Option<u32> = None;
+        "K", "Views of each picture that are kept where pictures change at random; epochs take turns with them", default "4";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.feature_views.is_none_or(|views| views > 0 && o.freeze != Freeze::None), "at least 1, and it needs --freeze"
 
     epochs: u32 => u32 = 5;
         "N", "Passes over the training images", default "5";

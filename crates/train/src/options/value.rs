@@ -9,6 +9,7 @@ use plusx_model::preprocess::Preset;
 use plusx_model::shape::ImageShape;
 
 use super::augment::{AugmentPolicy, Bounds, ColorJitter};
+use super::freeze::{CacheFeatures, Freeze};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
 use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
@@ -118,8 +119,10 @@ macro_rules! named {
 named!(
     AugmentPolicy,
     Bounds,
+    CacheFeatures,
     ClassWeights,
     ColorJitter,
+    Freeze,
     LastBatchScale,
     Milestones,
     Opt,

@@ -4,6 +4,7 @@ use plusx_data::Batch;
 use plusx_model::executor::Executor;
 
 use super::Session;
+use crate::error::TrainError;
 use crate::event::Event;
 use crate::{curves, first_batch};
 
@@ -15,10 +16,17 @@ impl<E: Executor> Session<'_, E> {
 
     /// Draws the first batch of the run, if there is something to be seen: whether files hold what was meant, and what
     /// augmentation makes of it. Images in memory, all of one size, are a data set that is known.
-    pub(super) fn show(&mut self, batch: &Batch, augmented: bool) {
-        if augmented || self.job.train.shape().is_none() {
-            self.warn(first_batch::draw(&self.job.folder, batch, &self.job.header.model));
+    pub(super) fn show(&mut self, batch: &Batch, augmented: bool) -> Result<(), TrainError> {
+        if !augmented && self.job.train.shape().is_some() {
+            return Ok(());
         }
+        let pictures = self.pictures_of(batch)?;
+        self.warn(first_batch::draw(
+            &self.job.folder,
+            pictures.as_ref().unwrap_or(batch),
+            &self.job.header.model,
+        ));
+        Ok(())
     }
 
     fn warn(&mut self, drawn: Result<(), String>) {

@@ -19,7 +19,7 @@ impl<E: Executor> Session<'_, E> {
 
     /// Makes it; false if a signal came.
     pub(super) fn measure(&mut self) -> Result<bool, TrainError> {
-        let Some(report) = self.test(&self.job.measured)? else { return Ok(false) };
+        let Some(report) = self.test(self.job.measured.clone())? else { return Ok(false) };
         self.mark(&report)?;
         Ok(true)
     }

@@ -137,6 +137,11 @@ impl Executor for Fake {
         if learning.mask().iter().all(|learns| *learns) { Ok(()) } else { Err(Told) }
     }
 
+    fn start_behind(&mut self, node: Option<NodeId>) -> Result<(), Told> {
+        // it is a single layer
+        if node.is_none() { Ok(()) } else { Err(Told) }
+    }
+
     fn train_step(
         &mut self,
         images: Images<'_>,
