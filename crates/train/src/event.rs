@@ -76,6 +76,11 @@ pub enum Event {
     RunDone(CompareRunDone),
 }
 
+/// Whether a step is one batch, as it goes without saying.
+fn is_one(batches: &u32) -> bool {
+    *batches == 1
+}
+
 /// What is about to be done.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PlanReport {
@@ -111,8 +116,11 @@ pub struct PlanReport {
     /// How the learning rate goes, in words; nothing if it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// Images per step.
+    /// Images per batch.
     pub batch_size: usize,
+    /// Batches per step.
+    #[serde(skip_serializing_if = "is_one")]
+    pub grad_accum_steps: u32,
     /// Worker threads.
     pub threads: usize,
     /// Instruction-set level.
