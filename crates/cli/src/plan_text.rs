@@ -5,7 +5,7 @@ use plusx_model::summary::thousands;
 use plusx_model::words::counted;
 use plusx_train::{ComparePlan, PlanReport};
 
-/// How long a run is: "5 epochs of 235 steps of 256 images".
+/// How long a run is: "5 epochs of 235 steps of 256 images", or "of 4 x 64 images".
 fn steps(plan: &PlanReport) -> String {
     let [epochs, steps, images] = [
         (u64::from(plan.epochs), "epoch"),
@@ -13,7 +13,10 @@ fn steps(plan: &PlanReport) -> String {
         (plan.batch_size as u64, "image"),
     ]
     .map(|(count, noun)| counted(count, noun));
-    format!("{epochs} of {steps} of {images}")
+    match plan.grad_accum_steps {
+        1 => format!("{epochs} of {steps} of {images}"),
+        batches => format!("{epochs} of {steps} of {batches} x {images}"),
+    }
 }
 
 /// The plan of a run for people, a few lines.

@@ -90,6 +90,11 @@ pub enum Event {
     RunDone(CompareRunDone),
 }
 
+/// Whether a step is one batch, as it goes without saying.
+fn is_one(batches: &u32) -> bool {
+    *batches == 1
+}
+
 /// What is about to be done.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PlanReport {
@@ -128,8 +133,11 @@ pub struct PlanReport {
     /// What does not learn, and what is kept of it, in words; nothing if everything learns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<String>,
-    /// Images per step.
+    /// Images per batch.
     pub batch_size: usize,
+    /// Batches per step.
+    #[serde(skip_serializing_if = "is_one")]
+    pub grad_accum_steps: u32,
     /// Worker threads.
     pub threads: usize,
     /// Instruction-set level.

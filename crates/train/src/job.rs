@@ -1,5 +1,6 @@
 //! What a run works on: its options, its images and its folder. Nothing here changes while it goes on.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use plusx_data::{Dataset, HeldOut, LeftOut, Samples};
@@ -41,9 +42,17 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Steps of one epoch; the last batch may be smaller.
+    /// Steps of one epoch; the last may have fewer images.
     pub(crate) fn steps(&self) -> u64 {
-        self.samples.len().div_ceil(self.options.batch_size) as u64
+        self.samples.len().div_ceil(self.options.images_per_step()) as u64
+    }
+
+    /// Batches of step `step` of an epoch, by their numbers in it; both count from 0.
+    pub(crate) fn batches(&self, step: u64) -> Range<u64> {
+        let all = self.samples.len().div_ceil(self.options.batch_size) as u64;
+        let of_step = u64::from(self.options.grad_accum_steps);
+        let first = step.saturating_mul(of_step).min(all);
+        first..first.saturating_add(of_step).min(all)
     }
 
     /// The samples of an epoch (counted from 0) in the order they are learnt from.
@@ -86,11 +95,11 @@ impl Job {
             None => (all, epochs),
             Some(max) => {
                 let steps = max.saturating_sub(state.step);
-                let train = all.min(steps.saturating_mul(self.options.batch_size as u64));
+                let train = all.min(steps.saturating_mul(self.options.images_per_step() as u64));
                 (train, (state.seen + train).div_ceil(n.max(1)).min(epochs))
             }
         };
-        let steps = train.div_ceil(self.options.batch_size as u64);
+        let steps = train.div_ceil(self.options.images_per_step() as u64);
         let points = points(&self.options, steps, passes);
         let train = self.in_images_of_now(train, state);
         Work { train, test: passes * test + points * measured_images(&self.options, self.val.len()) }

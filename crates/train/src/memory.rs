@@ -35,6 +35,8 @@ pub(crate) struct Need {
     /// What does not learn.
     freezing: Option<Freezing>,
     epochs: u32,
+    /// 1 if gradients of several batches are summed, else 0.
+    summed: usize,
 }
 
 impl Need {
@@ -48,6 +50,7 @@ impl Need {
             threads: Machine::of(options).threads(),
             remembered: options.remembered(),
             averaged: usize::from(options.model_ema_decay.is_some()),
+            summed: usize::from(options.grad_accum_steps > 1),
         }
     }
 
@@ -75,9 +78,10 @@ impl Need {
         let scratch = if scratch < LARGE { scratch } else { scratch.next_multiple_of(LARGE_PAGE) };
         let numbers: usize = engine.graph().params.iter().map(|spec| spec.len()).sum();
         // while saving: the numbers copied out of the engine, and the file; what the update rule remembers and the average
-        // besides, in the engine and in both of these
-        let copies = 2 + 3 * (self.remembered + self.averaged);
-        let batches = Loader::BATCHES * train.max(test) * engine.graph().input_shape().len();
+        // besides, in the engine and in both of these; the gradients of the batches before
+        let copies = 2 + 3 * (self.remembered + self.averaged) + self.summed;
+        // and the batch that waits until it is known whether it is the last of its step
+        let batches = (Loader::BATCHES + self.summed) * train.max(test) * engine.graph().input_shape().len();
         let values = size_of::<f32>() * (numbers * copies + batches);
         Ok((training.max(testing) + kept + values + scratch * self.threads + self.data) as u64)
     }

@@ -5,6 +5,7 @@
 mod augment;
 mod declare;
 mod freeze;
+mod one_batch;
 mod recipe;
 mod save_every;
 mod sched;
@@ -97,6 +98,11 @@ impl TrainOptions {
         }
     }
 
+    /// Images of a step: those of all its batches. The last step of an epoch may have fewer.
+    pub(crate) fn images_per_step(&self) -> usize {
+        self.batch_size.saturating_mul(self.grad_accum_steps as usize)
+    }
+
     /// How many numbers the update rule remembers of each parameter that learns.
     pub(crate) fn remembered(&self) -> usize {
         match self.opt {
@@ -113,7 +119,7 @@ impl TrainOptions {
     /// How a step at the learning rate `lr` changes the parameters, whose losses on average are their sum divided by `divisor`.
     pub(crate) fn update(&self, lr: f32, divisor: f64) -> Update<'static> {
         let divisor = match self.last_batch_scale {
-            LastBatchScale::Full => self.batch_size as f64,
+            LastBatchScale::Full => self.images_per_step() as f64,
             LastBatchScale::Actual => divisor,
         };
         let usual = Update::adamw(f64::from(lr), self.batch_size);

@@ -32,11 +32,12 @@ pub(crate) fn report(
     let test_images = dataset.val.len();
     let epochs = u64::from(options.epochs);
     let mut train = epochs * samples as u64;
+    let images_per_step = options.images_per_step();
     if let Some(max) = options.max_steps {
-        train = train.min(max.saturating_mul(options.batch_size as u64));
+        train = train.min(max.saturating_mul(images_per_step as u64));
     }
     let passes = train.div_ceil(samples as u64);
-    let points = points(options, train.div_ceil(options.batch_size as u64), passes);
+    let points = points(options, train.div_ceil(images_per_step as u64), passes);
     let images = [samples, test_images];
     let freezing = Freezing::of(options, engine.graph(), images)?;
     let test = passes * test_images as u64 + points * measured_images(options, test_images);
@@ -62,10 +63,11 @@ pub(crate) fn report(
         test_images,
         held_out: dataset.held_out.to_string(),
         epochs: options.epochs,
-        steps_per_epoch: samples.div_ceil(options.batch_size) as u64,
-        schedule: Schedule::of(options, samples.div_ceil(options.batch_size) as u64).words(),
+        steps_per_epoch: samples.div_ceil(images_per_step) as u64,
+        schedule: Schedule::of(options, samples.div_ceil(images_per_step) as u64).words(),
         frozen: freezing.as_ref().map(|freezing| freezing.words(engine.graph(), images)),
         batch_size: options.batch_size,
+        grad_accum_steps: options.grad_accum_steps,
         threads: machine.threads(),
         isa: machine.level().name().into(),
         memory_bytes: Need::of(options, dataset, freezing).bytes(engine, options.batch_size)?,

@@ -11,10 +11,11 @@ use crate::schedule::unused;
 /// A sentence for each.
 pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> {
     let used = samples(&*dataset.train, options).len();
-    let steps = used.div_ceil(options.batch_size) as u64;
+    let steps = used.div_ceil(options.images_per_step()) as u64;
     [
         idle(options),
         few_images(options, used),
+        single_batch(options, used),
         decayed(options),
         slow_average(options, steps),
         lopsided(options, dataset),
@@ -57,14 +58,33 @@ fn idle(options: &TrainOptions) -> Option<String> {
 }
 
 fn few_images(options: &TrainOptions, used: usize) -> Option<String> {
-    let batch = options.batch_size;
+    let (batch, step) = (options.batch_size, options.images_per_step());
     let divides = options.last_batch_scale == LastBatchScale::Full;
+    if options.grad_accum_steps > 1 {
+        let batches = options.grad_accum_steps;
+        return (step > used && divides).then(|| {
+            format!(
+                "--grad-accum-steps {batches} with --batch-size {batch}: there are only {used} training images, so an epoch is a \
+                 single step; the recipe divides its gradient by {step} all the same, which makes the step {:.3} as long: \
+                 --last-batch-scale actual does not",
+                used as f64 / step as f64
+            )
+        });
+    }
     (batch > used && divides).then(|| {
         format!(
             "--batch-size {batch}: there are only {used} training images, so an epoch is a single step; the recipe divides \
              its gradient by {batch} all the same, which makes the step {:.3} as long: --batch-size {used} does not",
             used as f64 / batch as f64
         )
+    })
+}
+
+/// Batches of a step that are not there.
+fn single_batch(options: &TrainOptions, used: usize) -> Option<String> {
+    let (batches, batch) = (options.grad_accum_steps, options.batch_size);
+    (batches > 1 && batch >= used).then(|| {
+        format!("--grad-accum-steps {batches} does nothing: all {used} training images are one batch of --batch-size {batch}")
     })
 }
 
@@ -191,6 +211,19 @@ mod tests {
             ),
             (TrainOptions { model_ema_decay: Some(0.9998), ..usual.clone() }, "still 100 % what the network"),
             (TrainOptions { model_ema_decay: Some(0.9), ..usual.clone() }, "0.6309 would suit"),
+            (
+                TrainOptions { batch_size: 256, grad_accum_steps: 3, ..usual.clone() },
+                "divides its gradient by 768 all the same, which makes the step 0.667 as long",
+            ),
+            (
+                TrainOptions {
+                    batch_size: 512,
+                    grad_accum_steps: 2,
+                    last_batch_scale: LastBatchScale::Actual,
+                    ..usual.clone()
+                },
+                "--grad-accum-steps 2 does nothing",
+            ),
             (TrainOptions { min_delta: 0.1, ..usual.clone() }, "--min-delta does nothing without --patience"),
             (TrainOptions { decay_weights_only: true, ..usual.clone() }, "nothing without --weight-decay"),
             (

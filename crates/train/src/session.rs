@@ -1,8 +1,9 @@
 //! The loop: what d2l's `train_ch5` does, with a save, a stop or a resume possible between any two steps.
 //!
-//! Each epoch begins with a shuffle. Each batch is one step. The loss and hit of each sample, measured before the update, are
-//! added to running sums. The epoch ends with the test pass, one line and one row. Loss and accuracy are means per sample over
-//! the epoch. The gradient is the batch's sum divided by the *full* batch size, so the smaller last batch takes a smaller step.
+//! Each epoch begins with a shuffle. Each batch is one step, or `grad_accum_steps` of them are. The loss and hit of each sample,
+//! measured before the update, are added to running sums. The epoch ends with the test pass, one line and one row. Loss and
+//! accuracy are means per sample over the epoch. The gradient is the step's sum divided by the *full* number of its images, so
+//! the smaller last step is shorter.
 //!
 //! At the end of an epoch the best weights are written first, then the results, then the checkpoint that confirms them. A
 //! process killed in between repeats the epoch's end and writes the same bytes. `step` makes the steps. `measure` makes the
@@ -224,7 +225,7 @@ impl<'a, E: Executor> Session<'a, E> {
         let plan = BatchPlan {
             order: job.order(self.state.epoch),
             batch_size: job.options.batch_size,
-            first: self.state.epoch_step as usize,
+            first: job.batches(self.state.epoch_step).start as usize,
             preprocess: job.header.model.preprocess.clone(),
             augment: job.options.augment().map(|augment| AugmentPlan {
                 augment,
@@ -248,24 +249,11 @@ impl<'a, E: Executor> Session<'a, E> {
             }
             let started = Instant::now();
             let waited = loader.waited();
-            let Some(batch) = loader.next() else {
-                return Err(TrainError::Unfit {
-                    data: job.options.data.clone(),
-                    reason: format!("the images ended before step {} of {steps}", self.state.epoch_step + 1),
-                });
-            };
-            let mut batch = batch?;
+            let images = self.step(&mut loader, augmented)?;
             let wait = (loader.waited() - waited).as_secs_f64();
-            self.leave_out(&batch.left_out)?;
-            let mixed = self.mix(&mut batch);
-            if self.state.step == 0 {
-                self.show(&batch, augmented)?;
-            }
-            self.step(&batch, mixed)?;
             let seconds = started.elapsed().as_secs_f64();
-            self.clock.step(batch.n, seconds, wait);
-            self.pace.step(batch.n as u64, seconds);
-            loader.recycle(batch);
+            self.clock.step(images, seconds, wait);
+            self.pace.step(images as u64, seconds);
             self.tell_step(wait);
             if self.due() {
                 self.save(SaveReason::Interval)?;

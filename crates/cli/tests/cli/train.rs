@@ -77,6 +77,28 @@ fn dry_run_prints_the_plan_and_writes_nothing() {
 }
 
 #[test]
+fn a_step_of_several_batches_is_told_as_such() {
+    let place = Place::new();
+    let run = format!("train {TINY} --batch-size 16 --grad-accum-steps 4");
+    assert!(place.ok(&format!("{run} --dry-run")).stdout.contains("5 epochs of 3 steps of 4 x 16 images"));
+    let said = place.ok(&format!("{run} --epochs 1 --json"));
+    let objects = said.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let objects: Vec<Value> = objects.collect();
+    let plan = objects.iter().find(|object| object["event"] == "plan").expect("a plan");
+    assert_eq!((&plan["batch_size"], &plan["grad_accum_steps"]), (&16.into(), &4.into()));
+    assert_eq!(objects.iter().filter(|object| object["event"] == "step").count(), 3);
+    assert!(place.text("runs/train/exp/args.yaml").contains("\ngrad_accum_steps: 4\n"));
+    // one batch a step goes without saying
+    let said = place.ok(&format!("train {TINY} --grad-accum-steps 1 --max-steps 1 --json"));
+    assert!(!said.stdout.contains("grad_accum_steps"), "{said:?}");
+    assert!(!place.text("runs/train/exp2/args.yaml").contains("grad_accum_steps"));
+    for (wrong, words) in [("0", "--grad-accum-steps 0: at least 1"), ("half", "--grad-accum-steps")] {
+        let said = place.plusx(&format!("train {TINY} --grad-accum-steps {wrong}"));
+        assert!(said.code == Some(2) && said.stderr.contains(words), "{said:?}");
+    }
+}
+
+#[test]
 fn threads_come_from_the_option_then_rayon_then_openmp() {
     let place = Place::new();
     let threads = |arguments: &str, variables: &[(&str, &str)]| {

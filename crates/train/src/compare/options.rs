@@ -92,7 +92,8 @@ impl CompareOptions {
     /// The same, with points on the curves if nobody said how many.
     pub(super) fn settled(&self, dataset: &Dataset) -> Self {
         let every = self.train.measure_every.unwrap_or_else(|| {
-            let epoch = samples(&*dataset.train, &self.train).len().div_ceil(self.train.batch_size) as u64;
+            let epoch =
+                samples(&*dataset.train, &self.train).len().div_ceil(self.train.images_per_step()) as u64;
             let all = epoch.saturating_mul(u64::from(self.train.epochs));
             let all = self.train.max_steps.map_or(all, |max| max.min(all));
             // in equal parts of an epoch, because there is a point at its end

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::declare::{OnResume, OptionRow, hyphens, options};
 use super::freeze::{CacheFeatures, Freeze};
+use super::one_batch::{is_one_batch, one_batch};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
 use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
@@ -117,11 +118,19 @@ options! {
         valid |o| o.epochs > 0, "at least 1"
 
     batch_size: usize => usize = 256;
-        "N|auto", "Images in a step; auto: the default, or the largest power of two below it that there is memory (and data) for. The last \
+        "N|auto", "Images in a batch, which is a step unless --grad-accum-steps says otherwise; auto: the default, or the largest power of two below it that there is memory (and data) for. The last \
         step of an epoch has what is left over",
         default "256";
         Kept, of_one_run false, of_recipe true;
         valid |o| o.batch_size > 0, "at least 1"
+
+    #[serde(default = "one_batch", skip_serializing_if = "is_one_batch")]
+    grad_accum_steps: u32 => u32 = one_batch();
+        "N", "Batches that are one step: their gradients are summed, and the parameters move once. A step has N x batch size images \
+        in the memory of one batch",
+        default "1";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.grad_accum_steps > 0, "at least 1"
 
     lr: f32 => f32 = 0.05;
         "X", "Learning rate", default "0.05";
