@@ -173,6 +173,8 @@ fn kept(
         };
     };
     let views = options.augment().map_or(1, |_| options.feature_views.unwrap_or(VIEWS));
+    // no epoch comes to those beyond
+    let views = views.min(options.unfreeze_after.unwrap_or(u32::MAX));
     let kept = KeptValues { node, shape: graph.node(node).shape, views };
     Ok((asked || kept.bytes(images) <= MOST_BYTES).then_some(kept))
 }

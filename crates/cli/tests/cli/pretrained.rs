@@ -70,3 +70,37 @@ fn a_name_means_what_was_fetched() {
         assert!(said.stderr.contains(part), "{name}: {said:?}");
     }
 }
+
+#[test]
+fn the_classifier_learns_alone_and_another_run_finds_what_was_kept() {
+    let place = place();
+    let train = format!("train {SMALL} --epochs 2 --pretrained old.safetensors --freeze backbone");
+    let plan = place.ok(&format!("{train} --dry-run"));
+    assert!(
+        plan.stdout.contains("frozen: all but the classifier stays as it is: 650 parameters learn"),
+        "{plan:?}"
+    );
+    assert!(!place.exists("runs"));
+    let first = place.ok(&train);
+    assert!(first.stderr.contains(", kept in runs/train/features/resnet20-"), "{first:?}");
+    let second = place.ok(&format!("{train} --lr 0.01"));
+    assert!(second.stderr.contains("what stays frozen was computed before: "), "{second:?}");
+    let args = place.text("runs/train/exp/args.yaml");
+    assert!(args.contains("freeze: backbone"), "{args}");
+    // a run that is made again needs neither the file of what was kept nor another option
+    fs::remove_dir_all(place.path("runs/train/features")).unwrap();
+    place.ok("train -c runs/train/exp/args.yaml");
+    let weights = |run: &str| place.read(&format!("runs/train/{run}/weights/last.safetensors"));
+    assert!(weights("exp") == weights("exp3"));
+    for (wrong, words) in [
+        ("--freeze layer1", "--freeze"),
+        ("--freeze 7", "--freeze 7: more stages than the network has"),
+        ("--unfreeze-after 1", "--unfreeze-after 1: at least 1, and it needs --freeze"),
+        ("--freeze bn --cache-features on", "--cache-features on: nothing lies before"),
+        ("--freeze backbone --cache-features on --mixup 0.2", "--cache-features on: it needs"),
+    ] {
+        let refused = place.plusx(&format!("train {SMALL} {wrong}"));
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(words), "{refused:?}");
+    }
+}
