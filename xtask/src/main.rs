@@ -4,6 +4,7 @@
 mod bench;
 mod command;
 mod golden;
+mod kills;
 mod machine;
 mod notices;
 mod options;
@@ -42,6 +43,8 @@ cargo xtask COMMAND
       --filter TEXT (part of the name of a kernel or layer)
   bench scaling         how a training step grows with batch, image and threads, and a prediction for more cores
       --rounds N (3) --steps K (3)
+  kills [--runs N]      kills N runs (50) of each kind at random moments, up to five times each, and compares their bytes with
+                        those of runs undisturbed; the tests kill one of each
   notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
   golden                makes golden data again, in tests/ and crates/*/tests/ (needs PyTorch, OpenCV, MXNet: --venv or
                         --python, and --mxnet-python; else they are set up under target/)
@@ -66,7 +69,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["tidy"] => tidy::run(&root),
         ["bench"] => {
             let benches = HELP.lines().skip_while(|line| !line.starts_with("  bench "));
-            benches.take_while(|line| !line.starts_with("  notices")).for_each(|line| println!("{line}"));
+            benches.take_while(|line| !line.starts_with("  kills")).for_each(|line| println!("{line}"));
             bench::comparison::train(&root, &[])
         }
         ["bench", "train", rest @ ..] => bench::comparison::train(&root, rest),
@@ -74,6 +77,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["bench", "scaling", rest @ ..] => bench::scaling::run(&root, rest),
         ["bench", "decode", rest @ ..] => bench::decode::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
+        ["kills", rest @ ..] => kills::run(&root, rest),
         ["notices"] => notices::write(&root),
         ["golden", rest @ ..] => golden::run(&root, rest),
         [] | ["help" | "-h" | "--help"] => {

@@ -61,9 +61,18 @@ impl Chance {
 const LEARNING: &str = "--model resnet20 --opt adamw --lr 0.002 --sched cosine --warmup-epochs 1 --model-ema-decay 0.9 --clip-grad 1 \
     --smoothing 0.1 --mixup 0.4 --cutmix 1 --scale 0.5,1 --hflip 0.5 --aa ta_wide --reprob 0.2 --sampler balanced --grad-accum-steps 2";
 
+/// A part that stays as it is and is computed once, and learns in the last epoch.
+const KEEPING: &str = "--model resnet20 --freeze 3 --unfreeze-after 2 --feature-views 2 --opt adamw --lr 0.002 --sched cosine \
+    --warmup-epochs 1 --model-ema-decay 0.9 --clip-grad 1 --scale 0.5,1 --hflip 0.5 --aa ta_wide";
+
 #[test]
 fn killed_at_random_moments_it_ends_with_the_same_bytes() {
     killed(&format!("train {} --json", options()));
+}
+
+#[test]
+fn killed_with_kept_features_it_ends_with_the_same_bytes() {
+    killed(&format!("train {} {KEEPING} --json", options()));
 }
 
 #[test]
@@ -71,11 +80,23 @@ fn killed_with_all_that_learning_offers_it_ends_with_the_same_bytes() {
     killed(&format!("train {} {LEARNING} --json", options()));
 }
 
-/// Kills a run up to five times and compares what comes of it with the run undisturbed.
+/// How many runs are killed; `cargo xtask kills` asks for many.
+fn runs() -> u32 {
+    std::env::var("PLUSX_KILLED_RUNS").map_or(1, |runs| runs.parse().expect("a number of runs"))
+}
+
+/// Kills runs up to five times each and compares what comes of them with the run undisturbed.
 fn killed(train: &str) {
     let undisturbed = Place::new();
     let whole = undisturbed.ok(train);
+    let reference = (undisturbed, whole);
+    let kills: u32 = (0..runs()).map(|_| killed_once(train, &reference)).sum();
+    println!("{kills} kills of {} runs, no byte differs", runs());
+}
 
+/// Kills one run up to five times; how often.
+fn killed_once(train: &str, reference: &(Place, Said)) -> u32 {
+    let whole = &reference.1;
     let place = Place::new();
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos() | 1;
     println!("seed {seed}");
@@ -98,13 +119,14 @@ fn killed(train: &str) {
     assert!(kills > 0, "it was too fast to be killed");
     let last = place.ok("train --resume --json");
     heard.extend(epochs(&last));
-    assert_same(&(undisturbed, whole.clone()), &place, &last);
+    assert_same(reference, &place, &last);
     // a line may be said twice (killed after saying, before saving), but never differently, and none is lost
-    for epoch in epochs(&whole) {
+    for epoch in epochs(whole) {
         assert!(heard.contains(&epoch), "{epoch} was not said");
     }
-    heard.retain(|epoch| !epochs(&whole).contains(epoch));
+    heard.retain(|epoch| !epochs(whole).contains(epoch));
     assert!(heard.is_empty(), "said differently: {heard:?}");
+    kills
 }
 
 #[test]
