@@ -87,6 +87,8 @@ fn runs() -> u32 {
 
 /// Kills runs up to five times each and compares what comes of them with the run undisturbed.
 fn killed(train: &str) {
+    // a run that is killed before it can be resumed begins again in the same folder
+    let train = &format!("{train} --name exp --exist-ok");
     let undisturbed = Place::new();
     let whole = undisturbed.ok(train);
     let reference = (undisturbed, whole);
