@@ -1,5 +1,6 @@
 //! `plusx compare`: several networks under one recipe, seed by seed, and what came of it.
 
+use crate::cache::{self, CacheMode};
 use crate::disk;
 use crate::environment::Environment;
 use crate::exit;
@@ -38,6 +39,9 @@ pub(crate) struct CompareArguments {
     given: Given<false>,
     #[command(flatten)]
     learning: LearningArguments,
+    /// Keep decoded pictures: in memory, on disk, or not; auto: where there is room. The result does not depend on it
+    #[arg(long, value_name = "auto|ram|disk|off", default_value = "auto", hide_possible_values = true)]
+    cache: CacheMode,
     /// Continue a comparison that was stopped: its folder, or nothing for the newest that is not finished
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, conflicts_with = "dry_run")]
     resume: Option<Option<PathBuf>>,
@@ -48,7 +52,7 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
     let train = arguments.given.overrides(environment);
     let changes = CompareOverrides { models: arguments.models.clone(), seeds: arguments.seeds, train };
     let learning = &arguments.learning;
-    let (comparison, dataset) = match &arguments.resume {
+    let (comparison, dataset, needed) = match &arguments.resume {
         Some(run) => resume(run.as_ref(), &changes, learning, environment)?,
         None => {
             let options = changes.resolve()?;
@@ -71,9 +75,11 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
                 return Ok(exit::DONE);
             }
             runs.check(batch_size, Advice::BatchOrAuto)?;
-            (Comparison::create(&options, &dataset)?, dataset)
+            let needed = runs.bytes(batch_size).unwrap_or(u64::MAX);
+            (Comparison::create(&options, &dataset)?, dataset, needed)
         }
     };
+    let dataset = cache::keep(arguments.cache, dataset, &comparison.options().train, needed)?;
     let stop = Stop::new();
     let mut watcher = Watcher::new(learning.json);
     crate::signals::listen(&stop, watcher.on_signal())?;
@@ -96,13 +102,13 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
     }
 }
 
-/// A comparison that was stopped, and its data.
+/// A comparison that was stopped, its data, and the memory of one of its runs.
 fn resume(
     run: Option<&PathBuf>,
     changes: &CompareOverrides,
     learning: &LearningArguments,
     environment: &Environment,
-) -> Result<(Comparison, Dataset)> {
+) -> Result<(Comparison, Dataset, u64)> {
     let output = changes.train.output.clone();
     let output = output.unwrap_or_else(|| CompareOptions::default().train.output);
     let run = run.cloned().or(changes.train.name.as_ref().map(PathBuf::from));
@@ -116,8 +122,10 @@ fn resume(
     let comparison = comparison.reading_from(data_dir);
     let options = comparison.options();
     environment.mind_threads(options.train.threads);
-    runs(options, &dataset)?.check(options.train.batch_size, Advice::Keep)?;
-    Ok((comparison, dataset))
+    let mut runs = runs(options, &dataset)?;
+    runs.check(options.train.batch_size, Advice::Keep)?;
+    let needed = runs.bytes(options.train.batch_size).unwrap_or(u64::MAX);
+    Ok((comparison, dataset, needed))
 }
 
 /// One run of each network.

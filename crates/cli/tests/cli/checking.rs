@@ -255,3 +255,18 @@ fn where_decoded_pictures_are_kept_changes_no_byte() {
     }
     assert!(hashes.windows(2).all(|two| two[0] == two[1]), "{hashes:?}");
 }
+
+#[test]
+fn a_comparison_keeps_decoded_pictures_too() {
+    let place = Place::new();
+    sound(&place, "photos");
+    let options =
+        "--models plain20,resnet20 --seeds 1 --resize 8 --epochs 1 --batch-size 4 --threads 2 --data photos";
+    for (cache, word) in [("off", false), ("ram", true)] {
+        let said = place.ok(&format!("compare {options} --cache {cache} --name {cache}"));
+        assert_eq!(said.stderr.contains("kept in memory"), word, "{said:?}");
+    }
+    let weights =
+        |name: &str| place.read(&format!("runs/compare/{name}/resnet20-seed42/weights/last.safetensors"));
+    assert!(weights("off") == weights("ram"));
+}

@@ -89,12 +89,12 @@ options! {
         "WHAT", "Leave a part of the network as it is: backbone, all but the classifier; N, its first N stages, of which the stem is the \
         first; or bn, the batch norms. What is frozen uses running statistics",
         default "none";
-        Kept, of_one_run false, of_recipe true
+        Kept, of_one_run true, of_recipe true
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unfreeze_after: u32 => Option<u32> = None;
         "N", "Let everything learn after N epochs";
-        Kept, of_one_run false, of_recipe true;
+        Kept, of_one_run true, of_recipe true;
         valid |o| o.unfreeze_after.is_none_or(|epochs| epochs > 0 && o.freeze != Freeze::None), "at least 1, and it needs --freeze"
 
     #[serde(default, skip_serializing_if = "is_usual")]
@@ -102,14 +102,14 @@ options! {
         "auto|on|off", "Keep what lies before the first layer that learns, computed once for each picture, in a file beside the run; auto: \
         where it takes up to 4 GB",
         default "auto";
-        Kept, of_one_run false, of_recipe true;
+        Kept, of_one_run true, of_recipe true;
         valid |o| o.cache_features != CacheFeatures::On || (o.freeze != Freeze::None && o.mix() == Mix::default()),
             "it needs --freeze, and neither --mixup nor --cutmix"
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     feature_views: u32 => Option<u32> = None;
         "K", "Views of each picture that are kept where pictures change at random; epochs take turns with them", default "4";
-        Kept, of_one_run false, of_recipe true;
+        Kept, of_one_run true, of_recipe true;
         valid |o| o.feature_views.is_none_or(|views| views > 0 && o.freeze != Freeze::None), "at least 1, and it needs --freeze"
 
     epochs: u32 => u32 = 5;
