@@ -50,6 +50,9 @@ pub(crate) fn run_text(plan: &PlanReport) -> String {
     if let Some(schedule) = &plan.schedule {
         text += &format!("\nlearning rate: {schedule}");
     }
+    if let Some(layer_decay) = &plan.layer_decay {
+        text += &format!("\nlearning rate of a layer: {layer_decay}");
+    }
     for note in &plan.notes {
         text += &format!("\nnote: {note}");
     }

@@ -116,6 +116,9 @@ pub struct PlanReport {
     /// How the learning rate goes, in words; nothing if it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
+    /// How it differs from layer to layer, in words; nothing if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<String>,
     /// Images per batch.
     pub batch_size: usize,
     /// Batches per step.

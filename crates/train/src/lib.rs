@@ -24,6 +24,7 @@ mod first_batch;
 mod folder;
 mod import_proof;
 mod job;
+mod layer_decay;
 mod left_out;
 mod load;
 mod memory;
