@@ -53,6 +53,9 @@ pub(crate) fn run_text(plan: &PlanReport) -> String {
     if let Some(frozen) = &plan.frozen {
         text += &format!("\nfrozen: {frozen}");
     }
+    if let Some(layer_decay) = &plan.layer_decay {
+        text += &format!("\nlearning rate of a layer: {layer_decay}");
+    }
     for note in &plan.notes {
         text += &format!("\nnote: {note}");
     }

@@ -133,6 +133,9 @@ pub struct PlanReport {
     /// What does not learn, and what is kept of it, in words; nothing if everything learns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<String>,
+    /// How it differs from layer to layer, in words; nothing if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<String>,
     /// Images per batch.
     pub batch_size: usize,
     /// Batches per step.

@@ -26,6 +26,7 @@ mod folder;
 mod freezing;
 mod import_proof;
 mod job;
+mod layer_decay;
 mod left_out;
 mod load;
 mod memory;

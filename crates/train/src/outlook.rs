@@ -13,6 +13,7 @@ use crate::estimate::{self, Work};
 use crate::event::PlanReport;
 use crate::freezing::Freezing;
 use crate::job::{measured_images, points, samples};
+use crate::layer_decay;
 use crate::load::Machine;
 use crate::memory::Need;
 use crate::options::TrainOptions;
@@ -66,6 +67,7 @@ pub(crate) fn report(
         steps_per_epoch: samples.div_ceil(images_per_step) as u64,
         schedule: Schedule::of(options, samples.div_ceil(images_per_step) as u64).words(),
         frozen: freezing.as_ref().map(|freezing| freezing.words(engine.graph(), images)),
+        layer_decay: layer_decay::words(engine.graph(), options),
         batch_size: options.batch_size,
         grad_accum_steps: options.grad_accum_steps,
         threads: machine.threads(),

@@ -126,7 +126,7 @@ impl Schedule {
 }
 
 /// The number that was written: 0.1, not the `f32` next to it.
-fn written(value: f32) -> f64 {
+pub(crate) fn written(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }
 

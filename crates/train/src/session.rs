@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use plusx_data::{AugmentPlan, BatchPlan, LeftOut, Mix};
 use plusx_model::executor::Executor;
+use plusx_model::update::ParamRule;
 
 use crate::average::on_average;
 use crate::checkpoint;
@@ -33,6 +34,7 @@ use crate::evaluate::{EvalReport, Passed, pass_over};
 use crate::event::{BestAccuracy, EpochReport, Event, Observer, Outcome, RunReport, SaveReason, Started};
 use crate::features::FeatureFile;
 use crate::job::Job;
+use crate::layer_decay;
 use crate::left_out::BadFiles;
 use crate::points::Points;
 use crate::position::RunPosition;
@@ -64,6 +66,8 @@ pub(crate) struct Session<'a, E> {
     schedule: Schedule,
     /// Of each class, in the loss.
     class_weights: Option<Vec<f32>>,
+    /// Of each parameter, where their rates differ.
+    rules: Option<Vec<ParamRule>>,
     results: Results,
     points: Points,
     bad_files: BadFiles,
@@ -108,6 +112,7 @@ impl<'a, E: Executor> Session<'a, E> {
         let bad_files = BadFiles::open(job.folder.path(), &job.left_out)?;
         let (pace, saved) = (Pace::default(), Instant::now());
         let kept = job.folder.last().is_file().then_some(state.position());
+        let rules = layer_decay::rules(executor.graph(), &job.options);
         Ok(Self {
             job,
             executor,
@@ -116,6 +121,7 @@ impl<'a, E: Executor> Session<'a, E> {
             state,
             schedule: Schedule::of(&job.options, job.steps()),
             class_weights: job.class_weights(),
+            rules,
             results,
             points,
             bad_files,

@@ -59,7 +59,7 @@ impl Chance {
 
 /// Everything that draws, averages or remembers, on a network that is saved fast.
 const LEARNING: &str = "--model resnet20 --opt adamw --lr 0.002 --sched cosine --warmup-epochs 1 --model-ema-decay 0.9 --clip-grad 1 \
-    --smoothing 0.1 --mixup 0.4 --cutmix 1 --scale 0.5,1 --hflip 0.5 --aa ta_wide --reprob 0.2 --sampler balanced --grad-accum-steps 2";
+    --smoothing 0.1 --mixup 0.4 --cutmix 1 --scale 0.5,1 --hflip 0.5 --aa ta_wide --reprob 0.2 --sampler balanced --grad-accum-steps 2 --layer-decay 0.8";
 
 /// A part that stays as it is and is computed once, and learns in the last epoch.
 const KEEPING: &str = "--model resnet20 --freeze 3 --unfreeze-after 2 --feature-views 2 --opt adamw --lr 0.002 --sched cosine \

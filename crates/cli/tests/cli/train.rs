@@ -99,6 +99,21 @@ fn a_step_of_several_batches_is_told_as_such() {
 }
 
 #[test]
+fn rates_of_layers_are_told_and_kept() {
+    let place = Place::new();
+    let said = place.ok(&format!("train {TINY} --layer-decay 0.75 --max-steps 1"));
+    let words =
+        "learning rate of a layer: times 0.75 for each layer behind it, so 5.631e-2 times in the first of 11";
+    assert!(said.stderr.contains(words), "{said:?}");
+    assert!(place.text("runs/train/exp/args.yaml").contains("\nlayer_decay: 0.75\n"));
+    let plan = place.ok(&format!("train {TINY} --dry-run --json")).stdout;
+    assert!(!plan.contains("layer_decay"), "{plan}");
+    let said = place.plusx(&format!("train {TINY} --layer-decay 1.5"));
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("--layer-decay 1.5: above 0 and at most 1"), "{said:?}");
+}
+
+#[test]
 fn threads_come_from_the_option_then_rayon_then_openmp() {
     let place = Place::new();
     let threads = |arguments: &str, variables: &[(&str, &str)]| {

@@ -187,6 +187,12 @@ options! {
         "", "Weight decay on the weights of convolutions and classifier alone, not on norms and biases, as timm does";
         Kept, of_one_run false, of_recipe true
 
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    layer_decay: f32 => Option<f32> = None;
+        "X", "Multiply the learning rate of each layer by X once for every layer behind it, as timm does: the classifier learns fastest";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.layer_decay.is_none_or(|decay| decay > 0.0 && decay <= 1.0), "above 0 and at most 1"
+
     #[serde(default, skip_serializing_if = "is_usual")]
     last_batch_scale: LastBatchScale => LastBatchScale = LastBatchScale::Full;
         "full|actual", "Whether the gradient of a smaller last batch is divided by the batch size, as in the chapter, or by its \

@@ -7,6 +7,7 @@
 use plusx_data::{Batch, Draws, Mixed};
 use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::targets::{Loss, Targets};
+use plusx_model::update::{ParamRules, Update};
 
 use super::Session;
 use crate::error::TrainError;
@@ -85,7 +86,9 @@ impl<E: Executor> Session<'_, E> {
         let accumulate = gradients.images > 0;
         gradients.images += batch.n;
         gradients.divisor += loss.divisor(targets, batch.n);
-        let update = self.job.options.update(self.lr(self.state.step), gradients.divisor);
+        let usual = self.job.options.update(self.lr(self.state.step), gradients.divisor);
+        let params = self.rules.as_deref().map_or(usual.params, ParamRules::Each);
+        let update = Update { params, ..usual };
         let images = Images { data: &batch.images, n: batch.n };
         let options = StepOptions { loss, accumulate, update: last.then_some(&update) };
         let result = self.executor.train_step(images, targets, &options);
