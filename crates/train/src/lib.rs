@@ -64,8 +64,9 @@ pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{
-    AugmentPolicy, Bounds, ClassWeights, ColorJitter, LastBatchScale, Milestones, Opt, OptionRow, Overrides,
-    Recipe, RecipeEntry, Sampler, SaveEvery, Sched, SchedPer, TrainOptions, level,
+    AugmentPolicy, Bounds, ClassWeightTable, ClassWeights, ColorJitter, GivenClassWeights, LastBatchScale,
+    Milestones, Opt, OptionRow, Overrides, Recipe, RecipeEntry, Sampler, SaveEvery, Sched, SchedPer,
+    TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;

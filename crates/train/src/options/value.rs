@@ -11,7 +11,7 @@ use plusx_model::shape::ImageShape;
 use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use crate::error::TrainError;
 use crate::origin::Pretrained;
 use crate::pictures::Pictures;
@@ -118,7 +118,6 @@ macro_rules! named {
 named!(
     AugmentPolicy,
     Bounds,
-    ClassWeights,
     ColorJitter,
     LastBatchScale,
     Milestones,
