@@ -151,6 +151,16 @@ pub enum TrainError {
         /// Megabytes that may be used.
         left: u64,
     },
+    /// A file of class weights cannot be understood, is not there, or names other classes than the data set.
+    #[error("{from}: {reason}")]
+    ClassWeights {
+        /// The file, with the line where one is to blame.
+        from: String,
+        /// What is wrong, and what to do.
+        reason: String,
+        /// Whether it is not there, or is not what it should be.
+        kind: ErrorKind,
+    },
     /// The loss or a weight is not a finite number any more.
     #[error(
         "{what} is not a finite number at epoch {epoch}, step {step}: training has diverged; \
@@ -253,6 +263,7 @@ impl TrainError {
             Self::Model(error) => error.kind(),
             Self::Data(error) => error.kind(),
             Self::Format(error) | Self::Save { source: error, .. } => error.kind(),
+            Self::ClassWeights { kind, .. } => *kind,
             Self::NoRun { .. } => ErrorKind::NotThere,
             Self::BadRun { .. } | Self::Unfit { .. } | Self::OtherData { .. } | Self::TooLarge { .. } => {
                 ErrorKind::BadFile

@@ -64,7 +64,7 @@ impl Job {
     /// Weights of the classes in the loss.
     pub(crate) fn class_weights(&self) -> Option<Vec<f32>> {
         let counts = sampler::counts(&self.labels(), self.header.model.classes.len());
-        class_weights(self.options.class_weights, &counts)
+        class_weights(&self.options.class_weights, &self.header.model.classes, &counts)
     }
 
     /// Labels of the training images used.

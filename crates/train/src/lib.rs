@@ -66,8 +66,9 @@ pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{
-    AugmentPolicy, Bounds, CacheFeatures, ClassWeights, ColorJitter, Freeze, LastBatchScale, Milestones, Opt,
-    OptionRow, Overrides, Recipe, RecipeEntry, Sampler, SaveEvery, Sched, SchedPer, TrainOptions, level,
+    AugmentPolicy, Bounds, CacheFeatures, ClassWeightTable, ClassWeights, ColorJitter, Freeze,
+    GivenClassWeights, LastBatchScale, Milestones, Opt, OptionRow, Overrides, Recipe, RecipeEntry, Sampler,
+    SaveEvery, Sched, SchedPer, TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;

@@ -8,6 +8,7 @@ use plusx_model::trace::{Names, trace};
 use plusx_model::words::counted;
 use plusx_model::zoo::{self, ZooOptions};
 
+use crate::class_weights;
 use crate::error::TrainError;
 use crate::load::Machine;
 use crate::options::TrainOptions;
@@ -47,6 +48,7 @@ pub(crate) fn check(graph: &Graph, options: &TrainOptions, dataset: &Dataset) ->
         }
     }
     options.record(taken).check()?;
+    class_weights::check(&options.class_weights, dataset)?;
     let logits = graph.output_shape();
     if logits.len() != classes {
         let classes = counted(classes as u64, "class");

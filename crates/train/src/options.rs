@@ -3,6 +3,7 @@
 //! `table` says what there is to know of each option. Here options are laid over each other and checked.
 
 mod augment;
+mod class_weights;
 mod declare;
 mod freeze;
 mod one_batch;
@@ -23,11 +24,12 @@ use plusx_model::shape::ImageShape;
 use plusx_model::update::{ParamRules, Rule, Update};
 
 pub use augment::{AugmentPolicy, Bounds, ColorJitter};
+pub use class_weights::{ClassWeightTable, ClassWeights, GivenClassWeights};
 pub use declare::OptionRow;
 pub use freeze::{CacheFeatures, Freeze};
 pub use recipe::{Recipe, RecipeEntry};
 pub use save_every::SaveEvery;
-pub use sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+pub use sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 pub use table::{Overrides, TrainOptions};
 pub use value::level;
 
@@ -166,7 +168,7 @@ impl Overrides {
     /// The options of a new run: what is given, over what its recipe sets, over the defaults.
     ///
     /// # Errors
-    /// [`TrainError::Option`] for a value that makes no sense.
+    /// [`TrainError::Option`] for a value that makes no sense, [`TrainError::ClassWeights`] for a file of weights that cannot be used.
     pub fn resolve(&self) -> Result<TrainOptions, TrainError> {
         let recipe = Self::of_recipe(self.recipe.unwrap_or_default())?;
         self.over(recipe.laid_over(TrainOptions::default(), |_| true))
@@ -187,9 +189,9 @@ impl Overrides {
     /// What is given, laid over other options: those of a recipe, or of a run that is repeated.
     ///
     /// # Errors
-    /// [`TrainError::Option`] for a value that makes no sense.
+    /// [`TrainError::Option`] for a value that makes no sense, [`TrainError::ClassWeights`] for a file of weights that cannot be used.
     pub fn over(&self, options: TrainOptions) -> Result<TrainOptions, TrainError> {
-        let options = self.laid_over(options, |_| true);
+        let options = self.with_files_read()?.laid_over(options, |_| true);
         options.check()?;
         Ok(options)
     }
@@ -200,9 +202,10 @@ impl Overrides {
     /// Who asks for epochs wants all of them: a saved `max_steps` that is not given again is lifted.
     ///
     /// # Errors
-    /// [`TrainError::ResumeChanged`] for an option that must stay, [`TrainError::Option`] for a value that makes no sense.
+    /// [`TrainError::ResumeChanged`] for an option that must stay, [`TrainError::Option`] for a value that makes no sense,
+    /// [`TrainError::ClassWeights`] for a file of weights that cannot be used.
     pub fn resume(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
-        self.refuse_other(saved, &[OnResume::Kept])?;
+        self.with_files_read()?.refuse_other(saved, &[OnResume::Kept])?;
         let lifted =
             TrainOptions { max_steps: saved.max_steps.filter(|_| self.epochs.is_none()), ..saved.clone() };
         let options = self.laid_over(lifted, |row| matches!(row, OnResume::Length | OnResume::Free));
@@ -212,7 +215,7 @@ impl Overrides {
 
     /// As [`Overrides::resume`] for a run whose length may not change either.
     pub(crate) fn keep(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
-        self.refuse_other(saved, &[OnResume::Kept, OnResume::Length])?;
+        self.with_files_read()?.refuse_other(saved, &[OnResume::Kept, OnResume::Length])?;
         let options = self.laid_over(saved.clone(), |row| row == OnResume::Free);
         options.check()?;
         Ok(options)
@@ -222,6 +225,12 @@ impl Overrides {
     /// not it.
     pub(crate) fn is_of_recipe(&self) -> bool {
         Self::ROWS.iter().any(|row| row.of_recipe && (row.is_given)(self))
+    }
+
+    /// The same, with what stands in files in the place of their names.
+    fn with_files_read(&self) -> Result<Self, TrainError> {
+        let class_weights = self.class_weights.as_ref().map(GivenClassWeights::settled).transpose()?;
+        Ok(Self { class_weights, ..self.clone() })
     }
 
     fn laid_over(&self, mut options: TrainOptions, which: fn(OnResume) -> bool) -> TrainOptions {

@@ -1,6 +1,7 @@
 //! Runs the real `plusx` binary, as a user would.
 
 mod checking;
+mod class_weights;
 mod codes;
 mod commands_page;
 mod compare;

@@ -101,23 +101,6 @@ pub enum Opt {
 
 words! { Opt, "opt", "sgd or adamw"; Sgd "sgd", AdamW "adamw" }
 
-/// What the losses of the classes are multiplied by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClassWeights {
-    /// Nothing.
-    #[default]
-    None,
-    /// Images / (classes x images of the class).
-    Balanced,
-    /// One over the effective number of images of the class (Cui et al. 2019, equation 2).
-    Effective,
-}
-
-words! { ClassWeights, "class-weights", "none, balanced or effective";
-    None "none", Balanced "balanced", Effective "effective"
-}
-
 /// Epochs after which the rate is multiplied by the decay rate, ascending. Written `30,60`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Milestones(Vec<u32>);

@@ -10,12 +10,13 @@ use plusx_model::shape::ImageShape;
 use serde::{Deserialize, Serialize};
 
 use super::augment::{AugmentPolicy, Bounds, ColorJitter};
+use super::class_weights::{ClassWeights, GivenClassWeights};
 use super::declare::{OnResume, OptionRow, hyphens, options};
 use super::freeze::{CacheFeatures, Freeze};
 use super::one_batch::{is_one_batch, one_batch};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use super::value::{Lay, OptionValue, Shown};
 use crate::by_name;
 use crate::origin::Pretrained;
@@ -126,9 +127,7 @@ options! {
 
     #[serde(default = "one_batch", skip_serializing_if = "is_one_batch")]
     grad_accum_steps: u32 => u32 = one_batch();
-        "N", "Batches that are one step: their gradients are summed, and the parameters move once. A step has N x batch size images \
-        in the memory of one batch",
-        default "1";
+        "N", "Batches that are one step: their gradients are summed, and the parameters move once", default "1";
         Kept, of_one_run false, of_recipe true;
         valid |o| o.grad_accum_steps > 0, "at least 1"
 
@@ -177,10 +176,11 @@ options! {
         valid |o| o.model_ema_decay.is_none_or(|decay| decay > 0.0 && decay < 1.0), "above 0 and below 1"
 
     #[serde(default, skip_serializing_if = "is_usual")]
-    class_weights: ClassWeights => ClassWeights = ClassWeights::None;
-        "NAME", "What the losses of the classes are multiplied by: none; balanced or effective, more for small classes",
-        default "none";
-        Kept, of_one_run false, of_recipe true
+    class_weights: GivenClassWeights => ClassWeights = ClassWeights::None;
+        "NAME|FILE", "What the losses of the classes are multiplied by: none; balanced or effective, more for small classes; or as a \
+        file of lines class,weight says", default "none";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.class_weights.is_valid(), "a finite number of at least 0 for each class, and not 0 for all"
 
     #[serde(default, skip_serializing_if = "is_usual")]
     decay_weights_only: bool => bool = false;

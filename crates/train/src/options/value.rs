@@ -12,7 +12,7 @@ use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::freeze::{CacheFeatures, Freeze};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use crate::error::TrainError;
 use crate::origin::Pretrained;
 use crate::pictures::Pictures;
@@ -120,7 +120,6 @@ named!(
     AugmentPolicy,
     Bounds,
     CacheFeatures,
-    ClassWeights,
     ColorJitter,
     Freeze,
     LastBatchScale,
