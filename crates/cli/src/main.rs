@@ -39,6 +39,7 @@ mod recipes;
 mod resume_command;
 mod screen;
 mod signals;
+mod smoke;
 mod spelled;
 mod standing;
 mod summary;

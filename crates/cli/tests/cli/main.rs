@@ -18,6 +18,7 @@ mod recipes;
 mod resume;
 mod same_bytes;
 mod signals;
+mod smoke;
 mod train;
 mod usage;
 mod weights;

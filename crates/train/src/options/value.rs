@@ -12,6 +12,7 @@ use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
 use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::time_limit::TimeLimit;
 use crate::error::TrainError;
 use crate::origin::Pretrained;
 use crate::pictures::Pictures;
@@ -127,7 +128,8 @@ named!(
     Sampler,
     SaveEvery,
     Sched,
-    SchedPer
+    SchedPer,
+    TimeLimit
 );
 
 fn text(word: &OsStr) -> Result<&str, String> {
