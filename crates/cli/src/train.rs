@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
 }
 
 /// The options of a new run: what was given, over what the weights say that it starts from, over the recipe.
-fn begun(given: &Overrides, environment: &Environment) -> Result<TrainOptions> {
+pub(crate) fn begun(given: &Overrides, environment: &Environment) -> Result<TrainOptions> {
     let mut options = given.resolve()?;
     if let Some(pretrained) = &given.pretrained {
         start_from(pretrained, given, &mut options, environment)?;

@@ -74,6 +74,8 @@ pub enum Event {
     Run(CompareRun),
     /// It is done, and the comparison's files show it.
     RunDone(CompareRunDone),
+    /// A step of a range test of the learning rate is done.
+    Range(RangePoint),
 }
 
 /// What is about to be done.
@@ -323,6 +325,19 @@ pub struct CompareRunDone {
     pub test_images: u64,
     /// Seconds to the end of the comparison, from the runs made so far.
     pub seconds_left: f64,
+}
+
+/// A step of a range test.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct RangePoint {
+    /// Counted from 1.
+    pub step: u64,
+    /// Its learning rate.
+    pub lr: f64,
+    /// Mean loss of its images, before it changed the network; `null` in JSON if it is no finite number.
+    pub loss: f64,
+    /// The losses so far, smoothed.
+    pub smoothed: f64,
 }
 
 /// How a run ended.

@@ -27,6 +27,7 @@ mod import_proof;
 mod job;
 mod left_out;
 mod load;
+mod lr_find;
 mod memory;
 mod network;
 mod newest;
@@ -60,12 +61,13 @@ pub use error::{Checkpoint, Kept, PathDisplay, TrainError};
 pub use evaluate::{EvalOptions, EvalReport, evaluate, evaluate_with, fitting_batch};
 pub use event::{
     BestAccuracy, ComparePlan, CompareRun, CompareRunDone, EpochReport, Event, Observer, Outcome, PlanReport,
-    RunReport, SaveReason, Silent, Started, StepEvent, TimeReport,
+    RangePoint, RunReport, SaveReason, Silent, Started, StepEvent, TimeReport,
 };
 pub use export_proof::OnnxExport;
 pub use folder::SavedRun;
 pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
+pub use lr_find::{RangeEnd, RangeOutcome, RangeReport, Valley, lr_find, lr_find_on, valley};
 pub use memory::RunMemory;
 pub use options::{
     AugmentPolicy, Bounds, ClassWeights, ColorJitter, LastBatchScale, Milestones, Opt, OptionRow, Overrides,

@@ -7,10 +7,11 @@
 //! At the end of an epoch the best weights are written first, then the results, then the checkpoint that confirms them. A
 //! process killed in between repeats the epoch's end and writes the same bytes. `step` makes the steps. `measure` makes the
 //! measurements inside epochs. `draw` draws curves and images. `save` writes checkpoints, and deals with files that cannot be
-//! written. `time` ends a run whose time is over. `words` says why a run ended.
+//! written. `time` ends a run whose time is over. `range` makes the steps of a range test. `words` says why a run ended.
 
 mod draw;
 mod measure;
+pub(crate) mod range;
 mod save;
 mod step;
 mod time;

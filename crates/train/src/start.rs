@@ -139,7 +139,7 @@ pub(crate) fn launch<E: Executor>(
     session.run()
 }
 
-/// Continues what [`run_on`] began, with an executor of the same graph.
+/// Continues what [`run_on`](crate::run_on) began, with an executor of the same graph.
 ///
 /// # Errors
 /// Those of [`resume`].

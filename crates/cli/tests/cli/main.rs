@@ -10,6 +10,7 @@ mod files;
 mod folder;
 mod import;
 mod looking;
+mod lr_find;
 mod memory;
 mod predicting;
 mod pretrained;
