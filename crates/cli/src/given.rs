@@ -188,6 +188,6 @@ mod tests {
         ];
         assert_eq!(one.len(), Overrides::ROWS.len());
         let only: Vec<&String> = one.iter().filter(|key| !several.contains(key)).collect();
-        assert_eq!(only, ["model", "pretrained", "patience", "min_delta", "exist_ok"]);
+        assert_eq!(only, ["model", "pretrained", "patience", "min_delta", "exist_ok", "time"]);
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! warm up:  2 steps, a test batch, the files       (the first step also plans and touches memory)
 //! measure:  2 to 20 steps, 1 to 4 test batches, the files; together about a thirtieth of the time
-//! choose:   epochs = (0.93 time - spent so far) / seconds of an epoch
+//! choose:   epochs = (0.9 time - spent so far) / seconds of an epoch
 //! ```
 //!
 //! What was measured with is thrown away: the run begins with the parameters that it would begin with anyway. The steps have a
