@@ -15,6 +15,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a network; without options, the chapter's run: ResNet-18 on Fashion-MNIST, 5 epochs
     Train(Box<crate::train::TrainArguments>),
+    /// Look for a learning rate: raise it step by step and see where the loss falls (range test)
+    LrFind(Box<crate::lr_find::LrFindArguments>),
     /// Train several networks under one recipe and draw their training and test errors: are deeper ones better?
     Compare(Box<crate::compare::CompareArguments>),
     /// Look for what would spoil training on a data set: leaks, wrong labels, bad files

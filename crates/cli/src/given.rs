@@ -188,6 +188,9 @@ mod tests {
         ];
         assert_eq!(one.len(), Overrides::ROWS.len());
         let only: Vec<&String> = one.iter().filter(|key| !several.contains(key)).collect();
-        assert_eq!(only, ["model", "pretrained", "patience", "min_delta", "exist_ok"]);
+        let transfer = ["freeze", "unfreeze_after", "cache_features", "feature_views"];
+        let expected =
+            [&["model", "pretrained"][..], &transfer, &["patience", "min_delta", "exist_ok", "time"]];
+        assert_eq!(only, expected.concat());
     }
 }

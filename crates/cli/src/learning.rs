@@ -15,10 +15,10 @@ use std::path::PathBuf;
 pub(crate) struct LearningArguments {
     /// Fetch the data set if it is nowhere, or damaged in the cache folder
     #[arg(long)]
-    download: bool,
+    pub(crate) download: bool,
     /// Address of a folder with the data set's files, for --download
     #[arg(long, value_name = "URL", requires = "download")]
-    mirror: Option<String>,
+    pub(crate) mirror: Option<String>,
     /// Print the plan and stop
     #[arg(long)]
     pub(crate) dry_run: bool,

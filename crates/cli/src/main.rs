@@ -23,6 +23,7 @@ mod import;
 mod kinds;
 mod learning;
 mod licenses;
+mod lr_find;
 mod machine;
 mod machine_arguments;
 mod memory;
@@ -39,6 +40,7 @@ mod recipes;
 mod resume_command;
 mod screen;
 mod signals;
+mod smoke;
 mod spelled;
 mod standing;
 mod summary;
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
     let environment = Environment::read();
     let result = match arguments.command {
         Command::Train(options) => train::run(&options, &environment),
+        Command::LrFind(options) => lr_find::run(&options, &environment),
         Command::Compare(options) => compare::run(&options, &environment),
         Command::Eval(options) => eval::run(&options, &environment),
         Command::Check(options) => check::run(&options, &environment),

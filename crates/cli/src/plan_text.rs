@@ -3,7 +3,7 @@
 use crate::screen::{bytes, duration};
 use plusx_model::summary::thousands;
 use plusx_model::words::counted;
-use plusx_train::{ComparePlan, PlanReport};
+use plusx_train::{ComparePlan, PlanReport, TimeReport};
 
 /// How long a run is: "5 epochs of 235 steps of 256 images", or "of 4 x 64 images".
 fn steps(plan: &PlanReport) -> String {
@@ -56,10 +56,30 @@ pub(crate) fn run_text(plan: &PlanReport) -> String {
     if let Some(layer_decay) = &plan.layer_decay {
         text += &format!("\nlearning rate of a layer: {layer_decay}");
     }
+    if let Some(time) = &plan.time {
+        text += &format!("\n{}", time_text(time));
+        for change in &time.changed {
+            text += &format!("\nnote: {change}");
+        }
+    }
     for note in &plan.notes {
         text += &format!("\nnote: {note}");
     }
     text
+}
+
+/// How a run was fitted into its time.
+fn time_text(time: &TimeReport) -> String {
+    let how = match time.measured {
+        true => "measured on this machine",
+        false => "guessed; the run measures before it begins",
+    };
+    format!(
+        "time: the run ends after about {} of {} ({:.1} images/s, {how})",
+        duration(time.expected),
+        duration(time.limit as f64),
+        time.img_per_s
+    )
 }
 
 /// Seconds after which a comparison is one that nobody waits for without having been told.

@@ -10,6 +10,7 @@ use crate::memory::{self, Advice, Runs};
 use crate::plan_text::run_text;
 use crate::resume_command::resume_command;
 use crate::screen::{note, result};
+use crate::smoke::{self, SmokeRun};
 use crate::watch::Watcher;
 use anyhow::Result;
 use clap::Args;
@@ -35,6 +36,9 @@ pub(crate) struct TrainArguments {
     /// Continue a run that was stopped: its folder, or nothing for the newest that is not finished
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["exist_ok", "dry_run"])]
     resume: Option<Option<PathBuf>>,
+    /// Try everything out in four steps, say how long the run would take, and delete what was written
+    #[arg(long, conflicts_with_all = ["resume", "dry_run"])]
+    smoke: bool,
 }
 
 /// Runs the command.
@@ -73,6 +77,10 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     let mode = arguments.cache.of(runs.read_once());
     // its plans and parameters are the engine's from here on
     drop(runs);
+    if arguments.smoke {
+        let of = SmokeRun { dataset, cache: mode, needed, json: arguments.learning.json };
+        return smoke::run(&options, of);
+    }
     let dataset = cache::keep(mode, dataset, &options, needed)?;
     let stop = Stop::new();
     let mut watcher = Watcher::new(arguments.learning.json);
@@ -82,7 +90,7 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
 }
 
 /// The options of a new run: what was given, over what the weights say that it starts from, over the recipe.
-fn begun(given: &Overrides, environment: &Environment) -> Result<TrainOptions> {
+pub(crate) fn begun(given: &Overrides, environment: &Environment) -> Result<TrainOptions> {
     let mut options = given.resolve()?;
     if let Some(pretrained) = &given.pretrained {
         start_from(pretrained, given, &mut options, environment)?;
@@ -204,6 +212,10 @@ fn finish(outcome: Result<Outcome, TrainError>, watcher: &mut Watcher) -> u8 {
     match disk::told(outcome, watcher.resume_command()) {
         Ok(Outcome::Interrupted { signal, run, .. }) => {
             note(&format!("saved; to continue:\n  {}", resume_command("train", &run)));
+            signal.exit_code()
+        }
+        Ok(Outcome::NotBegun { signal }) => {
+            note("stopped before the run began; nothing was written");
             signal.exit_code()
         }
         Ok(_) => exit::DONE,

@@ -226,7 +226,7 @@ impl Observer for Watcher {
             Event::Epoch(epoch) => self.epoch(epoch),
             Event::Saved {
                 path,
-                reason: SaveReason::Interval | SaveReason::Signal | SaveReason::MaxSteps,
+                reason: SaveReason::Interval | SaveReason::Signal | SaveReason::MaxSteps | SaveReason::Time,
             } => {
                 self.note(&format!("saved {}", path.display()));
             }

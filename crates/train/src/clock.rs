@@ -31,6 +31,9 @@ struct Times {
     wait: f64,
     /// Of all finished epochs.
     before: f64,
+    /// The `time` in seconds that was over when they were taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    over: Option<u64>,
 }
 
 /// Counts while the run goes on.
@@ -74,7 +77,22 @@ impl Clock {
 
     /// The next epoch begins.
     pub(crate) fn end_epoch(&mut self) {
-        self.times = Times { before: self.total(), ..Times::default() };
+        self.times = Times { before: self.total(), over: self.times.over, ..Times::default() };
+    }
+
+    /// Counts what came before the first step, too.
+    pub(crate) fn add(&mut self, seconds: f64) {
+        self.times.before += seconds;
+    }
+
+    /// The run's time is over, which was so many seconds.
+    pub(crate) fn run_out(&mut self, limit: u64) {
+        self.times.over = Some(limit);
+    }
+
+    /// The time that was over already.
+    pub(crate) fn over(&self) -> Option<u64> {
+        self.times.over
     }
 
     /// Seconds of the epoch so far.

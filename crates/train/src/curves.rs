@@ -1,5 +1,5 @@
-//! `curves.svg` and `curves.png`: loss and accuracy over the epochs. Only this file, `compare/chart.rs` and
-//! `first_batch.rs` know the plotting library.
+//! `curves.svg` and `curves.png`: loss and accuracy over the epochs. Only this file, `compare/chart.rs`,
+//! `lr_find/chart.rs` and `first_batch.rs` know the plotting library.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub(crate) fn draw(
 }
 
 /// What the pictures are called: a set by its name, files of one's own by where they lie.
-fn subject(options: &TrainOptions) -> String {
+pub(crate) fn subject(options: &TrainOptions) -> String {
     let place = options.data_dir.as_deref().and_then(Path::file_name);
     let own = place.filter(|_| !options.data.starts_with("fashion-mnist"));
     own.map_or_else(|| options.data.clone(), |name| name.to_string_lossy().into_owned())

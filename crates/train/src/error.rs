@@ -186,6 +186,17 @@ pub enum TrainError {
         /// Where the last good checkpoint is.
         kept: Kept,
     },
+    /// Not even one step of a run fits into its time.
+    #[error(
+        "--time {time}: one training step, a test pass and the files of the run take about {needed} on this machine: give at \
+         least --time {needed}, or train a smaller network or on smaller images"
+    )]
+    TooShort {
+        /// The time that was given.
+        time: String,
+        /// The least that would do, written as that is.
+        needed: String,
+    },
     /// A file of the run folder could not be read or written.
     #[error("{action} {path}: {source}")]
     Io {
@@ -257,6 +268,7 @@ impl TrainError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Option { .. }
+            | Self::TooShort { .. }
             | Self::Exists { .. }
             | Self::ResumeChanged { .. }
             | Self::ComparisonChanged { .. } => ErrorKind::Usage,

@@ -1,11 +1,15 @@
 //! What a run tells while it goes on. Nothing in this crate prints: an observer does.
 
+mod parts;
+
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
 use crate::position::RunPosition;
 use crate::stop::Signal;
+
+pub use parts::{FeatureReport, RangePoint};
 
 /// Hears what happens. Called from the thread that trains, between two steps: be quick.
 pub trait Observer {
@@ -88,6 +92,8 @@ pub enum Event {
     Run(CompareRun),
     /// It is done, and the comparison's files show it.
     RunDone(CompareRunDone),
+    /// A step of a range test of the learning rate is done.
+    Range(RangePoint),
 }
 
 /// Whether a step is one batch, as it goes without saying.
@@ -150,9 +156,28 @@ pub struct PlanReport {
     pub memory_bytes: u64,
     /// Guess for the whole run before anything was measured, in seconds.
     pub estimate_seconds: f64,
+    /// With `--time`: what was measured, and what follows for the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeReport>,
     /// Options that can be meant but hardly are, and what they do, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// How a run was fitted into a time.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct TimeReport {
+    /// The time, in seconds.
+    pub limit: u64,
+    /// Training images a second, as measured; before the start of a run a guess.
+    pub img_per_s: f64,
+    /// Whether it was measured.
+    pub measured: bool,
+    /// Seconds at which the run will end, counted as the time is, if the machine stays as fast.
+    pub expected: f64,
+    /// What was changed beside the number of epochs, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
 }
 
 /// What a comparison is about to do.
@@ -202,19 +227,6 @@ pub struct StepEvent {
     pub eta: f64,
     /// Seconds this step waited for its images.
     pub data_wait: f64,
-}
-
-/// What a frozen part of the network gives for the pictures is kept.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct FeatureReport {
-    /// The file.
-    pub path: PathBuf,
-    /// Views of pictures in it.
-    pub rows: usize,
-    /// Whether an earlier run had made it.
-    pub found: bool,
-    /// Seconds that it took.
-    pub seconds: f64,
 }
 
 /// An epoch and its test pass are done.
@@ -270,6 +282,8 @@ pub enum SaveReason {
     Signal,
     /// `--max-steps`.
     MaxSteps,
+    /// `--time` is over.
+    Time,
 }
 
 /// Where the results are.
@@ -291,6 +305,9 @@ pub struct RunReport {
     pub weights_sha256: String,
     /// Seconds spent training, over all resumptions.
     pub seconds: f64,
+    /// Whether it ended before its epochs because the time of `--time` was over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_time: bool,
 }
 
 /// The best test accuracy of a run. Serialises as `[accuracy, epoch]`.
@@ -356,5 +373,10 @@ pub enum Outcome {
         run: PathBuf,
         /// How far it has come.
         at: RunPosition,
+    },
+    /// A signal came before the run had a folder, while its speed was measured: nothing was written.
+    NotBegun {
+        /// Which one.
+        signal: Signal,
     },
 }

@@ -15,6 +15,7 @@ mod class_weights;
 mod clock;
 mod compare;
 mod curves;
+mod deadline;
 mod error;
 mod estimate;
 mod evaluate;
@@ -29,6 +30,7 @@ mod job;
 mod layer_decay;
 mod left_out;
 mod load;
+mod lr_find;
 mod memory;
 mod network;
 mod newest;
@@ -39,15 +41,19 @@ mod pictures;
 mod points;
 mod position;
 mod pretrained;
+mod rehearsal;
 mod remarks;
 mod results;
 mod run_files;
 mod sampler;
 mod schedule;
 mod session;
+mod smoke;
 mod start;
 mod state;
 mod stop;
+mod time_plan;
+mod timed;
 
 pub use class_names::ClassNamePolicy;
 pub use compare::{
@@ -58,21 +64,24 @@ pub use error::{Checkpoint, Kept, PathDisplay, TrainError};
 pub use evaluate::{EvalOptions, EvalReport, evaluate, evaluate_with, fitting_batch};
 pub use event::{
     BestAccuracy, ComparePlan, CompareRun, CompareRunDone, EpochReport, Event, FeatureReport, Observer,
-    Outcome, PlanReport, RunReport, SaveReason, Silent, Started, StepEvent,
+    Outcome, PlanReport, RangePoint, RunReport, SaveReason, Silent, Started, StepEvent, TimeReport,
 };
 pub use export_proof::OnnxExport;
 pub use folder::SavedRun;
 pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
+pub use lr_find::{RangeEnd, RangeOutcome, RangeReport, Valley, lr_find, lr_find_on, valley};
 pub use memory::RunMemory;
 pub use options::{
     AugmentPolicy, Bounds, CacheFeatures, ClassWeightTable, ClassWeights, ColorJitter, Freeze,
     GivenClassWeights, LastBatchScale, Milestones, Opt, OptionRow, Overrides, Recipe, RecipeEntry, Sampler,
-    SaveEvery, Sched, SchedPer, TrainOptions, level,
+    SaveEvery, Sched, SchedPer, TimeLimit, TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;
 pub use position::RunPosition;
 pub use pretrained::PretrainedFile;
-pub use start::{open, plan, resume, resume_on, run, run_on};
+pub use smoke::{Smoke, SmokeReport, smoke, smoke_on};
+pub use start::{open, resume, resume_on};
 pub use stop::{Signal, Stop};
+pub use timed::{plan, run, run_on};

@@ -11,6 +11,7 @@ mod recipe;
 mod save_every;
 mod sched;
 mod table;
+mod time_limit;
 mod value;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use recipe::{Recipe, RecipeEntry};
 pub use save_every::SaveEvery;
 pub use sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 pub use table::{Overrides, TrainOptions};
+pub use time_limit::TimeLimit;
 pub use value::level;
 
 use crate::by_name;
@@ -49,7 +51,8 @@ impl TrainOptions {
         let text = fs::read_to_string(path).map_err(|error| TrainError::io("cannot read", path, error))?;
         let options: Self = yaml_serde::from_str(by_name::without_mark(&text))
             .map_err(|error| TrainError::bad_run(path, format!("not the options of a run: {error}")))?;
-        Ok(Self { name: None, exist_ok: false, ..options })
+        // how many epochs fitted into a time is settled: the same run takes as long as it takes
+        Ok(Self { name: None, exist_ok: false, time: None, ..options })
     }
 
     /// What the network takes, of images of `channels`.
@@ -192,6 +195,9 @@ impl Overrides {
     /// [`TrainError::Option`] for a value that makes no sense, [`TrainError::ClassWeights`] for a file of weights that cannot be used.
     pub fn over(&self, options: TrainOptions) -> Result<TrainOptions, TrainError> {
         let options = self.with_files_read()?.laid_over(options, |_| true);
+        let any = self.time.is_some() && self.epochs.is_none();
+        let epochs = if any { TimeLimit::MOST_EPOCHS } else { options.epochs };
+        let options = TrainOptions { epochs, ..options };
         options.check()?;
         Ok(options)
     }
@@ -199,15 +205,18 @@ impl Overrides {
     /// The options of a resumed run: the saved ones with what may change (epochs, threads, instruction set, where
     /// the data are, when to save and to stop). `output` and `name` say which run, so they are not looked at.
     ///
-    /// Who asks for epochs wants all of them: a saved `max_steps` that is not given again is lifted.
+    /// Who asks for epochs wants all of them: a saved `max_steps` or `time` that is not given again is lifted.
     ///
     /// # Errors
     /// [`TrainError::ResumeChanged`] for an option that must stay, [`TrainError::Option`] for a value that makes no sense,
     /// [`TrainError::ClassWeights`] for a file of weights that cannot be used.
     pub fn resume(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
         self.with_files_read()?.refuse_other(saved, &[OnResume::Kept])?;
-        let lifted =
-            TrainOptions { max_steps: saved.max_steps.filter(|_| self.epochs.is_none()), ..saved.clone() };
+        let lifted = TrainOptions {
+            max_steps: saved.max_steps.filter(|_| self.epochs.is_none()),
+            time: saved.time.filter(|_| self.epochs.is_none()),
+            ..saved.clone()
+        };
         let options = self.laid_over(lifted, |row| matches!(row, OnResume::Length | OnResume::Free));
         options.check()?;
         Ok(options)
@@ -442,7 +451,7 @@ mod tests {
 
     #[test]
     fn what_may_change_is_listed() {
-        let list = "--data-dir, --epochs, --patience, --threads, --isa, --save-every and --max-steps";
+        let list = "--data-dir, --epochs, --patience, --threads, --isa, --save-every, --time and --max-steps";
         assert_eq!(may_change(&[OnResume::Kept]), list);
         let list = "--data-dir, --threads, --isa and --save-every";
         assert_eq!(may_change(&[OnResume::Kept, OnResume::Length]), list);

@@ -74,6 +74,7 @@ pub(crate) fn report(
         isa: machine.level().name().into(),
         memory_bytes: Need::of(options, dataset, freezing).bytes(engine, options.batch_size)?,
         estimate_seconds: estimate::guess(work, summary.total_macs, &machine),
+        time: None,
         notes: remarks(options, dataset),
     })
 }

@@ -48,6 +48,26 @@ pub(crate) struct Schedule {
     epochs: u32,
     /// Of an epoch.
     steps: u64,
+    /// In place of all this: that of a range test.
+    rising: Option<Rising>,
+}
+
+/// A rate that rises by the same factor from each step to the next.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Rising {
+    /// Rate of the first step.
+    pub(crate) from: f64,
+    /// Rate that would follow the last one.
+    pub(crate) to: f64,
+    /// Steps.
+    pub(crate) steps: u64,
+}
+
+impl Rising {
+    /// The rate of step `step`, counted from 0: `from (to / from)^(step / steps)`.
+    pub(crate) fn lr(&self, step: u64) -> f64 {
+        self.from * libm::pow(self.to / self.from, step as f64 / self.steps as f64)
+    }
 }
 
 impl Schedule {
@@ -69,11 +89,20 @@ impl Schedule {
             patience: o.patience_epochs.unwrap_or(usual::PATIENCE_EPOCHS),
             epochs: o.epochs,
             steps: steps.max(1),
+            rising: None,
         }
+    }
+
+    /// The same with a rate that rises through a range test.
+    pub(crate) fn rising(self, rising: Rising) -> Self {
+        Self { rising: Some(rising), ..self }
     }
 
     /// The rate of step `step` of the run, counted from 0. `plateau` is what the run has found so far.
     pub(crate) fn lr(&self, step: u64, plateau: Option<&Plateau>) -> f64 {
+        if let Some(rising) = &self.rising {
+            return rising.lr(step);
+        }
         if self.sched == Sched::OneCycle {
             return one_cycle(self.base, step, u64::from(self.epochs) * self.steps);
         }

@@ -7,16 +7,19 @@
 //!
 //! At the end of an epoch the best weights are written first, then the results, then the checkpoint that confirms them. A
 //! process killed in between repeats the epoch's end and writes the same bytes. `step` makes the steps. `measure` makes the
-//! measurements inside epochs. `draw` draws curves and images. `freeze` changes what learns, and `keep`
-//! computes what is kept of the rest. `save` writes checkpoints, and deals with files that cannot be
-//! written.
+//! measurements inside epochs. `draw` draws curves and images. `freeze` changes what learns, and `keep` computes what is kept of
+//! the rest. `save` writes checkpoints, and deals with files that cannot be written. `time` ends a run whose time is over. `range`
+//! makes the steps of a range test. `words` says why a run ended.
 
 mod draw;
 mod freeze;
 mod keep;
 mod measure;
+pub(crate) mod range;
 mod save;
 mod step;
+mod time;
+mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,11 +31,12 @@ use plusx_model::update::ParamRule;
 use crate::average::on_average;
 use crate::checkpoint;
 use crate::clock::Clock;
+use crate::deadline::Deadline;
 use crate::error::TrainError;
 use crate::estimate::Pace;
 use crate::evaluate::{EvalReport, Passed, pass_over};
 use crate::event::{BestAccuracy, EpochReport, Event, Observer, Outcome, RunReport, SaveReason, Started};
-use crate::features::FeatureFile;
+use crate::features::{Batches, FeatureFile};
 use crate::job::Job;
 use crate::layer_decay;
 use crate::left_out::BadFiles;
@@ -54,6 +58,8 @@ enum End {
     MaxSteps,
     /// A signal came.
     Stopped(Signal),
+    /// The run's time is over.
+    OutOfTime,
 }
 
 /// A run in progress.
@@ -79,6 +85,7 @@ pub(crate) struct Session<'a, E> {
     scratch: Vec<f32>,
     pace: Pace,
     clock: Clock,
+    deadline: Deadline,
     /// When the last checkpoint was written, or the run began.
     saved: Instant,
     /// How far the run has come by the checkpoint on disk, if there is one.
@@ -130,6 +137,7 @@ impl<'a, E: Executor> Session<'a, E> {
             scratch: Vec::new(),
             pace,
             clock,
+            deadline: Deadline::default(),
             saved,
             kept,
         })
@@ -148,16 +156,26 @@ impl<'a, E: Executor> Session<'a, E> {
         if resumed.is_some() && self.done() {
             self.tell(&Event::Warning { message: self.nothing_left() });
         }
+        self.watch_time();
         while !self.done() {
             match self.epoch()? {
+                End::Epoch if self.deadline.is_over => break,
                 End::Epoch => {}
                 End::MaxSteps => break,
+                End::OutOfTime => {
+                    self.run_out();
+                    self.save(SaveReason::Time)?;
+                    break;
+                }
                 End::Stopped(signal) => {
                     self.save(SaveReason::Signal)?;
                     let at = self.state.position();
                     return Ok(Outcome::Interrupted { signal, run, at });
                 }
             }
+        }
+        if self.deadline.is_over {
+            self.tell_time();
         }
         let best = self.job.folder.best();
         let report = RunReport {
@@ -168,6 +186,7 @@ impl<'a, E: Executor> Session<'a, E> {
             held_out: self.job.held_out.short(),
             best_acc: self.best_acc(),
             seconds: self.clock.total(),
+            out_of_time: self.deadline.is_over,
             run,
         };
         self.tell(&Event::Finished(report.clone()));
@@ -185,49 +204,13 @@ impl<'a, E: Executor> Session<'a, E> {
         self.observer.event(event);
     }
 
-    /// Why a resumed run ends at once, and how to make it go on.
-    fn nothing_left(&self) -> String {
-        let options = &self.job.options;
-        match options.max_steps {
-            _ if self.state.epoch < options.epochs && self.state.has_stalled(options) => {
-                format!("nothing is left to do, {}", self.stalled())
-            }
-            Some(max) if self.state.epoch < options.epochs => format!(
-                "nothing is left to do, the run has reached --max-steps {max}: go on with --epochs {} for all of its \
-                 epochs, or with a larger --max-steps",
-                options.epochs
-            ),
-            _ => {
-                let done = match options.epochs {
-                    1 => "its only epoch is done".to_owned(),
-                    epochs => format!("all {epochs} epochs are done"),
-                };
-                format!("nothing is left to do, {done}: go on with a larger --epochs")
-            }
-        }
-    }
-
-    /// Why a run ended before its epochs.
-    fn stalled(&self) -> String {
-        let epoch = self.state.watched.or(self.state.best).map_or(0, |watched| watched.epoch);
-        format!(
-            "the run stopped after epoch {} because the accuracy has not risen since epoch {epoch}: go on with --resume and a \
-             --patience above {}",
-            self.state.epoch,
-            self.state.epoch.saturating_sub(epoch)
-        )
-    }
-
     fn done(&self) -> bool {
         self.state.is_done(&self.job.options, &self.results)
     }
 
-    /// The rest of one epoch and its test pass.
-    fn epoch(&mut self) -> Result<End, TrainError> {
-        if !self.enter()? {
-            return Ok(self.stopped());
-        }
-        let (job, steps) = (self.job, self.job.steps());
+    /// The batches that the epoch under way has left.
+    fn batches(&self) -> Batches {
+        let job = self.job;
         let plan = BatchPlan {
             order: job.order(self.state.epoch),
             batch_size: job.options.batch_size,
@@ -240,11 +223,23 @@ impl<'a, E: Executor> Session<'a, E> {
             }),
             threads: job.threads,
         };
-        let augmented = plan.augment.is_some() || job.options.mix() != Mix::default();
-        let mut loader = self.batches(plan);
+        self.batches_of(plan)
+    }
+
+    /// The rest of one epoch and its test pass.
+    fn epoch(&mut self) -> Result<End, TrainError> {
+        if !self.enter()? {
+            return Ok(self.stopped());
+        }
+        let (job, steps) = (self.job, self.job.steps());
+        let augmented = job.options.augment().is_some() || job.options.mix() != Mix::default();
+        let mut loader = self.batches();
         while self.state.epoch_step < steps {
             if let Some(signal) = self.stop.requested() {
                 return Ok(End::Stopped(signal));
+            }
+            if !self.deadline.allows_step() {
+                return Ok(End::OutOfTime);
             }
             if self.state.is_enough(&job.options) {
                 self.save(SaveReason::MaxSteps)?;
@@ -255,11 +250,12 @@ impl<'a, E: Executor> Session<'a, E> {
             }
             let started = Instant::now();
             let waited = loader.waited();
-            let images = self.step(&mut loader, augmented)?;
+            let images = self.step(&mut loader, Some(augmented))?;
             let wait = (loader.waited() - waited).as_secs_f64();
             let seconds = started.elapsed().as_secs_f64();
             self.clock.step(images, seconds, wait);
             self.pace.step(images as u64, seconds);
+            self.deadline.step(seconds);
             self.tell_step(wait);
             if self.due() {
                 self.save(SaveReason::Interval)?;
@@ -275,7 +271,10 @@ impl<'a, E: Executor> Session<'a, E> {
     }
 
     fn stopped(&self) -> End {
-        End::Stopped(self.stop.requested().unwrap_or(Signal::Interrupt))
+        match self.stop.requested() {
+            None if !self.deadline.allows_more() => End::OutOfTime,
+            signal => End::Stopped(signal.unwrap_or(Signal::Interrupt)),
+        }
     }
 
     /// Lists pictures that turned out to be damaged, and tells of them.
@@ -291,11 +290,11 @@ impl<'a, E: Executor> Session<'a, E> {
         TrainError::Unfit { data: self.job.options.data.clone(), reason }
     }
 
-    /// A test pass over some of the images held out; `None` if a signal came.
+    /// A test pass over some of the images held out; `None` if a signal came or the time was over.
     fn test(&mut self, order: Vec<u32>) -> Result<Option<EvalReport>, TrainError> {
         let (epoch, total) = (self.state.epoch + 1, order.len());
         let batches = self.test_batches(order);
-        let (stop, observer) = (self.stop, &mut *self.observer);
+        let (stop, deadline, observer) = (self.stop, &self.deadline, &mut *self.observer);
         let started = Instant::now();
         let mut told = started;
         let passed = on_average(self.executor, |executor| {
@@ -304,7 +303,7 @@ impl<'a, E: Executor> Session<'a, E> {
                     told = Instant::now();
                     observer.event(&Event::Evaluating { epoch, done, total });
                 }
-                stop.requested().is_none()
+                stop.requested().is_none() && deadline.allows_more()
             })
         })?;
         let Some(Passed { report, left_out }) = passed else { return Ok(None) };
@@ -354,6 +353,7 @@ impl<'a, E: Executor> Session<'a, E> {
         let lr = self.lr(self.state.step.saturating_sub(1));
         self.results.push(EpochRow::new(&self.job.options.data, lr, &line));
         self.results.write().map_err(|error| self.keeping(error))?;
+        let seconds = line.seconds;
         // before the save that confirms it: a process killed in between tells the same line again, none is lost
         self.tell(&Event::Epoch(line));
         if whole {
@@ -363,6 +363,7 @@ impl<'a, E: Executor> Session<'a, E> {
             self.state.plateau = self.schedule.after_epoch(self.state.plateau, report.loss);
             self.state.end_epoch();
             self.clock.end_epoch();
+            self.look_ahead(seconds);
             self.save(SaveReason::Epoch)?;
             if self.state.epoch < self.job.options.epochs && self.state.has_stalled(&self.job.options) {
                 self.tell(&Event::Warning { message: self.stalled() });

@@ -1,6 +1,7 @@
 //! Ways in: a new run, a resumed one, or only the plan.
 
 use std::path::Path;
+use std::time::Instant;
 
 use plusx_data::{Dataset, Fingerprint};
 use plusx_formats::{ModelFile, atomic};
@@ -31,7 +32,7 @@ use crate::stop::Stop;
 ///
 /// # Errors
 /// Anything in [`TrainError`]; whatever was saved before the error stays.
-pub fn run(
+pub(crate) fn run(
     options: TrainOptions,
     dataset: Dataset,
     stop: &Stop,
@@ -40,7 +41,7 @@ pub fn run(
     let mut engine = prepare(&options, &dataset)?;
     let adopted = pretrained::start(engine.graph(), &options)?;
     observer.event(&Event::Plan(report(&options, &dataset, &mut engine, adopted.as_ref())?));
-    let start = Start { dataset, params: adopted.map(|adopted| adopted.params) };
+    let start = Start { dataset, params: adopted.map(|adopted| adopted.params), since: None };
     launch(&mut engine, options, start, stop, observer)
 }
 
@@ -73,7 +74,7 @@ pub fn resume(
 ///
 /// # Errors
 /// Those of [`run`] before its first step.
-pub fn plan(options: &TrainOptions, dataset: &Dataset) -> Result<PlanReport, TrainError> {
+pub(crate) fn plan(options: &TrainOptions, dataset: &Dataset) -> Result<PlanReport, TrainError> {
     let mut engine = prepare(options, dataset)?;
     let adopted = pretrained::start(engine.graph(), options)?;
     report(options, dataset, &mut engine, adopted.as_ref())
@@ -85,7 +86,7 @@ pub fn plan(options: &TrainOptions, dataset: &Dataset) -> Result<PlanReport, Tra
 ///
 /// # Errors
 /// Those of [`run`].
-pub fn run_on<E: Executor>(
+pub(crate) fn run_on<E: Executor>(
     executor: &mut E,
     options: &TrainOptions,
     dataset: Dataset,
@@ -95,25 +96,27 @@ pub fn run_on<E: Executor>(
     options.check()?;
     check(executor.graph(), options, &dataset)?;
     let params = pretrained::start(executor.graph(), options)?.map(|adopted| adopted.params);
-    launch(executor, options.clone(), Start { dataset, params }, stop, observer)
+    launch(executor, options.clone(), Start { dataset, params, since: None }, stop, observer)
 }
 
 /// What a new run begins with.
-struct Start {
-    dataset: Dataset,
+pub(crate) struct Start {
+    pub(crate) dataset: Dataset,
     /// Parameters of a file; none: drawn by the seed.
-    params: Option<Params>,
+    pub(crate) params: Option<Params>,
+    /// When its time began; none: with its first step.
+    pub(crate) since: Option<Instant>,
 }
 
 /// Trains on what was checked.
-fn launch<E: Executor>(
+pub(crate) fn launch<E: Executor>(
     executor: &mut E,
     mut options: TrainOptions,
     start: Start,
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let Start { dataset, params } = start;
+    let Start { dataset, params, since } = start;
     options.forget_weights();
     let folder = Folder::create(&options)?;
     let options = folder.naming(options);
@@ -132,11 +135,12 @@ fn launch<E: Executor>(
         job.folder.write_options(&job.options)?;
     }
     let session = Session::new(&job, executor, stop, observer, State::default())?;
+    let session = since.into_iter().fold(session, Session::since);
     write_environment(&job).map_err(|error| session.keeping(error))?;
     session.run()
 }
 
-/// Continues what [`run_on`] began, with an executor of the same graph.
+/// Continues what [`run_on`](crate::run_on) began, with an executor of the same graph.
 ///
 /// # Errors
 /// Those of [`resume`].
@@ -179,6 +183,7 @@ pub fn resume_on<E: Executor>(
         observer.event(&Event::Warning { message });
     }
     let session = Session::new(&job, executor, stop, observer, state)?;
+    session.refuse_spent(saved.time)?;
     // only now is it known that they belong to this run
     let written = job.folder.write_options(&job.options).and_then(|()| write_environment(&job));
     written.map_err(|error| session.keeping(error))?;
@@ -186,7 +191,7 @@ pub fn resume_on<E: Executor>(
 }
 
 /// Initial parameters, drawn by the seed unless there are some; no velocity.
-fn begin<E: Executor>(
+pub(crate) fn begin<E: Executor>(
     executor: &mut E,
     options: &TrainOptions,
     params: Option<Params>,
@@ -219,7 +224,7 @@ fn meanwhile<A, B: Send>(here: impl FnOnce() -> A, there: impl Fn() -> B + Sync)
     })
 }
 
-fn job<E: Executor>(
+pub(crate) fn job<E: Executor>(
     executor: &E,
     options: TrainOptions,
     dataset: Dataset,

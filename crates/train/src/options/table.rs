@@ -17,6 +17,7 @@ use super::one_batch::{is_one_batch, one_batch};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
 use super::sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::time_limit::TimeLimit;
 use super::value::{Lay, OptionValue, Shown};
 use crate::by_name;
 use crate::origin::Pretrained;
@@ -374,6 +375,13 @@ options! {
         "WHEN", "Save this often, besides after each epoch: 10m, 90s, 1h, 20steps or epoch", default "10m";
         Free, of_one_run false, of_recipe false;
         valid |o| o.save_every.is_ever_due(), "at least 1s, or 1 step"
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: TimeLimit => Option<TimeLimit> = None;
+        "TIME", "Choose the epochs so that the run ends within this time on this machine: 20m, 90s, 2h or 1h30m; --epochs is then the \
+        most of them";
+        Length, of_one_run true, of_recipe true;
+        valid |o| o.time.is_none_or(|time| time.seconds() > 0), "at least 1s"
 
     max_steps: u64 => Option<u64> = None;
         "N", "Stop after this many steps in all; plusx train --resume --epochs N lifts it";

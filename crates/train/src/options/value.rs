@@ -13,6 +13,7 @@ use super::freeze::{CacheFeatures, Freeze};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
 use super::sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::time_limit::TimeLimit;
 use crate::error::TrainError;
 use crate::origin::Pretrained;
 use crate::pictures::Pictures;
@@ -129,7 +130,8 @@ named!(
     Sampler,
     SaveEvery,
     Sched,
-    SchedPer
+    SchedPer,
+    TimeLimit
 );
 
 fn text(word: &OsStr) -> Result<&str, String> {

@@ -70,7 +70,7 @@ impl<E: Executor> Session<'_, E> {
     }
 
     /// The batches of an epoch: of `plan`, or of what is kept of its pictures.
-    pub(super) fn batches(&self, plan: BatchPlan) -> Batches {
+    pub(super) fn batches_of(&self, plan: BatchPlan) -> Batches {
         let job = self.job;
         let Some(file) = &self.features else {
             return Batches::Pictures(Loader::new(Arc::clone(&job.train), plan));

@@ -25,6 +25,7 @@ impl<E: Executor> Session<'_, E> {
 
     /// Writes the checkpoint.
     pub(super) fn save(&mut self, reason: SaveReason) -> Result<(), TrainError> {
+        let begun = Instant::now();
         self.see_to_folder()?;
         let times = self.clock.save(&self.job.folder, &self.state);
         self.write_last()?;
@@ -35,6 +36,7 @@ impl<E: Executor> Session<'_, E> {
                 self.tell(&Event::Warning { message });
             }
         }
+        self.deadline.save(begun.elapsed());
         self.saved = Instant::now();
         self.tell(&Event::Saved { path: self.job.folder.last(), reason });
         Ok(())

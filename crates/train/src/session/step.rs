@@ -27,9 +27,11 @@ impl<E: Executor> Session<'_, E> {
     /// One step: forward and backward on each of its batches, and one update with the sum of their gradients. How many images it
     /// has learnt from.
     ///
+    /// The first batch of the run is drawn, whether its pictures change at random or not, unless `shown` is `None`.
+    ///
     /// A batch without a picture that can be read teaches nothing. A step without one counts all the same: the steps of an epoch
     /// stay where they are.
-    pub(super) fn step(&mut self, loader: &mut Batches, augmented: bool) -> Result<usize, TrainError> {
+    pub(super) fn step(&mut self, loader: &mut Batches, shown: Option<bool>) -> Result<usize, TrainError> {
         let mut gradients = Gradients::default();
         // the update belongs to the last batch that has a picture, and which that is, is known when the others are there
         let mut waiting: Option<(Batch, Mixed)> = None;
@@ -37,7 +39,7 @@ impl<E: Executor> Session<'_, E> {
             let mut batch = loader.next().ok_or_else(|| self.ended())??;
             self.leave_out(&batch.left_out)?;
             let mixed = self.mix(&mut batch, number);
-            if self.state.step == 0 && number == 0 {
+            if let Some(augmented) = shown.filter(|_| self.state.step == 0 && number == 0) {
                 self.show(&batch, augmented)?;
             }
             if batch.n == 0 {

@@ -1,5 +1,7 @@
 //! A stand-in for the engine: softmax regression in plain loops. Small, exact, and it fails when told to.
 
+use std::time::Duration;
+
 use plusx_model::containers::Sequential;
 use plusx_model::executor::{Executor, Images, NodeValue, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, ParamId};
@@ -27,6 +29,8 @@ pub(crate) struct Trouble {
     pub(crate) nan_at: Option<u64>,
     /// A weight is spoilt, while the loss is still fine.
     pub(crate) spoil_at: Option<u64>,
+    /// From this step on steps take so long.
+    pub(crate) slow_from: Option<(u64, Duration)>,
 }
 
 /// Softmax regression.
@@ -150,6 +154,9 @@ impl Executor for Fake {
     ) -> Result<StepResult, Told> {
         if self.trouble.fail_at == Some(self.steps) {
             return Err(Told);
+        }
+        if let Some((_, pause)) = self.trouble.slow_from.filter(|(from, _)| *from <= self.steps) {
+            std::thread::sleep(pause);
         }
         let Targets::Classes(labels) = targets else { return Err(Told) };
         let pixels = SIDE * SIDE;
