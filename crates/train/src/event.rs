@@ -32,6 +32,7 @@ impl<F: FnMut(&Event)> Observer for F {
 }
 
 /// What happened. Serialises as one flat object with the field `event`.
+#[allow(clippy::large_enum_variant)] // the plan is told once a run, and never kept in a list
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
