@@ -18,6 +18,7 @@ const SCRIPTS: &[&[&str]] = &[
     &["golden_sources.py"],
     &["golden_prepared.py"],
     &["golden_schedules.py"],
+    &["golden_recipes.py"],
     &["golden_augment.py"],
     &["golden_onnx.py"],
     &["golden_onnx_exports.py", "dynamo", "tests/golden/onnx/dynamo"],

@@ -38,13 +38,19 @@ pub(crate) struct Job {
 impl Job {
     /// Steps of one epoch; the last batch may be smaller.
     pub(crate) fn steps(&self) -> u64 {
-        self.samples.len().div_ceil(self.options.batch_size) as u64
+        self.epoch_images().div_ceil(self.options.batch_size) as u64
     }
 
     /// The samples of an epoch (counted from 0) in the order they are learnt from.
     pub(crate) fn order(&self, epoch: u32) -> Vec<u32> {
-        let order = sampler::order(self.options.sampler, &self.labels(), self.options.seed, epoch);
+        let mut order = sampler::order(self.options.sampler, &self.labels(), self.options.seed, epoch);
+        order.truncate(self.epoch_images());
         order.into_iter().map(|place| self.samples[place as usize]).collect()
+    }
+
+    /// Images that an epoch learns from.
+    fn epoch_images(&self) -> usize {
+        epoch_images(&self.options, self.samples.len())
     }
 
     /// Weights of the classes in the loss.
@@ -61,8 +67,8 @@ impl Job {
 
     /// What is left to do from `state` on.
     pub(crate) fn left(&self, state: &State) -> Work {
-        let n = self.samples.len() as u64;
-        let epochs = u64::from(self.options.epochs.saturating_sub(state.epoch));
+        let n = self.epoch_images() as u64;
+        let epochs = u64::from(self.options.all_epochs().saturating_sub(state.epoch));
         let all = epochs * n - if epochs > 0 { state.seen.min(n) } else { 0 };
         let test = self.val.len() as u64;
         let (train, passes) = match self.options.max_steps {
@@ -77,6 +83,11 @@ impl Job {
         let points = points(&self.options, steps, passes);
         Work { train, test: passes * test + points * measured_images(&self.options, self.val.len()) }
     }
+}
+
+/// Images that an epoch learns from, of so many: whole batches of them with `drop_last`.
+pub(crate) fn epoch_images(options: &TrainOptions, images: usize) -> usize {
+    if options.drop_last { images - images % options.batch_size } else { images }
 }
 
 /// Measurements inside epochs in so many steps and epochs, about.

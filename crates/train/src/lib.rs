@@ -63,8 +63,8 @@ pub use import_proof::{Import, ImportProof};
 pub use load::{LoadedModel, Machine, load_model, processor};
 pub use memory::RunMemory;
 pub use options::{
-    AugmentPolicy, Bounds, ClassWeights, ColorJitter, LastBatchScale, Milestones, Opt, OptionRow, Overrides,
-    Recipe, RecipeEntry, Sampler, SaveEvery, Sched, SchedPer, TrainOptions, level,
+    AugmentPolicy, Bounds, ClassWeights, ColorJitter, FirstValues, LastBatchScale, Milestones, Opt,
+    OptionRow, Overrides, Recipe, RecipeEntry, Sampler, SaveEvery, Sched, SchedPer, TrainOptions, level,
 };
 pub use origin::Pretrained;
 pub use pictures::Pictures;

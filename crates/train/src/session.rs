@@ -172,16 +172,16 @@ impl<'a, E: Executor> Session<'a, E> {
     fn nothing_left(&self) -> String {
         let options = &self.job.options;
         match options.max_steps {
-            _ if self.state.epoch < options.epochs && self.state.has_stalled(options) => {
+            _ if self.state.epoch < options.all_epochs() && self.state.has_stalled(options) => {
                 format!("nothing is left to do, {}", self.stalled())
             }
-            Some(max) if self.state.epoch < options.epochs => format!(
+            Some(max) if self.state.epoch < options.all_epochs() => format!(
                 "nothing is left to do, the run has reached --max-steps {max}: go on with --epochs {} for all of its \
                  epochs, or with a larger --max-steps",
                 options.epochs
             ),
             _ => {
-                let done = match options.epochs {
+                let done = match options.all_epochs() {
                     1 => "its only epoch is done".to_owned(),
                     epochs => format!("all {epochs} epochs are done"),
                 };
@@ -363,7 +363,7 @@ impl<'a, E: Executor> Session<'a, E> {
             self.state.end_epoch();
             self.clock.end_epoch();
             self.save(SaveReason::Epoch)?;
-            if self.state.epoch < self.job.options.epochs && self.state.has_stalled(&self.job.options) {
+            if self.state.epoch < self.job.options.all_epochs() && self.state.has_stalled(&self.job.options) {
                 self.tell(&Event::Warning { message: self.stalled() });
             }
         }

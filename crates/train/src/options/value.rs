@@ -11,7 +11,7 @@ use plusx_model::shape::ImageShape;
 use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::sched::{ClassWeights, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::sched::{ClassWeights, FirstValues, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use crate::error::TrainError;
 use crate::origin::Pretrained;
 use crate::pictures::Pictures;
@@ -120,6 +120,7 @@ named!(
     Bounds,
     ClassWeights,
     ColorJitter,
+    FirstValues,
     LastBatchScale,
     Milestones,
     Opt,
