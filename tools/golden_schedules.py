@@ -47,10 +47,13 @@ def of_timm(options, steps=None):
         min_lr=options.get("min_lr", 0.0),
         warmup_lr=options.get("warmup_lr", 1e-5),
         warmup_epochs=options.get("warmup_epochs", 0),
+        cooldown_epochs=options.get("cooldown_epochs", 0),
         step_on_epochs=steps is None,
         updates_per_epoch=steps or 0,
     )
-    assert epochs == options["epochs"]
+    # a cool-down adds epochs to the schedules that end
+    ends = options["sched"] in ("cosine", "poly", "tanh")
+    assert epochs == options["epochs"] + (options.get("cooldown_epochs", 0) if ends else 0)
     rates = []
     for t in range(epochs * (steps or 1)):
         rates.append(rate(opt))
@@ -121,10 +124,18 @@ def main():
             {**cosine, "lr": 0.05, "min_lr": 1e-4, "warmup_epochs": 0, "epochs": 30},
             {"sched": "step", "lr": 0.1, "epochs": 90, "warmup_epochs": 3},
             {"sched": "constant", "lr": 0.02, "epochs": 8, "warmup_epochs": 4},
+            {**cosine, "epochs": 20, "min_lr": 0.001, "cooldown_epochs": 4},
+            {"sched": "step", "lr": 0.1, "epochs": 8, "decay_epochs": 3, "cooldown_epochs": 4},
+            {"sched": "poly", "lr": 0.1, "epochs": 20, "warmup_epochs": 3, "cooldown_epochs": 2},
+            {"sched": "poly", "lr": 0.1, "epochs": 9, "decay_rate": 2.0, "min_lr": 0.002},
+            {"sched": "tanh", "lr": 0.1, "epochs": 20, "warmup_epochs": 3, "cooldown_epochs": 2},
+            {"sched": "tanh", "lr": 0.3, "epochs": 12, "min_lr": 0.002},
         ]
     ]
     short = {"sched": "cosine", "lr": 0.3, "epochs": 6, "warmup_epochs": 2, "warmup_lr": 0.001, "min_lr": 1e-5}
-    cases.append({"program": "timm", "options": short, "steps": 7, "rates": of_timm(short, 7)})
+    for sched in ["cosine", "poly", "tanh"]:
+        updates = {**short, "sched": sched, "cooldown_epochs": 0 if sched == "cosine" else 1}
+        cases.append({"program": "timm", "options": updates, "steps": 7, "rates": of_timm(updates, 7)})
     cases += [
         {"program": "torchvision", "options": options, "rates": of_torchvision(options)}
         for options in [

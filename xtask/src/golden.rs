@@ -20,6 +20,7 @@ const SCRIPTS: &[&[&str]] = &[
     &["golden_schedules.py"],
     &["golden_layer_decay.py"],
     &["golden_lr_find.py"],
+    &["golden_recipes.py"],
     &["golden_augment.py"],
     &["golden_onnx.py"],
     &["golden_onnx_exports.py", "dynamo", "tests/golden/onnx/dynamo"],

@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
                 false => options.train.batch_size,
             };
             let train = TrainOptions { batch_size, ..options.train };
+            let train = changes.train.with_rate(train)?;
             let options = CompareOptions { train, ..options };
             environment.mind_threads(options.train.threads);
             if learning.dry_run {

@@ -22,7 +22,7 @@ const TELL_EVERY: u64 = 10;
 
 /// Options of a run that have no part in a range test, by their keys. They are taken, so that a command line of `train` does here,
 /// and not listed.
-const IDLE: [&str; 23] = [
+const IDLE: [&str; 24] = [
     "epochs",
     "lr",
     "model_ema_decay",
@@ -32,6 +32,7 @@ const IDLE: [&str; 23] = [
     "warmup_lr",
     "warmup_overlap",
     "min_lr",
+    "cooldown_epochs",
     "decay_epochs",
     "decay_rate",
     "decay_milestones",

@@ -63,6 +63,8 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
         false => options.batch_size,
     };
     let options = TrainOptions { batch_size, ..options };
+    // a run that is made again keeps its rate
+    let options = if arguments.config.is_some() { options } else { given.with_rate(options)? };
     environment.mind_threads(options.threads);
     if arguments.learning.dry_run {
         let plan = plusx_train::plan(&options, &dataset)?;

@@ -45,6 +45,8 @@ pub enum ParamRules<'a> {
     Alike,
     /// Only filters and matrices decay, as in timm.
     DecayMatrices,
+    /// All decay but the scales and shifts of norms, as torchvision's scripts do when they are told a norm weight decay of 0.
+    DecayAllButNorms,
     /// One rule for each parameter of the graph, in its order. Those of running statistics are not read.
     Each(&'a [ParamRule]),
 }
@@ -104,6 +106,9 @@ impl Update<'_> {
             ParamRules::Alike => alike,
             ParamRules::DecayMatrices => {
                 ParamRule { decays: matches!(role, Role::ConvWeight | Role::DenseWeight), ..alike }
+            }
+            ParamRules::DecayAllButNorms => {
+                ParamRule { decays: !matches!(role, Role::Gamma | Role::Beta), ..alike }
             }
             ParamRules::Each(rules) => rules.get(index).copied().unwrap_or(alike),
         }

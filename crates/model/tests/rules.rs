@@ -266,7 +266,7 @@ proptest! {
                         let pixels: usize = spec.dims[2..].iter().product();
                         let c = match init {
                             Init::Uniform(c) => c,
-                            Init::Xavier => (6.0 / ((spec.dims[0] + spec.dims[1]) * pixels) as f64).sqrt() as f32,
+                            _ => (6.0 / ((spec.dims[0] + spec.dims[1]) * pixels) as f64).sqrt() as f32,
                         };
                         let last = values.len() - 1;
                         let word = Philox::new(seed, INIT).block([p as u32, 0, 0, last as u32 / 4])[last % 4];

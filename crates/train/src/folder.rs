@@ -291,7 +291,9 @@ pub(crate) fn left(run: &Path, options: &TrainOptions) -> Left {
     let results = run.join(RESULTS);
     let results = Results::open(&results).map(|found| found.unwrap_or_else(|| Results::new(results)));
     match (checkpoint::state(&last(run)), results) {
-        (Ok(state), Ok(_)) if state.epoch >= options.epochs || state.has_stalled(options) => Left::Nothing,
+        (Ok(state), Ok(_)) if state.epoch >= options.all_epochs() || state.has_stalled(options) => {
+            Left::Nothing
+        }
         (Ok(state), Ok(results)) if state.is_done(options, &results) => Left::CutShort,
         _ => Left::Something,
     }

@@ -44,12 +44,12 @@ pub(crate) struct Job {
 impl Job {
     /// Steps of one epoch; the last may have fewer images.
     pub(crate) fn steps(&self) -> u64 {
-        self.samples.len().div_ceil(self.options.images_per_step()) as u64
+        self.epoch_images().div_ceil(self.options.images_per_step()) as u64
     }
 
     /// Batches of step `step` of an epoch, by their numbers in it; both count from 0.
     pub(crate) fn batches(&self, step: u64) -> Range<u64> {
-        let all = self.samples.len().div_ceil(self.options.batch_size) as u64;
+        let all = self.epoch_images().div_ceil(self.options.batch_size) as u64;
         let of_step = u64::from(self.options.grad_accum_steps);
         let first = step.saturating_mul(of_step).min(all);
         first..first.saturating_add(of_step).min(all)
@@ -57,8 +57,14 @@ impl Job {
 
     /// The samples of an epoch (counted from 0) in the order they are learnt from.
     pub(crate) fn order(&self, epoch: u32) -> Vec<u32> {
-        let order = sampler::order(self.options.sampler, &self.labels(), self.options.seed, epoch);
+        let mut order = sampler::order(self.options.sampler, &self.labels(), self.options.seed, epoch);
+        order.truncate(self.epoch_images());
         order.into_iter().map(|place| self.samples[place as usize]).collect()
+    }
+
+    /// Images that an epoch learns from.
+    fn epoch_images(&self) -> usize {
+        epoch_images(&self.options, self.samples.len())
     }
 
     /// Weights of the classes in the loss.
@@ -79,7 +85,7 @@ impl Job {
             return images;
         };
         let frozen =
-            u64::from(freezing.frozen(self.options.epochs) - state.epoch) * self.samples.len() as u64;
+            u64::from(freezing.frozen(self.options.all_epochs()) - state.epoch) * self.epoch_images() as u64;
         let later = images.saturating_sub(frozen.saturating_sub(state.seen));
         let [now, then] = self.costs;
         images - later + (later as f64 * then / now.max(0.01)) as u64
@@ -87,8 +93,8 @@ impl Job {
 
     /// What is left to do from `state` on.
     pub(crate) fn left(&self, state: &State) -> Work {
-        let n = self.samples.len() as u64;
-        let epochs = u64::from(self.options.epochs.saturating_sub(state.epoch));
+        let n = self.epoch_images() as u64;
+        let epochs = u64::from(self.options.all_epochs().saturating_sub(state.epoch));
         let all = epochs * n - if epochs > 0 { state.seen.min(n) } else { 0 };
         let test = self.val.len() as u64;
         let (train, passes) = match self.options.max_steps {
@@ -104,6 +110,11 @@ impl Job {
         let train = self.in_images_of_now(train, state);
         Work { train, test: passes * test + points * measured_images(&self.options, self.val.len()) }
     }
+}
+
+/// Images that an epoch learns from, of so many: whole batches of them with `drop_last`.
+pub(crate) fn epoch_images(options: &TrainOptions, images: usize) -> usize {
+    if options.drop_last { images - images % options.batch_size } else { images }
 }
 
 /// Measurements inside epochs in so many steps and epochs, about.

@@ -7,8 +7,7 @@
 use plusx_model::graph::{Graph, ParamSpec, Role};
 use plusx_model::update::ParamRule;
 
-use crate::options::TrainOptions;
-use crate::schedule::written;
+use crate::options::{TrainOptions, written};
 
 /// The layer of each parameter of `graph`, counted from 0 at the images, and how many there are.
 ///
@@ -48,9 +47,11 @@ pub(crate) fn layers(graph: &Graph) -> (Vec<usize>, usize) {
 pub(crate) fn rules(graph: &Graph, options: &TrainOptions) -> Option<Vec<ParamRule>> {
     let decay = written(options.layer_decay?);
     let (layers, count) = layers(graph);
+    // which parameters decay is said by the update, as where layers do not differ
+    let update = options.update(0.0, 1.0);
     let rule = |(spec, layer): (&ParamSpec, usize)| ParamRule {
         lr_scale: libm::pow(decay, (count - 1 - layer) as f64),
-        decays: !options.decay_weights_only || matches!(spec.role, Role::ConvWeight | Role::DenseWeight),
+        decays: update.of_param(0, spec.role).decays,
     };
     Some(graph.params.iter().zip(layers).map(rule).collect())
 }

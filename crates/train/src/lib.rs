@@ -73,7 +73,7 @@ pub use load::{LoadedModel, Machine, load_model, processor};
 pub use lr_find::{RangeEnd, RangeOutcome, RangeReport, Valley, lr_find, lr_find_on, valley};
 pub use memory::RunMemory;
 pub use options::{
-    AugmentPolicy, Bounds, CacheFeatures, ClassWeightTable, ClassWeights, ColorJitter, Freeze,
+    AugmentPolicy, Bounds, CacheFeatures, ClassWeightTable, ClassWeights, ColorJitter, FirstValues, Freeze,
     GivenClassWeights, LastBatchScale, Milestones, Opt, OptionRow, Overrides, Recipe, RecipeEntry, Sampler,
     SaveEvery, Sched, SchedPer, TimeLimit, TrainOptions, level,
 };

@@ -45,7 +45,7 @@ impl Need {
             train: samples(&*dataset.train, options).len(),
             test: dataset.val.len(),
             freezing,
-            epochs: options.epochs,
+            epochs: options.all_epochs(),
             data: dataset.splits().map(|(_, split)| split.bytes()).sum(),
             threads: Machine::of(options).threads(),
             remembered: options.remembered(),

@@ -12,6 +12,7 @@ mod save_every;
 mod sched;
 mod table;
 mod time_limit;
+mod valid;
 mod value;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,10 @@ use std::fs;
 use std::path::Path;
 
 use plusx_data::{Augment, Crop, EraseWith, Mix, ReadOptions, Warp};
-use plusx_model::preprocess::Preprocess;
+use plusx_model::graph::Graph;
+use plusx_model::init::{Init, initialize, zero_last_gammas};
+use plusx_model::params::Params;
+use plusx_model::preprocess::{Preprocess, Resize, shorter_side};
 use plusx_model::shape::ImageShape;
 use plusx_model::update::{ParamRules, Rule, Update};
 
@@ -30,7 +34,7 @@ pub use declare::OptionRow;
 pub use freeze::{CacheFeatures, Freeze};
 pub use recipe::{Recipe, RecipeEntry};
 pub use save_every::SaveEvery;
-pub use sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+pub use sched::{FirstValues, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 pub use table::{Overrides, TrainOptions};
 pub use time_limit::TimeLimit;
 pub use value::level;
@@ -62,7 +66,30 @@ impl TrainOptions {
 
     /// How images become an input of this shape.
     pub fn record(&self, input: ImageShape) -> Preprocess {
-        self.preprocess.as_ref().map_or_else(|| Preprocess::chapter(input), |pictures| pictures.record(input))
+        let whole = self
+            .preprocess
+            .as_ref()
+            .map_or_else(|| Preprocess::chapter(input), |pictures| pictures.record(input));
+        let Some(part) = self.crop_pct else { return whole };
+        Preprocess { resize: Resize::Shorter(shorter_side(input.h.max(input.w), written(part))), ..whole }
+    }
+
+    /// Epochs with those of the cool-down, if the schedule has one.
+    pub fn all_epochs(&self) -> u32 {
+        self.epochs.saturating_add(if self.sched.comes_down() { self.cooldown_epochs } else { 0 })
+    }
+
+    /// The parameters of a network that starts from no weights.
+    pub(crate) fn first_values(&self, graph: &Graph) -> Params {
+        let init = match self.init {
+            FirstValues::Xavier => Init::Xavier,
+            FirstValues::Kaiming | FirstValues::KaimingZero => Init::Kaiming,
+        };
+        let mut params = initialize(graph, init, self.seed);
+        if self.init == FirstValues::KaimingZero {
+            zero_last_gammas(graph, &mut params);
+        }
+        params
     }
 
     /// What is done to the pictures that are learnt from; `None`: what is done to those that are evaluated.
@@ -96,7 +123,7 @@ impl TrainOptions {
     pub fn reading(&self) -> ReadOptions {
         ReadOptions {
             // as it was written: 0.1, not the number of `f32` next to it
-            val_split: self.val_split.to_string().parse().unwrap_or(f64::from(self.val_split)),
+            val_split: written(self.val_split),
             seed: self.seed,
             label_column: self.label_column.clone(),
             ..ReadOptions::default()
@@ -118,7 +145,7 @@ impl TrainOptions {
 
     /// The decay of the average of the parameters as it was written: 0.9998, not the number of `f32` next to it.
     pub(crate) fn average_decay(&self) -> Option<f64> {
-        self.model_ema_decay.map(|decay| decay.to_string().parse().unwrap_or(f64::from(decay)))
+        self.model_ema_decay.map(written)
     }
 
     /// How a step at the learning rate `lr` changes the parameters, whose losses on average are their sum divided by `divisor`.
@@ -134,7 +161,11 @@ impl TrainOptions {
                 Opt::AdamW => usual.rule,
             },
             weight_decay: f64::from(self.weight_decay),
-            params: if self.decay_weights_only { ParamRules::DecayMatrices } else { ParamRules::Alike },
+            params: match (self.decay_weights_only, self.no_norm_decay) {
+                (true, _) => ParamRules::DecayMatrices,
+                (false, true) => ParamRules::DecayAllButNorms,
+                (false, false) => ParamRules::Alike,
+            },
             // a batch whose classes all weigh nothing moves nothing
             scale: if divisor > 0.0 { 1.0 / divisor } else { 0.0 },
             max_norm: self.clip_grad.map(f64::from),
@@ -164,6 +195,11 @@ impl TrainOptions {
     }
 }
 
+/// The number that was written: 0.1, not the `f32` next to it.
+pub(crate) fn written(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}
+
 impl Overrides {
     /// Every option there is, in the order of `args.yaml`.
     pub const ROWS: &'static [OptionRow<Self, TrainOptions>] = table::ROWS;
@@ -175,6 +211,18 @@ impl Overrides {
     pub fn resolve(&self) -> Result<TrainOptions, TrainError> {
         let recipe = Self::of_recipe(self.recipe.unwrap_or_default())?;
         self.over(recipe.laid_over(TrainOptions::default(), |_| true))
+            .and_then(|options| self.with_rate(options))
+    }
+
+    /// The options of a new run with the learning rate that its recipe has for their batch size, unless a rate is given. What
+    /// [`resolve`](Self::resolve) gives has it; a batch size that is settled later has another.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] if the table inside the program is damaged.
+    pub fn with_rate(&self, options: TrainOptions) -> Result<TrainOptions, TrainError> {
+        let base = options.recipe.entry()?.rate.filter(|_| self.lr.is_none());
+        let lr = base.map_or(options.lr, |base| base.of(options.batch_size));
+        Ok(TrainOptions { lr, ..options })
     }
 
     /// What a recipe sets.
@@ -382,6 +430,14 @@ mod tests {
             assert_eq!(yaml_serde::from_str::<TrainOptions>(&text).unwrap(), options);
         }
         assert_eq!(Overrides::default().resolve().unwrap(), TrainOptions::default());
+        // only timm's and torchvision's newer rates follow the batch size
+        for (recipe, lr) in
+            [(Recipe::Timm, 0.025), (Recipe::Tv2, 0.03125), (Recipe::Tv, 0.1), (Recipe::Small, 0.025)]
+        {
+            let given = Overrides { recipe: Some(recipe), batch_size: Some(64), ..Overrides::default() };
+            assert_eq!(given.resolve().unwrap().lr, lr, "{recipe}");
+            assert_eq!(Overrides { lr: Some(0.3), ..given }.resolve().unwrap().lr, 0.3);
+        }
         let given =
             Overrides { recipe: Some(Recipe::Small), sched: Some(Sched::Constant), ..Overrides::default() };
         let options = given.resolve().unwrap();

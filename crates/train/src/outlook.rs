@@ -6,13 +6,14 @@ use plusx_formats::foreign::Adopted;
 use plusx_model::executor::Executor;
 use plusx_model::graph::Graph;
 use plusx_model::summary::Summary;
+use plusx_model::words::counted;
 
 use crate::class_names;
 use crate::error::TrainError;
 use crate::estimate::{self, Work};
 use crate::event::PlanReport;
 use crate::freezing::Freezing;
-use crate::job::{measured_images, points, samples};
+use crate::job::{epoch_images, measured_images, points, samples};
 use crate::layer_decay;
 use crate::load::Machine;
 use crate::memory::Need;
@@ -28,21 +29,23 @@ pub(crate) fn report(
     adopted: Option<&Adopted>,
 ) -> Result<PlanReport, TrainError> {
     let summary = Summary::new(&options.model, engine.graph());
+    check_steps(options, dataset)?;
     let samples = samples(&*dataset.train, options).len();
+    let of_epoch = epoch_images(options, samples);
     let machine = Machine::of(options);
     let test_images = dataset.val.len();
-    let epochs = u64::from(options.epochs);
-    let mut train = epochs * samples as u64;
+    let epochs = u64::from(options.all_epochs());
+    let mut train = epochs * of_epoch as u64;
     let images_per_step = options.images_per_step();
     if let Some(max) = options.max_steps {
         train = train.min(max.saturating_mul(images_per_step as u64));
     }
-    let passes = train.div_ceil(samples as u64);
+    let passes = train.div_ceil(of_epoch as u64);
     let points = points(options, train.div_ceil(images_per_step as u64), passes);
     let images = [samples, test_images];
     let freezing = Freezing::of(options, engine.graph(), images)?;
     let test = passes * test_images as u64 + points * measured_images(options, test_images);
-    let work = work(freezing.as_ref(), engine.graph(), Work { train, test }, images, options.epochs);
+    let work = work(freezing.as_ref(), engine.graph(), Work { train, test }, images, options.all_epochs());
     Ok(PlanReport {
         model: options.model.clone(),
         input: summary.input.to_string(),
@@ -63,9 +66,9 @@ pub(crate) fn report(
         train_images: samples,
         test_images,
         held_out: dataset.held_out.to_string(),
-        epochs: options.epochs,
-        steps_per_epoch: samples.div_ceil(images_per_step) as u64,
-        schedule: Schedule::of(options, samples.div_ceil(images_per_step) as u64).words(),
+        epochs: options.all_epochs(),
+        steps_per_epoch: of_epoch.div_ceil(images_per_step) as u64,
+        schedule: Schedule::of(options, of_epoch.div_ceil(images_per_step) as u64).words(),
         frozen: freezing.as_ref().map(|freezing| freezing.words(engine.graph(), images)),
         layer_decay: layer_decay::words(engine.graph(), options),
         batch_size: options.batch_size,
@@ -93,4 +96,20 @@ fn work(freezing: Option<&Freezing>, graph: &Graph, all: Work, images: [usize; 2
             Work { train, test: tested + made }
         }
     }
+}
+
+/// Refuses data that would give no step of an epoch.
+pub(crate) fn check_steps(options: &TrainOptions, dataset: &Dataset) -> Result<(), TrainError> {
+    let used = samples(&*dataset.train, options).len();
+    if epoch_images(options, used) > 0 {
+        return Ok(());
+    }
+    let (batch, images) = (options.batch_size, counted(used as u64, "training image"));
+    Err(TrainError::Unfit {
+        data: dataset.name.clone(),
+        reason: format!(
+            "only {images}, fewer than --batch-size {batch}, and --drop-last leaves out a smaller batch: nothing would be learnt; \
+             --batch-size auto, or {used} or less"
+        ),
+    })
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use plusx_formats::foreign::{Adopted, Allow, ForeignFile};
 use plusx_model::graph::Graph;
-use plusx_model::init::{Init, initialize};
 use plusx_model::preprocess::Preprocess;
 use plusx_model::zoo;
 
@@ -80,7 +79,7 @@ pub(crate) fn start(graph: &Graph, options: &TrainOptions) -> Result<Option<Adop
     let unread =
         || TrainError::option("pretrained", name, "its weights are not read yet; start from its file");
     let weights = weights.as_ref().ok_or_else(unread)?;
-    let anew = initialize(graph, Init::Xavier, options.seed);
+    let anew = options.first_values(graph);
     let allow = Allow { other_classes: true, grey: graph.input_shape().c == 1 };
     Ok(Some(weights.adopt(graph, anew, allow)?))
 }

@@ -3,7 +3,7 @@
 use plusx_data::Dataset;
 use plusx_model::summary::thousands;
 
-use crate::job::samples;
+use crate::job::{epoch_images, samples};
 use crate::options::{ClassWeights, Freeze, LastBatchScale, Opt, Sampler, TrainOptions};
 use crate::sampler::counts;
 use crate::schedule::unused;
@@ -11,7 +11,7 @@ use crate::schedule::unused;
 /// A sentence for each.
 pub(crate) fn remarks(options: &TrainOptions, dataset: &Dataset) -> Vec<String> {
     let used = samples(&*dataset.train, options).len();
-    let steps = used.div_ceil(options.images_per_step()) as u64;
+    let steps = epoch_images(options, used).div_ceil(options.images_per_step()) as u64;
     [
         idle(options),
         few_images(options, used),
@@ -62,7 +62,7 @@ fn few_images(options: &TrainOptions, used: usize) -> Option<String> {
     let divides = options.last_batch_scale == LastBatchScale::Full;
     if options.grad_accum_steps > 1 {
         let batches = options.grad_accum_steps;
-        return (step > used && divides).then(|| {
+        return (step > used && divides && !options.drop_last).then(|| {
             format!(
                 "--grad-accum-steps {batches} with --batch-size {batch}: there are only {used} training images, so an epoch is a \
                  single step; the recipe divides its gradient by {step} all the same, which makes the step {:.3} as long: \
@@ -71,7 +71,7 @@ fn few_images(options: &TrainOptions, used: usize) -> Option<String> {
             )
         });
     }
-    (batch > used && divides).then(|| {
+    (batch > used && divides && !options.drop_last).then(|| {
         format!(
             "--batch-size {batch}: there are only {used} training images, so an epoch is a single step; the recipe divides \
              its gradient by {batch} all the same, which makes the step {:.3} as long: --batch-size {used} does not",
@@ -103,7 +103,7 @@ const STALE: f64 = 0.05;
 /// The average begins with the parameters after the first step, and a short run does not forget them.
 fn slow_average(options: &TrainOptions, steps: u64) -> Option<String> {
     let decay = options.average_decay()?;
-    let steps = (u64::from(options.epochs) * steps).min(options.max_steps.unwrap_or(u64::MAX));
+    let steps = (u64::from(options.all_epochs()) * steps).min(options.max_steps.unwrap_or(u64::MAX));
     let left = decay.powf(steps.saturating_sub(1) as f64);
     let fitting = (0.01_f64.powf(1.0 / steps as f64) * 1e4).floor() / 1e4;
     (left > STALE).then(|| {
@@ -153,12 +153,17 @@ fn without(options: &TrainOptions) -> Vec<String> {
     [
         (options.min_delta > 0.0 && options.patience.is_none(), "min-delta", "patience"),
         (options.decay_weights_only && options.weight_decay == 0.0, "decay-weights-only", "weight-decay"),
+        (options.no_norm_decay && options.weight_decay == 0.0, "no-norm-decay", "weight-decay"),
         (options.momentum > 0.0 && options.opt == Opt::AdamW, "momentum", "opt sgd"),
     ]
     .into_iter()
     .filter(|(idle, ..)| *idle)
     .map(|(_, option, other)| format!("--{option} does nothing without --{other}"))
     .chain(adamw(options))
+    .chain((options.no_norm_decay && options.decay_weights_only).then(|| {
+        "--no-norm-decay does nothing with --decay-weights-only, by which norms do not decay either"
+            .to_owned()
+    }))
     .collect()
 }
 

@@ -7,8 +7,8 @@ mod curve;
 mod plateau;
 mod words;
 
-use crate::options::{Sched, SchedPer, TrainOptions};
-use curve::{annealed, decayed, one_cycle};
+use crate::options::{Sched, SchedPer, TrainOptions, written};
+use curve::{annealed, decayed, one_cycle, poly, tanh};
 pub(crate) use plateau::Plateau;
 pub(crate) use words::{extended, unused};
 
@@ -46,6 +46,8 @@ pub(crate) struct Schedule {
     milestones: Vec<u32>,
     patience: u32,
     epochs: u32,
+    /// Epochs that come after these, at the smallest rate.
+    cooldown: u32,
     /// Of an epoch.
     steps: u64,
     /// In place of all this: that of a range test.
@@ -88,6 +90,7 @@ impl Schedule {
             milestones: milestones.to_vec(),
             patience: o.patience_epochs.unwrap_or(usual::PATIENCE_EPOCHS),
             epochs: o.epochs,
+            cooldown: o.all_epochs() - o.epochs,
             steps: steps.max(1),
             rising: None,
         }
@@ -112,11 +115,18 @@ impl Schedule {
             SchedPer::Step => (step as f64, self.steps as f64),
         };
         let warmup = self.warmup * epoch;
-        if t < warmup {
-            return self.warmup_lr + t * ((self.base - self.warmup_lr) / warmup);
-        }
         let shift = if self.overlap { 0.0 } else { warmup };
-        let (t, whole) = (t - shift, f64::from(self.epochs) * epoch - shift);
+        let whole = f64::from(self.epochs) * epoch - shift;
+        if t < warmup {
+            let top = match self.sched {
+                // of a schedule that overlaps, timm's tanh alone is met where it is
+                Sched::Tanh if self.overlap && warmup < whole => tanh(self.base, self.min_lr, warmup / whole),
+                Sched::Tanh if self.overlap => self.min_lr,
+                _ => self.base,
+            };
+            return self.warmup_lr + t * ((top - self.warmup_lr) / warmup);
+        }
+        let t = t - shift;
         match self.sched {
             Sched::Constant | Sched::OneCycle => self.base,
             Sched::Step => {
@@ -127,7 +137,11 @@ impl Schedule {
                 decayed(self.base, self.decay_rate, passed as u64)
             }
             Sched::Cosine if t < whole => annealed(self.base, self.min_lr, t / whole),
-            Sched::Cosine => self.min_lr,
+            Sched::Poly if t < whole => poly(self.base, self.min_lr, t / whole, self.decay_rate),
+            // timm asks its schedule only after the first epoch or step, where there is no warm-up
+            Sched::Tanh if t == 0.0 && warmup == 0.0 => self.base,
+            Sched::Tanh if t < whole => tanh(self.base, self.min_lr, t / whole),
+            Sched::Cosine | Sched::Poly | Sched::Tanh => self.min_lr,
             Sched::Plateau => plateau.map_or(self.base, |plateau| plateau.lr),
         }
     }
@@ -150,13 +164,8 @@ impl Schedule {
 
     /// Whether the number of epochs has a say in the rates.
     pub(crate) fn has_length(&self) -> bool {
-        matches!(self.sched, Sched::Cosine | Sched::OneCycle)
+        self.sched.comes_down() || self.sched == Sched::OneCycle
     }
-}
-
-/// The number that was written: 0.1, not the `f32` next to it.
-pub(crate) fn written(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or(f64::from(value))
 }
 
 #[cfg(test)]

@@ -365,7 +365,7 @@ impl<'a, E: Executor> Session<'a, E> {
             self.clock.end_epoch();
             self.look_ahead(seconds);
             self.save(SaveReason::Epoch)?;
-            if self.state.epoch < self.job.options.epochs && self.state.has_stalled(&self.job.options) {
+            if self.state.epoch < self.job.options.all_epochs() && self.state.has_stalled(&self.job.options) {
                 self.tell(&Event::Warning { message: self.stalled() });
             }
         }

@@ -139,7 +139,7 @@ impl Found {
         let work = epoch_work(options, dataset);
         let batch = work.batch.min(work.train);
         let test_seconds = rates.test_image * work.test as f64;
-        let epochs = f64::from(options.epochs) * work.seconds(&rates);
+        let epochs = f64::from(options.all_epochs()) * work.seconds(&rates);
         // a run that ends inside an epoch has a test pass and files there, too
         let cut = options.max_steps.map(|max| {
             let ends = max.div_ceil(work.train.div_ceil(work.batch).max(1) as u64) as f64;

@@ -6,7 +6,6 @@ use std::time::Instant;
 use plusx_data::{Dataset, Fingerprint};
 use plusx_formats::{ModelFile, atomic};
 use plusx_model::executor::Executor;
-use plusx_model::init::{Init, initialize};
 use plusx_model::params::Params;
 use serde_json::json;
 
@@ -20,7 +19,7 @@ use crate::left_out::write_split;
 use crate::load::{Machine, processor};
 use crate::network::{check, prepare};
 use crate::options::{Overrides, TrainOptions};
-use crate::outlook::report;
+use crate::outlook::{check_steps, report};
 use crate::pretrained;
 use crate::schedule::extended;
 use crate::session::Session;
@@ -95,6 +94,7 @@ pub(crate) fn run_on<E: Executor>(
 ) -> Result<Outcome, TrainError> {
     options.check()?;
     check(executor.graph(), options, &dataset)?;
+    check_steps(options, &dataset)?;
     let params = pretrained::start(executor.graph(), options)?.map(|adopted| adopted.params);
     launch(executor, options.clone(), Start { dataset, params, since: None }, stop, observer)
 }
@@ -153,6 +153,7 @@ pub fn resume_on<E: Executor>(
 ) -> Result<Outcome, TrainError> {
     let SavedRun { options, folder, saved, .. } = saved;
     check(executor.graph(), &options, &dataset)?;
+    check_steps(&options, &dataset)?;
     let fingerprint = dataset.fingerprint();
     warn(&folder, &dataset, &fingerprint, observer);
     let job = job(executor, options, dataset, &fingerprint, folder)?;
@@ -196,8 +197,7 @@ pub(crate) fn begin<E: Executor>(
     options: &TrainOptions,
     params: Option<Params>,
 ) -> Result<(), TrainError> {
-    let drawn = || initialize(executor.graph(), Init::Xavier, options.seed);
-    let params = params.unwrap_or_else(drawn);
+    let params = params.unwrap_or_else(|| options.first_values(executor.graph()));
     thaw(executor)?;
     executor.set_params(&params).map_err(TrainError::executor)?;
     executor.set_average(None).map_err(TrainError::executor)?;

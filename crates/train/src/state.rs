@@ -87,7 +87,7 @@ impl State {
     /// Whether nothing is left: all epochs, or all of `max_steps` and the test pass after the last of them.
     pub(crate) fn is_done(&self, options: &TrainOptions, results: &Results) -> bool {
         let told = results.rows().last().is_some_and(|row| row.epoch > self.epoch);
-        self.epoch >= options.epochs
+        self.epoch >= options.all_epochs()
             || self.has_stalled(options)
             || (self.is_enough(options) && (self.epoch_step == 0 || told))
     }

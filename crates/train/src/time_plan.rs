@@ -96,7 +96,15 @@ pub(crate) fn resolved(
     images: usize,
 ) -> (TrainOptions, Vec<String>) {
     let mut changed = Vec::new();
+    let cooldown = options.all_epochs() - options.epochs;
     let mut options = TrainOptions { epochs: fitting.epochs, ..options };
+    if cooldown > 0 && cooldown < fitting.epochs {
+        // the epochs that fit are all of them
+        options.epochs = fitting.epochs - cooldown;
+    } else if cooldown > 0 {
+        options.cooldown_epochs = 0;
+        changed.push(format!("there is no room for the {cooldown} epochs of cool-down: --cooldown-epochs 0"));
+    }
     if let Some(some) = fitting.images {
         options.train_limit = Some(some);
         changed.push(format!(

@@ -18,7 +18,7 @@ use plusx_model::executor::Executor;
 use crate::error::TrainError;
 use crate::estimate::{self, Work};
 use crate::event::{Event, Observer, Outcome, PlanReport, TimeReport};
-use crate::job::{measured_images, points, samples};
+use crate::job::{epoch_images, measured_images, points, samples};
 use crate::load::Machine;
 use crate::network::{check, prepare};
 use crate::options::{CacheFeatures, Freeze, SaveEvery, Sched, TimeLimit, TrainOptions};
@@ -119,7 +119,7 @@ fn with_time(plan: PlanReport, time: TimeReport) -> PlanReport {
 
 /// An epoch of a run, whole.
 pub(crate) fn epoch_work(options: &TrainOptions, dataset: &Dataset) -> EpochWork {
-    let train = samples(&*dataset.train, options).len();
+    let train = epoch_images(options, samples(&*dataset.train, options).len());
     let test = dataset.val.len();
     let steps = train.div_ceil(options.images_per_step()) as u64;
     let inside = points(options, steps, 1) * measured_images(options, test);

@@ -6,11 +6,14 @@ use crate::program::{Place, SMALL, TINY, results_without_times};
 fn recipes_are_printed_as_options_and_hold() {
     let place = Place::new();
     let all = place.ok("recipes").stdout;
-    assert!(["d2l: ", "small: ", "finetune: "].iter().all(|name| all.contains(name)), "{all}");
+    assert!(
+        ["d2l: ", "small: ", "finetune: ", "tv: ", "tv2: ", "timm: "].iter().all(|name| all.contains(name)),
+        "{all}"
+    );
     let one = place.ok("recipes small").stdout;
     assert!(one.starts_with("small: ") && one.contains("\n  --nesterov\n") && !one.contains("d2l"), "{one}");
     let json: serde_json::Value = serde_json::from_str(&place.ok("recipes --json").stdout).unwrap();
-    assert_eq!(json.as_array().map(Vec::len), Some(3));
+    assert_eq!(json.as_array().map(Vec::len), Some(6));
     assert_eq!(json[0]["recipe"], "d2l");
     assert_eq!(place.plusx("recipes best").code, Some(2));
 
@@ -25,6 +28,29 @@ fn recipes_are_printed_as_options_and_hold() {
             .contains("learning rate: 5 epochs of warm-up from 0.00001, then a cosine from 0.025 to 0"),
         "{recipe:?}"
     );
+}
+
+#[test]
+fn recipes_of_other_programs_run_and_are_made_again() {
+    let place = Place::new();
+    for recipe in ["tv", "tv2", "timm"] {
+        let small = "--data fashion-mnist-mini --model resnet20 --resize 16 --threads 1 --train-limit 40";
+        let words = format!("train {small} --recipe {recipe} --batch-size 16 --max-steps 4");
+        let plan = place.ok(&format!("{words} --dry-run")).stdout;
+        // 40 images are 2 whole batches of 16
+        let steps = if recipe == "timm" { "2 steps" } else { "3 steps" };
+        assert!(plan.contains(steps), "{recipe}: {plan}");
+        place.ok(&format!("{words} --name {recipe}"));
+        place.ok(&format!("train -c runs/train/{recipe}/args.yaml --name {recipe}-again"));
+        let weights = |run: String| place.read(&format!("runs/train/{run}/weights/last.safetensors"));
+        assert!(weights(recipe.to_owned()) == weights(format!("{recipe}-again")), "{recipe}");
+    }
+    // 0.1 x 16 / 256
+    assert!(place.text("runs/train/timm/args.yaml").contains("\nlr: 0.00625\n"));
+    let few =
+        place.plusx("train --data fashion-mnist-mini --recipe timm --resize 16 --train-limit 9 --dry-run");
+    assert!(few.stderr.contains("only 9 training images, fewer than --batch-size 128"), "{few:?}");
+    assert_eq!(few.code, Some(65), "{few:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use plusx_model::zoo;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::job::samples;
+use crate::job::{epoch_images, samples};
 use crate::options::{Overrides, TrainOptions};
 
 /// Points of a curve if nobody says: enough to see a bend, few enough to cost little.
@@ -92,9 +92,9 @@ impl CompareOptions {
     /// The same, with points on the curves if nobody said how many.
     pub(super) fn settled(&self, dataset: &Dataset) -> Self {
         let every = self.train.measure_every.unwrap_or_else(|| {
-            let epoch =
-                samples(&*dataset.train, &self.train).len().div_ceil(self.train.images_per_step()) as u64;
-            let all = epoch.saturating_mul(u64::from(self.train.epochs));
+            let images = epoch_images(&self.train, samples(&*dataset.train, &self.train).len());
+            let epoch = images.div_ceil(self.train.images_per_step()) as u64;
+            let all = epoch.saturating_mul(u64::from(self.train.all_epochs()));
             let all = self.train.max_steps.map_or(all, |max| max.min(all));
             // in equal parts of an epoch, because there is a point at its end
             let parts = (POINTS * epoch).div_ceil(all.max(1)).max(1);

@@ -20,17 +20,27 @@ pub enum Recipe {
     Small,
     /// From pretrained weights.
     Finetune,
+    /// torchvision's training script with its defaults.
+    Tv,
+    /// torchvision's newer recipe.
+    Tv2,
+    /// timm's training script with its defaults.
+    Timm,
 }
 
 impl Recipe {
     /// Every recipe, in the order of the table.
-    pub const ALL: [Recipe; 3] = [Recipe::D2l, Recipe::Small, Recipe::Finetune];
+    pub const ALL: [Recipe; 6] =
+        [Recipe::D2l, Recipe::Small, Recipe::Finetune, Recipe::Tv, Recipe::Tv2, Recipe::Timm];
 
     fn name(self) -> &'static str {
         match self {
             Recipe::D2l => "d2l",
             Recipe::Small => "small",
             Recipe::Finetune => "finetune",
+            Recipe::Tv => "tv",
+            Recipe::Tv2 => "tv2",
+            Recipe::Timm => "timm",
         }
     }
 
@@ -45,7 +55,8 @@ impl Recipe {
         let row = rows.into_iter().find(|row| row.name == self.name()).ok_or_else(damaged)?;
         let options = row.options.iter().map(|(key, value)| Some((word(key)?, word(value)?)));
         let options = options.collect::<Option<Vec<_>>>().ok_or_else(damaged)?;
-        Ok(RecipeEntry { recipe: self, about: row.about, options })
+        let rate = row.lr_base.zip(row.lr_base_size).map(|(rate, images)| RateBase { rate, images });
+        Ok(RecipeEntry { recipe: self, about: row.about, options, rate })
     }
 }
 
@@ -58,6 +69,25 @@ pub struct RecipeEntry {
     pub about: String,
     /// Keys of options, as in `args.yaml`, and their values as a command line has them.
     pub options: Vec<(String, String)>,
+    /// What the learning rate follows from where neither it nor the recipe's batch size is kept.
+    #[serde(rename = "lr_base", skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateBase>,
+}
+
+/// A learning rate in proportion to the batch size (Goyal et al. 2017, section 2.1).
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct RateBase {
+    /// The rate.
+    pub rate: f64,
+    /// Images in a step that it is for.
+    pub images: usize,
+}
+
+impl RateBase {
+    /// The rate for steps of so many images.
+    pub fn of(self, images: usize) -> f32 {
+        (self.rate * images as f64 / self.images.max(1) as f64) as f32
+    }
 }
 
 #[derive(Deserialize)]
@@ -65,6 +95,10 @@ pub struct RecipeEntry {
 struct Row {
     name: String,
     about: String,
+    #[serde(default)]
+    lr_base: Option<f64>,
+    #[serde(default)]
+    lr_base_size: Option<usize>,
     options: Mapping,
 }
 
@@ -89,9 +123,14 @@ impl std::str::FromStr for Recipe {
 
     fn from_str(text: &str) -> Result<Self, TrainError> {
         let found = Self::ALL.into_iter().find(|recipe| recipe.name() == text);
-        found.ok_or_else(|| TrainError::option("recipe", text, "d2l, small or finetune (plusx recipes)"))
+        found.ok_or_else(|| {
+            TrainError::option("recipe", text, "d2l, small, finetune, tv, tv2 or timm (plusx recipes)")
+        })
     }
 }
+
+#[cfg(test)]
+mod golden;
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +145,13 @@ mod tests {
             assert!(!recipe.entry().unwrap().options.is_empty());
             assert_eq!(recipe.to_string().parse::<Recipe>().unwrap(), recipe);
             assert_eq!(yaml_serde::to_string(&recipe).unwrap(), format!("{recipe}\n"));
+        }
+        // the rate of the table is that of its batch size
+        for recipe in Recipe::ALL {
+            let entry = recipe.entry().unwrap();
+            let value = |key: &str| entry.options.iter().find(|(own, _)| own == key).unwrap().1.clone();
+            let images = value("batch_size").parse().unwrap();
+            assert!(entry.rate.is_none_or(|base| base.of(images).to_string() == value("lr")), "{recipe}");
         }
         let error = "best".parse::<Recipe>().unwrap_err().to_string();
         assert!(Recipe::ALL.iter().all(|recipe| error.contains(recipe.name())), "{error}");

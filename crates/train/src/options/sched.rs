@@ -39,14 +39,46 @@ pub enum Sched {
     MultiStep,
     /// Half a cosine from the rate to the smallest one (Loshchilov & Hutter 2017, "SGDR", equation 5, without restarts).
     Cosine,
+    /// A power of what is left of the time, as timm's.
+    Poly,
+    /// A hyperbolic tangent (Hsueh et al. 2019, "Stochastic gradient descent with hyperbolic-tangent decay on classification"), as
+    /// timm's.
+    Tanh,
     /// Up and down once (Smith & Topin 2018, "Super-convergence"), as PyTorch's `OneCycleLR`.
     OneCycle,
     /// It is multiplied by the decay rate when the validation loss falls no more, as PyTorch's `ReduceLROnPlateau`.
     Plateau,
 }
 
-words! { Sched, "sched", "constant, step, multistep, cosine, onecycle or plateau";
-    Constant "constant", Step "step", MultiStep "multistep", Cosine "cosine", OneCycle "onecycle", Plateau "plateau"
+words! { Sched, "sched", "constant, step, multistep, cosine, poly, tanh, onecycle or plateau";
+    Constant "constant", Step "step", MultiStep "multistep", Cosine "cosine", Poly "poly", Tanh "tanh", OneCycle "onecycle",
+    Plateau "plateau"
+}
+
+impl Sched {
+    /// Whether it comes down to the smallest rate within `epochs`: those to which timm's cool-down adds epochs.
+    pub(crate) fn comes_down(self) -> bool {
+        matches!(self, Sched::Cosine | Sched::Poly | Sched::Tanh)
+    }
+}
+
+/// How the parameters of a network begin that starts from no weights.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum FirstValues {
+    /// Gluon's `Xavier()`, as in the textbook chapter.
+    #[default]
+    #[serde(rename = "xavier")]
+    Xavier,
+    /// As torchvision's residual networks: [`Init::Kaiming`](plusx_model::init::Init::Kaiming).
+    #[serde(rename = "kaiming")]
+    Kaiming,
+    /// The same, and the last norm of each path around which there is a shortcut begins at 0, as in timm.
+    #[serde(rename = "kaiming-zero")]
+    KaimingZero,
+}
+
+words! { FirstValues, "init", "xavier, kaiming or kaiming-zero";
+    Xavier "xavier", Kaiming "kaiming", KaimingZero "kaiming-zero"
 }
 
 /// How often a schedule sets the rate.
@@ -149,10 +181,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for text in ["constant", "step", "multistep", "cosine", "onecycle", "plateau"] {
+        for text in ["constant", "step", "multistep", "cosine", "poly", "tanh", "onecycle", "plateau"] {
             let sched: Sched = text.parse().unwrap();
             assert_eq!(sched.to_string(), text);
             assert_eq!(yaml_serde::to_string(&sched).unwrap(), format!("{text}\n"));
+        }
+        for text in ["xavier", "kaiming", "kaiming-zero"] {
+            let values: FirstValues = text.parse().unwrap();
+            assert_eq!(values.to_string(), text);
+            assert_eq!(yaml_serde::to_string(&values).unwrap(), format!("{text}\n"));
         }
         let milestones: Milestones = "3, 7,20".parse().unwrap();
         assert_eq!((milestones.epochs(), milestones.to_string().as_str()), (&[3, 7, 20][..], "3,7,20"));

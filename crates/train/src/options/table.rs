@@ -2,7 +2,7 @@
 //! how a new run is put together, what a resumed one may change, and which values are refused. `Overrides` in the file above
 //! does the latter three.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use plusx_data::Mix;
 use plusx_engine::Level;
@@ -16,8 +16,11 @@ use super::freeze::{CacheFeatures, Freeze};
 use super::one_batch::{is_one_batch, one_batch};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::sched::{FirstValues, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use super::time_limit::TimeLimit;
+use super::valid::{
+    SIDES, is_amount, is_folder_name, is_probability, is_usual, is_usual_val_split, usual_val_split,
+};
 use super::value::{Lay, OptionValue, Shown};
 use crate::by_name;
 use crate::origin::Pretrained;
@@ -29,7 +32,7 @@ use crate::pictures::Pictures;
 //     valid which values make sense, "what is said of others"
 options! {
     recipe: Recipe => Recipe = Recipe::D2l;
-        "NAME", "Named set of defaults: d2l, the chapter's run, small or finetune (plusx recipes prints them)", default "d2l";
+        "NAME", "Named set of defaults: d2l, the chapter's run, small, finetune, tv, tv2 or timm (plusx recipes prints them)", default "d2l";
         Kept, of_one_run false, of_recipe true
 
     model: String => String = "resnet18-d2l".into();
@@ -76,8 +79,19 @@ options! {
 
     #[serde(default)]
     preprocess: Pictures => Option<Pictures> = None;
-        "NAME", "How images are resized and normalised: d2l, cifar10, imagenet or timm. The whole image is resized, nothing is cut off",
+        "NAME", "How images are resized and normalised: d2l, cifar10, imagenet or timm. The whole image is resized; only --crop-pct cuts",
         default "d2l; with --pretrained as the weights were trained";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crop_pct: f32 => Option<f32> = None;
+        "X", "Resize so that this part of the shorter side is the input's, and cut out the middle", default "nothing is cut off";
+        Kept, of_one_run false, of_recipe true;
+        valid |o| o.crop_pct.is_none_or(|part| is_probability(part) && part > 0.0), "above 0 and at most 1"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    init: FirstValues => FirstValues = FirstValues::Xavier;
+        "NAME", "How weights begin: xavier; kaiming, as in torchvision; kaiming-zero, as in timm", default "xavier";
         Kept, of_one_run false, of_recipe true
 
     #[serde(default)]
@@ -195,6 +209,11 @@ options! {
         valid |o| o.layer_decay.is_none_or(|decay| decay > 0.0 && decay <= 1.0), "above 0 and at most 1"
 
     #[serde(default, skip_serializing_if = "is_usual")]
+    no_norm_decay: bool => bool = false;
+        "", "Weight decay on all but the scales and shifts of norms, as torchvision's --norm-weight-decay 0";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
     last_batch_scale: LastBatchScale => LastBatchScale = LastBatchScale::Full;
         "full|actual", "Whether the gradient of a smaller last batch is divided by the batch size, as in the chapter, or by its \
         own number of images, as in PyTorch",
@@ -202,8 +221,13 @@ options! {
         Kept, of_one_run false, of_recipe true
 
     #[serde(default, skip_serializing_if = "is_usual")]
+    drop_last: bool => bool = false;
+        "", "Leave out the smaller last batch of an epoch, as timm does";
+        Kept, of_one_run false, of_recipe true
+
+    #[serde(default, skip_serializing_if = "is_usual")]
     sched: Sched => Sched = Sched::Constant;
-        "NAME", "How the learning rate goes: constant, step, multistep, cosine, onecycle or plateau (docs/training.md)",
+        "NAME", "How the learning rate goes: constant, step, multistep, cosine, poly, tanh, onecycle or plateau (docs/training.md)",
         default "constant";
         Kept, of_one_run false, of_recipe true
 
@@ -231,9 +255,14 @@ options! {
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     min_lr: f32 => Option<f32> = None;
-        "X", "Smallest learning rate of cosine and plateau", default "0";
+        "X", "Smallest learning rate of cosine, poly, tanh and plateau", default "0";
         Kept, of_one_run false, of_recipe true;
         valid |o| o.min_lr.is_none_or(|min| is_amount(min) && min <= o.lr), "at least 0 and at most --lr"
+
+    #[serde(default, skip_serializing_if = "is_usual")]
+    cooldown_epochs: u32 => u32 = 0;
+        "N", "Epochs after --epochs in which cosine, poly and tanh stay at --min-lr", default "0";
+        Kept, of_one_run false, of_recipe true
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decay_epochs: u32 => Option<u32> = None;
@@ -243,9 +272,10 @@ options! {
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decay_rate: f32 => Option<f32> = None;
-        "X", "What a decay of step, multistep or plateau multiplies the learning rate by", default "0.1";
+        "X", "What a decay of step, multistep or plateau multiplies the learning rate by; of poly the power, as in timm", default "0.1";
         Kept, of_one_run false, of_recipe true;
-        valid |o| o.decay_rate.is_none_or(|rate| rate > 0.0 && rate <= 1.0), "above 0 and at most 1"
+        valid |o| o.decay_rate.is_none_or(|rate| rate > 0.0 && rate <= if o.sched == Sched::Poly { 100.0 } else { 1.0 }),
+            "above 0 and at most 1 (100 with --sched poly)"
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decay_milestones: Milestones => Option<Milestones> = None;
@@ -404,35 +434,4 @@ options! {
         "N", "How many test images are looked at inside an epoch, the same ones for every seed", default "all";
         Kept, of_one_run false, of_recipe false;
         valid |o| o.measure_limit != Some(0), "at least 1"
-}
-
-/// Keras's and timm's examples hold out a fifth, too.
-fn usual_val_split() -> f32 {
-    0.2
-}
-
-fn is_usual_val_split(share: &f32) -> bool {
-    *share == usual_val_split()
-}
-
-/// What an option that older versions had not does not write into `args.yaml`.
-fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// Rows and columns that images may have.
-const SIDES: std::ops::RangeInclusive<usize> = 1..=4096;
-
-fn is_probability(value: f32) -> bool {
-    (0.0..=1.0).contains(&value)
-}
-
-fn is_amount(value: f32) -> bool {
-    value.is_finite() && value >= 0.0
-}
-
-/// Whether `name` is a single ordinary path component.
-fn is_folder_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) && !name.ends_with(['/', '\\'])
 }

@@ -12,7 +12,7 @@ use super::augment::{AugmentPolicy, Bounds, ColorJitter};
 use super::freeze::{CacheFeatures, Freeze};
 use super::recipe::Recipe;
 use super::save_every::SaveEvery;
-use super::sched::{LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
+use super::sched::{FirstValues, LastBatchScale, Milestones, Opt, Sampler, Sched, SchedPer};
 use super::time_limit::TimeLimit;
 use crate::error::TrainError;
 use crate::origin::Pretrained;
@@ -123,6 +123,7 @@ named!(
     CacheFeatures,
     ColorJitter,
     Freeze,
+    FirstValues,
     LastBatchScale,
     Milestones,
     Opt,

@@ -12,6 +12,19 @@ pub(super) fn annealed(from: f64, to: f64, done: f64) -> f64 {
     to + 0.5 * (from - to) * (1.0 + libm::cos(PI * done))
 }
 
+/// timm's `PolyLRScheduler`: `from` at 0, `to` at 1, along a power of what is left.
+pub(super) fn poly(from: f64, to: f64, done: f64, power: f64) -> f64 {
+    to + (from - to) * libm::pow(1.0 - done, power)
+}
+
+/// timm's `TanhLRScheduler`: about `from` at 0, about `to` at 1.
+pub(super) fn tanh(from: f64, to: f64, done: f64) -> f64 {
+    /// Where on the curve it begins and ends.
+    const FIRST: f64 = -7.0;
+    const LAST: f64 = 3.0;
+    to + 0.5 * (from - to) * (1.0 - libm::tanh(FIRST * (1.0 - done) + LAST * done))
+}
+
 /// `base`, multiplied by `rate` so many `times`, one product after the other as PyTorch does.
 pub(super) fn decayed(base: f64, rate: f64, times: u64) -> f64 {
     let mut lr = base;

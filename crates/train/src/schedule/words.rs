@@ -1,5 +1,7 @@
 //! Schedules in words.
 
+use plusx_model::words::counted;
+
 use super::Schedule;
 use crate::options::{Sched, SchedPer, TrainOptions};
 
@@ -9,7 +11,7 @@ impl Schedule {
         if self.sched == Sched::Constant && self.warmup == 0.0 {
             return None;
         }
-        let last = (u64::from(self.epochs) * self.steps).saturating_sub(1);
+        let last = (u64::from(self.epochs.saturating_add(self.cooldown)) * self.steps).saturating_sub(1);
         let base = self.base;
         let warmup = match self.warmup {
             0.0 => String::new(),
@@ -24,6 +26,10 @@ impl Schedule {
                 format!("{base}, {decays}after epochs {}", epochs.join(", "))
             }
             Sched::Cosine => format!("a cosine from {base} to {}", self.min_lr),
+            Sched::Poly => {
+                format!("from {base} to {} along the power {} of what is left", self.min_lr, self.decay_rate)
+            }
+            Sched::Tanh => format!("a hyperbolic tangent from {base} to {}", self.min_lr),
             Sched::OneCycle => format!("one cycle up to {base} and down"),
             Sched::Plateau => {
                 format!("{base}, {decays}when the loss has not fallen for more than {} epochs", self.patience)
@@ -37,6 +43,10 @@ impl Schedule {
         let end = match self.sched {
             Sched::Plateau => String::new(),
             _ => format!("; {:.3e} in the last step", self.lr(last, None)),
+        };
+        let main = match self.cooldown {
+            0 => main,
+            epochs => format!("{main}, then {} of cool-down", counted(u64::from(epochs), "epoch")),
         };
         Some(format!("{warmup}{main}, set at every {per}{end}"))
     }
@@ -63,14 +73,16 @@ pub(crate) fn extended(saved: &TrainOptions, now: &TrainOptions, steps: u64, ste
 /// The options of schedules that were given and that the schedule does not look at.
 pub(crate) fn unused(options: &TrainOptions) -> Vec<&'static str> {
     let o = options;
-    let decays = matches!(o.sched, Sched::Step | Sched::MultiStep | Sched::Plateau);
+    let decays = matches!(o.sched, Sched::Step | Sched::MultiStep | Sched::Plateau | Sched::Poly);
+    let comes_down = o.sched.comes_down();
     let cycle = o.sched == Sched::OneCycle;
     let warms = o.warmup_epochs > 0.0 && !cycle;
     [
         ("warmup-epochs", o.warmup_epochs > 0.0, !cycle),
         ("warmup-lr", o.warmup_lr.is_some(), warms),
         ("warmup-overlap", o.warmup_overlap, warms && !matches!(o.sched, Sched::Constant | Sched::Plateau)),
-        ("min-lr", o.min_lr.is_some(), matches!(o.sched, Sched::Cosine | Sched::Plateau)),
+        ("min-lr", o.min_lr.is_some(), comes_down || o.sched == Sched::Plateau),
+        ("cooldown-epochs", o.cooldown_epochs > 0, comes_down),
         ("decay-epochs", o.decay_epochs.is_some(), o.sched == Sched::Step),
         ("decay-rate", o.decay_rate.is_some(), decays),
         ("decay-milestones", o.decay_milestones.is_some(), o.sched == Sched::MultiStep),

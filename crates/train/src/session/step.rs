@@ -130,7 +130,7 @@ impl<E: Executor> Session<'_, E> {
         let eta = self.pace.seconds(self.job.left(&self.state));
         let event = StepEvent {
             epoch: self.state.epoch + 1,
-            epochs: self.job.options.epochs,
+            epochs: self.job.options.all_epochs(),
             step: self.state.epoch_step,
             steps: self.job.steps(),
             loss: self.state.loss(),

@@ -64,9 +64,9 @@ impl<E: Executor> Session<'_, E> {
         let time = options.time.map_or_else(String::new, |time| time.to_string());
         let at = self.state.position();
         let place = if at.steps == 0 {
-            format!("after epoch {} of {}", at.epoch.saturating_sub(1), options.epochs)
+            format!("after epoch {} of {}", at.epoch.saturating_sub(1), options.all_epochs())
         } else {
-            format!("after step {} of epoch {} of {}", at.steps, at.epoch, options.epochs)
+            format!("after step {} of epoch {} of {}", at.steps, at.epoch, options.all_epochs())
         };
         let message = format!(
             "the run stops {place}: what comes next would not end within --time {time}. All is saved, and --resume goes on to the end of \

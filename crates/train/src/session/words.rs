@@ -9,16 +9,16 @@ impl<E: Executor> Session<'_, E> {
     pub(super) fn nothing_left(&self) -> String {
         let options = &self.job.options;
         match options.max_steps {
-            _ if self.state.epoch < options.epochs && self.state.has_stalled(options) => {
+            _ if self.state.epoch < options.all_epochs() && self.state.has_stalled(options) => {
                 format!("nothing is left to do, {}", self.stalled())
             }
-            Some(max) if self.state.epoch < options.epochs => format!(
+            Some(max) if self.state.epoch < options.all_epochs() => format!(
                 "nothing is left to do, the run has reached --max-steps {max}: go on with --epochs {} for all of its \
                  epochs, or with a larger --max-steps",
                 options.epochs
             ),
             _ => {
-                let done = match options.epochs {
+                let done = match options.all_epochs() {
                     1 => "its only epoch is done".to_owned(),
                     epochs => format!("all {epochs} epochs are done"),
                 };
