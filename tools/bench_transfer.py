@@ -33,6 +33,7 @@ def options():
     parser.add_argument("--out", required=True, help="the folder of transfer.md and transfer.csv")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer-rounds", type=int, help="rounds that the peer takes part in, where that is fewer")
+    parser.add_argument("--settings", help="the peer's, in place of trying them out: --settings='--workers 2'")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     return parser.parse_args()
 
@@ -64,16 +65,21 @@ def environment(args):
 def choose(args, folder, weights):
     """The settings of the peer with the fastest pass, and the pictures a second of each."""
     speeds = {}
+    if args.settings:
+        return args.settings, speeds
 
     def tried(settings):
         command = theirs(args, folder, weights, f"{settings} --limit {LIMIT}")
         [said] = process.objects(process.measure(command, environment(args))["lines"])
-        speeds[settings] = said["pictures"] / said["pass"]
-        print(f"{settings}: {speeds[settings]:.1f} pictures/s", flush=True)
+        speed = said["pictures"] / said["pass"]
+        speeds[settings] = max(speeds.get(settings, 0), speed)
+        print(f"{settings}: {speed:.1f} pictures/s", flush=True)
 
-    for workers in (0, 1, 2):
+    # twice: others may use the machine, so the best time counts
+    for workers in (0, 1, 2) * 2:
         tried(f"--workers {workers}")
-    tried(max(speeds, key=speeds.get) + " --compile")
+    for compiled in [max(speeds, key=speeds.get) + " --compile"] * 2:
+        tried(compiled)
     return max(speeds, key=speeds.get), speeds
 
 
@@ -142,8 +148,8 @@ def summary(args, rows, settings, speeds, version):
             f"| one pass beside one pass | {ratio(their_pass, passes)} |",
             f"| features once | {ratio(once, first)} |",
             f"| features in each epoch | {ratio(usual, first)} |\n",
-            f"The peer's settings were tried on {LIMIT} pictures; pictures a second of the pass: {tried}. What torch.compile takes to",
-            "compile is not in these, nor in the times of the passes.\n",
+            f"The peer's settings were tried on {LIMIT} pictures; the best pictures a second of two tries: {tried}." if tried else "The peer's settings were given.",
+            "What torch.compile takes to compile is not in the times of the passes.\n",
         ]
     )
 
