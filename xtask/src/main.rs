@@ -43,6 +43,14 @@ cargo xtask COMMAND
       --filter TEXT (part of the name of a kernel or layer)
   bench scaling         how a training step grows with batch, image and threads, and a prediction for more cores
       --rounds N (3) --steps K (3)
+  bench photos          ResNet-18 on photos from scratch, whole runs beside PyTorch: time, memory, accuracy
+      --photos FOLDER              the photos that tools/bench_pictures.py tells of; needed, in the next two as well
+      --seeds N (3) --epochs N (20) --side N (128)
+      --work FOLDER                for pictures and runs (under target/)
+      --venv DIR | --python FILE   an environment that has torch and torchvision
+  bench loader          pictures a second of the loader beside torchvision's, and its memory
+      --rounds N (3) and the others of `bench photos` but its three
+  bench transfer        a classifier on a frozen backbone beside PyTorch; the options of `bench loader`
   kills [--runs N]      kills N runs (50) of each kind at random moments, up to five times each, and compares their bytes with
                         those of runs undisturbed; the tests kill one of each
   notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
@@ -77,6 +85,9 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["bench", "scaling", rest @ ..] => bench::scaling::run(&root, rest),
         ["bench", "decode", rest @ ..] => bench::decode::run(&root, rest),
         ["bench", "kernels", rest @ ..] => bench::kernels::run(&root, rest),
+        ["bench", "photos", rest @ ..] => bench::photographs::photos(&root, rest),
+        ["bench", "loader", rest @ ..] => bench::photographs::loader(&root, rest),
+        ["bench", "transfer", rest @ ..] => bench::photographs::transfer(&root, rest),
         ["kills", rest @ ..] => kills::run(&root, rest),
         ["notices"] => notices::write(&root),
         ["golden", rest @ ..] => golden::run(&root, rest),
