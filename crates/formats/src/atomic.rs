@@ -15,8 +15,16 @@ use crate::error::FormatError;
 /// # Errors
 /// [`FormatError::Write`] with the name of the file, for instance on a full disk; the old contents are untouched.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write`], with what `fill` writes, so that it need not be in memory all at once.
+///
+/// # Errors
+/// Those of [`write`]; what `fill` fails with.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FormatError> {
     let temporary = temporary_name(path);
-    write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
+    write_new(&temporary, fill).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
         // the write has failed already: a leftover file is the lesser trouble
         let _ = fs::remove_file(&temporary);
         FormatError::write(path, source)
@@ -31,9 +39,9 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.tmp"))
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(bytes)?;
+    fill(&mut file)?;
     file.sync_all()
 }
 
@@ -117,7 +125,7 @@ mod tests {
         if !Path::new("/dev/full").exists() {
             return;
         }
-        let error = write_new(Path::new("/dev/full"), b"x").unwrap_err();
+        let error = write_new(Path::new("/dev/full"), |file| file.write_all(b"x")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use plusx_model::graph::{Graph, ParamSpec, Role};
@@ -14,6 +15,7 @@ use plusx_model::params::Params;
 use plusx_model::update::OptimiserState;
 use plusx_weights::{AVERAGE, KEY, PREFIXES, UPDATES, WeightFile};
 use safetensors::{Dtype, View};
+use serde_json::Value;
 
 use crate::atomic;
 use crate::error::FormatError;
@@ -64,17 +66,12 @@ impl View for Outgoing<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(match self {
-            Outgoing::Floats(_, values) => {
-                // place by place: a chain of bytes is many times slower, and every epoch ends with it
-                let mut bytes = vec![0; size_of_val(*values)];
-                for (place, value) in bytes.chunks_exact_mut(size_of::<f32>()).zip(*values) {
-                    place.copy_from_slice(&value.to_le_bytes());
-                }
-                bytes
-            }
-            Outgoing::Count(count) => count.to_le_bytes().to_vec(),
-        })
+        let mut bytes = vec![0; self.data_len()];
+        match self {
+            Outgoing::Floats(_, values) => little_endian(values, &mut bytes),
+            Outgoing::Count(count) => bytes.copy_from_slice(&count.to_le_bytes()),
+        }
+        Cow::Owned(bytes)
     }
 
     fn data_len(&self) -> usize {
@@ -82,6 +79,54 @@ impl View for Outgoing<'_> {
             Outgoing::Floats(_, values) => size_of_val(*values),
             Outgoing::Count(_) => size_of::<i64>(),
         }
+    }
+}
+
+impl Outgoing<'_> {
+    /// Writes the values piece by piece.
+    fn write_to(&self, file: &mut impl Write) -> io::Result<()> {
+        match self {
+            Outgoing::Floats(_, values) => {
+                let mut bytes = [0; PIECE * size_of::<f32>()];
+                values.chunks(PIECE).try_for_each(|values| {
+                    let bytes = &mut bytes[..size_of_val(values)];
+                    little_endian(values, bytes);
+                    file.write_all(bytes)
+                })
+            }
+            Outgoing::Count(count) => file.write_all(&count.to_le_bytes()),
+        }
+    }
+}
+
+/// Values that are written at a time.
+const PIECE: usize = 4096;
+
+/// The values as bytes. Place by place: a chain of single bytes is many times slower.
+fn little_endian(values: &[f32], bytes: &mut [u8]) {
+    for (place, value) in bytes.chunks_exact_mut(size_of::<f32>()).zip(values) {
+        place.copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// A tensor without its values: for the header alone.
+struct Described<'a>(&'a Outgoing<'a>);
+
+impl View for Described<'_> {
+    fn dtype(&self) -> Dtype {
+        self.0.dtype()
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&[])
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.data_len()
     }
 }
 
@@ -116,6 +161,23 @@ pub fn check_names(specs: &[ParamSpec]) -> Result<(), FormatError> {
 /// # Errors
 /// Those of [`check_names`].
 pub fn encode(contents: &Contents<'_>) -> Result<Vec<u8>, FormatError> {
+    serialized(outgoing(contents)?, contents)
+}
+
+fn serialized<V: View>(
+    tensors: impl IntoIterator<Item = (String, V)>,
+    contents: &Contents<'_>,
+) -> Result<Vec<u8>, FormatError> {
+    let metadata = [(KEY.to_owned(), contents.meta.to_text())].into_iter().collect();
+    safetensors::serialize(tensors, Some(metadata)).map_err(unencoded)
+}
+
+fn unencoded(error: impl ToString) -> FormatError {
+    FormatError::Encode { reason: error.to_string() }
+}
+
+/// The tensors of a file, by name.
+fn outgoing<'a>(contents: &Contents<'a>) -> Result<BTreeMap<String, Outgoing<'a>>, FormatError> {
     check_names(contents.params.specs())?;
     let count = i64::try_from(contents.batches).unwrap_or(i64::MAX);
     let mut tensors = BTreeMap::new();
@@ -141,19 +203,37 @@ pub fn encode(contents: &Contents<'_>) -> Result<Vec<u8>, FormatError> {
             }
         }
     }
-    let metadata = [(KEY.to_owned(), contents.meta.to_text())].into_iter().collect();
-    safetensors::serialize(tensors, Some(metadata))
-        .map_err(|error| FormatError::Encode { reason: error.to_string() })
+    Ok(tensors)
 }
 
-/// Writes a file as [`atomic::write`] does and returns its bytes.
+/// Writes the bytes that [`encode`] gives, as [`atomic::write`] does, a piece at a time: a checkpoint is not in memory once more.
 ///
 /// # Errors
 /// Those of [`encode`] and [`atomic::write`].
-pub fn write(path: &Path, contents: &Contents<'_>) -> Result<Vec<u8>, FormatError> {
-    let bytes = encode(contents)?;
-    atomic::write(path, &bytes)?;
-    Ok(bytes)
+pub fn write(path: &Path, contents: &Contents<'_>) -> Result<(), FormatError> {
+    let tensors = outgoing(contents)?;
+    let described = tensors.iter().map(|(name, tensor)| (name.clone(), Described(tensor)));
+    let header = serialized(described, contents)?;
+    let order = order(&header)?;
+    atomic::write_with(path, |file| {
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        file.write_all(&header)?;
+        for tensor in order.iter().filter_map(|name| tensors.get(name)) {
+            tensor.write_to(&mut file)?;
+        }
+        file.flush()
+    })
+}
+
+/// The names of the tensors in the order in which their values follow a header.
+fn order(header: &[u8]) -> Result<Vec<String>, FormatError> {
+    let entries: BTreeMap<String, Value> =
+        serde_json::from_slice(header.get(8..).unwrap_or_default()).map_err(unencoded)?;
+    let start = |entry: &Value| entry["data_offsets"][0].as_u64();
+    let mut starts: Vec<(u64, String)> =
+        entries.into_iter().filter_map(|(name, entry)| Some((start(&entry)?, name))).collect();
+    starts.sort();
+    Ok(starts.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Reads a file: see [`plusx_weights::read`].

@@ -77,9 +77,9 @@ impl Need {
         let (testing, scratch) = (plan.arena_bytes(), scratch.max(plan.scratch_bytes()));
         let scratch = if scratch < LARGE { scratch } else { scratch.next_multiple_of(LARGE_PAGE) };
         let numbers: usize = engine.graph().params.iter().map(|spec| spec.len()).sum();
-        // while saving: the numbers copied out of the engine, and the file; what the update rule remembers and the average
-        // besides, in the engine and in both of these; the gradients of the batches before
-        let copies = 2 + 3 * (self.remembered + self.averaged) + self.summed;
+        // while saving: the numbers copied out of the engine; what the update rule remembers and the average besides, in the
+        // engine and copied out of it; the gradients of the batches before
+        let copies = 1 + 2 * (self.remembered + self.averaged) + self.summed;
         // and the batch that waits until it is known whether it is the last of its step
         let batches = (Loader::BATCHES + self.summed) * train.max(test) * engine.graph().input_shape().len();
         let values = size_of::<f32>() * (numbers * copies + batches);
