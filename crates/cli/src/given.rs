@@ -18,6 +18,8 @@ pub(crate) struct Given<const ONE_RUN: bool> {
     overrides: Overrides,
     /// Whether the batch size is to be chosen by the room there is.
     pub(crate) auto_batch: bool,
+    /// Whether a place was given for the data set, and not what it is called.
+    pub(crate) is_place: bool,
 }
 
 impl<const ONE_RUN: bool> Given<ONE_RUN> {
@@ -44,6 +46,7 @@ impl<const ONE_RUN: bool> Given<ONE_RUN> {
         }
         self.overrides.data_dir = Some(place.to_owned());
         self.overrides.data = None;
+        self.is_place = true;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::exit::{self, not_there, usage};
 use crate::given::Given;
 use crate::learning::{FoundData, LearningArguments, Wanted};
 use crate::memory::{self, Advice, Runs};
+use crate::names::FASHION_MNIST;
 use crate::plan_text::run_text;
 use crate::resume_command::resume_command;
 use crate::screen::{note, result};
@@ -14,10 +15,12 @@ use crate::smoke::{self, SmokeRun};
 use crate::watch::Watcher;
 use anyhow::Result;
 use clap::Args;
-use plusx_data::{Preparation, source_of, weights_path};
+use plusx_data::{Dataset, Preparation, source_of, weights_path};
 use plusx_model::preprocess::Preset;
 use plusx_model::zoo;
-use plusx_train::{Outcome, Overrides, Pictures, PretrainedFile, Stop, TrainError, TrainOptions};
+use plusx_train::{
+    Outcome, Overrides, PictureFacts, Pictures, PretrainedFile, RecipeChoice, Stop, TrainError, TrainOptions,
+};
 use std::path::{Path, PathBuf};
 
 /// Options of `plusx train`. Defaults shown are those of the recipe.
@@ -55,7 +58,13 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     let keeps = arguments.config.is_some() && given.data.is_none() && given.data_dir.is_none();
     let wanted = Wanted { given: &given, options: &options, keeps };
     let found = arguments.learning.find_data(&wanted, environment)?;
+    let choice = choice(arguments, &given, &found.dataset);
+    let options = match &choice {
+        Some(choice) => with_weights(choice.resolve(&given)?, &given, environment)?,
+        None => options,
+    };
     let options = found.name(options);
+    choice.iter().for_each(|choice| note(&choice.words(&options)));
     let dataset = found.dataset;
     let mut runs = Runs::of([&options], &dataset)?;
     let batch_size = match arguments.given.auto_batch {
@@ -91,9 +100,26 @@ pub(crate) fn run(arguments: &TrainArguments, environment: &Environment) -> Resu
     Ok(finish(outcome, &mut watcher))
 }
 
+/// The recipe that suits pictures of the user's own, where none was named.
+fn choice(arguments: &TrainArguments, given: &Overrides, dataset: &Dataset) -> Option<RecipeChoice> {
+    // the chapter's data have the chapter's recipe, wherever they lie
+    let is_place = arguments.given.is_place && dataset.name != FASHION_MNIST;
+    let is_open = given.recipe.is_none() && arguments.config.is_none();
+    let has_weights = given.pretrained.is_some();
+    (is_place && is_open).then(|| RecipeChoice::of(PictureFacts::of(dataset), has_weights))
+}
+
 /// The options of a new run: what was given, over what the weights say that it starts from, over the recipe.
 pub(crate) fn begun(given: &Overrides, environment: &Environment) -> Result<TrainOptions> {
-    let mut options = given.resolve()?;
+    with_weights(given.resolve()?, given, environment)
+}
+
+/// These options with the weights that the run starts from, if it does, and what they decide.
+fn with_weights(
+    mut options: TrainOptions,
+    given: &Overrides,
+    environment: &Environment,
+) -> Result<TrainOptions> {
     if let Some(pretrained) = &given.pretrained {
         start_from(pretrained, given, &mut options, environment)?;
     }

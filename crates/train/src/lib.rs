@@ -10,6 +10,7 @@ mod answers;
 mod average;
 mod by_name;
 mod checkpoint;
+mod choice;
 mod class_names;
 mod class_weights;
 mod clock;
@@ -55,6 +56,7 @@ mod stop;
 mod time_plan;
 mod timed;
 
+pub use choice::{PictureFacts, RecipeChoice};
 pub use class_names::ClassNamePolicy;
 pub use compare::{
     Claim, CompareOptions, CompareOverrides, Compared, Comparison, Deeper, Findings, ModelErrors, Spread,

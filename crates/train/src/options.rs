@@ -214,6 +214,13 @@ impl Overrides {
             .and_then(|options| self.with_rate(options))
     }
 
+    /// The options of a new run: what is given, over what was `chosen` for its pictures, over the recipe chosen.
+    pub(crate) fn resolve_over(&self, chosen: &Self) -> Result<TrainOptions, TrainError> {
+        let recipe = Self::of_recipe(chosen.recipe.unwrap_or_default())?;
+        let options = chosen.laid_over(recipe.laid_over(TrainOptions::default(), |_| true), |_| true);
+        self.over(options)
+    }
+
     /// The options of a new run with the learning rate that its recipe has for their batch size, unless a rate is given. What
     /// [`resolve`](Self::resolve) gives has it; a batch size that is settled later has another.
     ///

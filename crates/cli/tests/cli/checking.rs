@@ -270,3 +270,27 @@ fn a_comparison_keeps_decoded_pictures_too() {
         |name: &str| place.read(&format!("runs/compare/{name}/resnet20-seed42/weights/last.safetensors"));
     assert!(weights("off") == weights("ram"));
 }
+
+#[test]
+fn a_recipe_is_chosen_for_pictures_of_ones_own_and_told() {
+    let place = Place::new();
+    sound(&place, "photos");
+    let plan = place.ok("train --data photos --dry-run");
+    assert!(plan.stderr.contains("recipe small, because "), "{plan:?}");
+    assert!(plan.stdout.contains("100 epochs of"), "{plan:?}");
+    // a recipe that is named is the recipe
+    let named = place.ok("train --data photos --recipe d2l --dry-run");
+    assert!(!named.stderr.contains("because") && named.stdout.contains("resnet18-d2l: "), "{named:?}");
+    // what is given goes before the choice, and args.yaml holds what came of both
+    place.ok("train --data photos --epochs 1 --model resnet20 --resize 8 --threads 2");
+    let args = place.text("runs/train/exp/args.yaml");
+    for line in
+        ["recipe: small", "model: resnet20", "resize: 8", "epochs: 1", "batch_size: 32", "sched: cosine"]
+    {
+        assert!(args.contains(&format!("{line}\n")), "{line}: {args}");
+    }
+    let again = place.ok("train -c runs/train/exp/args.yaml");
+    assert!(!again.stderr.contains("because"), "{again:?}");
+    let weights = |run: &str| place.read(&format!("runs/train/{run}/weights/last.safetensors"));
+    assert!(weights("exp") == weights("exp2"));
+}

@@ -32,7 +32,8 @@ use crate::pictures::Pictures;
 //     valid which values make sense, "what is said of others"
 options! {
     recipe: Recipe => Recipe = Recipe::D2l;
-        "NAME", "Named set of defaults: d2l, the chapter's run, small, finetune, tv, tv2 or timm (plusx recipes prints them)", default "d2l";
+        "NAME", "Named set of defaults: d2l, the chapter's run, small, finetune, tv, tv2 or timm (plusx recipes prints them)",
+        default "d2l; of train with --data PLACE what suits the pictures";
         Kept, of_one_run false, of_recipe true
 
     model: String => String = "resnet18-d2l".into();
