@@ -18,10 +18,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// As [`write`], with what `fill` writes, so that it need not be in memory all at once.
+/// As [`write()`], with what `fill` writes, so that it need not be in memory all at once.
 ///
 /// # Errors
-/// Those of [`write`]; what `fill` fails with.
+/// Those of [`write()`]; what `fill` fails with.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FormatError> {
     let temporary = temporary_name(path);
     write_new(&temporary, fill).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
