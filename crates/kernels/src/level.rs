@@ -11,11 +11,13 @@ pub enum Level {
     Avx2,
     /// x86-64 with AVX-512 F, VL, BW and DQ.
     Avx512,
+    /// AVX-512, and AMX with bf16 tiles which the system lets this process use.
+    Amx,
 }
 
 impl Level {
     /// All levels, lowest first.
-    pub const ALL: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
+    pub const ALL: [Level; 4] = [Level::Portable, Level::Avx2, Level::Avx512, Level::Amx];
 
     /// The best level of this machine.
     pub fn detect() -> Self {
@@ -36,17 +38,20 @@ impl Level {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
             }
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => Level::Avx512.supported() && crate::simd::has_tiles(),
             #[cfg(not(target_arch = "x86_64"))]
-            Level::Avx2 | Level::Avx512 => false,
+            Level::Avx2 | Level::Avx512 | Level::Amx => false,
         }
     }
 
-    /// `portable`, `avx2`, `avx512`: as `--isa` spells it.
+    /// `portable`, `avx2`, `avx512`, `amx`: as `--isa` spells it.
     pub fn name(self) -> &'static str {
         match self {
             Level::Portable => "portable",
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
+            Level::Amx => "amx",
         }
     }
 
@@ -54,7 +59,7 @@ impl Level {
     pub fn profile(self) -> &'static str {
         match self {
             Level::Portable => "mul-add",
-            Level::Avx2 | Level::Avx512 => "fma",
+            Level::Avx2 | Level::Avx512 | Level::Amx => "fma",
         }
     }
 }
@@ -74,7 +79,8 @@ mod tests {
         match level {
             Level::Portable => Some(Level::Avx2),
             Level::Avx2 => Some(Level::Avx512),
-            Level::Avx512 => None,
+            Level::Avx512 => Some(Level::Amx),
+            Level::Amx => None,
         }
     }
 

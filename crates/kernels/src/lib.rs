@@ -9,6 +9,7 @@
 pub mod adamw;
 pub mod args;
 pub mod average;
+pub mod bf16;
 mod check;
 pub mod concat;
 pub mod conv;

@@ -1,6 +1,7 @@
 //! AVX2 with FMA: sixteen lanes are two registers.
 
 pub(super) mod bytes;
+mod tiles;
 
 use std::arch::x86_64::{
     __m256, __m256i, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_prefetch, _mm_set1_epi8,

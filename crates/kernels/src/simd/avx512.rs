@@ -2,6 +2,7 @@
 
 mod bytes;
 mod products;
+mod tiles;
 
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch,

@@ -51,6 +51,7 @@ pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
         Level::Portable => dispatch_portable(kernel),
         Level::Avx2 => dispatch_avx2(kernel),
-        Level::Avx512 => dispatch_avx512(kernel),
+        // the unit of tiles multiplies; all else is done in vectors
+        Level::Avx512 | Level::Amx => dispatch_avx512(kernel),
     }
 }

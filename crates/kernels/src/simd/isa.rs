@@ -2,12 +2,13 @@
 
 use super::bytes::ByteIsa;
 use super::outer::Outer;
+use super::tiles::TileIsa;
 use crate::LANES;
 
 /// Operations on vectors of [`LANES`] lanes. Holding a token proves that the instructions exist.
 ///
 /// Vectors are only ever created from a token, so the methods are safe; loads and stores take raw pointers.
-pub(crate) trait Isa: Copy + ByteIsa {
+pub(crate) trait Isa: Copy + ByteIsa + TileIsa<Lanes = Self::V> {
     /// Sixteen lanes.
     type V: Copy;
 

@@ -13,6 +13,8 @@
 //! because a fused multiply-add would be a call into libm there.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -22,6 +24,7 @@ mod isa;
 mod outer;
 mod peak;
 mod portable;
+pub(crate) mod tiles;
 
 pub(crate) use bytes::ByteIsa;
 pub use bytes::{BYTE_LANES, WeightPair};
@@ -29,6 +32,9 @@ pub(crate) use dispatch::{dispatch_avx2, dispatch_avx512, dispatch_portable};
 pub(crate) use isa::{Isa, Kernel};
 pub(crate) use outer::Outer;
 pub use peak::peak_gflops;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use amx::supported as has_tiles;
 
 #[cfg(test)]
 mod tests;

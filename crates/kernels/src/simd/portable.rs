@@ -1,6 +1,7 @@
 //! Sixteen lanes as an array: plain loops that LLVM turns into the vectors of the target.
 
 mod bytes;
+mod tiles;
 
 use super::isa::Isa;
 use crate::LANES;

@@ -1,0 +1,149 @@
+//! The unit of tiles of Intel's server processors since 2023 (AMX): eight tiles of 1 KiB, and an instruction that multiplies two and
+//! adds the product to a third.
+//!
+//! There are no stable intrinsics, so all of it is assembly, in this folder only. The compiler never uses the tiles, so nothing
+//! has to be told of them; what the assembly reads and writes of memory it declares by having no `nomem`.
+
+mod products;
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid_count, _xgetbv};
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+use super::isa::Isa;
+use super::tiles::{TILE, TileProducts, TileUnit};
+
+/// Whether the processor has the unit and the system lets this process use it. The first call asks the system.
+pub(crate) fn supported() -> bool {
+    static SUPPORTED: OnceLock<bool> = OnceLock::new();
+    *SUPPORTED.get_or_init(|| has_unit() && permitted())
+}
+
+/// Intel, Software Developer's Manual, volume 1, 18.3: the processor's word, and that the system saves the tiles.
+fn has_unit() -> bool {
+    const AMX_BF16: u32 = 1 << 22;
+    const AMX_TILE: u32 = 1 << 24;
+    const TILE_STATE: u64 = 0b11 << 17;
+    const OSXSAVE: u32 = 1 << 27;
+    let features = __cpuid_count(7, 0).edx;
+    features & (AMX_BF16 | AMX_TILE) == AMX_BF16 | AMX_TILE
+        && __cpuid_count(1, 0).ecx & OSXSAVE != 0
+        // SAFETY: OSXSAVE says that the instruction is there.
+        && unsafe { state() } & TILE_STATE == TILE_STATE
+}
+
+/// The states that the system saves.
+#[target_feature(enable = "xsave")]
+unsafe fn state() -> u64 {
+    // SAFETY: the feature is there.
+    unsafe { _xgetbv(0) }
+}
+
+/// Linux gives the tiles' 8 KiB of state to those who ask (Documentation/arch/x86/xstate.rst): once for all threads of a process.
+#[cfg(target_os = "linux")]
+fn permitted() -> bool {
+    const ARCH_PRCTL: i64 = 158;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    const TILE_DATA: i64 = 18;
+    let result: i64;
+    // SAFETY: the call reads and writes no memory of ours; the kernel changes rcx and r11 besides the result.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") ARCH_PRCTL => result,
+            in("rdi") ARCH_REQ_XCOMP_PERM,
+            in("rsi") TILE_DATA,
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    }
+    result == 0
+}
+
+/// Other systems are not asked: nobody has tried them.
+#[cfg(not(target_os = "linux"))]
+fn permitted() -> bool {
+    false
+}
+
+/// The unit on this thread, with all tiles of full size.
+#[derive(Debug)]
+pub(crate) struct Amx {
+    /// The tiles are the thread's.
+    thread: PhantomData<*const ()>,
+}
+
+/// What the unit is told of its tiles (LDTILECFG): palette 1, eight tiles of 16 rows of 64 bytes.
+#[repr(C, align(64))]
+struct TileConfig {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+static CONFIG: TileConfig = TileConfig {
+    palette: 1,
+    start_row: 0,
+    reserved: [0; 14],
+    row_bytes: [64, 64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
+    rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
+};
+
+impl TileUnit for Amx {
+    /// # Panics
+    /// If the machine has no such unit.
+    fn enter() -> Self {
+        assert!(supported(), "this CPU has no AMX");
+        // SAFETY: the unit is there; the configuration is one of the manual's.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const CONFIG, options(nostack, readonly)) };
+        Self { thread: PhantomData }
+    }
+
+    #[inline(always)]
+    unsafe fn products<I: Isa, const M: usize, const N: usize>(
+        &self,
+        _: I,
+        products: &TileProducts<'_, M, N>,
+    ) {
+        if products.steps.is_empty() {
+            // SAFETY: promised by the caller.
+            return unsafe { clear(products) };
+        }
+        let from = std::ptr::from_ref(products);
+        // SAFETY: `enter` made the unit ready; a cast is only reached where it changes nothing; the rest is promised by the caller.
+        unsafe {
+            match (M, N) {
+                (1, 1) => products::of_1_1(&*from.cast()),
+                (1, 2) => products::of_1_2(&*from.cast()),
+                (2, 1) => products::of_2_1(&*from.cast()),
+                (2, 2) => products::of_2_2(&*from.cast()),
+                _ => unreachable!("no such block of tiles"),
+            }
+        }
+    }
+}
+
+/// Nothing is summed.
+///
+/// # Safety
+/// The sums must be writable.
+unsafe fn clear<const M: usize, const N: usize>(products: &TileProducts<'_, M, N>) {
+    if products.add {
+        return;
+    }
+    for row in 0..M * TILE {
+        // SAFETY: promised by the caller.
+        unsafe { products.c.byte_add(row * products.c_row).write_bytes(0, N * TILE) };
+    }
+}
+
+impl Drop for Amx {
+    fn drop(&mut self) {
+        // SAFETY: `enter` made the unit ready. Released tiles need not be saved when the thread sleeps.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+}

@@ -1,0 +1,101 @@
+//! Sums of products in registers: up to two tiles of rows by two of filters, four sums.
+//!
+//! Every tile that is read serves two products. The unit takes 16 cycles for each, so four products leave time for the 64 lines of
+//! four tiles.
+
+use std::arch::asm;
+
+use super::super::tiles::TileProducts;
+
+/// The sums as (register, row offset in tiles, byte offset in the row); then a step.
+macro_rules! products {
+    ($name:ident, $m:literal, $n:literal, [$($sum:literal $below:ident $right:literal),+], [$($step:literal),+]) => {
+        /// # Safety
+        /// The unit must be ready and there must be a step; as [`super::TileUnit::products`].
+        #[inline(always)]
+        pub(super) unsafe fn $name(products: &TileProducts<'_, $m, $n>) {
+            let TileProducts { a, a_row, b, c, c_row, add, steps } = products;
+            let range = steps.as_ptr_range();
+            // what would not fit into registers
+            let first = [a[0], a[$m - 1], b[0], b[$n - 1], range.end.cast()];
+            // SAFETY: promised by the caller.
+            unsafe {
+                asm!(
+                    // not every block of tiles needs all of them
+                    "/* {below} {y} {p} {b_row} */",
+                    "test {x:e}, {x:e}",
+                    "jnz 3f",
+                    $(concat!("tilezero tmm", $sum),)+
+                    "jmp 2f",
+                    "3:",
+                    $(concat!("tileloadd tmm", $sum, ", [{", stringify!($below), "} + 1*{c_row} + ", $right, "]"),)+
+                    "2:",
+                    "mov {x:e}, dword ptr [{step}]",
+                    "mov {y:e}, dword ptr [{step} + 4]",
+                    $($step,)+
+                    "add {step}, 8",
+                    "cmp {step}, qword ptr [{first} + 32]",
+                    "jne 2b",
+                    $(concat!("tilestored [{", stringify!($below), "} + 1*{c_row} + ", $right, "], tmm", $sum),)+
+                    step = inout(reg) range.start => _,
+                    first = in(reg) first.as_ptr(),
+                    a_row = in(reg) *a_row,
+                    b_row = in(reg) 64_usize,
+                    c = in(reg) *c,
+                    below = in(reg) c.byte_add(16 * c_row),
+                    c_row = in(reg) *c_row,
+                    x = inout(reg) usize::from(*add) => _,
+                    y = out(reg) _,
+                    p = out(reg) _,
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+
+products!(of_2_2, 2, 2, [0 c 0, 1 c 64, 2 below 0, 3 below 64], [
+    "mov {p}, qword ptr [{first} + 16]",
+    "add {p}, {y}",
+    "tileloadd tmm6, [{p} + 1*{b_row}]",
+    "mov {p}, qword ptr [{first}]",
+    "add {p}, {x}",
+    "tileloadd tmm4, [{p} + 1*{a_row}]",
+    "tdpbf16ps tmm0, tmm4, tmm6",
+    "add {y}, qword ptr [{first} + 24]",
+    "tileloadd tmm7, [{y} + 1*{b_row}]",
+    "tdpbf16ps tmm1, tmm4, tmm7",
+    "add {x}, qword ptr [{first} + 8]",
+    "tileloadd tmm5, [{x} + 1*{a_row}]",
+    "tdpbf16ps tmm2, tmm5, tmm6",
+    "tdpbf16ps tmm3, tmm5, tmm7"
+]);
+products!(of_1_2, 1, 2, [0 c 0, 1 c 64], [
+    "mov {p}, qword ptr [{first} + 16]",
+    "add {p}, {y}",
+    "tileloadd tmm6, [{p} + 1*{b_row}]",
+    "add {x}, qword ptr [{first}]",
+    "tileloadd tmm4, [{x} + 1*{a_row}]",
+    "tdpbf16ps tmm0, tmm4, tmm6",
+    "add {y}, qword ptr [{first} + 24]",
+    "tileloadd tmm7, [{y} + 1*{b_row}]",
+    "tdpbf16ps tmm1, tmm4, tmm7"
+]);
+products!(of_2_1, 2, 1, [0 c 0, 2 below 0], [
+    "add {y}, qword ptr [{first} + 16]",
+    "tileloadd tmm6, [{y} + 1*{b_row}]",
+    "mov {p}, qword ptr [{first}]",
+    "add {p}, {x}",
+    "tileloadd tmm4, [{p} + 1*{a_row}]",
+    "tdpbf16ps tmm0, tmm4, tmm6",
+    "add {x}, qword ptr [{first} + 8]",
+    "tileloadd tmm5, [{x} + 1*{a_row}]",
+    "tdpbf16ps tmm2, tmm5, tmm6"
+]);
+products!(of_1_1, 1, 1, [0 c 0], [
+    "add {y}, qword ptr [{first} + 16]",
+    "tileloadd tmm6, [{y} + 1*{b_row}]",
+    "add {x}, qword ptr [{first}]",
+    "tileloadd tmm4, [{x} + 1*{a_row}]",
+    "tdpbf16ps tmm0, tmm4, tmm6"
+]);

@@ -1,0 +1,127 @@
+//! Sums of products of tiles: what a unit of tiles (Intel AMX) does in one instruction, and the same bits without it.
+//!
+//! A tile of rows has 16 rows of 32 bf16 values, a tile of filters 16 rows of 16 pairs (values 2j and 2j + 1 of 16 filters).
+//! A sum has 16 rows of 16 `f32` values. One step of a sum over 32 values is
+//!
+//! ```text
+//! evens = fma(a[30], b[30], .. fma(a[2], b[2], fma(a[0], b[0], 0)))
+//! odds  = fma(a[31], b[31], .. fma(a[3], b[3], fma(a[1], b[1], 0)))
+//! c     = c + (evens + odds)
+//! ```
+//!
+//! Each operation rounds to the nearest even. Denormal values count as zero wherever they appear: inputs, sums and results.
+//! This is what `TDPBF16PS` was observed to do; Intel's manual (Instruction Set Reference, TDPBF16PS) states the rounding and the
+//! treatment of denormals. [`Emulated`] does the same operations in vectors, or one by one, so every level gives the same bytes.
+
+mod emulated;
+
+use super::isa::Isa;
+use crate::bf16::Bf16;
+
+pub(crate) use emulated::{Emulated, WideStep, rows_by_value, widen_by_value};
+
+/// Rows of a tile, and columns of a sum.
+pub(crate) const TILE: usize = 16;
+
+/// Values that a tile of rows has in each row.
+pub(crate) const DEPTH: usize = 32;
+
+/// Bytes of a tile, of bf16 pairs or of `f32` values.
+pub(crate) const TILE_BYTES: usize = 1024;
+
+/// The processor's control word in which denormal inputs and results count as zero, rounding is to the nearest even and nothing
+/// traps (MXCSR; Intel, Software Developer's Manual, volume 1, 10.2.3).
+#[cfg(target_arch = "x86_64")]
+pub(crate) static FLUSHING: u32 = 0x9fc0;
+
+/// One step of a sum: where its tiles lie, in bytes behind the first ones.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[repr(C)]
+pub(crate) struct TileStep {
+    /// Of the rows.
+    pub(crate) a: u32,
+    /// Of the filters.
+    pub(crate) b: u32,
+}
+
+/// `M` tiles of rows times `N` tiles of filters, summed over steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TileProducts<'a, const M: usize, const N: usize> {
+    /// The tiles of rows of a step at offset 0.
+    pub(crate) a: [*const Bf16; M],
+    /// Bytes from one row to the next.
+    pub(crate) a_row: usize,
+    /// The tiles of filters of a step at offset 0; their rows follow each other.
+    pub(crate) b: [*const Bf16; N],
+    /// The sums: row 16 m + i, columns 16 n ..; their rows are `c_row` bytes apart.
+    pub(crate) c: *mut f32,
+    /// See `c`.
+    pub(crate) c_row: usize,
+    /// Whether the sums begin with what is in `c`; else with zeros.
+    pub(crate) add: bool,
+    /// What is summed, in this order.
+    pub(crate) steps: &'a [TileStep],
+}
+
+/// Operations on bf16 values, and on pairs of them.
+pub(crate) trait TileIsa: Copy {
+    /// Sixteen values, as [`Isa::V`].
+    type Lanes: Copy;
+
+    /// Reads sixteen values; no alignment is needed.
+    ///
+    /// # Safety
+    /// `src` must be valid for reading them.
+    unsafe fn load_bf16(self, src: *const Bf16) -> Self::Lanes;
+
+    /// Writes sixteen values, rounded as [`Bf16::from_f32`] does; no alignment is needed.
+    ///
+    /// # Safety
+    /// `dst` must be valid for writing them.
+    unsafe fn store_bf16(self, dst: *mut Bf16, v: Self::Lanes);
+
+    /// The values after they were bf16, see [`Bf16::from_f32`].
+    fn round_bf16(self, v: Self::Lanes) -> Self::Lanes;
+
+    /// The evens and the odds of 32 values.
+    ///
+    /// # Safety
+    /// `src` must be valid for reading them.
+    unsafe fn widen_pairs(self, src: *const Bf16) -> [Self::Lanes; 2];
+
+    /// Writes 32 values: `evens` and `odds` in turn, rounded as [`Bf16::from_f32`] does.
+    ///
+    /// # Safety
+    /// `dst` must be valid for writing them.
+    unsafe fn store_pairs(self, dst: *mut Bf16, evens: Self::Lanes, odds: Self::Lanes);
+
+    /// Adds one step of the products of all rows of `wide` to `c`, see [`crate::simd::tiles`].
+    ///
+    /// # Safety
+    /// `c` must be valid for reading and writing `16 M` rows of `16 N` values, `c_row` bytes apart.
+    unsafe fn tile_rows<const M: usize, const N: usize>(
+        self,
+        wide: &WideStep<M, N>,
+        c: *mut f32,
+        c_row: usize,
+    );
+}
+
+/// What multiplies tiles.
+pub(crate) trait TileUnit: Sized {
+    /// Makes it ready on this thread, until it is dropped.
+    fn enter() -> Self;
+
+    /// Computes sums of products, see [`crate::simd::tiles`].
+    ///
+    /// # Safety
+    /// The tiles of every step must be readable, and the sums writable (readable too with `add`).
+    unsafe fn products<I: Isa, const M: usize, const N: usize>(
+        &self,
+        isa: I,
+        products: &TileProducts<'_, M, N>,
+    );
+}
+
+#[cfg(test)]
+mod tests;
