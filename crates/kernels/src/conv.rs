@@ -36,6 +36,7 @@ mod positions;
 mod reference;
 #[cfg(test)]
 mod tests;
+pub mod tiles;
 mod units;
 mod windows;
 pub mod winograd;

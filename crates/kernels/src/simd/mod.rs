@@ -34,7 +34,7 @@ pub(crate) use outer::Outer;
 pub use peak::peak_gflops;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use amx::supported as has_tiles;
+pub(crate) use amx::{Amx, supported as has_tiles};
 
 #[cfg(test)]
 mod tests;

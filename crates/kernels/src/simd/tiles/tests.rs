@@ -4,7 +4,7 @@ use super::{DEPTH, Emulated, TILE, TileProducts, TileStep, TileUnit};
 use crate::Level;
 use crate::bf16::Bf16;
 #[cfg(target_arch = "x86_64")]
-use crate::simd::amx::Amx;
+use crate::simd::Amx;
 use crate::simd::dispatch::dispatch;
 use crate::simd::{Isa, Kernel};
 

@@ -1,0 +1,253 @@
+//! Convolution on tiles of bf16: the products that Intel's AMX unit does, or vectors with the same bits ([`crate::simd::tiles`]).
+//!
+//! A number of a product is one bf16 value ([`Pieces::One`]), or two whose sum it nearly is ([`Pieces::Two`]): the nearest bf16,
+//! and the nearest to what is left. Two numbers of two pieces are multiplied by three products, the fourth is too small to matter.
+//! That is the scheme of Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision
+//! computations", section III.
+//!
+//! **Numerics**: one chain per output over (block of 32 channels, tap row, tap column, product). A link of the chain is a sum of
+//! 32 products. The rest is as in [`super`].
+//! **Kernels**: `amx` and, with the same bytes, `avx512`, `avx2`, `portable`. Filters are made by [`filters`] and
+//! [`backward_filters`]; they are handed on as words of two bf16 values.
+
+mod backward_data;
+mod filters;
+mod forward;
+mod gather;
+mod grid;
+mod load;
+mod sizes;
+mod sweep;
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use self::backward_data::TileBackwardDataKernel;
+use self::filters::{Reduction, TileFiltersKernel};
+use self::forward::TileForwardKernel;
+use self::sizes::{PassSizes, backward_group, forward_group};
+use super::args::{ConvBackwardData, ConvForward};
+use super::windows::thin;
+use crate::shape::ConvShape;
+use crate::simd::tiles::Emulated;
+use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
+use crate::{KernelEntry, Level, pitch};
+
+/// How many bf16 values stand for a number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Pieces {
+    /// The nearest one.
+    One,
+    /// That, and the nearest to what is left.
+    Two,
+}
+
+impl Pieces {
+    /// How many.
+    pub fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+
+    /// The pieces of both numbers that are multiplied, in the order in which the products are added.
+    fn products(self) -> &'static [[usize; 2]] {
+        match self {
+            Self::One => &[[0, 0]],
+            Self::Two => &[[0, 1], [0, 0], [1, 0]],
+        }
+    }
+}
+
+/// Arguments of a [`TileTransform`].
+#[derive(Debug)]
+pub struct TileFilters<'a> {
+    /// The sizes of the convolution.
+    pub shape: &'a ConvShape,
+    /// All packed filters.
+    pub packed: &'a [f32],
+    /// Blocks of output channels (forward) or of input channels (backward).
+    pub blocks: Range<usize>,
+    /// The tiles of those blocks, as words of two bf16 values.
+    pub dst: &'a mut [f32],
+    /// [`backward_block_len`](super::backward_block_len) values for the gradient of the input, none for the forward pass.
+    pub scratch: &'a mut [f32],
+}
+
+/// Makes the filters of a pass.
+pub type TileTransform = fn(TileFilters<'_>);
+
+/// Steps of a sum at most: their table has to stay small beside what they multiply.
+const MOST_STEPS: usize = 4096;
+
+/// Whether a shape has kernels on tiles: a committed rule on sizes. It must have one group. Outputs are at least a quarter of what
+/// is computed, which a kernel as large as its map does not reach.
+pub fn fits(shape: &ConvShape) -> bool {
+    let sizes = PassSizes::forward(shape, Pieces::Two, 2, shape.oh);
+    worth_it(shape, &sizes, shape.oh * shape.ow)
+}
+
+/// Whether a shape has a gradient of the input on tiles, see [`fits`].
+pub fn fits_backward_data(shape: &ConvShape) -> bool {
+    let strided_and_dilated = (0..2).any(|axis| shape.stride[axis] > 1 && shape.dilation[axis] > 1);
+    if thin(shape) || strided_and_dilated || shape.c_pitch != pitch(shape.c) {
+        return false;
+    }
+    let sizes = PassSizes::backward(shape, Pieces::Two, 2);
+    // of each class
+    let classes = shape.stride[0] * shape.stride[1];
+    worth_it(shape, &sizes, (shape.h * shape.w).div_ceil(classes))
+}
+
+fn worth_it(shape: &ConvShape, sizes: &PassSizes, outputs: usize) -> bool {
+    let [rows, columns] = sizes.planes.axes;
+    shape.groups == 1 && sizes.steps() <= MOST_STEPS && 4 * outputs >= rows.lines * columns.lines
+}
+
+/// Images of one forward piece: those that are loaded together.
+pub fn forward_images(shape: &ConvShape, pieces: Pieces, images: usize) -> usize {
+    forward_group(shape, pieces, images, shape.oh)[0]
+}
+
+/// Images of one piece of the gradient of the input.
+pub fn backward_data_images(shape: &ConvShape, pieces: Pieces, images: usize) -> usize {
+    backward_group(shape, pieces, images)
+}
+
+/// Values of scratch that a forward pass needs for a piece of `images` images, or of `rows` rows of one.
+pub fn forward_scratch_len(shape: &ConvShape, pieces: Pieces, images: usize, rows: usize) -> usize {
+    // the last piece may have fewer images, and a band fewer rows; neither needs more
+    let [images, rows] = forward_group(shape, pieces, images, rows);
+    PassSizes::forward(shape, pieces, images, rows).scratch_len()
+}
+
+/// Values of scratch that the gradient of the input needs for a piece of `images` images.
+pub fn backward_data_scratch_len(shape: &ConvShape, pieces: Pieces, images: usize) -> usize {
+    PassSizes::backward(shape, pieces, backward_group(shape, pieces, images)).scratch_len()
+}
+
+/// Words of one block of output channels of the filters of the forward pass.
+pub fn filters_block_len(shape: &ConvShape, pieces: Pieces) -> usize {
+    Reduction::forward(shape).panel_bytes(pieces) / size_of::<f32>()
+}
+
+/// Words of one block of input channels of the filters of the gradient of the input.
+pub fn backward_filters_block_len(shape: &ConvShape, pieces: Pieces) -> usize {
+    Reduction::backward(shape).panel_bytes(pieces) / size_of::<f32>()
+}
+
+/// The unit of tiles.
+#[cfg(target_arch = "x86_64")]
+type Unit = crate::simd::Amx;
+/// There is none; its rows of the tables are never selected.
+#[cfg(not(target_arch = "x86_64"))]
+type Unit = Emulated;
+
+/// A table of a pass on tiles: the unit's kernel and, with the same bytes, those of the other levels.
+macro_rules! table {
+    ($kernel:ident, $pieces:ident, $fits:ident, $($name:literal $level:ident $dispatch:ident $unit:ty;)+) => {
+        &[$(KernelEntry {
+            name: $name,
+            level: Level::$level,
+            fits: $fits,
+            run: |args| $dispatch($kernel::<$unit> { args, pieces: Pieces::$pieces, unit: PhantomData }),
+        }),+]
+    };
+}
+
+static FORWARD_ONE: &[KernelEntry<ConvShape, ConvForward>] = table!(TileForwardKernel, One, fits,
+    "bf16_forward/amx" Amx dispatch_avx512 Unit;
+    "bf16_forward/avx512" Avx512 dispatch_avx512 Emulated;
+    "bf16_forward/avx2" Avx2 dispatch_avx2 Emulated;
+    "bf16_forward/portable" Portable dispatch_portable Emulated;
+);
+
+static FORWARD_TWO: &[KernelEntry<ConvShape, ConvForward>] = table!(TileForwardKernel, Two, fits,
+    "bf16x2_forward/amx" Amx dispatch_avx512 Unit;
+    "bf16x2_forward/avx512" Avx512 dispatch_avx512 Emulated;
+    "bf16x2_forward/avx2" Avx2 dispatch_avx2 Emulated;
+    "bf16x2_forward/portable" Portable dispatch_portable Emulated;
+);
+
+/// Forward kernels; the shape must fit ([`fits`]).
+pub fn forward(pieces: Pieces) -> &'static [KernelEntry<ConvShape, ConvForward>] {
+    match pieces {
+        Pieces::One => FORWARD_ONE,
+        Pieces::Two => FORWARD_TWO,
+    }
+}
+
+static BACKWARD_DATA_ONE: &[KernelEntry<ConvShape, ConvBackwardData>] = table!(TileBackwardDataKernel, One, fits_backward_data,
+    "bf16_backward_data/amx" Amx dispatch_avx512 Unit;
+    "bf16_backward_data/avx512" Avx512 dispatch_avx512 Emulated;
+    "bf16_backward_data/avx2" Avx2 dispatch_avx2 Emulated;
+    "bf16_backward_data/portable" Portable dispatch_portable Emulated;
+);
+
+static BACKWARD_DATA_TWO: &[KernelEntry<ConvShape, ConvBackwardData>] = table!(TileBackwardDataKernel, Two, fits_backward_data,
+    "bf16x2_backward_data/amx" Amx dispatch_avx512 Unit;
+    "bf16x2_backward_data/avx512" Avx512 dispatch_avx512 Emulated;
+    "bf16x2_backward_data/avx2" Avx2 dispatch_avx2 Emulated;
+    "bf16x2_backward_data/portable" Portable dispatch_portable Emulated;
+);
+
+/// Kernels for the gradient of the input; the shape must fit ([`fits_backward_data`]).
+pub fn backward_data(pieces: Pieces) -> &'static [KernelEntry<ConvShape, ConvBackwardData>] {
+    match pieces {
+        Pieces::One => BACKWARD_DATA_ONE,
+        Pieces::Two => BACKWARD_DATA_TWO,
+    }
+}
+
+/// Makes the filters of the forward pass.
+pub fn filters(pieces: Pieces) -> &'static [KernelEntry<ConvShape, TileTransform>] {
+    match pieces {
+        Pieces::One => FILTERS_ONE,
+        Pieces::Two => FILTERS_TWO,
+    }
+}
+
+/// Makes the filters of the gradient of the input.
+pub fn backward_filters(pieces: Pieces) -> &'static [KernelEntry<ConvShape, TileTransform>] {
+    match pieces {
+        Pieces::One => BACKWARD_FILTERS_ONE,
+        Pieces::Two => BACKWARD_FILTERS_TWO,
+    }
+}
+
+/// A table of transforms.
+macro_rules! transforms {
+    ($pieces:ident, $backward:literal, $fits:ident, $($name:literal $level:ident $dispatch:ident;)+) => {
+        &[$(KernelEntry {
+            name: $name,
+            level: Level::$level,
+            fits: $fits,
+            run: |args| $dispatch(TileFiltersKernel { args, pieces: Pieces::$pieces, backward: $backward }),
+        }),+]
+    };
+}
+
+static FILTERS_ONE: &[KernelEntry<ConvShape, TileTransform>] = transforms!(One, false, fits,
+    "bf16_filters/avx512" Avx512 dispatch_avx512;
+    "bf16_filters/avx2" Avx2 dispatch_avx2;
+    "bf16_filters/portable" Portable dispatch_portable;
+);
+
+static FILTERS_TWO: &[KernelEntry<ConvShape, TileTransform>] = transforms!(Two, false, fits,
+    "bf16x2_filters/avx512" Avx512 dispatch_avx512;
+    "bf16x2_filters/avx2" Avx2 dispatch_avx2;
+    "bf16x2_filters/portable" Portable dispatch_portable;
+);
+
+static BACKWARD_FILTERS_ONE: &[KernelEntry<ConvShape, TileTransform>] = transforms!(One, true, fits_backward_data,
+    "bf16_backward_filters/avx512" Avx512 dispatch_avx512;
+    "bf16_backward_filters/avx2" Avx2 dispatch_avx2;
+    "bf16_backward_filters/portable" Portable dispatch_portable;
+);
+
+static BACKWARD_FILTERS_TWO: &[KernelEntry<ConvShape, TileTransform>] = transforms!(Two, true, fits_backward_data,
+    "bf16x2_backward_filters/avx512" Avx512 dispatch_avx512;
+    "bf16x2_backward_filters/avx2" Avx2 dispatch_avx2;
+    "bf16x2_backward_filters/portable" Portable dispatch_portable;
+);

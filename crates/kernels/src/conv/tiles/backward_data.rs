@@ -1,0 +1,93 @@
+//! Gradient of the input on tiles: a convolution of the output's gradient. A stride splits the inputs into classes with taps of
+//! their own, so no inserted zero is multiplied.
+
+use std::ops::Range;
+
+use super::filters::{Reduction, panels};
+use super::grid::MadeAxis;
+use super::load::{self, LoadedPart};
+use super::sizes::{PassSizes, backward_group};
+use super::sweep::{Outputs, Sweep};
+use super::{Pieces, fits_backward_data};
+use crate::conv::args::ConvBackwardDataArgs;
+use crate::conv::finish::Finishing;
+use crate::conv::passes::finish_images;
+use crate::simd::tiles::TileUnit;
+use crate::simd::{Isa, Kernel};
+
+/// Gradient of the input with products of a [`TileUnit`].
+pub(crate) struct TileBackwardDataKernel<'a, U> {
+    pub(crate) args: ConvBackwardDataArgs<'a>,
+    pub(crate) pieces: Pieces,
+    pub(crate) unit: std::marker::PhantomData<U>,
+}
+
+impl<U: TileUnit> Kernel for TileBackwardDataKernel<'_, U> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { mut args, pieces, .. } = self;
+        args.check();
+        assert!(fits_backward_data(args.shape), "a shape that has no tiles");
+        let unit = U::enter();
+        let group = backward_group(args.shape, pieces, args.images);
+        for image in (0..args.images).step_by(group) {
+            let images = image..args.images.min(image + group);
+            some_images(isa, &unit, &mut args, pieces, &images);
+            finish_images(isa, &mut args, &images);
+        }
+    }
+}
+
+/// The images that are loaded together. The arguments must have been checked.
+#[inline(always)]
+fn some_images<I: Isa, U: TileUnit>(
+    isa: I,
+    unit: &U,
+    args: &mut ConvBackwardDataArgs<'_>,
+    pieces: Pieces,
+    images: &Range<usize>,
+) {
+    let shape = *args.shape;
+    let panel_bytes = Reduction::backward(&shape).panel_bytes(pieces);
+    let filters = panels(args.weights, panel_bytes, &args.blocks);
+    let sizes = PassSizes::backward(&shape, pieces, images.len());
+    let scratch = sizes.cut(args.scratch);
+    let planes = &sizes.planes;
+    let part = LoadedPart { image: images.start, row: 0, size: [shape.oh, shape.ow], pitch: shape.k_pitch() };
+    // SAFETY: `check` established the maps, `cut` the scratch; the places of `sizes` are those of its steps.
+    unsafe {
+        load::planes(isa, &args.grad, &part, &sizes, scratch.planes);
+        for row in 0..shape.stride[0].min(shape.h) {
+            for column in 0..shape.stride[1].min(shape.w) {
+                let made = [
+                    MadeAxis::backward(&shape, 0, &planes.axes[0], row),
+                    MadeAxis::backward(&shape, 1, &planes.axes[1], column),
+                ];
+                let count = sizes.write_steps(&made, shape.kernel[1], scratch.steps);
+                let sweep = Sweep {
+                    places: scratch.planes,
+                    place_bytes: sizes.place_bytes,
+                    panels: filters,
+                    panel_bytes,
+                    steps: std::slice::from_raw_parts(scratch.steps, count),
+                    sums: scratch.sums,
+                    blocks: args.blocks.len(),
+                };
+                let dst = &mut args.sink.dst;
+                let outputs = Outputs {
+                    planes,
+                    made,
+                    dst: dst.as_mut_ptr(),
+                    pitch: dst.pitch(),
+                    size: [shape.h, shape.w],
+                    first: [images.start, 0],
+                    finish: Finishing::default(),
+                    accumulate: args.sink.accumulate,
+                };
+                sweep.run(isa, unit, &outputs);
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Filters as tiles: `[block of 16 filters][piece][block of 32 channels][tap][16 pairs of channels][16 filters][2]`, once per step.
+//!
+//! For the gradient of the input channels and filters change places. Where taps are gathered, all of them are one block after the
+//! other of channels.
+
+use std::ops::Range;
+
+use super::{Pieces, TileFilters};
+use crate::bf16::Bf16;
+use crate::conv::layout::{backward_block_len, pack_backward, packed_block_len, panel_offset};
+use crate::conv::windows::thin;
+use crate::shape::ConvShape;
+use crate::simd::tiles::{DEPTH, TILE, TILE_BYTES};
+use crate::simd::{Isa, Kernel};
+
+/// Makes the tiles of some blocks.
+pub(crate) struct TileFiltersKernel<'a> {
+    pub(crate) args: TileFilters<'a>,
+    pub(crate) pieces: Pieces,
+    /// For the gradient of the input.
+    pub(crate) backward: bool,
+}
+
+/// What the filters of a pass are summed over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Reduction {
+    /// Channels, or taps times channels.
+    channels: usize,
+    taps: usize,
+    /// Channels of a tap, where taps are gathered.
+    gathered: Option<usize>,
+}
+
+impl Reduction {
+    pub(super) fn forward(shape: &ConvShape) -> Self {
+        let taps = shape.kernel[0] * shape.kernel[1];
+        if thin(shape) {
+            return Self { channels: taps * shape.c, taps: 1, gathered: Some(shape.c) };
+        }
+        Self { channels: shape.c, taps, gathered: None }
+    }
+
+    pub(super) fn backward(shape: &ConvShape) -> Self {
+        Self { channels: shape.k, taps: shape.kernel[0] * shape.kernel[1], gathered: None }
+    }
+
+    /// Bytes of one block's filters.
+    pub(super) fn panel_bytes(&self, pieces: Pieces) -> usize {
+        pieces.count() * self.channels.div_ceil(DEPTH) * self.taps * TILE_BYTES
+    }
+
+    /// Where the sixteen values of a channel and a tap are in a panel of [`panel_offset`].
+    #[inline(always)]
+    fn offset(&self, tap: usize, channel: usize) -> usize {
+        match self.gathered {
+            Some(c) => panel_offset(self.channels / c, c, channel / c, channel % c),
+            None => panel_offset(self.taps, self.channels, tap, channel),
+        }
+    }
+}
+
+impl Kernel for TileFiltersKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { args: TileFilters { shape, packed, blocks, dst, scratch }, pieces, backward } = self;
+        let reduction = if backward { Reduction::backward(shape) } else { Reduction::forward(shape) };
+        let to = reduction.panel_bytes(pieces) / size_of::<f32>();
+        assert_eq!(dst.len(), blocks.len() * to, "filters as tiles");
+        for (dst, block) in dst.chunks_exact_mut(to).zip(blocks) {
+            let dst = dst.as_mut_ptr().cast();
+            if backward {
+                let panel = &mut scratch[..backward_block_len(shape)];
+                pack_backward(shape, packed, block..block + 1, panel);
+                // SAFETY: `dst` has the bytes of a panel.
+                unsafe { tiles(isa, &reduction, panel, pieces, dst) };
+            } else {
+                let len = packed_block_len(shape);
+                // SAFETY: `dst` has the bytes of a panel.
+                unsafe { tiles(isa, &reduction, &packed[block * len..][..len], pieces, dst) };
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `dst` must have room for the tiles of a panel.
+#[inline(always)]
+unsafe fn tiles<I: Isa>(isa: I, reduction: &Reduction, panel: &[f32], pieces: Pieces, dst: *mut Bf16) {
+    let blocks = reduction.channels.div_ceil(DEPTH);
+    let piece_len = blocks * reduction.taps * TILE * DEPTH;
+    for block in 0..blocks {
+        for tap in 0..reduction.taps {
+            for pair in 0..TILE {
+                let channel = block * DEPTH + 2 * pair;
+                let mut values = [isa.zero(); 2];
+                for half in 0..2 {
+                    if channel + half < reduction.channels {
+                        let at = &panel[reduction.offset(tap, channel + half)..][..TILE];
+                        // SAFETY: the slice has sixteen values.
+                        values[half] = unsafe { isa.load(at.as_ptr()) };
+                    }
+                }
+                let [evens, odds] = values;
+                let at = (block * reduction.taps + tap) * TILE * DEPTH + pair * DEPTH;
+                // SAFETY: promised by the caller.
+                unsafe {
+                    isa.store_pairs(dst.add(at), evens, odds);
+                    if pieces == Pieces::Two {
+                        let evens = isa.sub(evens, isa.round_bf16(evens));
+                        let odds = isa.sub(odds, isa.round_bf16(odds));
+                        isa.store_pairs(dst.add(piece_len + at), evens, odds);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of some blocks.
+pub(super) fn panels(words: &[f32], panel_bytes: usize, blocks: &Range<usize>) -> *const u8 {
+    let words = &words[blocks.start * panel_bytes / size_of::<f32>()..];
+    assert!(size_of_val(words) >= blocks.len() * panel_bytes, "filters as tiles");
+    words.as_ptr().cast()
+}

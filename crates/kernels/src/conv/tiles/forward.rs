@@ -1,0 +1,112 @@
+//! Forward on tiles.
+//!
+//! ```text
+//! if keep: store the evaluated source first, then read that
+//! for groups of images, or bands of rows of one:
+//!     load them as planes of bf16
+//!     for two blocks of filters:
+//!         for 32 outputs: sums over blocks of channels and taps; bias, batch norm, join and ReLU; store
+//!     statistics of what was stored
+//! ```
+
+use super::filters::{Reduction, panels};
+use super::gather;
+use super::grid::MadeAxis;
+use super::load::{self, LoadedPart};
+use super::sizes::{PassSizes, forward_group};
+use super::sweep::{Outputs, Sweep};
+use super::{Pieces, fits};
+use crate::LANES;
+use crate::args::SUM_RUN;
+use crate::conv::args::ConvForwardArgs;
+use crate::conv::finish::Finishing;
+use crate::conv::passes::{kept, sum_pixels};
+use crate::conv::windows::thin;
+use crate::simd::tiles::TileUnit;
+use crate::simd::{Isa, Kernel};
+
+/// Forward with products of a [`TileUnit`].
+pub(crate) struct TileForwardKernel<'a, U> {
+    pub(crate) args: ConvForwardArgs<'a>,
+    pub(crate) pieces: Pieces,
+    pub(crate) unit: std::marker::PhantomData<U>,
+}
+
+impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { mut args, pieces, .. } = self;
+        args.check_maps();
+        let shape = *args.shape;
+        assert!(fits(&shape), "a shape that has no tiles");
+        let panel_bytes = Reduction::forward(&shape).panel_bytes(pieces);
+        let filters = panels(args.weights, panel_bytes, &args.blocks);
+        let src = kept(isa, &mut args);
+        let unit = U::enter();
+        let all_rows = args.rows.clone();
+        let [group, band] = forward_group(&shape, pieces, args.images, all_rows.len());
+        let pixels = shape.oh * shape.ow;
+        let finish = Finishing::new(args.bias, &args.finish, args.blocks.start * LANES);
+        let mut summed = 0;
+        for image in (0..args.images).step_by(group) {
+            let images = group.min(args.images - image);
+            for first in all_rows.clone().step_by(band) {
+                let rows = band.min(all_rows.end - first);
+                let sizes = PassSizes::forward(&shape, pieces, images, rows);
+                let scratch = sizes.cut(args.scratch);
+                let planes = &sizes.planes;
+                let made = [
+                    MadeAxis::forward(&shape, 0, &planes.axes[0], rows),
+                    MadeAxis::forward(&shape, 1, &planes.axes[1], shape.ow),
+                ];
+                // SAFETY: `check_maps` established the maps, `cut` the scratch; the places of `sizes` are those of its steps.
+                unsafe {
+                    if thin(&shape) {
+                        gather::taps(isa, &src, &shape, [image, first, rows], &sizes, &scratch);
+                    } else {
+                        let part = LoadedPart {
+                            image,
+                            row: first * shape.stride[0],
+                            size: [shape.h, shape.w],
+                            pitch: shape.c_pitch,
+                        };
+                        load::planes(isa, &src, &part, &sizes, scratch.planes);
+                    }
+                    let count = sizes.write_steps(&made, shape.kernel[1], scratch.steps);
+                    let sweep = Sweep {
+                        places: scratch.planes,
+                        place_bytes: sizes.place_bytes,
+                        panels: filters,
+                        panel_bytes,
+                        steps: std::slice::from_raw_parts(scratch.steps, count),
+                        sums: scratch.sums,
+                        blocks: args.blocks.len(),
+                    };
+                    let pitch = args.dst.pitch();
+                    let outputs = Outputs {
+                        planes,
+                        made,
+                        // pixels are those of whole images
+                        dst: args.dst.as_mut_ptr().wrapping_sub(all_rows.start * shape.ow * pitch),
+                        pitch,
+                        size: [shape.oh, shape.ow],
+                        first: [image, first],
+                        finish,
+                        accumulate: false,
+                    };
+                    sweep.run(isa, &unit, &outputs);
+                }
+                // whole runs only, but at the end of an image
+                let done = image * pixels + (first + rows) * shape.ow;
+                let done = if images > 1 { (image + images) * pixels } else { done };
+                let ends = first + rows == all_rows.end;
+                let stop =
+                    if ends { done } else { image * pixels + (done - image * pixels) / SUM_RUN * SUM_RUN };
+                sum_pixels(isa, &mut args, summed, stop);
+                summed = stop;
+            }
+        }
+    }
+}

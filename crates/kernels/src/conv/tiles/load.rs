@@ -1,0 +1,142 @@
+//! Filling scratch with pieces of numbers: a map is evaluated once, and lies as planes with a border of zeros (`grid.rs`).
+
+use super::Pieces;
+use super::grid::Planes;
+use super::sizes::{PLACE_BYTES, PassSizes};
+use crate::LANES;
+use crate::bf16::Bf16;
+use crate::conv::load::{Computed, ComputedLanes};
+use crate::simd::Isa;
+use crate::simd::tiles::DEPTH;
+
+/// Some images, or some rows of one, of a map that is to be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoadedPart {
+    /// First image.
+    pub(super) image: usize,
+    /// Line of the map that is added to every row: of a band, the stride times its first row.
+    pub(super) row: usize,
+    /// Rows and columns of the map.
+    pub(super) size: [usize; 2],
+    /// Values from one pixel to the next: whole blocks of sixteen.
+    pub(super) pitch: usize,
+}
+
+/// Loads the planes of a part.
+///
+/// # Safety
+/// The maps must hold the part, `to` must have room for `sizes`.
+#[inline(always)]
+pub(super) unsafe fn planes<I: Isa, C: Computed>(
+    isa: I,
+    values: &C,
+    part: &LoadedPart,
+    sizes: &PassSizes,
+    to: *mut u8,
+) {
+    let Planes { axes: [rows, columns], images } = sizes.planes;
+    // SAFETY: promised by the caller.
+    unsafe {
+        for image in 0..images {
+            for plane in 0..rows.planes {
+                for row in 0..rows.lines {
+                    let y = rows.source(plane, row) + part.row as isize;
+                    for side in 0..columns.planes {
+                        let first = ((plane * columns.planes + side) * images + image) * rows.lines + row;
+                        let to = to.add(first * columns.lines * PLACE_BYTES);
+                        if y < 0 || y >= part.size[0] as isize {
+                            zero(isa, sizes, to, columns.lines);
+                            continue;
+                        }
+                        // places in front of the map, and inside it
+                        let before = (columns.lead.saturating_sub(side)).div_ceil(columns.step);
+                        let before = before.min(columns.lines);
+                        let reach = (part.size[1] + columns.lead).saturating_sub(side);
+                        let end = reach.div_ceil(columns.step).clamp(before, columns.lines);
+                        zero(isa, sizes, to, before);
+                        zero(isa, sizes, to.add(end * PLACE_BYTES), columns.lines - end);
+                        if end > before {
+                            let x = columns.source(side, before) as usize;
+                            let line = (part.image + image) * part.size[0] + y as usize;
+                            let pixel = (line * part.size[1] + x) * part.pitch;
+                            let to = to.add(before * PLACE_BYTES);
+                            let step = columns.step * part.pitch;
+                            line_of(isa, values, [pixel, step, part.pitch], end - before, sizes, to);
+                        }
+                    }
+                }
+            }
+        }
+        zero(isa, sizes, to.add(sizes.planes.all() * PLACE_BYTES), sizes.planes.border());
+    }
+}
+
+/// `count` pixels from `pixel` on, `step` values apart.
+///
+/// # Safety
+/// As [`planes`].
+#[inline(always)]
+unsafe fn line_of<I: Isa, C: Computed>(
+    isa: I,
+    values: &C,
+    [pixel, step, pitch]: [usize; 3],
+    count: usize,
+    sizes: &PassSizes,
+    to: *mut u8,
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        for block in 0..sizes.blocks {
+            let to = to.add(block * sizes.block_bytes);
+            let channel = block * DEPTH;
+            let first = values.lanes(isa, channel);
+            if channel + LANES < pitch {
+                let second = values.lanes(isa, channel + LANES);
+                for i in 0..count {
+                    let to = to.add(i * PLACE_BYTES);
+                    put(isa, first.at(pixel + i * step), sizes, to);
+                    put(isa, second.at(pixel + i * step), sizes, to.add(PLACE_BYTES / 2));
+                }
+            } else {
+                for i in 0..count {
+                    let to = to.add(i * PLACE_BYTES);
+                    put(isa, first.at(pixel + i * step), sizes, to);
+                    put(isa, isa.zero(), sizes, to.add(PLACE_BYTES / 2));
+                }
+            }
+        }
+    }
+}
+
+/// Sixteen values, in pieces.
+///
+/// # Safety
+/// As [`planes`].
+#[inline(always)]
+unsafe fn put<I: Isa>(isa: I, v: I::V, sizes: &PassSizes, to: *mut u8) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        isa.store_bf16(to.cast(), v);
+        if sizes.pieces == Pieces::Two {
+            let rest = isa.sub(v, isa.round_bf16(v));
+            isa.store_bf16(to.add(sizes.piece_bytes).cast(), rest);
+        }
+    }
+}
+
+/// Zeros of all blocks and pieces.
+///
+/// # Safety
+/// As [`planes`].
+#[inline(always)]
+unsafe fn zero<I: Isa>(_: I, sizes: &PassSizes, to: *mut u8, places: usize) {
+    for piece in 0..sizes.pieces.count() {
+        for block in 0..sizes.blocks {
+            // SAFETY: promised by the caller.
+            unsafe {
+                let to = to.add(piece * sizes.piece_bytes + block * sizes.block_bytes);
+                to.cast::<Bf16>().write_bytes(0, places * DEPTH);
+            }
+        }
+    }
+}
