@@ -4,6 +4,8 @@ use plusx_kernels::Level;
 use plusx_model::graph::NodeId;
 use plusx_model::learning::Learning;
 
+use crate::precision::Precision;
+
 /// Which statistics batch norms use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Statistics {
@@ -63,8 +65,10 @@ impl Mode {
 pub(crate) struct Kernels {
     /// Instructions.
     pub(crate) level: Level,
-    /// Only direct convolutions: no Winograd algorithms.
+    /// No Winograd algorithms.
     pub(crate) exact: bool,
+    /// How products are computed.
+    pub(crate) precision: Precision,
 }
 
 /// What plans of one engine have in common.
