@@ -11,6 +11,7 @@
 //! [`backward_filters`]; they are handed on as words of two bf16 values.
 
 mod backward_data;
+mod backward_weights;
 mod filters;
 mod forward;
 mod gather;
@@ -23,10 +24,11 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use self::backward_data::TileBackwardDataKernel;
+use self::backward_weights::{TileBackwardWeightsKernel, WeightSizes};
 use self::filters::{Reduction, TileFiltersKernel};
 use self::forward::TileForwardKernel;
 use self::sizes::{PassSizes, backward_group, forward_group};
-use super::args::{ConvBackwardData, ConvForward};
+use super::args::{ConvBackwardData, ConvBackwardWeights, ConvForward};
 use super::windows::thin;
 use crate::shape::ConvShape;
 use crate::simd::tiles::Emulated;
@@ -127,6 +129,14 @@ pub fn backward_data_scratch_len(shape: &ConvShape, pieces: Pieces, images: usiz
     PassSizes::backward(shape, pieces, backward_group(shape, pieces, images)).scratch_len()
 }
 
+/// Values of scratch that the gradient of the filters needs for a piece of `blocks` blocks of output channels.
+pub fn backward_weights_scratch_len(shape: &ConvShape, pieces: Pieces, blocks: usize) -> usize {
+    let [images, rows] = backward_weights::part(shape);
+    // the last part may have fewer of either, and is then laid out differently
+    let sizes = |images, rows| WeightSizes::new(shape, pieces, blocks, [images, rows]).scratch_len();
+    (1..=images).map(|images| sizes(images, rows)).max().unwrap_or(0)
+}
+
 /// Words of one block of output channels of the filters of the forward pass.
 pub fn filters_block_len(shape: &ConvShape, pieces: Pieces) -> usize {
     Reduction::forward(shape).panel_bytes(pieces) / size_of::<f32>()
@@ -197,6 +207,28 @@ pub fn backward_data(pieces: Pieces) -> &'static [KernelEntry<ConvShape, ConvBac
     match pieces {
         Pieces::One => BACKWARD_DATA_ONE,
         Pieces::Two => BACKWARD_DATA_TWO,
+    }
+}
+
+static BACKWARD_WEIGHTS_ONE: &[KernelEntry<ConvShape, ConvBackwardWeights>] = table!(TileBackwardWeightsKernel, One, fits,
+    "bf16_backward_weights/amx" Amx dispatch_avx512 Unit;
+    "bf16_backward_weights/avx512" Avx512 dispatch_avx512 Emulated;
+    "bf16_backward_weights/avx2" Avx2 dispatch_avx2 Emulated;
+    "bf16_backward_weights/portable" Portable dispatch_portable Emulated;
+);
+
+static BACKWARD_WEIGHTS_TWO: &[KernelEntry<ConvShape, ConvBackwardWeights>] = table!(TileBackwardWeightsKernel, Two, fits,
+    "bf16x2_backward_weights/amx" Amx dispatch_avx512 Unit;
+    "bf16x2_backward_weights/avx512" Avx512 dispatch_avx512 Emulated;
+    "bf16x2_backward_weights/avx2" Avx2 dispatch_avx2 Emulated;
+    "bf16x2_backward_weights/portable" Portable dispatch_portable Emulated;
+);
+
+/// Kernels for the gradient of the filters; the shape must fit ([`fits`]).
+pub fn backward_weights(pieces: Pieces) -> &'static [KernelEntry<ConvShape, ConvBackwardWeights>] {
+    match pieces {
+        Pieces::One => BACKWARD_WEIGHTS_ONE,
+        Pieces::Two => BACKWARD_WEIGHTS_TWO,
     }
 }
 

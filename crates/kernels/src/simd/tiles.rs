@@ -18,7 +18,7 @@ mod emulated;
 use super::isa::Isa;
 use crate::bf16::Bf16;
 
-pub(crate) use emulated::{Emulated, WideStep, rows_by_value, widen_by_value};
+pub(crate) use emulated::{Emulated, WideStep, interleave_by_value, rows_by_value, widen_by_value};
 
 /// Rows of a tile, and columns of a sum.
 pub(crate) const TILE: usize = 16;
@@ -53,9 +53,9 @@ pub(crate) struct TileProducts<'a, const M: usize, const N: usize> {
     pub(crate) a_row: usize,
     /// The tiles of filters of a step at offset 0; their rows follow each other.
     pub(crate) b: [*const Bf16; N],
-    /// The sums: row 16 m + i, columns 16 n ..; their rows are `c_row` bytes apart.
-    pub(crate) c: *mut f32,
-    /// See `c`.
+    /// The sums of each two tiles.
+    pub(crate) c: [[*mut f32; N]; M],
+    /// Bytes from one row of sums to the next.
     pub(crate) c_row: usize,
     /// Whether the sums begin with what is in `c`; else with zeros.
     pub(crate) add: bool,
@@ -95,14 +95,37 @@ pub(crate) trait TileIsa: Copy {
     /// `dst` must be valid for writing them.
     unsafe fn store_pairs(self, dst: *mut Bf16, evens: Self::Lanes, odds: Self::Lanes);
 
-    /// Adds one step of the products of all rows of `wide` to `c`, see [`crate::simd::tiles`].
+    /// Pairs of one value of `a` and one of `b`, which have 32 each: those of the first 16 to `first`, the others to `second`.
     ///
     /// # Safety
-    /// `c` must be valid for reading and writing `16 M` rows of `16 N` values, `c_row` bytes apart.
+    /// All must be valid for 32 values.
+    unsafe fn interleave(self, a: *const Bf16, b: *const Bf16, first: *mut Bf16, second: *mut Bf16);
+
+    /// Exchanges rows and columns of 16 rows of 16 pairs.
+    ///
+    /// # Safety
+    /// Rows of `src` follow each other, those of `dst` are `dst_row` bytes apart; both must be valid.
+    #[inline(always)]
+    unsafe fn transpose_pairs(self, src: *const Bf16, dst: *mut Bf16, dst_row: usize) {
+        for row in 0..TILE {
+            for column in 0..TILE {
+                // SAFETY: promised by the caller.
+                unsafe {
+                    let pair = src.cast::<u32>().add(row * TILE + column).read_unaligned();
+                    dst.byte_add(column * dst_row).cast::<u32>().add(row).write_unaligned(pair);
+                }
+            }
+        }
+    }
+
+    /// Adds one step of the products of all rows of `wide` to the sums `c`, see [`crate::simd::tiles`].
+    ///
+    /// # Safety
+    /// `c` must be valid for reading and writing; its rows are `c_row` bytes apart.
     unsafe fn tile_rows<const M: usize, const N: usize>(
         self,
         wide: &WideStep<M, N>,
-        c: *mut f32,
+        c: &[[*mut f32; N]; M],
         c_row: usize,
     );
 }

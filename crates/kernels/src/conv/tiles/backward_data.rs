@@ -55,7 +55,14 @@ fn some_images<I: Isa, U: TileUnit>(
     let sizes = PassSizes::backward(&shape, pieces, images.len());
     let scratch = sizes.cut(args.scratch);
     let planes = &sizes.planes;
-    let part = LoadedPart { image: images.start, row: 0, size: [shape.oh, shape.ow], pitch: shape.k_pitch() };
+    let part = LoadedPart {
+        image: images.start,
+        row: 0,
+        size: [shape.oh, shape.ow],
+        end: shape.oh,
+        channel: 0,
+        pitch: shape.k_pitch(),
+    };
     // SAFETY: `check` established the maps, `cut` the scratch; the places of `sizes` are those of its steps.
     unsafe {
         load::planes(isa, &args.grad, &part, &sizes, scratch.planes);

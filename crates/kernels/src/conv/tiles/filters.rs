@@ -49,9 +49,14 @@ impl Reduction {
         pieces.count() * self.channels.div_ceil(DEPTH) * self.taps * TILE_BYTES
     }
 
+    /// How many values are summed for each tap.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
+    }
+
     /// Where the sixteen values of a channel and a tap are in a panel of [`panel_offset`].
     #[inline(always)]
-    fn offset(&self, tap: usize, channel: usize) -> usize {
+    pub(super) fn offset(&self, tap: usize, channel: usize) -> usize {
         match self.gathered {
             Some(c) => panel_offset(self.channels / c, c, channel / c, channel % c),
             None => panel_offset(self.taps, self.channels, tap, channel),

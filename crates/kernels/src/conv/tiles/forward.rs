@@ -70,6 +70,8 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
                             image,
                             row: first * shape.stride[0],
                             size: [shape.h, shape.w],
+                            end: shape.h,
+                            channel: 0,
                             pitch: shape.c_pitch,
                         };
                         load::planes(isa, &src, &part, &sizes, scratch.planes);

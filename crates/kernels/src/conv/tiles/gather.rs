@@ -62,6 +62,11 @@ pub(super) unsafe fn taps<I: Isa>(
                 }
             }
         }
+        let outputs = rows * shape.ow;
+        for piece in 0..sizes.pieces.count() {
+            let behind = scratch.planes.add(piece * sizes.piece_bytes + outputs * sizes.place_bytes);
+            behind.write_bytes(0, (sizes.planes.places() - outputs) * sizes.place_bytes);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 use crate::conv::windows::backward_border;
 use crate::shape::ConvShape;
+use crate::simd::tiles::DEPTH;
 
 /// One axis of the map that is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,9 +149,11 @@ impl Planes {
         self.axes[0].planes * self.axes[1].planes * self.plane()
     }
 
-    /// Zeros behind them, which the last row shares.
-    pub(super) fn border(&self) -> usize {
-        self.axes[0].lead * self.axes[1].lines + self.axes[1].lead
+    /// With the zeros behind them: those that the last row shares, and what tiles read for numbers that stand for no output. Whole
+    /// tiles.
+    pub(super) fn places(&self) -> usize {
+        let border = self.axes[0].lead * self.axes[1].lines + self.axes[1].lead;
+        (self.all() + border + DEPTH).next_multiple_of(DEPTH)
     }
 
     /// Where a tap of both axes reads for the first output.

@@ -18,6 +18,10 @@ pub(super) struct LoadedPart {
     pub(super) row: usize,
     /// Rows and columns of the map.
     pub(super) size: [usize; 2],
+    /// Row behind the last that is read; what would lie there is zero.
+    pub(super) end: usize,
+    /// First channel.
+    pub(super) channel: usize,
     /// Values from one pixel to the next: whole blocks of sixteen.
     pub(super) pitch: usize,
 }
@@ -44,7 +48,7 @@ pub(super) unsafe fn planes<I: Isa, C: Computed>(
                     for side in 0..columns.planes {
                         let first = ((plane * columns.planes + side) * images + image) * rows.lines + row;
                         let to = to.add(first * columns.lines * PLACE_BYTES);
-                        if y < 0 || y >= part.size[0] as isize {
+                        if y < 0 || y >= part.end as isize {
                             zero(isa, sizes, to, columns.lines);
                             continue;
                         }
@@ -61,13 +65,14 @@ pub(super) unsafe fn planes<I: Isa, C: Computed>(
                             let pixel = (line * part.size[1] + x) * part.pitch;
                             let to = to.add(before * PLACE_BYTES);
                             let step = columns.step * part.pitch;
-                            line_of(isa, values, [pixel, step, part.pitch], end - before, sizes, to);
+                            line_of(isa, values, part, [pixel, step], end - before, sizes, to);
                         }
                     }
                 }
             }
         }
-        zero(isa, sizes, to.add(sizes.planes.all() * PLACE_BYTES), sizes.planes.border());
+        let all = sizes.planes.all();
+        zero(isa, sizes, to.add(all * PLACE_BYTES), sizes.planes.places() - all);
     }
 }
 
@@ -79,7 +84,8 @@ pub(super) unsafe fn planes<I: Isa, C: Computed>(
 unsafe fn line_of<I: Isa, C: Computed>(
     isa: I,
     values: &C,
-    [pixel, step, pitch]: [usize; 3],
+    part: &LoadedPart,
+    [pixel, step]: [usize; 2],
     count: usize,
     sizes: &PassSizes,
     to: *mut u8,
@@ -88,9 +94,9 @@ unsafe fn line_of<I: Isa, C: Computed>(
     unsafe {
         for block in 0..sizes.blocks {
             let to = to.add(block * sizes.block_bytes);
-            let channel = block * DEPTH;
+            let channel = part.channel + block * DEPTH;
             let first = values.lanes(isa, channel);
-            if channel + LANES < pitch {
+            if channel + LANES < part.pitch {
                 let second = values.lanes(isa, channel + LANES);
                 for i in 0..count {
                     let to = to.add(i * PLACE_BYTES);

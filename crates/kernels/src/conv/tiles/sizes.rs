@@ -14,9 +14,6 @@ pub(super) const PLACE_BYTES: usize = 64;
 /// with tiles have.
 const LOAD_BYTES: usize = 768 << 10;
 
-/// Places behind the last, which a tile may read for numbers that stand for no output.
-const SLACK: usize = 2 * TILE;
-
 /// One group of images, or one band of the rows of an image, of a pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct PassSizes {
@@ -74,9 +71,32 @@ impl PassSizes {
         Self::blocked(Planes { axes, images }, shape.k, shape, pieces)
     }
 
+    /// As this, with `blocks` blocks of 32 channels.
+    pub(super) fn with_blocks(self, blocks: usize) -> Self {
+        Self { blocks, piece_bytes: blocks * self.block_bytes, ..self }
+    }
+
+    /// The gradient of the output, numbered as outputs of this pass are.
+    pub(super) fn of_outputs(self, shape: &ConvShape) -> Self {
+        let lines = self.planes.axes.map(|axis| axis.lines);
+        let axis = |axis: usize| ReadAxis {
+            size: [shape.oh, shape.ow][axis],
+            step: 1,
+            planes: 1,
+            lead: 0,
+            lines: lines[axis],
+        };
+        Self::blocked(
+            Planes { axes: [axis(0), axis(1)], images: self.planes.images },
+            DEPTH,
+            shape,
+            self.pieces,
+        )
+    }
+
     fn blocked(planes: Planes, channels: usize, shape: &ConvShape, pieces: Pieces) -> Self {
         let taps = shape.kernel[0] * shape.kernel[1];
-        let places = planes.all() + planes.border() + SLACK;
+        let places = planes.places();
         let blocks = channels.div_ceil(DEPTH);
         Self::new(planes, [blocks, taps], pieces, [PLACE_BYTES, places * PLACE_BYTES], 0)
     }
@@ -88,7 +108,7 @@ impl PassSizes {
         [place_bytes, block_bytes]: [usize; 2],
         window: usize,
     ) -> Self {
-        let places = planes.all() + planes.border() + SLACK;
+        let places = planes.places();
         let piece_bytes = if place_bytes == PLACE_BYTES && window == 0 {
             blocks * block_bytes
         } else {
@@ -109,12 +129,17 @@ impl PassSizes {
 
     /// Values of scratch.
     pub(super) fn scratch_len(&self) -> usize {
+        self.scratch_len_with(self)
+    }
+
+    /// Values of scratch in whose planes another pass has room, too.
+    pub(super) fn scratch_len_with(&self, other: &Self) -> usize {
         // once to begin at a whole line
         LANES
             + SUMS
             + (self.steps() * size_of::<TileStep>() / size_of::<f32>()).next_multiple_of(LANES)
             + self.window.next_multiple_of(LANES)
-            + self.bytes() / size_of::<f32>()
+            + self.bytes().max(other.bytes()) / size_of::<f32>()
     }
 
     /// Cuts scratch up.

@@ -123,14 +123,18 @@ impl Sweep<'_> {
         for m in 0..M {
             a[m] = a[m].wrapping_byte_add(m * TILE * self.place_bytes);
         }
+        let mut c = [[self.sums; N]; M];
         for n in 0..N {
             b[n] = b[n].wrapping_byte_add(n * self.panel_bytes);
+            for m in 0..M {
+                c[m][n] = self.sums.wrapping_add(m * TILE * SUMS_ROW + n * TILE);
+            }
         }
         let products = TileProducts {
             a,
             a_row: self.place_bytes,
             b,
-            c: self.sums,
+            c,
             c_row: SUMS_ROW * size_of::<f32>(),
             add: false,
             steps: self.steps,

@@ -135,9 +135,11 @@ unsafe fn clear<const M: usize, const N: usize>(products: &TileProducts<'_, M, N
     if products.add {
         return;
     }
-    for row in 0..M * TILE {
-        // SAFETY: promised by the caller.
-        unsafe { products.c.byte_add(row * products.c_row).write_bytes(0, N * TILE) };
+    for sums in products.c.as_flattened() {
+        for row in 0..TILE {
+            // SAFETY: promised by the caller.
+            unsafe { sums.byte_add(row * products.c_row).write_bytes(0, TILE) };
+        }
     }
 }
 

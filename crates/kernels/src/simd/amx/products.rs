@@ -7,9 +7,9 @@ use std::arch::asm;
 
 use super::super::tiles::TileProducts;
 
-/// The sums as (register, row offset in tiles, byte offset in the row); then a step.
+/// The sums as their register and where their pointer lies; then a step.
 macro_rules! products {
-    ($name:ident, $m:literal, $n:literal, [$($sum:literal $below:ident $right:literal),+], [$($step:literal),+]) => {
+    ($name:ident, $m:literal, $n:literal, [$($sum:literal $at:literal),+], [$($step:literal),+]) => {
         /// # Safety
         /// The unit must be ready and there must be a step; as [`super::TileUnit::products`].
         #[inline(always)]
@@ -18,17 +18,21 @@ macro_rules! products {
             let range = steps.as_ptr_range();
             // what would not fit into registers
             let first = [a[0], a[$m - 1], b[0], b[$n - 1], range.end.cast()];
+            let sums = [c[0][0], c[0][$n - 1], c[$m - 1][0], c[$m - 1][$n - 1]];
             // SAFETY: promised by the caller.
             unsafe {
                 asm!(
                     // not every block of tiles needs all of them
-                    "/* {below} {y} {p} {b_row} */",
+                    "/* {y} {p} {b_row} */",
                     "test {x:e}, {x:e}",
                     "jnz 3f",
                     $(concat!("tilezero tmm", $sum),)+
                     "jmp 2f",
                     "3:",
-                    $(concat!("tileloadd tmm", $sum, ", [{", stringify!($below), "} + 1*{c_row} + ", $right, "]"),)+
+                    $(
+                        concat!("mov {p}, qword ptr [{sums} + ", $at, "]"),
+                        concat!("tileloadd tmm", $sum, ", [{p} + 1*{c_row}]"),
+                    )+
                     "2:",
                     "mov {x:e}, dword ptr [{step}]",
                     "mov {y:e}, dword ptr [{step} + 4]",
@@ -36,13 +40,15 @@ macro_rules! products {
                     "add {step}, 8",
                     "cmp {step}, qword ptr [{first} + 32]",
                     "jne 2b",
-                    $(concat!("tilestored [{", stringify!($below), "} + 1*{c_row} + ", $right, "], tmm", $sum),)+
+                    $(
+                        concat!("mov {p}, qword ptr [{sums} + ", $at, "]"),
+                        concat!("tilestored [{p} + 1*{c_row}], tmm", $sum),
+                    )+
                     step = inout(reg) range.start => _,
                     first = in(reg) first.as_ptr(),
                     a_row = in(reg) *a_row,
                     b_row = in(reg) 64_usize,
-                    c = in(reg) *c,
-                    below = in(reg) c.byte_add(16 * c_row),
+                    sums = in(reg) sums.as_ptr(),
                     c_row = in(reg) *c_row,
                     x = inout(reg) usize::from(*add) => _,
                     y = out(reg) _,
@@ -54,7 +60,7 @@ macro_rules! products {
     };
 }
 
-products!(of_2_2, 2, 2, [0 c 0, 1 c 64, 2 below 0, 3 below 64], [
+products!(of_2_2, 2, 2, [0 0, 1 8, 2 16, 3 24], [
     "mov {p}, qword ptr [{first} + 16]",
     "add {p}, {y}",
     "tileloadd tmm6, [{p} + 1*{b_row}]",
@@ -70,7 +76,7 @@ products!(of_2_2, 2, 2, [0 c 0, 1 c 64, 2 below 0, 3 below 64], [
     "tdpbf16ps tmm2, tmm5, tmm6",
     "tdpbf16ps tmm3, tmm5, tmm7"
 ]);
-products!(of_1_2, 1, 2, [0 c 0, 1 c 64], [
+products!(of_1_2, 1, 2, [0 0, 1 8], [
     "mov {p}, qword ptr [{first} + 16]",
     "add {p}, {y}",
     "tileloadd tmm6, [{p} + 1*{b_row}]",
@@ -81,7 +87,7 @@ products!(of_1_2, 1, 2, [0 c 0, 1 c 64], [
     "tileloadd tmm7, [{y} + 1*{b_row}]",
     "tdpbf16ps tmm1, tmm4, tmm7"
 ]);
-products!(of_2_1, 2, 1, [0 c 0, 2 below 0], [
+products!(of_2_1, 2, 1, [0 0, 2 16], [
     "add {y}, qword ptr [{first} + 16]",
     "tileloadd tmm6, [{y} + 1*{b_row}]",
     "mov {p}, qword ptr [{first}]",
@@ -92,7 +98,7 @@ products!(of_2_1, 2, 1, [0 c 0, 2 below 0], [
     "tileloadd tmm5, [{x} + 1*{a_row}]",
     "tdpbf16ps tmm2, tmm5, tmm6"
 ]);
-products!(of_1_1, 1, 1, [0 c 0], [
+products!(of_1_1, 1, 1, [0 0], [
     "add {y}, qword ptr [{first} + 16]",
     "tileloadd tmm6, [{y} + 1*{b_row}]",
     "add {x}, qword ptr [{first}]",

@@ -5,8 +5,9 @@ use std::arch::asm;
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _CMP_UNORD_Q, _mm_loadu_si128, _mm256_add_epi32, _mm256_and_si256,
     _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepu16_epi32,
-    _mm256_loadu_si256, _mm256_or_si256, _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_set1_epi32,
-    _mm256_setzero_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256,
+    _mm256_loadu_si256, _mm256_or_si256, _mm256_packus_epi32, _mm256_permute2x128_si256,
+    _mm256_permute4x64_epi64, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_srli_epi32,
+    _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
 };
 
 use super::{Avx2, Pair};
@@ -102,18 +103,33 @@ impl TileIsa for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn interleave(self, a: *const Bf16, b: *const Bf16, first: *mut Bf16, second: *mut Bf16) {
+        for (half, to) in [first, second].into_iter().enumerate() {
+            // SAFETY: the token proves AVX2; the caller promises 32 values each.
+            unsafe {
+                let a = _mm256_loadu_si256(a.add(half * TILE).cast());
+                let b = _mm256_loadu_si256(b.add(half * TILE).cast());
+                // unpacked within each half of the register
+                let (low, high) = (_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
+                _mm256_storeu_si256(to.cast(), _mm256_permute2x128_si256::<0x20>(low, high));
+                _mm256_storeu_si256(to.add(TILE).cast(), _mm256_permute2x128_si256::<0x31>(low, high));
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn tile_rows<const M: usize, const N: usize>(
         self,
         wide: &WideStep<M, N>,
-        c: *mut f32,
+        c: &[[*mut f32; N]; M],
         c_row: usize,
     ) {
-        let (a, b) = (wide.a.as_ptr().cast(), wide.b.as_ptr().cast::<f32>());
-        for half in 0..2 * N {
-            // SAFETY: the token proves AVX2; a step of `M` and `N` has these rows and pairs; the rest is promised by the caller.
-            unsafe {
-                let b = b.add(half / 2 * 2 * TILE + half % 2 * 8);
-                rows(a, b, N * 128, c.add(half * 8), c_row, M * TILE);
+        for m in 0..M {
+            let (a, b) = (wide.a[m].as_ptr().cast(), wide.b.as_ptr().cast::<f32>());
+            for half in 0..2 * N {
+                let (n, lane) = (half / 2, half % 2 * 8);
+                // SAFETY: the token proves AVX2; a step of `M` and `N` has these rows and pairs; the rest is promised by the caller.
+                unsafe { rows(a, b.add(n * 2 * TILE + lane), N * 128, c[m][n].add(lane), c_row) };
             }
         }
     }
@@ -126,10 +142,10 @@ macro_rules! rows {
         /// are `b_pair` bytes apart.
         ///
         /// # Safety
-        /// They must be readable, `c` readable and writable; `rows` is a multiple of four.
+        /// They must be readable, `c` readable and writable.
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn $name(a: *const f32, b: *const f32, b_pair: usize, c: *mut f32, c_row: usize, rows: usize) {
+        unsafe fn $name(a: *const f32, b: *const f32, b_pair: usize, c: *mut f32, c_row: usize) {
             let zero = _mm256_setzero_ps();
             let mut before = 0_u32;
             // SAFETY: promised by the caller; denormal values are switched back to what they were.
@@ -176,7 +192,7 @@ macro_rules! rows {
                     pair = out(reg) _,
                     c = inout(reg) c => _,
                     c_row = in(reg) c_row,
-                    rows = inout(reg) rows => _,
+                    rows = inout(reg) TILE => _,
                     pairs = out(reg) _,
                     x = inout(ymm_reg) zero => _,
                     even = inout(ymm_reg) zero => _,

@@ -7,8 +7,11 @@ use std::arch::asm;
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_UNORD_Q, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_epi32,
     _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16,
-    _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_mov_epi32, _mm512_or_si512, _mm512_set1_epi32,
-    _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_si512,
+    _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_mov_epi32, _mm512_or_si512,
+    _mm512_permutex2var_epi64, _mm512_set1_epi32, _mm512_setr_epi64, _mm512_setzero_ps, _mm512_setzero_si512,
+    _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi16,
+    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi16, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64,
 };
 
 use super::Avx512;
@@ -80,19 +83,85 @@ impl TileIsa for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn interleave(self, a: *const Bf16, b: *const Bf16, first: *mut Bf16, second: *mut Bf16) {
+        // SAFETY: the token proves AVX-512; the caller promises 32 values each.
+        unsafe {
+            let (a, b) = (_mm512_loadu_si512(a.cast()), _mm512_loadu_si512(b.cast()));
+            let [low, high] = [_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b)];
+            // unpacked within each quarter of the register
+            let quarters = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+            let rest = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+            _mm512_storeu_si512(first.cast(), _mm512_permutex2var_epi64(low, quarters, high));
+            _mm512_storeu_si512(second.cast(), _mm512_permutex2var_epi64(low, rest, high));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_pairs(self, src: *const Bf16, dst: *mut Bf16, dst_row: usize) {
+        // SAFETY: the token proves AVX-512; the rest is promised by the caller.
+        unsafe { transpose(src.cast(), dst.cast(), dst_row) };
+    }
+
+    #[inline(always)]
     unsafe fn tile_rows<const M: usize, const N: usize>(
         self,
         wide: &WideStep<M, N>,
-        c: *mut f32,
+        c: &[[*mut f32; N]; M],
         c_row: usize,
     ) {
-        let (a, b) = (wide.a.as_ptr().cast(), wide.b.as_ptr().cast());
-        // SAFETY: the token proves AVX-512; a step of `M` and `N` has these rows and pairs; the rest is promised by the caller.
-        unsafe {
-            match N {
-                1 => rows1(a, b, c, c_row, M * TILE),
-                _ => rows2(a, b, c, c_row, M * TILE),
+        for m in 0..M {
+            let (a, b) = (wide.a[m].as_ptr().cast(), wide.b.as_ptr().cast());
+            let c = [c[m][0], c[m][N - 1]];
+            // SAFETY: the token proves AVX-512; a step of `M` and `N` has these rows and pairs; the rest is promised by the caller.
+            unsafe {
+                match N {
+                    1 => rows1(a, b, c, c_row),
+                    _ => rows2(a, b, c, c_row),
+                }
             }
+        }
+    }
+}
+
+/// Exchanges rows and columns of 16 rows of 16 numbers: in pairs, in fours, and then quarters of registers.
+///
+/// # Safety
+/// As [`TileIsa::transpose_pairs`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+unsafe fn transpose(src: *const u32, dst: *mut u32, dst_row: usize) {
+    let zero = _mm512_setzero_si512();
+    let (mut rows, mut pairs) = ([zero; 16], [zero; 16]);
+    for i in 0..16 {
+        // SAFETY: promised by the caller.
+        rows[i] = unsafe { _mm512_loadu_si512(src.add(16 * i).cast()) };
+    }
+    for i in 0..8 {
+        pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
+        pairs[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
+    }
+    for i in 0..4 {
+        for half in 0..2 {
+            let (a, b) = (pairs[4 * i + half], pairs[4 * i + 2 + half]);
+            rows[4 * i + 2 * half] = _mm512_unpacklo_epi64(a, b);
+            rows[4 * i + 2 * half + 1] = _mm512_unpackhi_epi64(a, b);
+        }
+    }
+    // rows[4 i + j]: column 4 q + j of rows 4 i .. 4 i + 4 in quarter q
+    for j in 0..4 {
+        let even = _mm512_shuffle_i32x4::<0b10_00_10_00>(rows[j], rows[4 + j]);
+        let odd = _mm512_shuffle_i32x4::<0b11_01_11_01>(rows[j], rows[4 + j]);
+        let even_below = _mm512_shuffle_i32x4::<0b10_00_10_00>(rows[8 + j], rows[12 + j]);
+        let odd_below = _mm512_shuffle_i32x4::<0b11_01_11_01>(rows[8 + j], rows[12 + j]);
+        let columns = [
+            _mm512_shuffle_i32x4::<0b10_00_10_00>(even, even_below),
+            _mm512_shuffle_i32x4::<0b10_00_10_00>(odd, odd_below),
+            _mm512_shuffle_i32x4::<0b11_01_11_01>(even, even_below),
+            _mm512_shuffle_i32x4::<0b11_01_11_01>(odd, odd_below),
+        ];
+        for (quarter, column) in columns.into_iter().enumerate() {
+            // SAFETY: promised by the caller.
+            unsafe { _mm512_storeu_si512(dst.byte_add((4 * quarter + j) * dst_row).cast(), column) };
         }
     }
 }
@@ -101,15 +170,15 @@ impl TileIsa for Avx512 {
 macro_rules! rows {
     (
         $name:ident, $pair:literal, $pairs:literal, $($n:literal $even:ident $odd:ident),+:
-        $($row:literal: $($at:literal $e:ident $o:ident $by_even:ident $by_odd:ident),+);+
+        $($row:literal: $($at:ident $e:ident $o:ident $by_even:ident $by_odd:ident),+);+
     ) => {
         /// `a`: rows of 16 evens and 16 odds; `b`: for each of 16 pairs the evens and odds of each vector of filters.
         ///
         /// # Safety
-        /// They must be readable, `c` readable and writable; `rows` is a multiple of four.
+        /// They must be readable, the sums readable and writable.
         #[inline]
         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-        unsafe fn $name(a: *const f32, b: *const f32, c: *mut f32, c_row: usize, rows: usize) {
+        unsafe fn $name(a: *const f32, b: *const f32, [c, next]: [*mut f32; 2], c_row: usize) {
             let zero = _mm512_setzero_ps();
             let mut before = 0_u32;
             // SAFETY: promised by the caller; denormal values are switched back to what they were.
@@ -141,10 +210,11 @@ macro_rules! rows {
                     $(
                         $(
                             concat!("vaddps {", stringify!($e), "}, {", stringify!($e), "}, {", stringify!($o), "}"),
-                            concat!("vaddps {", stringify!($e), "}, {", stringify!($e), "}, [{c} + 64*", $at, "]"),
-                            concat!("vmovups [{c} + 64*", $at, "], {", stringify!($e), "}"),
+                            concat!("vaddps {", stringify!($e), "}, {", stringify!($e), "}, [{", stringify!($at), "}]"),
+                            concat!("vmovups [{", stringify!($at), "}], {", stringify!($e), "}"),
                         )+
                         "add {c}, {c_row}",
+                        "add {next}, {c_row}",
                     )+
                     // four rows of 128 bytes, less the 64 that went by
                     "add {a}, 448",
@@ -157,8 +227,9 @@ macro_rules! rows {
                     a = inout(reg) a => _,
                     b = inout(reg) b => _,
                     c = inout(reg) c => _,
+                    next = inout(reg) next => _,
                     c_row = in(reg) c_row,
-                    rows = inout(reg) rows => _,
+                    rows = inout(reg) TILE => _,
                     pairs = out(reg) _,
                     x = inout(zmm_reg) zero => _,
                     $(
@@ -174,9 +245,9 @@ macro_rules! rows {
 }
 
 rows!(rows1, 128, 2048, 0 even odd:
-    0: 0 e0 o0 even odd; 1: 0 e1 o1 even odd; 2: 0 e2 o2 even odd; 3: 0 e3 o3 even odd);
+    0: c e0 o0 even odd; 1: c e1 o1 even odd; 2: c e2 o2 even odd; 3: c e3 o3 even odd);
 rows!(rows2, 256, 4096, 0 even odd, 1 even1 odd1:
-    0: 0 e00 o00 even odd, 1 e01 o01 even1 odd1;
-    1: 0 e10 o10 even odd, 1 e11 o11 even1 odd1;
-    2: 0 e20 o20 even odd, 1 e21 o21 even1 odd1;
-    3: 0 e30 o30 even odd, 1 e31 o31 even1 odd1);
+    0: c e00 o00 even odd, next e01 o01 even1 odd1;
+    1: c e10 o10 even odd, next e11 o11 even1 odd1;
+    2: c e20 o20 even odd, next e21 o21 even1 odd1;
+    3: c e30 o30 even odd, next e31 o31 even1 odd1);

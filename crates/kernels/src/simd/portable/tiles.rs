@@ -3,7 +3,7 @@
 use super::{Lanes, Portable};
 use crate::LANES;
 use crate::bf16::Bf16;
-use crate::simd::tiles::{DEPTH, TileIsa, WideStep, rows_by_value, widen_by_value};
+use crate::simd::tiles::{DEPTH, TileIsa, WideStep, interleave_by_value, rows_by_value, widen_by_value};
 
 impl TileIsa for Portable {
     type Lanes = Lanes;
@@ -63,10 +63,16 @@ impl TileIsa for Portable {
     }
 
     #[inline(always)]
+    unsafe fn interleave(self, a: *const Bf16, b: *const Bf16, first: *mut Bf16, second: *mut Bf16) {
+        // SAFETY: the caller promises 32 values each.
+        unsafe { interleave_by_value(a, b, first, second) };
+    }
+
+    #[inline(always)]
     unsafe fn tile_rows<const M: usize, const N: usize>(
         self,
         wide: &WideStep<M, N>,
-        c: *mut f32,
+        c: &[[*mut f32; N]; M],
         c_row: usize,
     ) {
         // SAFETY: promised by the caller.

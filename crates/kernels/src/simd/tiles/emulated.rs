@@ -37,9 +37,11 @@ impl TileUnit for Emulated {
         // SAFETY: promised by the caller; offsets are in bytes.
         unsafe {
             if !add {
-                for row in 0..M * TILE {
+                for m in 0..M {
                     for n in 0..N {
-                        isa.store(c.byte_add(row * c_row).add(n * TILE), isa.zero());
+                        for row in 0..TILE {
+                            isa.store(c[m][n].byte_add(row * c_row), isa.zero());
+                        }
                     }
                 }
             }
@@ -60,7 +62,7 @@ impl TileUnit for Emulated {
                         isa.store(wide.b[pair][n][1].as_mut_ptr(), odds);
                     }
                 }
-                isa.tile_rows(&wide, c, c_row);
+                isa.tile_rows(&wide, &c, c_row);
             }
         }
     }
@@ -72,7 +74,7 @@ impl TileUnit for Emulated {
 /// As [`tile_rows`](crate::simd::tiles::TileIsa::tile_rows).
 pub(crate) unsafe fn rows_by_value<const M: usize, const N: usize>(
     wide: &WideStep<M, N>,
-    c: *mut f32,
+    c: &[[*mut f32; N]; M],
     c_row: usize,
 ) {
     for row in 0..M * TILE {
@@ -88,7 +90,7 @@ pub(crate) unsafe fn rows_by_value<const M: usize, const N: usize>(
             });
             // SAFETY: promised by the caller.
             unsafe {
-                let c = c.byte_add(row * c_row).add(column);
+                let c = c[row / TILE][column / TILE].byte_add(row % TILE * c_row).add(column % TILE);
                 *c = flush(flush(*c) + flush(evens + odds));
             }
         }
@@ -112,4 +114,26 @@ fn flush(x: f32) -> f32 {
 /// The values of a row of pairs.
 pub(crate) fn widen_by_value(src: &[Bf16; DEPTH]) -> [[f32; TILE]; 2] {
     [0, 1].map(|half| std::array::from_fn(|pair| src[2 * pair + half].to_f32()))
+}
+
+/// [`interleave`](crate::simd::tiles::TileIsa::interleave) one value at a time.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(crate) unsafe fn interleave_by_value(
+    a: *const Bf16,
+    b: *const Bf16,
+    first: *mut Bf16,
+    second: *mut Bf16,
+) {
+    for (half, to) in [first, second].into_iter().enumerate() {
+        for i in 0..TILE {
+            // SAFETY: promised by the caller.
+            unsafe {
+                to.add(2 * i).write(*a.add(half * TILE + i));
+                to.add(2 * i + 1).write(*b.add(half * TILE + i));
+            }
+        }
+    }
 }

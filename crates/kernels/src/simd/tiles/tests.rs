@@ -95,7 +95,9 @@ impl<U: TileUnit, const M: usize, const N: usize> Kernel for Run<'_, U, M, N> {
             a: std::array::from_fn(|m| case.a[m * TILE * A_ROW..].as_ptr()),
             a_row: 2 * A_ROW,
             b: std::array::from_fn(|n| case.b[n * 4 * TILE * DEPTH..].as_ptr()),
-            c: c.as_mut_ptr(),
+            c: std::array::from_fn(|m| {
+                std::array::from_fn(|n| c.as_mut_ptr().wrapping_add(m * TILE * C_ROW + n * TILE))
+            }),
             c_row: 4 * C_ROW,
             add: case.add,
             steps: &case.steps,
