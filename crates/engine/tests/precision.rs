@@ -3,7 +3,7 @@
 mod interpreter;
 
 use interpreter::networks;
-use plusx_engine::{Engine, EngineOptions, Mode, Precision};
+use plusx_engine::{Engine, EngineOptions, Precision};
 use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::Graph;
 use plusx_model::init::{Init, initialize};

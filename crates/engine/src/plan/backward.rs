@@ -187,8 +187,7 @@ impl BackwardBuilder<'_, '_> {
         }
         let place = parts.buffer.map(|buffer| WeightParts { buffer, first: parts.next, count: parts.count });
         parts.next += segments;
-        let WeightsChoice { kernel, pieces, scratch, flops, winograd } =
-            build.choose_backward_weights(filter);
+        let WeightsChoice { kernel, pieces, scratch, flops, method } = build.choose_backward_weights(filter);
         let source = build.source(src);
         build.push(PlanStep {
             label: format!("{label} backward weights"),
@@ -201,7 +200,7 @@ impl BackwardBuilder<'_, '_> {
                 src: source,
                 grad,
                 weight: filter.weight,
-                winograd,
+                method,
                 parts: place,
             }
             .into(),

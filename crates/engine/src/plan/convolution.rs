@@ -44,8 +44,7 @@ pub(super) struct WeightsChoice {
     pub(super) pieces: PieceGrid,
     pub(super) scratch: usize,
     pub(super) flops: Flops,
-    /// Whether by a Winograd algorithm.
-    pub(super) winograd: bool,
+    pub(super) method: Method,
 }
 
 impl PlanBuilder<'_> {
@@ -82,6 +81,14 @@ impl PlanBuilder<'_> {
     fn backward_data_method(&self, shape: &ConvShape) -> Method {
         match self.kernels.precision.pieces() {
             Some(pieces) if tiles::fits_backward_data(shape) => Method::Tiles(pieces),
+            _ => self.single_method(shape),
+        }
+    }
+
+    /// The method of the gradient of the filters.
+    fn backward_weights_method(&self, shape: &ConvShape) -> Method {
+        match self.kernels.precision.pieces() {
+            Some(pieces) if tiles::fits(shape) => Method::Tiles(pieces),
             _ => self.single_method(shape),
         }
     }
@@ -174,23 +181,30 @@ impl PlanBuilder<'_> {
     /// The gradient of the filters, which reads no filters.
     pub(super) fn choose_backward_weights(&self, filter: &LoweredFilter) -> WeightsChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
-        let method = self.single_method(shape);
-        let winograd = method == Method::Winograd;
-        let widest = if winograd { TILE_BLOCKS } else { conv::weight_blocks(shape) };
+        let method = self.backward_weights_method(shape);
+        let widest = if method == Method::Winograd { TILE_BLOCKS } else { conv::weight_blocks(shape) };
         let pieces = PieceGrid::segments(
             self.batch,
             conv::weight_segment(shape),
             ChannelBlocks { count: blocks(shape.k), widest },
         );
-        let (kernel, scratch) = if winograd {
-            let scratch = winograd::backward_weights_scratch_len(shape, pieces.block_step());
-            (pick(winograd::BACKWARD_WEIGHTS, level, shape), scratch)
-        } else {
-            let scratch = conv::backward_weights_scratch_len(shape, pieces.block_step());
-            (pick(conv::BACKWARD_WEIGHTS, level, shape), scratch)
+        let width = pieces.block_step();
+        let (kernel, scratch) = match method {
+            Method::Direct => {
+                let kernel = pick(conv::BACKWARD_WEIGHTS, level, shape);
+                (kernel, conv::backward_weights_scratch_len(shape, width))
+            }
+            Method::Winograd => {
+                let kernel = pick(winograd::BACKWARD_WEIGHTS, level, shape);
+                (kernel, winograd::backward_weights_scratch_len(shape, width))
+            }
+            Method::Tiles(numbers) => {
+                let kernel = pick(tiles::backward_weights(numbers), level, shape);
+                (kernel, tiles::backward_weights_scratch_len(shape, numbers, width))
+            }
         };
         let flops = Flops::new(shape, self.batch, method);
-        WeightsChoice { kernel, pieces, scratch, flops, winograd }
+        WeightsChoice { kernel, pieces, scratch, flops, method }
     }
 
     /// Filters transposed for a direct gradient of the input.

@@ -6,6 +6,7 @@ use plusx_kernels::conv::tiles::Pieces;
 use plusx_kernels::shape::{ConcatShape, ConvShape, MapShape, PoolShape, SubsampleShape};
 use plusx_model::graph::ParamId;
 
+use super::method::Method;
 use super::refs::{BufferId, FilterRef, FinishRef, GradRef, GradTo, NormRef, SinkRef, SourceRef, SumsRef};
 
 /// What a step does.
@@ -146,8 +147,7 @@ pub(crate) enum ConvWork {
         src: SourceRef,
         grad: GradRef,
         weight: ParamId,
-        /// Whether by a Winograd algorithm.
-        winograd: bool,
+        method: Method,
         parts: Option<WeightParts>,
     },
     /// Adds the results of the segments, a piece `chunk` values of them; hook for a collective.

@@ -63,8 +63,13 @@ pub(super) fn run(
                 });
             });
         }
-        ConvWork::BackwardWeights { shape, src, grad, weight, winograd, parts } => {
-            let run = if *winograd { winograd::BACKWARD_WEIGHTS } else { conv::BACKWARD_WEIGHTS }[entry].run;
+        ConvWork::BackwardWeights { shape, src, grad, weight, method, parts } => {
+            let run = match *method {
+                Method::Direct => conv::BACKWARD_WEIGHTS,
+                Method::Winograd => winograd::BACKWARD_WEIGHTS,
+                Method::Tiles(numbers) => tiles::backward_weights(numbers),
+            }[entry]
+                .run;
             let src = memory.source(src);
             let grad = memory.grad(grad);
             let (block, len) = (conv::packed_block_len(shape), conv::packed_len(shape));
