@@ -37,7 +37,7 @@ fn graph() -> Graph {
 }
 
 fn engine(threads: usize, level: Level) -> Engine {
-    Engine::new(graph(), EngineOptions { threads, level, exact: false, profile: false }).unwrap()
+    Engine::new(graph(), EngineOptions { threads, level, ..EngineOptions::default() }).unwrap()
 }
 
 /// Batches larger than a segment of 64 images, and a smaller last one.
@@ -153,7 +153,7 @@ fn a_trained_file_answers_as_its_training_said() {
     let outcome = run(options.clone(), dataset(40, 30), &Stop::new(), &mut listen).unwrap();
     let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
     let epoch = epoch.unwrap();
-    let machine = Machine { threads: Some(1), isa: None, exact: false };
+    let machine = Machine { threads: Some(1), ..Machine::default() };
     // in batches of another size, from either file, on another number of threads
     for file in [&report.last, report.best.as_ref().unwrap()] {
         let found = evaluate(file, dataset(40, 30), machine).unwrap();
@@ -194,7 +194,7 @@ fn a_file_does_not_decide_how_much_memory_is_taken() {
     safetensors::write(&file, &contents).unwrap();
     let split = InMemory { images: vec![0; 16], labels: vec![0], shape: ImageShape::new(16, 1, 1) };
     let data = Dataset::in_memory("deep", dataset(1, 1).classes, split.clone(), split, "made up");
-    let machine = Machine { threads: Some(1), isa: None, exact: false };
+    let machine = Machine { threads: Some(1), ..Machine::default() };
     let error = evaluate(&file, data, machine).unwrap_err();
     assert!(matches!(error, TrainError::TooLarge { .. }), "{error}");
     let other = Classifier::load(&file).unwrap_err();
