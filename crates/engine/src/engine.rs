@@ -154,6 +154,15 @@ impl Engine {
         self.kernels.precision
     }
 
+    /// Changes how products are computed, for all steps from now on. Parameters and the state of the optimiser stay; plans are
+    /// made again.
+    pub fn set_precision(&mut self, precision: Precision) {
+        if precision != self.kernels.precision {
+            self.kernels.precision = precision;
+            self.forget_plans();
+        }
+    }
+
     /// The time of every step since the start or [`Engine::reset_profile`]; empty unless asked for in the options.
     pub fn profile(&self) -> Vec<StepProfile> {
         self.profile.as_ref().map_or_else(Vec::new, |profile| profile.rows.clone())

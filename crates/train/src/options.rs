@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn what_may_change_is_listed() {
-        let list = "--data-dir, --epochs, --patience, --threads, --isa, --save-every, --time and --max-steps";
+        let list = "--data-dir, --epochs, --patience, --threads, --isa, --precision, --save-every, --time and --max-steps";
         assert_eq!(may_change(&[OnResume::Kept]), list);
         let list = "--data-dir, --threads, --isa and --save-every";
         assert_eq!(may_change(&[OnResume::Kept, OnResume::Length, OnResume::Method]), list);

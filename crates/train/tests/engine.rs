@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use plusx_data::{Dataset, InMemory};
-use plusx_engine::{Engine, EngineOptions, Level};
+use plusx_engine::{Engine, EngineOptions, Level, Precision};
 use plusx_formats::{ModelFile, safetensors};
 use plusx_infer::{Classifier, InferError};
 use plusx_model::containers::{Residual, Sequential};
@@ -129,6 +129,37 @@ fn another_arithmetic_is_admitted_with_a_warning() {
     };
     let mut engine = engine(1, Level::Portable);
     resume_on(&mut engine, saved, dataset(200, 40), &Stop::new(), &mut listen).unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("bytes will differ"), "{warnings:?}");
+}
+
+#[test]
+fn another_precision_is_admitted_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = |precision| {
+        let options = EngineOptions { threads: 2, precision, ..EngineOptions::default() };
+        Engine::new(graph(), options).unwrap()
+    };
+    let high = TrainOptions { precision: Precision::High, ..options(folder.path(), Level::detect()) };
+    run_on(&mut engine(high.precision), &high, dataset(200, 40), &Stop::new(), &mut Silent).unwrap();
+    let args = fs::read_to_string(folder.path().join("run/args.yaml")).unwrap();
+    assert!(args.contains("\nprecision: high\n"), "{args}");
+    let file = safetensors::read(&folder.path().join("run/weights/last.safetensors")).unwrap();
+    let training = file.meta.training.unwrap();
+    assert!(training["arithmetic"].as_str().unwrap().ends_with("bf16x2"), "{training:?}");
+    // it goes on as it began unless another is asked for
+    let longer = Overrides { epochs: Some(3), ..Overrides::default() };
+    assert_eq!(open(None, folder.path(), &longer).unwrap().options().precision, Precision::High);
+    let changes = Overrides { precision: Some(Precision::Highest), ..longer };
+    let saved = open(None, folder.path(), &changes).unwrap();
+    let precision = saved.options().precision;
+    assert_eq!(precision, Precision::Highest);
+    let mut warnings = Vec::new();
+    let mut listen = |event: &Event| {
+        if let Event::Warning { message } = event {
+            warnings.push(message.clone());
+        }
+    };
+    resume_on(&mut engine(precision), saved, dataset(200, 40), &Stop::new(), &mut listen).unwrap();
     assert!(warnings.len() == 1 && warnings[0].contains("bytes will differ"), "{warnings:?}");
 }
 
