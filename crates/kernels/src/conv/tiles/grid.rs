@@ -99,7 +99,7 @@ impl MadeAxis {
             tap: 0,
             tap_step: 1,
             taps: shape.kernel[axis],
-            at: (read.lead - shape.padding[axis]) as isize,
+            at: read.lead as isize - shape.padding[axis] as isize,
             at_step: shape.dilation[axis] as isize,
         }
     }
