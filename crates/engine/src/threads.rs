@@ -41,8 +41,6 @@ unsafe impl Send for Job {}
 
 struct State {
     job: Option<Job>,
-    /// Workers holding the job.
-    inside: usize,
     stop: bool,
     panic: Option<Box<dyn Any + Send>>,
 }
@@ -55,6 +53,8 @@ struct Shared {
     done: Condvar,
     /// Counts regions; changed under the lock, watched without.
     generation: AtomicUsize,
+    /// Workers holding the job; changed under the lock, watched without.
+    inside: AtomicUsize,
     /// The next piece.
     next: AtomicUsize,
     /// Set when a piece has panicked: the remaining pieces are skipped.
@@ -86,10 +86,11 @@ impl Threads {
     /// `count` threads (at least one), the caller's among them; fewer, if the system refuses more.
     pub(crate) fn new(count: usize) -> Self {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { job: None, inside: 0, stop: false, panic: None }),
+            state: Mutex::new(State { job: None, stop: false, panic: None }),
             wake: Condvar::new(),
             done: Condvar::new(),
             generation: AtomicUsize::new(0),
+            inside: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
             scratch: (0..count.max(1)).map(|_| Mutex::new(Floats::empty())).collect(),
@@ -149,9 +150,16 @@ impl Threads {
         }
         self.shared.wake.notify_all();
         let mine = take_pieces(&self.shared, job, 0);
+        self.shared.lock().job = None;
+        // the others end within a piece, mostly a short one: to be woken from sleep takes longer than that
+        for _ in 0..SPIN {
+            if self.shared.inside.load(Ordering::Acquire) == 0 {
+                break;
+            }
+            std::hint::spin_loop();
+        }
         let mut state = self.shared.lock();
-        state.job = None;
-        while state.inside > 0 {
+        while self.shared.inside.load(Ordering::Acquire) > 0 {
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let panic = mine.err().or(state.panic.take());
@@ -194,7 +202,7 @@ fn work_until_stopped(shared: &Shared, index: usize) {
             if generation != seen {
                 seen = generation;
                 if let Some(job) = state.job {
-                    state.inside += 1;
+                    shared.inside.fetch_add(1, Ordering::Relaxed);
                     break job;
                 }
                 // the region ended before this thread came
@@ -204,11 +212,11 @@ fn work_until_stopped(shared: &Shared, index: usize) {
         drop(state);
         let result = take_pieces(shared, job, index);
         let mut state = shared.lock();
-        state.inside -= 1;
         if let Err(panic) = result {
             state.panic.get_or_insert(panic);
         }
-        if state.inside == 0 {
+        // the caller may see it without the lock, and what this thread has written with it
+        if shared.inside.fetch_sub(1, Ordering::Release) == 1 {
             shared.done.notify_one();
         }
     }

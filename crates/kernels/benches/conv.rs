@@ -9,6 +9,7 @@ use std::ops::{Deref, DerefMut, Range};
 use std::time::Instant;
 
 use plusx_kernels::args::{Finish, Gate, Grad, MapSource, Sink};
+use plusx_kernels::conv::tiles::{self, Pieces, TileFilters};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use plusx_kernels::rows::RowsMut;
@@ -78,6 +79,18 @@ fn main() {
             each(conv::BACKWARD_DATA, &mut bench, |bench, run| bench.backward_data(run));
         }
         each(conv::BACKWARD_WEIGHTS, &mut bench, |bench, run| bench.backward_weights(run));
+        for pieces in [Pieces::One, Pieces::Two].into_iter().filter(|_| tiles::fits(&shape)) {
+            let mut bench = Bench::new(layer, shape, &filter).tiles(pieces);
+            each(tiles::filters(pieces), &mut bench, |bench, run| bench.tile_filters(run));
+            each(tiles::forward(pieces), &mut bench, |bench, run| bench.forward(run));
+            if tiles::fits_backward_data(&shape) {
+                each(tiles::backward_filters(pieces), &mut bench, |bench, run| {
+                    bench.tile_backward_filters(run);
+                });
+                each(tiles::backward_data(pieces), &mut bench, |bench, run| bench.backward_data(run));
+            }
+            each(tiles::backward_weights(pieces), &mut bench, |bench, run| bench.backward_weights(run));
+        }
         if winograd::fits(&shape) {
             let mut bench = bench.winograd();
             each(winograd::TRANSFORM, &mut bench, |bench, run| bench.transform(run));
@@ -183,6 +196,52 @@ impl<'a> Bench<'a> {
         bench
     }
 
+    /// The same layer with filters as tiles.
+    fn tiles(self, pieces: Pieces) -> Self {
+        let shape = self.shape;
+        let [k, c] = [shape.k, shape.c].map(|channels| channels.div_ceil(LANES));
+        let (backward, scratch) = if tiles::fits_backward_data(&shape) {
+            let scratch = tiles::backward_data_scratch_len(&shape, pieces, IMAGES);
+            (tiles::backward_filters_block_len(&shape, pieces) * c, scratch)
+        } else {
+            (0, 0)
+        };
+        let scratch = tiles::forward_scratch_len(&shape, pieces, IMAGES, shape.oh)
+            .max(scratch)
+            .max(tiles::backward_weights_scratch_len(&shape, pieces, WEIGHT_BLOCKS))
+            .max(conv::backward_block_len(&shape));
+        let mut bench = Self {
+            packed: self.weights,
+            weights: Floats::zeros(tiles::filters_block_len(&shape, pieces) * k),
+            transposed: Floats::zeros(backward),
+            scratch: Floats::zeros(scratch),
+            piece: [IMAGES; 2],
+            ..self
+        };
+        bench.tile_filters(plusx_kernels::select(tiles::filters(pieces), Level::Portable, &shape).run);
+        bench
+    }
+
+    fn tile_filters(&mut self, run: tiles::TileTransform) {
+        run(TileFilters {
+            shape: &self.shape,
+            packed: &self.packed,
+            blocks: 0..self.shape.k.div_ceil(LANES),
+            dst: &mut self.weights,
+            scratch: &mut [],
+        });
+    }
+
+    fn tile_backward_filters(&mut self, run: tiles::TileTransform) {
+        run(TileFilters {
+            shape: &self.shape,
+            packed: &self.packed,
+            blocks: 0..self.shape.c.div_ceil(LANES),
+            dst: &mut self.transposed,
+            scratch: &mut self.scratch,
+        });
+    }
+
     fn transform(&mut self, run: winograd::FilterTransform) {
         let blocks = 0..self.shape.k.div_ceil(LANES);
         run(TransformArgs {
@@ -209,7 +268,8 @@ impl<'a> Bench<'a> {
     fn report(&self, kernel: &str, level: Level, seconds: f64) {
         let direct = self.shape.macs_inside();
         let (real, direct) = match kernel {
-            name if name.starts_with("winograd_filters") => (0, 0),
+            name if name.contains("filters") => (0, 0),
+            name if name.starts_with("bf16x2") => (3 * direct, direct),
             name if name.starts_with("winograd") => (winograd::macs(&self.shape), direct),
             _ => (direct, direct),
         };

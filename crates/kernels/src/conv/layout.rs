@@ -77,12 +77,30 @@ pub fn unpack(shape: &ConvShape, packed: &[f32], oihw: &mut [f32]) {
     assert_eq!(oihw.len(), shape.k * channels * taps, "filter length");
     assert_eq!(packed.len(), packed_len(shape), "packed length");
     let block_len = packed_block_len(shape);
-    for k in 0..shape.k {
-        let panel = &packed[k / LANES * block_len..][..block_len];
+    let filter = channels * taps;
+    for (panel, filters) in packed.chunks_exact(block_len).zip(oihw.chunks_mut((LANES * filter).max(1))) {
+        // a vector is read once, and each of its values goes on with the filter it belongs to
         for c in 0..channels {
             for tap in 0..taps {
-                oihw[(k * channels + c) * taps + tap] =
-                    panel[panel_offset(taps, channels, tap, c) + k % LANES];
+                let from = &panel[panel_offset(taps, channels, tap, c)..][..LANES];
+                let to = filters[c * taps + tap..].iter_mut().step_by(filter);
+                to.zip(from).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+/// A whole tile, rows for columns: squares of four by four, which a compiler keeps in registers.
+#[inline(always)]
+fn transpose(from: &[f32; LANES * LANES], to: &mut [f32; LANES * LANES]) {
+    const SIDE: usize = 4;
+    for row in (0..LANES).step_by(SIDE) {
+        for column in (0..LANES).step_by(SIDE) {
+            let square: [[f32; SIDE]; SIDE] =
+                std::array::from_fn(|i| std::array::from_fn(|j| from[(row + i) * LANES + column + j]));
+            for j in 0..SIDE {
+                let turned: [f32; SIDE] = std::array::from_fn(|i| square[i][j]);
+                to[(column + j) * LANES + row..][..SIDE].copy_from_slice(&turned);
             }
         }
     }
@@ -112,7 +130,12 @@ pub fn pack_backward(shape: &ConvShape, packed: &[f32], blocks: Range<usize>, ds
                 let from = k_block * block_len + panel_offset(taps, shape.c, tap, c_block * LANES);
                 let tile = &packed[from..from + lanes * LANES];
                 let to = panel_offset(taps, shape.k, tap, k_block * LANES);
-                for (k, row) in panel[to..to + rows * LANES].chunks_exact_mut(LANES).enumerate() {
+                let turned = &mut panel[to..to + rows * LANES];
+                if let (Ok(tile), Ok(turned)) = (tile.try_into(), (&mut *turned).try_into()) {
+                    transpose(tile, turned);
+                    continue;
+                }
+                for (k, row) in turned.chunks_exact_mut(LANES).enumerate() {
                     row.fill(0.0);
                     for c in 0..lanes {
                         row[c] = tile[c * LANES + k];

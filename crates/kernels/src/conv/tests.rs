@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::tiles::Pieces::{One, Two};
 use super::*;
 use crate::args::{Affine, Finish, FusedActivation, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
 use crate::rows::RowsMut;
@@ -49,6 +50,30 @@ struct Case {
 enum Pass {
     Forward,
     BackwardData,
+}
+
+/// How many bf16 values stand for a number, of an entry on tiles.
+fn pieces<Run>(entry: &KernelEntry<ConvShape, Run>) -> Option<tiles::Pieces> {
+    match entry.name.split('_').next() {
+        Some("bf16") => Some(tiles::Pieces::One),
+        Some("bf16x2") => Some(tiles::Pieces::Two),
+        _ => None,
+    }
+}
+
+/// What a product of an entry may be off by, relative to its factors: what rounding both of them, and what dropping the least
+/// product of pieces, leaves. A sum has that of its chain.
+fn precision<Run>(entry: &KernelEntry<ConvShape, Run>) -> f32 {
+    match pieces(entry) {
+        Some(tiles::Pieces::One) => 1.0 / 128.0,
+        Some(tiles::Pieces::Two) => 1.0 / 32768.0,
+        None => f32::EPSILON,
+    }
+}
+
+/// Whether an entry would take too long: products of tiles one value at a time.
+fn takes_long<Run>(entry: &KernelEntry<ConvShape, Run>, shape: &ConvShape) -> bool {
+    pieces(entry).is_some() && entry.level == Level::Portable && shape.macs() > 20_000
 }
 
 fn is_winograd<Run>(entry: &KernelEntry<ConvShape, Run>) -> bool {
@@ -118,6 +143,9 @@ impl Case {
         scratch: usize,
     ) -> (Vec<f32>, Vec<f32>) {
         let shape = &self.shape;
+        if let Some(pieces) = pieces(entry) {
+            return self.as_tiles(entry.level, pass, pieces);
+        }
         if !is_winograd(entry) {
             let filters = if pass == Pass::BackwardData { &self.transposed } else { &self.weights };
             return (filters.clone(), vec![f32::NAN; scratch]);
@@ -137,6 +165,35 @@ impl Case {
             shape,
             packed: &self.weights,
             blocks: 0..if pass == Pass::BackwardData { shape.c } else { shape.k }.div_ceil(LANES),
+            dst: &mut filters,
+            scratch: &mut vec![f32::NAN; backward_block_len(shape)],
+        });
+        (filters, vec![f32::NAN; scratch])
+    }
+
+    /// Filters as tiles, and scratch for a piece of all images.
+    fn as_tiles(&self, level: Level, pass: Pass, pieces: tiles::Pieces) -> (Vec<f32>, Vec<f32>) {
+        let (shape, images) = (&self.shape, self.images);
+        let (table, channels, len, scratch) = match pass {
+            Pass::Forward => (
+                tiles::filters(pieces),
+                shape.k,
+                tiles::filters_block_len(shape, pieces),
+                tiles::forward_scratch_len(shape, pieces, images, shape.oh),
+            ),
+            Pass::BackwardData => (
+                tiles::backward_filters(pieces),
+                shape.c,
+                tiles::backward_filters_block_len(shape, pieces),
+                tiles::backward_data_scratch_len(shape, pieces, images),
+            ),
+        };
+        let blocks = 0..channels.div_ceil(LANES);
+        let mut filters = vec![f32::NAN; blocks.len() * len];
+        (crate::select(table, level, shape).run)(tiles::TileFilters {
+            shape,
+            packed: &self.weights,
+            blocks,
             dst: &mut filters,
             scratch: &mut vec![f32::NAN; backward_block_len(shape)],
         });
@@ -238,10 +295,10 @@ impl Case {
         let (shape, run) = (&self.shape, entry.run);
         let len = packed_block_len(shape);
         let mut values = vec![f32::NAN; packed_len(shape)];
-        let scratch = if is_winograd(entry) {
-            winograd::backward_weights_scratch_len(shape, blocks)
-        } else {
-            backward_weights_scratch_len(shape, blocks)
+        let scratch = match pieces(entry) {
+            Some(pieces) => tiles::backward_weights_scratch_len(shape, pieces, blocks),
+            None if is_winograd(entry) => winograd::backward_weights_scratch_len(shape, blocks),
+            None => backward_weights_scratch_len(shape, blocks),
         };
         let mut scratch = vec![f32::NAN; scratch];
         let all = shape.k_pitch() / LANES;
@@ -370,8 +427,8 @@ fn batches(shape: &ConvShape, sizes: [usize; 4]) -> impl Iterator<Item = usize> 
 
 /// |got - want| <= terms eps max|a| max|b|, the hard bound of a chain of `terms` products whose factors are at most 3
 /// (source: scale + shift + skip) and 1, or 3 and 3.
-fn close(got: &[f32], want: &[f32], terms: usize, what: &str) {
-    let bound = terms as f32 * f32::EPSILON * 9.0 + f32::EPSILON;
+fn close(got: &[f32], want: &[f32], (terms, precision): (usize, f32), what: &str) {
+    let bound = terms as f32 * precision * 9.0 + f32::EPSILON;
     for (index, (got, want)) in got.iter().zip(want).enumerate() {
         assert!((got - want).abs() <= bound, "{what}: value {index} is {got}, not {want} (bound {bound:e})");
     }
@@ -413,15 +470,16 @@ fn exact_sums(case: &Case, got: &Produced, pass: Pass, level: Level, what: &str)
 /// Runs every supported entry of both tables that fits, and the reference; checks values, splits and equality inside a
 /// profile.
 fn check<Run: Copy>(
-    [table, winograd]: [&[KernelEntry<ConvShape, Run>]; 2],
+    tables: [&[KernelEntry<ConvShape, Run>]; 4],
     shape: &ConvShape,
     splits: &[[usize; 2]],
     run: impl Fn(&KernelEntry<ConvShape, Run>, [usize; 2]) -> Produced,
     (sums, terms): (impl Fn(&Produced, Level, &str), usize),
 ) {
-    let want = run(table.last().expect("a reference"), splits[0]);
-    check_entries(table, shape, splits, &run, (&want, &sums, terms));
-    check_entries(winograd, shape, splits, &run, (&want, &sums, terms));
+    let want = run(tables[0].last().expect("a reference"), splits[0]);
+    for table in tables {
+        check_entries(table, shape, splits, &run, (&want, &sums, terms));
+    }
 }
 
 fn check_entries<Run: Copy>(
@@ -433,13 +491,13 @@ fn check_entries<Run: Copy>(
 ) {
     let mut of_profile: Vec<(&str, Produced)> = Vec::new();
     for entry in entries.iter().filter(|entry| !entry.name.ends_with("/reference")) {
-        if !entry.level.supported() || !(entry.fits)(shape) {
+        if !entry.level.supported() || !(entry.fits)(shape) || takes_long(entry, shape) {
             continue;
         }
         let what = format!("{} on {shape:?}", entry.name);
         let got = run(entry, splits[0]);
-        close(&got.values, &want.values, terms, &what);
-        close(&got.keep, &want.keep, 2, &what);
+        close(&got.values, &want.values, (terms, precision(entry)), &what);
+        close(&got.keep, &want.keep, (2, f32::EPSILON), &what);
         sums(&got, entry.level, &what);
         for split in &splits[1..] {
             assert!(run(entry, *split) == got, "{what}: pieces of {split:?} give other bytes");
@@ -461,7 +519,7 @@ fn forward_agrees_with_the_reference() {
             let all = shape.k_pitch() / LANES;
             let splits = [[images, all], [1, 1], [2, 3]];
             check(
-                [FORWARD, winograd::FORWARD],
+                [FORWARD, winograd::FORWARD, tiles::forward(One), tiles::forward(Two)],
                 &shape,
                 &splits,
                 |run, [i, b]| case.forward(run, i, b),
@@ -481,7 +539,12 @@ fn backward_data_agrees_with_the_reference() {
             let all = shape.c_pitch / LANES;
             let splits = [[images, all], [1, 1], [2, 3]];
             check(
-                [BACKWARD_DATA, winograd::BACKWARD_DATA],
+                [
+                    BACKWARD_DATA,
+                    winograd::BACKWARD_DATA,
+                    tiles::backward_data(One),
+                    tiles::backward_data(Two),
+                ],
                 &shape,
                 &splits,
                 |run, [i, b]| case.backward_data(run, i, b),
@@ -500,7 +563,12 @@ fn backward_weights_agrees_with_the_reference() {
             let all = shape.k_pitch() / LANES;
             let splits = [[images, all], [images, 1], [images, 3], [images, 4]];
             check(
-                [BACKWARD_WEIGHTS, winograd::BACKWARD_WEIGHTS],
+                [
+                    BACKWARD_WEIGHTS,
+                    winograd::BACKWARD_WEIGHTS,
+                    tiles::backward_weights(One),
+                    tiles::backward_weights(Two),
+                ],
                 &shape,
                 &splits,
                 |run, [_, b]| case.backward_weights(run, b),
@@ -516,12 +584,12 @@ fn the_references_of_both_methods_agree() {
     for shape in shapes().into_iter().filter(winograd::fits).step_by(3) {
         let case = Case::new(shape, 2);
         let [k, c] = [shape.k_pitch() / LANES, shape.c_pitch / LANES];
-        let terms = shape.c.max(shape.k) * 9 + 1;
+        let exactly = (shape.c.max(shape.k) * 9 + 1, f32::EPSILON);
         let (direct, other) = (FORWARD.last().unwrap(), winograd::FORWARD.last().unwrap());
-        close(&case.forward(other, 2, k).values, &case.forward(direct, 2, k).values, terms, other.name);
+        close(&case.forward(other, 2, k).values, &case.forward(direct, 2, k).values, exactly, other.name);
         let (direct, other) = (BACKWARD_DATA.last().unwrap(), winograd::BACKWARD_DATA.last().unwrap());
         let [got, want] = [other, direct].map(|entry| case.backward_data(entry, 2, c).values);
-        close(&got, &want, terms, other.name);
+        close(&got, &want, exactly, other.name);
     }
 }
 

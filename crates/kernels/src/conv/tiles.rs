@@ -33,7 +33,7 @@ use super::windows::thin;
 use crate::shape::ConvShape;
 use crate::simd::tiles::Emulated;
 use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
-use crate::{KernelEntry, Level, pitch};
+use crate::{KernelEntry, LANES, Level, pitch};
 
 /// How many bf16 values stand for a number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -86,6 +86,10 @@ const MOST_STEPS: usize = 4096;
 /// Whether a shape has kernels on tiles: a committed rule on sizes. It must have one group. Outputs are at least a quarter of what
 /// is computed, which a kernel as large as its map does not reach.
 pub fn fits(shape: &ConvShape) -> bool {
+    // the taps of more channels do not lie side by side in packed filters
+    if thin(shape) && shape.c > LANES {
+        return false;
+    }
     let sizes = PassSizes::forward(shape, Pieces::Two, 2, shape.oh);
     worth_it(shape, &sizes, shape.oh * shape.ow)
 }

@@ -35,6 +35,9 @@ const NUMBERS: usize = 1024;
 /// Bytes of turned channels at a time.
 const TURNED_BYTES: usize = 256 << 10;
 
+/// Steps whose tiles are read for every tap: 32 KiB of a first-level cache.
+const NEAR_STEPS: usize = 8;
+
 /// Gradient of the filters with products of a [`TileUnit`].
 pub(crate) struct TileBackwardWeightsKernel<'a, U> {
     pub(crate) args: ConvBackwardWeightsArgs<'a>,
@@ -382,7 +385,8 @@ impl<'a> GradientBlock<'a> {
         }
     }
 
-    /// `M` blocks of channels and `N` of filters, every tap.
+    /// `M` blocks of channels and `N` of filters, every tap. Some outputs at a time, which stay in the first-level cache for all taps;
+    /// the sums wait in the gradient meanwhile.
     ///
     /// # Safety
     /// They must be turned and paired.
@@ -394,43 +398,59 @@ impl<'a> GradientBlock<'a> {
         channel: usize,
         filter: usize,
     ) {
+        let mut add = self.add;
+        // one tap reads all outputs once anyway
+        let some = if self.made.map(|axis| axis.taps) == [1, 1] { self.steps.len() } else { NEAR_STEPS };
+        for steps in self.steps.chunks(some) {
+            for row in 0..self.made[0].taps {
+                for column in 0..self.made[1].taps {
+                    // SAFETY: promised by the caller.
+                    unsafe {
+                        self.tap::<I, U, M, N>(isa, unit, [channel, filter], [row, column], add, steps)
+                    };
+                }
+            }
+            add = true;
+        }
+    }
+
+    /// # Safety
+    /// As [`GradientBlock::taps`].
+    #[inline(always)]
+    unsafe fn tap<I: Isa, U: TileUnit, const M: usize, const N: usize>(
+        &self,
+        isa: I,
+        unit: &U,
+        [channel, filter]: [usize; 2],
+        [row, column]: [usize; 2],
+        add: bool,
+        steps: &[TileStep],
+    ) {
         let Self { sizes, scratch, .. } = self;
         let rows = scratch.turned.wrapping_add((channel - self.channels.start) * sizes.row);
         let pairs = scratch.pairs.wrapping_add(filter * sizes.links * TILE_BYTES).cast_const();
-        // the last channels may be fewer than a tile has rows
-        let whole = channel + M * TILE <= self.channels.end;
-        for row in 0..self.made[0].taps {
-            for column in 0..self.made[1].taps {
-                let axes = &sizes.source.planes.axes;
-                let at = [self.made[0].tap(&axes[0], row), self.made[1].tap(&axes[1], column)];
-                let place = rows.wrapping_add(sizes.source.planes.place(at) * 2).cast_const();
-                let (mut a, mut b) = ([place.cast(); M], [pairs.cast(); N]);
-                let mut c = [[self.dst; N]; M];
-                for m in 0..M {
-                    a[m] = place.wrapping_add(m * TILE * sizes.row).cast();
-                    let offset = self.reduction.offset(row * self.columns + column, channel + m * TILE);
-                    for n in 0..N {
-                        b[n] = pairs.wrapping_add(n * sizes.links * TILE_BYTES).cast();
-                        c[m][n] = self.dst.wrapping_add((filter + n) * self.block_len + offset);
-                    }
-                }
-                let products = TileProducts {
-                    a,
-                    a_row: sizes.row,
-                    b,
-                    c,
-                    c_row: TILE * size_of::<f32>(),
-                    add: self.add,
-                    steps: self.steps,
-                };
-                // SAFETY: promised by the caller; tiles that are not whole go by way of scratch.
-                unsafe {
-                    if whole {
-                        unit.products(isa, &products);
-                    } else {
-                        self.by_way_of_sums(isa, unit, products, self.channels.end - channel);
-                    }
-                }
+        let axes = &sizes.source.planes.axes;
+        let at = [self.made[0].tap(&axes[0], row), self.made[1].tap(&axes[1], column)];
+        let place = rows.wrapping_add(sizes.source.planes.place(at) * 2).cast_const();
+        let (mut a, mut b) = ([place.cast(); M], [pairs.cast(); N]);
+        let mut c = [[self.dst; N]; M];
+        for m in 0..M {
+            a[m] = place.wrapping_add(m * TILE * sizes.row).cast();
+            let offset = self.reduction.offset(row * self.columns + column, channel + m * TILE);
+            for n in 0..N {
+                b[n] = pairs.wrapping_add(n * sizes.links * TILE_BYTES).cast();
+                c[m][n] = self.dst.wrapping_add((filter + n) * self.block_len + offset);
+            }
+        }
+        let c_row = TILE * size_of::<f32>();
+        let products = TileProducts { a, a_row: sizes.row, b, c, c_row, add, steps };
+        // SAFETY: promised by the caller; tiles that are not whole go by way of scratch.
+        unsafe {
+            // the last channels may be fewer than a tile has rows
+            if channel + M * TILE <= self.channels.end {
+                unit.products(isa, &products);
+            } else {
+                self.by_way_of_sums(isa, unit, products, self.channels.end - channel);
             }
         }
     }

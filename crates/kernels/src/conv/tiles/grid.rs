@@ -99,7 +99,6 @@ impl MadeAxis {
             tap: 0,
             tap_step: 1,
             taps: shape.kernel[axis],
-            // of gathered taps, which lie where no border is, it has no meaning
             at: read.lead as isize - shape.padding[axis] as isize,
             at_step: shape.dilation[axis] as isize,
         }
