@@ -13,13 +13,29 @@ use plusx_model::trace::{Names, trace};
 use plusx_model::update::{OptimiserState, ParamRules, Update};
 use plusx_model::zoo::{self, ZooOptions};
 
+/// What decides how results are rounded, beside the level.
+#[derive(Clone, Copy, Debug)]
+struct Rounding {
+    exact: bool,
+    precision: Precision,
+}
+
+impl Rounding {
+    const USUAL: Self = Self { exact: false, precision: Precision::Highest };
+    const EXACT: Self = Self { exact: true, precision: Precision::Highest };
+    const HIGH: Self = Self { exact: false, precision: Precision::High };
+    /// Without Winograd algorithms, most layers are computed on tiles.
+    const TILES: Self = Self { exact: true, precision: Precision::High };
+}
+
 fn images(len: usize) -> Vec<f32> {
     let random = Philox::new(5, ENGINE_TESTS);
     (0..len).map(|index| uniform24(random.block([index as u32, 0, 0, 0])[0])).collect()
 }
 
-fn engine(graph: &Graph, threads: usize, level: Level, precision: Precision) -> Engine {
-    let options = EngineOptions { threads, level, precision, ..EngineOptions::default() };
+fn engine(graph: &Graph, threads: usize, level: Level, rounding: Rounding) -> Engine {
+    let Rounding { exact, precision } = rounding;
+    let options = EngineOptions { threads, level, exact, precision, ..EngineOptions::default() };
     let mut engine = Engine::new(graph.clone(), options).unwrap();
     engine.set_params(&initialize(graph, Init::Xavier, 3)).unwrap();
     engine
@@ -28,6 +44,13 @@ fn engine(graph: &Graph, threads: usize, level: Level, precision: Precision) -> 
 fn resnet(size: &str) -> Graph {
     let block = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
     trace(block.as_ref(), size.parse().unwrap(), &mut Names::new()).unwrap()
+}
+
+/// One unit of each stage of ResNet-50: layers wide enough for tiles, and others.
+fn bottlenecks() -> Graph {
+    let spec = zoo::Spec { stages: &[1, 1, 1, 1], ..*zoo::find("resnet50").unwrap() };
+    let block = spec.build(ZooOptions { classes: 10 });
+    trace(&block, "3x64x64".parse().unwrap(), &mut Names::new()).unwrap()
 }
 
 /// One unit of each stage of ResNeXt-50: groups of 4, 8, 16 and 32 channels.
@@ -60,28 +83,42 @@ fn trained(engine: &mut Engine, n: usize, steps: usize) -> Vec<u32> {
     bits
 }
 
+/// Networks, each with a rounding: all of them as usual, those with wide layers on tiles, too.
+fn cases() -> Vec<(&'static str, Graph, Rounding)> {
+    let mut cases: Vec<_> =
+        networks::all().into_iter().map(|(name, graph)| (name, graph, Rounding::USUAL)).collect();
+    for rounding in [Rounding::USUAL, Rounding::HIGH, Rounding::TILES] {
+        cases.push(("resnet18-d2l", resnet("1x32x32"), rounding));
+        cases.push(("resnet50", bottlenecks(), rounding));
+    }
+    cases.push(("resnext50", resnext(), Rounding::USUAL));
+    cases
+}
+
 #[test]
 fn threads_change_no_byte() {
-    let networks = networks::all();
-    let one = |graph, precision| engine(graph, 1, Level::detect(), precision);
-    for ((name, graph), precision) in with_precisions(&networks) {
-        let reference = trained(&mut one(graph, precision), 70, 1);
+    for (name, graph) in networks::all() {
+        let reference = trained(&mut engine(&graph, 1, Level::detect(), Rounding::USUAL), 70, 1);
         for threads in [2, 3, 4, 7] {
-            let bits = trained(&mut engine(graph, threads, Level::detect(), precision), 70, 1);
-            assert!(bits == reference, "{name}, {precision}: {threads} threads");
+            let bits = trained(&mut engine(&graph, threads, Level::detect(), Rounding::USUAL), 70, 1);
+            assert!(bits == reference, "{name}: {threads} threads");
         }
     }
-    let graph = resnet("1x32x32");
-    for precision in Precision::ALL {
-        let mut reused = one(&graph, precision);
+    for (graph, rounding) in [
+        (resnet("1x32x32"), Rounding::USUAL),
+        (resnet("1x32x32"), Rounding::TILES),
+        (bottlenecks(), Rounding::HIGH),
+    ] {
+        let len = graph.input_shape().len();
+        let mut reused = engine(&graph, 1, Level::detect(), rounding);
         let reference = trained(&mut reused, 9, 2);
         for threads in [2, 3, 4, 7] {
             // the number may also change between steps, and what ran before leaves no trace
             reused.set_threads(threads);
             reused.set_params(&initialize(&graph, Init::Xavier, 3)).unwrap();
             reused.set_optimiser_state(None).unwrap();
-            reused.infer(Images { data: &images(12 * 1024), n: 12 }, &[graph.output()]).unwrap();
-            assert!(trained(&mut reused, 9, 2) == reference, "{precision}: {threads} threads");
+            reused.infer(Images { data: &images(12 * len), n: 12 }, &[graph.output()]).unwrap();
+            assert!(trained(&mut reused, 9, 2) == reference, "{rounding:?}: {threads} threads");
         }
     }
 }
@@ -89,31 +126,22 @@ fn threads_change_no_byte() {
 /// The unit of tiles is one of the levels: what it computes, vectors compute to the byte.
 #[test]
 fn levels_of_one_profile_change_no_byte() {
-    let mut graphs = networks::all();
-    graphs.extend([("resnet18-d2l", resnet("1x32x32")), ("resnext50", resnext())]);
-    for ((name, graph), precision) in with_precisions(&graphs) {
+    for (name, graph, rounding) in cases() {
         let mut references = std::collections::HashMap::new();
         for level in Level::ALL.into_iter().filter(|level| level.supported()) {
             // alone in its profile, and slow at the products of tiles
-            if level == Level::Portable && precision != Precision::Highest {
+            if level == Level::Portable && rounding.precision != Precision::Highest {
                 continue;
             }
-            let mut engine = engine(graph, 2, level, precision);
+            let mut engine = engine(&graph, 2, level, rounding);
             let mut bits = trained(&mut engine, 5, 1);
             let data = images(graph.input_shape().len());
             let logits = engine.infer(Images { data: &data, n: 1 }, &[graph.output()]).unwrap();
             bits.extend(logits[0].data.iter().map(|value| value.to_bits()));
             let reference = references.entry(level.profile()).or_insert_with(|| bits.clone());
-            assert!(bits == *reference, "{name}, {precision}: {level}");
+            assert!(bits == *reference, "{name}, {rounding:?}: {level}");
         }
     }
-}
-
-/// Every network with every precision.
-fn with_precisions<'g>(
-    graphs: &'g [(&'static str, Graph)],
-) -> impl Iterator<Item = (&'g (&'static str, Graph), Precision)> {
-    graphs.iter().flat_map(|graph| Precision::ALL.map(|precision| (graph, precision)))
 }
 
 /// Batches that the engine may plan for latency, where it may take a direct convolution instead of a Winograd algorithm.
@@ -121,17 +149,13 @@ const LATENCY: usize = 4;
 
 #[test]
 fn an_image_has_the_same_logits_in_any_batch() {
-    let mut graphs = networks::all();
-    graphs.extend([("resnet18-d2l", resnet("1x32x32")), ("resnext50", resnext())]);
-    let both = [false, true];
-    for (((name, graph), precision), exact) in
-        with_precisions(&graphs).flat_map(|one| both.map(|exact| (one, exact)))
-    {
+    let mut cases = cases();
+    cases.extend(networks::all().into_iter().map(|(name, graph)| (name, graph, Rounding::EXACT)));
+    cases.push(("resnet18-d2l", resnet("1x32x32"), Rounding::EXACT));
+    for (name, graph, rounding) in &cases {
         let (len, n) = (graph.input_shape().len(), 13);
         let data = images(n * len);
-        let options = EngineOptions { threads: 2, exact, precision, ..EngineOptions::default() };
-        let mut engine = Engine::new(graph.clone(), options).unwrap();
-        engine.set_params(&initialize(graph, Init::Xavier, 3)).unwrap();
+        let mut engine = engine(graph, 2, Level::detect(), *rounding);
         // running statistics away from their start
         trained(&mut engine, 6, 1);
         let mut logits = |range: std::ops::Range<usize>| {
@@ -143,9 +167,9 @@ fn an_image_has_the_same_logits_in_any_batch() {
         for split in [1, 2, 5] {
             for part in [0..split, split..n] {
                 let expected = &whole[part.start * whole.len() / n..part.end * whole.len() / n];
-                let bound = if part.len() <= LATENCY && !exact { 1e-5 * largest } else { 0.0 };
+                let bound = if part.len() <= LATENCY && !rounding.exact { 1e-5 * largest } else { 0.0 };
                 for (got, expected) in logits(part.clone()).iter().zip(expected) {
-                    let what = format!("{name}, {precision}, exact {exact}, images {part:?}");
+                    let what = format!("{name}, {rounding:?}, images {part:?}");
                     assert!((got - expected).abs() <= bound, "{what}: {got}, in the whole batch {expected}");
                 }
             }
@@ -157,16 +181,14 @@ fn an_image_has_the_same_logits_in_any_batch() {
 /// output alone is computed by convolutions that finish them on the way out. Both in bands of rows (one image) and without.
 #[test]
 fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
-    let mut graphs = networks::all();
-    graphs.extend([("resnet18-d2l", resnet("1x64x64")), ("resnext50", resnext())]);
-    for ((name, graph), precision) in with_precisions(&graphs) {
-        let mut engine = engine(graph, 2, Level::detect(), precision);
+    for (name, graph, rounding) in cases() {
+        let mut engine = engine(&graph, 2, Level::detect(), rounding);
         trained(&mut engine, 6, 1);
         let nodes: Vec<_> = (0..graph.nodes.len() as u32).map(NodeId).collect();
         // a reference kernel rounds what it finishes once, not after every operation
         let plan = engine.plan(Mode::infer(&[graph.output()]), 1).unwrap().to_string();
         if plan.contains("conv_forward/reference") {
-            assert_eq!(*name, "strides, kernels, dilation, groups", "a reference kernel is slow");
+            assert_eq!(name, "strides, kernels, dilation, groups", "a reference kernel is slow");
             continue;
         }
         for n in [1, 2, 7] {
@@ -179,7 +201,7 @@ fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
                 let wanted = &apart[graph.output().index()];
                 assert!(
                     bits(&output[0].data) == bits(&wanted.data),
-                    "{name}, {precision}: {n} images, {threads} threads"
+                    "{name}, {rounding:?}: {n} images, {threads} threads"
                 );
             }
         }
@@ -191,13 +213,13 @@ fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
 fn prepared_filters_follow_the_parameters() {
     let graph = resnet("1x64x64");
     let data = images(9 * graph.input_shape().len());
-    for precision in Precision::ALL {
-        let mut used = engine(&graph, 2, Level::detect(), precision);
+    for rounding in [Rounding::USUAL, Rounding::TILES] {
+        let mut used = engine(&graph, 2, Level::detect(), rounding);
         let batch = |n: usize| Images { data: &data[..n * graph.input_shape().len()], n };
         let logits =
             |engine: &mut Engine, n| bits(&engine.infer(batch(n), &[graph.output()]).unwrap()[0].data);
         let fresh = |params: &plusx_model::params::Params, n| {
-            let mut engine = engine(&graph, 2, Level::detect(), precision);
+            let mut engine = engine(&graph, 2, Level::detect(), rounding);
             engine.set_params(params).unwrap();
             logits(&mut engine, n)
         };

@@ -23,14 +23,14 @@ fn flops_per_thread(level: Level) -> f64 {
 /// Speed of direct convolutions in that of Winograd algorithms, over a whole network.
 const EXACT: f64 = 0.6;
 
-/// How many times as fast as at the highest precision a training step is.
+/// How many times as fast as at the highest precision a training step is, about: of ResNet-18 and ResNet-50 with two pieces on
+/// tiles 1.07 to 1.25 on a Xeon of 2023, in its vectors 0.45 to 0.7, without them 0.03.
 pub(crate) fn gain(level: Level, precision: Precision) -> f64 {
     match (precision, level) {
         (Precision::Highest, _) => 1.0,
-        // to be measured
-        (Precision::High, Level::Amx) => 1.5,
-        (Precision::High, Level::Avx512 | Level::Avx2) => 0.3,
-        (Precision::High, Level::Portable) => 0.1,
+        (Precision::High, Level::Amx) => 1.1,
+        (Precision::High, Level::Avx512 | Level::Avx2) => 0.6,
+        (Precision::High, Level::Portable) => 0.03,
     }
 }
 

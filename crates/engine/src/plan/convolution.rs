@@ -7,7 +7,7 @@ use plusx_kernels::shape::ConvShape;
 
 use super::buffer::{ElementType, Lasting};
 use super::build::{MOST_PREPARED, PlanBuilder, blocks, only, pick};
-use super::method::Method;
+use super::method::{Method, Pass};
 use super::pieces::{Bands, ChannelBlocks, MOST_BANDS, PieceGrid, TILE_BLOCKS};
 use super::refs::FilterRef;
 use super::step::{Flops, KernelRef, PlanStep};
@@ -67,29 +67,32 @@ impl PlanBuilder<'_> {
     /// The method of the forward pass. Filters as tiles take no more memory than the plain ones. Where they are too large to
     /// be prepared, every run makes them, which a few images are not worth.
     fn forward_method(&self, shape: &ConvShape) -> Method {
+        let single = self.single_method(shape);
         match self.kernels.precision.pieces() {
             Some(pieces) if tiles::fits(shape) => {
                 let words = tiles::filters_block_len(shape, pieces) * blocks(shape.k);
                 let remade = self.latency() && words > MOST_PREPARED;
-                if remade { self.single_method(shape) } else { Method::Tiles(pieces) }
+                if remade { single } else { single.on_tiles(pieces, shape, Pass::Maps) }
             }
-            _ => self.single_method(shape),
+            _ => single,
         }
     }
 
     /// The method of the gradient of the input.
     fn backward_data_method(&self, shape: &ConvShape) -> Method {
+        let single = self.single_method(shape);
         match self.kernels.precision.pieces() {
-            Some(pieces) if tiles::fits_backward_data(shape) => Method::Tiles(pieces),
-            _ => self.single_method(shape),
+            Some(pieces) if tiles::fits_backward_data(shape) => single.on_tiles(pieces, shape, Pass::Maps),
+            _ => single,
         }
     }
 
     /// The method of the gradient of the filters.
     fn backward_weights_method(&self, shape: &ConvShape) -> Method {
+        let single = self.single_method(shape);
         match self.kernels.precision.pieces() {
-            Some(pieces) if tiles::fits(shape) => Method::Tiles(pieces),
-            _ => self.single_method(shape),
+            Some(pieces) if tiles::fits(shape) => single.on_tiles(pieces, shape, Pass::Filters),
+            _ => single,
         }
     }
 
