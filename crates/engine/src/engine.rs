@@ -16,7 +16,7 @@ use crate::arena::Arena;
 use crate::check;
 use crate::error::EngineError;
 use crate::params::{Held, ParamLayout, Store, same_table};
-use crate::plan::{Kernels, Mode, Plan, PlanSettings};
+use crate::plan::{ElementType, Kernels, Mode, Plan, PlanSettings};
 use crate::profile::{Profile, StepProfile};
 use crate::run::{RunBatch, RunResources, move_average, read_tap, run};
 use crate::seat::Seat;
@@ -75,7 +75,7 @@ impl Engine {
         Ok(Self {
             graph,
             rest: None,
-            kernels: Kernels { level: options.level, exact: options.exact },
+            kernels: Kernels { level: options.level, exact: options.exact, maps: ElementType::F32 },
             store,
             seat: Seat::new(options.threads),
             plans: HashMap::new(),
@@ -150,6 +150,13 @@ impl Engine {
         if let Some(profile) = &mut self.profile {
             profile.rows.clear();
         }
+    }
+
+    /// Stores maps as this from now on.
+    #[cfg(test)]
+    pub(crate) fn store_maps_as(&mut self, maps: crate::plan::ElementType) {
+        self.kernels.maps = maps;
+        self.forget_plans();
     }
 
     /// Plans are made again, and no gradient is left of the steps of those before.

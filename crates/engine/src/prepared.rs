@@ -21,7 +21,7 @@ use crate::check;
 use crate::engine::MOST_PLANS;
 use crate::error::EngineError;
 use crate::params::{Held, ParamLayout, Store, same_table};
-use crate::plan::{Kernels, Lasting, Mode, Plan, PlanSettings};
+use crate::plan::{ElementType, Kernels, Lasting, Mode, Plan, PlanSettings};
 use crate::run::{RunBatch, RunResources, read_tap, run};
 use crate::seat::Seat;
 use crate::threads::settle_threads;
@@ -95,7 +95,7 @@ impl Prepared {
         let mode = Mode::shared(graph.output());
         Ok(Self {
             graph,
-            kernels: Kernels { level: options.level, exact: options.exact },
+            kernels: Kernels { level: options.level, exact: options.exact, maps: ElementType::F32 },
             store,
             mode,
             shelf: RwLock::default(),

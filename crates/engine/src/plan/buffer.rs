@@ -9,6 +9,9 @@ use super::refs::BufferId;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ElementType {
     F32,
+    /// Values of maps only, see [`plusx_kernels::maps`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "no option asks for it yet"))]
+    Bf16,
     F64,
     U8,
 }
@@ -17,6 +20,7 @@ impl ElementType {
     fn bytes(self) -> usize {
         match self {
             ElementType::F32 => 4,
+            ElementType::Bf16 => 2,
             ElementType::F64 => 8,
             ElementType::U8 => 1,
         }

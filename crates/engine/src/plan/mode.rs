@@ -4,6 +4,8 @@ use plusx_kernels::Level;
 use plusx_model::graph::NodeId;
 use plusx_model::learning::Learning;
 
+use super::buffer::ElementType;
+
 /// Which statistics batch norms use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Statistics {
@@ -65,6 +67,8 @@ pub(crate) struct Kernels {
     pub(crate) level: Level,
     /// Only direct convolutions: no Winograd algorithms.
     pub(crate) exact: bool,
+    /// What maps and their gradients are stored as, those of one pixel and the network's ends left out.
+    pub(crate) maps: ElementType,
 }
 
 /// What plans of one engine have in common.
