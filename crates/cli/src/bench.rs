@@ -79,10 +79,8 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
     let params = initialize(&graph, Init::Xavier, SEED);
     let machine = arguments.machine.machine(environment);
     let (threads, level) = (machine.threads(), machine.level());
-    let mut engine = Engine::new(
-        graph,
-        EngineOptions { threads, level, exact: machine.exact, profile: arguments.profile },
-    )?;
+    let mut engine =
+        Engine::new(graph, EngineOptions { profile: arguments.profile, ..machine.engine_options() })?;
     engine.set_params(&params)?;
 
     // the plan comes first: it refuses sizes that cannot be counted
@@ -132,6 +130,7 @@ pub(crate) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         batch,
         threads,
         isa: level.name(),
+        precision: machine.precision.name(),
         steps: times.len(),
         step_ms_median: round(percentile(&times, 0.5)),
         step_ms_p10: round(percentile(&times, 0.1)),
@@ -158,6 +157,7 @@ struct Report<'r> {
     batch: usize,
     threads: usize,
     isa: &'r str,
+    precision: &'r str,
     steps: usize,
     step_ms_median: f64,
     step_ms_p10: f64,
@@ -174,10 +174,10 @@ struct Report<'r> {
 
 impl Report<'_> {
     fn text(&self, what: &str) -> String {
-        let Self { model, input, batch, threads, isa, steps, .. } = self;
+        let Self { model, input, batch, threads, isa, precision, steps, .. } = self;
         let memory = self.peak_rss_mb.map_or("unknown".into(), |megabytes| format!("{megabytes:.0} MB"));
         format!(
-            "{what} {model} {input}, batch {batch}, {}, {isa}\n\
+            "{what} {model} {input}, batch {batch}, {}, {isa}, precision {precision}\n\
              {}: median {:.1} ms, 10th percentile {:.1} ms, 90th percentile {:.1} ms\n\
              {:.1} images/s, peak memory {memory}",
             counted(*threads as u64, "thread"),

@@ -8,7 +8,6 @@ use crate::pictures;
 use crate::screen::{note, result};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use plusx_engine::EngineOptions;
 use plusx_formats::onnx::{self, Input, OnnxOptions};
 use plusx_formats::safetensors::{self, Contents};
 use plusx_formats::{ModelFile, timm};
@@ -162,12 +161,7 @@ impl ExportArguments {
 /// Writes an ONNX file, if it answers as the network does.
 fn prove(arguments: &ExportArguments, environment: &Environment, model: &LoadedModel) -> Result<Proof> {
     let machine = arguments.machine.machine(environment);
-    let engine = EngineOptions {
-        threads: machine.threads(),
-        level: machine.level(),
-        exact: machine.exact,
-        profile: false,
-    };
+    let engine = machine.engine_options();
     let mut pictures = Vec::new();
     for path in &arguments.proof_images {
         pictures.extend(pictures::meant(path)?);

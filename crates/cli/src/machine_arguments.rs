@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use clap::Args;
-use plusx_engine::{Level, PreparedOptions};
+use plusx_engine::{Level, Precision, PreparedOptions};
 use plusx_train::Machine;
 
 /// Reads `--isa`.
@@ -28,26 +28,30 @@ pub(crate) struct MachineArguments {
     /// Threads to compute with
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
-    /// Instruction set: auto, avx512, avx2 or portable
+    /// Instruction set: auto, amx, avx512, avx2 or portable
     #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
     isa: InstructionSet,
-    /// Direct convolutions only, no Winograd algorithms
+    /// No Winograd algorithms: slower, rounded otherwise
     #[arg(long)]
     exact: bool,
+    /// Products of convolutions and dense layers: highest, or high, on processors with AMX faster
+    #[arg(long, value_name = "NAME", default_value_t = Precision::Highest)]
+    precision: Precision,
 }
 
 impl MachineArguments {
     /// With the environment's number of threads, unless one was given.
     pub(crate) fn machine(&self, environment: &Environment) -> Machine {
         environment.mind_threads(self.threads);
-        Machine { threads: Some(environment.threads(self.threads)), isa: self.isa.0, exact: self.exact }
+        let threads = Some(environment.threads(self.threads));
+        Machine { threads, isa: self.isa.0, exact: self.exact, precision: self.precision }
     }
 
     /// The same for a network that only infers, for this program alone.
     pub(crate) fn prepared(&self, environment: &Environment) -> PreparedOptions {
         environment.mind_threads(self.threads);
         let (threads, level) = (environment.threads(self.threads), self.isa.level());
-        PreparedOptions { threads, at_once: 1, level, exact: self.exact }
+        PreparedOptions { threads, at_once: 1, level, exact: self.exact, precision: self.precision }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::names::DEFAULT_MODEL;
 use crate::screen::{bytes, note, result};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use plusx_engine::{Engine, EngineOptions, Mode};
+use plusx_engine::{Engine, EngineOptions, Mode, Precision};
 use plusx_model::executor::Executor;
 use plusx_model::graph::Graph;
 use plusx_model::shape::ImageShape;
@@ -28,12 +28,15 @@ pub(crate) struct PlanArguments {
     /// What the network is run for
     #[arg(long, value_enum, default_value_t = Purpose::Train)]
     mode: Purpose,
-    /// Instruction set: auto, avx512, avx2 or portable
+    /// Instruction set: auto, amx, avx512, avx2 or portable
     #[arg(long, value_name = "LEVEL", default_value = "auto", value_parser = isa)]
     isa: InstructionSet,
-    /// Direct convolutions only, no Winograd algorithms
+    /// No Winograd algorithms: slower, rounded otherwise
     #[arg(long)]
     exact: bool,
+    /// Products of convolutions and dense layers: highest, or high, on processors with AMX faster
+    #[arg(long, value_name = "NAME", default_value_t = Precision::Highest)]
+    precision: Precision,
 }
 
 /// What a network is run for.
@@ -53,6 +56,7 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<u8> {
         threads: 1,
         level: arguments.isa.level(),
         exact: arguments.exact,
+        precision: arguments.precision,
         ..EngineOptions::default()
     };
     let mut engine = Engine::new(graph, options)?;

@@ -43,7 +43,7 @@ pub(crate) fn run_text(plan: &PlanReport) -> String {
         test = counted(plan.test_images as u64, &format!("{} image", plan.held_out)),
         steps = steps(plan),
         threads = counted(plan.threads as u64, "thread"),
-        isa = plan.isa,
+        isa = arithmetic(plan),
         memory = bytes(plan.memory_bytes),
         time = duration(plan.estimate_seconds),
     );
@@ -62,10 +62,17 @@ pub(crate) fn run_text(plan: &PlanReport) -> String {
             text += &format!("\nnote: {change}");
         }
     }
-    for note in &plan.notes {
+    for note in plan.notes.iter().chain(&plan.hint) {
         text += &format!("\nnote: {note}");
     }
     text
+}
+
+/// Instruction set, and the precision if it is not the highest.
+fn arithmetic(plan: &PlanReport) -> String {
+    plan.precision
+        .as_ref()
+        .map_or_else(|| plan.isa.clone(), |precision| format!("{}, precision {precision}", plan.isa))
 }
 
 /// How a run was fitted into its time.
@@ -118,7 +125,7 @@ pub(crate) fn comparison_text(plan: &ComparePlan) -> String {
             counted(plan.measure_every, "step"),
             counted(plan.measure_images, "test image"),
             counted(first.threads as u64, "thread"),
-            first.isa
+            arithmetic(first)
         ));
     }
     lines.push(format!("estimated time: {}", duration(plan.estimate_seconds)));
@@ -130,7 +137,11 @@ pub(crate) fn comparison_text(plan: &ComparePlan) -> String {
         );
     }
     lines.extend(
-        plan.models.iter().take(1).flat_map(|model| &model.notes).map(|note| format!("note: {note}")),
+        plan.models
+            .iter()
+            .take(1)
+            .flat_map(|model| model.notes.iter().chain(&model.hint))
+            .map(|note| format!("note: {note}")),
     );
     lines.join("\n")
 }

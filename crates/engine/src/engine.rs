@@ -16,7 +16,8 @@ use crate::arena::Arena;
 use crate::check;
 use crate::error::EngineError;
 use crate::params::{Held, ParamLayout, Store, same_table};
-use crate::plan::{ElementType, Kernels, Mode, Plan, PlanSettings};
+use crate::plan::{Kernels, Mode, Plan, PlanSettings};
+use crate::precision::Precision;
 use crate::profile::{Profile, StepProfile};
 use crate::run::{RunBatch, RunResources, move_average, read_tap, run};
 use crate::seat::Seat;
@@ -26,8 +27,8 @@ use crate::threads::{Threads, settle_threads};
 /// evaluation, of a full and of a last batch.
 pub(crate) const MOST_PLANS: usize = 64;
 
-/// How an engine works. Threads and profile change no byte of what it computes. `exact` and the arithmetic profile of the
-/// level ([`Level::profile`]) decide how results are rounded.
+/// How an engine works. Threads and profile change no byte of what it computes. `exact`, `precision` and the arithmetic
+/// profile of the level ([`Level::profile`]) decide how results are rounded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EngineOptions {
     /// Threads that compute, the caller's among them; 0 counts as 1. If the system refuses to start some, there are
@@ -35,16 +36,24 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Instructions to use.
     pub level: Level,
-    /// Whether every convolution is a direct one: no Winograd algorithms. Slower, and another rounding of every result.
+    /// Whether no convolution is computed by a Winograd algorithm. Slower, and another rounding of every result.
     pub exact: bool,
+    /// How products of convolutions and dense layers are computed.
+    pub precision: Precision,
     /// Whether the time of every step is kept.
     pub profile: bool,
 }
 
 impl Default for EngineOptions {
-    /// One thread for each core that the process may use, the best level of the machine, no profile.
+    /// One thread for each core that the process may use, the best level of the machine, the highest precision, no profile.
     fn default() -> Self {
-        Self { threads: settle_threads(None), level: Level::detect(), exact: false, profile: false }
+        Self {
+            threads: settle_threads(None),
+            level: Level::detect(),
+            exact: false,
+            precision: Precision::Highest,
+            profile: false,
+        }
     }
 }
 
@@ -75,7 +84,7 @@ impl Engine {
         Ok(Self {
             graph,
             rest: None,
-            kernels: Kernels { level: options.level, exact: options.exact, maps: ElementType::F32 },
+            kernels: Kernels { level: options.level, exact: options.exact, precision: options.precision },
             store,
             seat: Seat::new(options.threads),
             plans: HashMap::new(),
@@ -140,6 +149,20 @@ impl Engine {
         self.kernels.exact
     }
 
+    /// How it computes products.
+    pub fn precision(&self) -> Precision {
+        self.kernels.precision
+    }
+
+    /// Changes how products are computed, for all steps from now on. Parameters and the state of the optimiser stay; plans are
+    /// made again.
+    pub fn set_precision(&mut self, precision: Precision) {
+        if precision != self.kernels.precision {
+            self.kernels.precision = precision;
+            self.forget_plans();
+        }
+    }
+
     /// The time of every step since the start or [`Engine::reset_profile`]; empty unless asked for in the options.
     pub fn profile(&self) -> Vec<StepProfile> {
         self.profile.as_ref().map_or_else(Vec::new, |profile| profile.rows.clone())
@@ -150,13 +173,6 @@ impl Engine {
         if let Some(profile) = &mut self.profile {
             profile.rows.clear();
         }
-    }
-
-    /// Stores maps as this from now on.
-    #[cfg(test)]
-    pub(crate) fn store_maps_as(&mut self, maps: crate::plan::ElementType) {
-        self.kernels.maps = maps;
-        self.forget_plans();
     }
 
     /// Plans are made again, and no gradient is left of the steps of those before.
@@ -235,12 +251,21 @@ impl Executor for Engine {
         &self.graph
     }
 
-    /// The profile of the level, and whether Winograd algorithms round in their own way.
+    /// The profile of the level, and what rounds in its own way: Winograd algorithms, products of other numbers than `f32`.
     fn arithmetic(&self) -> &str {
-        match (self.kernels.level.profile(), self.kernels.exact) {
-            (profile, true) => profile,
-            ("fma", false) => "fma+winograd",
-            (_, false) => "mul-add+winograd",
+        let Kernels { level, exact, precision } = self.kernels;
+        match (level.profile(), exact, precision) {
+            (profile, true, Precision::Highest) => profile,
+            ("fma", false, Precision::Highest) => "fma+winograd",
+            (_, false, Precision::Highest) => "mul-add+winograd",
+            ("fma", true, Precision::High) => "fma+bf16x2",
+            (_, true, Precision::High) => "mul-add+bf16x2",
+            ("fma", false, Precision::High) => "fma+winograd+bf16x2",
+            (_, false, Precision::High) => "mul-add+winograd+bf16x2",
+            ("fma", true, Precision::Medium) => "fma+bf16",
+            (_, true, Precision::Medium) => "mul-add+bf16",
+            ("fma", false, Precision::Medium) => "fma+winograd+bf16",
+            (_, false, Precision::Medium) => "mul-add+winograd+bf16",
         }
     }
 

@@ -1,7 +1,7 @@
 //! A network made ready for inference, shared by any number of threads.
 //!
-//! What depends on parameters alone exists once: packed filters, scale and shift of batch norms, filters transformed for
-//! Winograd algorithms. The last two are made when the first plan needs them, and are the same for all batch sizes. A plan
+//! What depends on parameters alone exists once: packed filters, scale and shift of batch norms, filters as Winograd
+//! algorithms or tiles read them. The last two are made when the first plan needs them, and are the same for all batch sizes. A plan
 //! for a few images needs fewer of them.
 //!
 //! What a run writes lies in a *seat*: arena, scratch and threads. A call takes a free seat, or waits for one, and gives it
@@ -21,7 +21,8 @@ use crate::check;
 use crate::engine::MOST_PLANS;
 use crate::error::EngineError;
 use crate::params::{Held, ParamLayout, Store, same_table};
-use crate::plan::{ElementType, Kernels, Lasting, Mode, Plan, PlanSettings};
+use crate::plan::{Kernels, Lasting, Mode, Plan, PlanSettings};
+use crate::precision::Precision;
 use crate::run::{RunBatch, RunResources, read_tap, run};
 use crate::seat::Seat;
 use crate::threads::settle_threads;
@@ -37,22 +38,30 @@ pub struct PreparedOptions {
     pub at_once: usize,
     /// Instructions to use.
     pub level: Level,
-    /// Whether every convolution is a direct one: no Winograd algorithms. Slower, and another rounding of every result.
+    /// Whether no convolution is computed by a Winograd algorithm. Slower, and another rounding of every result.
     pub exact: bool,
+    /// How products of convolutions and dense layers are computed.
+    pub precision: Precision,
 }
 
 impl Default for PreparedOptions {
     /// One call at a time on all cores that the process may use, with the best level of the machine. This answers each call
     /// soonest. For most images per second from many callers: one thread, and as many calls at once as there are cores.
     fn default() -> Self {
-        Self { threads: settle_threads(None), at_once: 1, level: Level::detect(), exact: false }
+        Self {
+            threads: settle_threads(None),
+            at_once: 1,
+            level: Level::detect(),
+            exact: false,
+            precision: Precision::Highest,
+        }
     }
 }
 
 /// A network with its parameters, ready for inference: share it by reference or in an [`Arc`].
 ///
 /// Logits are the bytes that [`Executor::infer`](plusx_model::executor::Executor::infer) of an
-/// [`Engine`](crate::Engine) with the same level gives, whatever other threads do.
+/// [`Engine`](crate::Engine) with the same level and precision gives, whatever other threads do.
 ///
 /// The first call of a batch size on each of the `at_once` seats allocates. Later ones do not.
 #[derive(Debug)]
@@ -95,7 +104,7 @@ impl Prepared {
         let mode = Mode::shared(graph.output());
         Ok(Self {
             graph,
-            kernels: Kernels { level: options.level, exact: options.exact, maps: ElementType::F32 },
+            kernels: Kernels { level: options.level, exact: options.exact, precision: options.precision },
             store,
             mode,
             shelf: RwLock::default(),

@@ -9,8 +9,7 @@ use plusx_model::targets::Targets;
 use plusx_model::update::Update;
 
 use crate::networks;
-use crate::plan::ElementType;
-use crate::{Engine, EngineOptions, Mode};
+use crate::{Engine, EngineOptions, Mode, Precision};
 
 const IMAGES: usize = 9;
 
@@ -24,10 +23,9 @@ struct Results {
     arena: usize,
 }
 
-fn results(graph: &Graph, maps: ElementType, level: Level, threads: usize) -> Results {
-    let options = EngineOptions { threads, level, exact: false, profile: false };
+fn results(graph: &Graph, precision: Precision, level: Level, threads: usize) -> Results {
+    let options = EngineOptions { threads, level, exact: false, precision, profile: false };
     let mut engine = Engine::new(graph.clone(), options).unwrap();
-    engine.store_maps_as(maps);
     engine.set_params(&initialize(graph, Init::Xavier, 3)).unwrap();
     let random = Philox::new(6, ENGINE_TESTS);
     let len = IMAGES * graph.input_shape().len();
@@ -58,15 +56,15 @@ fn distance(got: &[f32], want: &[f32]) -> f64 {
 #[test]
 fn networks_train_and_infer_with_maps_of_bf16() {
     for (name, graph) in networks::all() {
-        let full = results(&graph, ElementType::F32, Level::detect(), 2);
-        let half = results(&graph, ElementType::Bf16, Level::detect(), 1);
+        let full = results(&graph, Precision::Highest, Level::detect(), 2);
+        let half = results(&graph, Precision::Medium, Level::detect(), 1);
         for threads in [2, 3] {
-            let again = results(&graph, ElementType::Bf16, Level::detect(), threads);
+            let again = results(&graph, Precision::Medium, Level::detect(), threads);
             assert!(again == half, "{name}: {threads} threads");
         }
         for level in Level::ALL.into_iter().filter(|level| level.supported()) {
             if level.profile() == Level::detect().profile() {
-                assert!(results(&graph, ElementType::Bf16, level, 2) == half, "{name}: {level}");
+                assert!(results(&graph, Precision::Medium, level, 2) == half, "{name}: {level}");
             }
         }
         assert!(half.arena <= full.arena, "{name}");

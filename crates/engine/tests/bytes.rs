@@ -3,7 +3,7 @@
 mod interpreter;
 
 use interpreter::networks;
-use plusx_engine::{Engine, EngineOptions, Level, Mode};
+use plusx_engine::{Engine, EngineOptions, Level, Mode, Precision};
 use plusx_model::executor::{Executor, Images, StepOptions};
 use plusx_model::graph::{Graph, NodeId};
 use plusx_model::init::{Init, initialize};
@@ -18,9 +18,9 @@ fn images(len: usize) -> Vec<f32> {
     (0..len).map(|index| uniform24(random.block([index as u32, 0, 0, 0])[0])).collect()
 }
 
-fn engine(graph: &Graph, threads: usize, level: Level) -> Engine {
-    let mut engine =
-        Engine::new(graph.clone(), EngineOptions { threads, level, exact: false, profile: false }).unwrap();
+fn engine(graph: &Graph, threads: usize, level: Level, precision: Precision) -> Engine {
+    let options = EngineOptions { threads, level, precision, ..EngineOptions::default() };
+    let mut engine = Engine::new(graph.clone(), options).unwrap();
     engine.set_params(&initialize(graph, Init::Xavier, 3)).unwrap();
     engine
 }
@@ -63,38 +63,57 @@ fn trained(engine: &mut Engine, n: usize, steps: usize) -> Vec<u32> {
 #[test]
 fn threads_change_no_byte() {
     let networks = networks::all();
-    for (name, graph) in &networks {
-        let reference = trained(&mut engine(graph, 1, Level::detect()), 70, 1);
+    let one = |graph, precision| engine(graph, 1, Level::detect(), precision);
+    for ((name, graph), precision) in with_precisions(&networks) {
+        let reference = trained(&mut one(graph, precision), 70, 1);
         for threads in [2, 3, 4, 7] {
-            let bits = trained(&mut engine(graph, threads, Level::detect()), 70, 1);
-            assert!(bits == reference, "{name}: {threads} threads");
+            let bits = trained(&mut engine(graph, threads, Level::detect(), precision), 70, 1);
+            assert!(bits == reference, "{name}, {precision}: {threads} threads");
         }
     }
     let graph = resnet("1x32x32");
-    let mut reused = engine(&graph, 1, Level::detect());
-    let reference = trained(&mut reused, 9, 2);
-    for threads in [2, 3, 4, 7] {
-        // the number may also change between steps, and what ran before leaves no trace
-        reused.set_threads(threads);
-        reused.set_params(&initialize(&graph, Init::Xavier, 3)).unwrap();
-        reused.set_optimiser_state(None).unwrap();
-        reused.infer(Images { data: &images(12 * 1024), n: 12 }, &[graph.output()]).unwrap();
-        assert!(trained(&mut reused, 9, 2) == reference, "{threads} threads");
+    for precision in Precision::ALL {
+        let mut reused = one(&graph, precision);
+        let reference = trained(&mut reused, 9, 2);
+        for threads in [2, 3, 4, 7] {
+            // the number may also change between steps, and what ran before leaves no trace
+            reused.set_threads(threads);
+            reused.set_params(&initialize(&graph, Init::Xavier, 3)).unwrap();
+            reused.set_optimiser_state(None).unwrap();
+            reused.infer(Images { data: &images(12 * 1024), n: 12 }, &[graph.output()]).unwrap();
+            assert!(trained(&mut reused, 9, 2) == reference, "{precision}: {threads} threads");
+        }
     }
 }
 
+/// The unit of tiles is one of the levels: what it computes, vectors compute to the byte.
 #[test]
 fn levels_of_one_profile_change_no_byte() {
     let mut graphs = networks::all();
     graphs.extend([("resnet18-d2l", resnet("1x32x32")), ("resnext50", resnext())]);
-    for (name, graph) in &graphs {
+    for ((name, graph), precision) in with_precisions(&graphs) {
         let mut references = std::collections::HashMap::new();
         for level in Level::ALL.into_iter().filter(|level| level.supported()) {
-            let bits = trained(&mut engine(graph, 2, level), 5, 1);
+            // alone in its profile, and slow at the products of tiles
+            if level == Level::Portable && precision != Precision::Highest {
+                continue;
+            }
+            let mut engine = engine(graph, 2, level, precision);
+            let mut bits = trained(&mut engine, 5, 1);
+            let data = images(graph.input_shape().len());
+            let logits = engine.infer(Images { data: &data, n: 1 }, &[graph.output()]).unwrap();
+            bits.extend(logits[0].data.iter().map(|value| value.to_bits()));
             let reference = references.entry(level.profile()).or_insert_with(|| bits.clone());
-            assert!(bits == *reference, "{name}: {level}");
+            assert!(bits == *reference, "{name}, {precision}: {level}");
         }
     }
+}
+
+/// Every network with every precision.
+fn with_precisions<'g>(
+    graphs: &'g [(&'static str, Graph)],
+) -> impl Iterator<Item = (&'g (&'static str, Graph), Precision)> {
+    graphs.iter().flat_map(|graph| Precision::ALL.map(|precision| (graph, precision)))
 }
 
 /// Batches that the engine may plan for latency, where it may take a direct convolution instead of a Winograd algorithm.
@@ -104,10 +123,13 @@ const LATENCY: usize = 4;
 fn an_image_has_the_same_logits_in_any_batch() {
     let mut graphs = networks::all();
     graphs.extend([("resnet18-d2l", resnet("1x32x32")), ("resnext50", resnext())]);
-    for ((name, graph), exact) in graphs.iter().flat_map(|graph| [(graph, false), (graph, true)]) {
+    let both = [false, true];
+    for (((name, graph), precision), exact) in
+        with_precisions(&graphs).flat_map(|one| both.map(|exact| (one, exact)))
+    {
         let (len, n) = (graph.input_shape().len(), 13);
         let data = images(n * len);
-        let options = EngineOptions { threads: 2, level: Level::detect(), exact, profile: false };
+        let options = EngineOptions { threads: 2, exact, precision, ..EngineOptions::default() };
         let mut engine = Engine::new(graph.clone(), options).unwrap();
         engine.set_params(&initialize(graph, Init::Xavier, 3)).unwrap();
         // running statistics away from their start
@@ -123,7 +145,7 @@ fn an_image_has_the_same_logits_in_any_batch() {
                 let expected = &whole[part.start * whole.len() / n..part.end * whole.len() / n];
                 let bound = if part.len() <= LATENCY && !exact { 1e-5 * largest } else { 0.0 };
                 for (got, expected) in logits(part.clone()).iter().zip(expected) {
-                    let what = format!("{name}, exact {exact}, images {part:?}");
+                    let what = format!("{name}, {precision}, exact {exact}, images {part:?}");
                     assert!((got - expected).abs() <= bound, "{what}: {got}, in the whole batch {expected}");
                 }
             }
@@ -137,8 +159,8 @@ fn an_image_has_the_same_logits_in_any_batch() {
 fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
     let mut graphs = networks::all();
     graphs.extend([("resnet18-d2l", resnet("1x64x64")), ("resnext50", resnext())]);
-    for (name, graph) in &graphs {
-        let mut engine = engine(graph, 2, Level::detect());
+    for ((name, graph), precision) in with_precisions(&graphs) {
+        let mut engine = engine(graph, 2, Level::detect(), precision);
         trained(&mut engine, 6, 1);
         let nodes: Vec<_> = (0..graph.nodes.len() as u32).map(NodeId).collect();
         // a reference kernel rounds what it finishes once, not after every operation
@@ -155,7 +177,10 @@ fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
                 engine.set_threads(threads);
                 let output = engine.infer(batch, &[graph.output()]).unwrap();
                 let wanted = &apart[graph.output().index()];
-                assert!(bits(&output[0].data) == bits(&wanted.data), "{name}: {n} images, {threads} threads");
+                assert!(
+                    bits(&output[0].data) == bits(&wanted.data),
+                    "{name}, {precision}: {n} images, {threads} threads"
+                );
             }
         }
     }
@@ -166,26 +191,29 @@ fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
 fn prepared_filters_follow_the_parameters() {
     let graph = resnet("1x64x64");
     let data = images(9 * graph.input_shape().len());
-    let mut used = engine(&graph, 2, Level::detect());
-    let batch = |n: usize| Images { data: &data[..n * graph.input_shape().len()], n };
-    let logits = |engine: &mut Engine, n| bits(&engine.infer(batch(n), &[graph.output()]).unwrap()[0].data);
-    let fresh = |params: &plusx_model::params::Params, n| {
-        let mut engine = engine(&graph, 2, Level::detect());
-        engine.set_params(params).unwrap();
-        logits(&mut engine, n)
-    };
-    let first = used.params();
-    let expected = fresh(&first, 9);
-    // twice the same plan, another one between
-    for n in [9, 9, 1, 9] {
-        assert!(logits(&mut used, n) == fresh(&first, n), "{n} images");
+    for precision in Precision::ALL {
+        let mut used = engine(&graph, 2, Level::detect(), precision);
+        let batch = |n: usize| Images { data: &data[..n * graph.input_shape().len()], n };
+        let logits =
+            |engine: &mut Engine, n| bits(&engine.infer(batch(n), &[graph.output()]).unwrap()[0].data);
+        let fresh = |params: &plusx_model::params::Params, n| {
+            let mut engine = engine(&graph, 2, Level::detect(), precision);
+            engine.set_params(params).unwrap();
+            logits(&mut engine, n)
+        };
+        let first = used.params();
+        let expected = fresh(&first, 9);
+        // twice the same plan, another one between
+        for n in [9, 9, 1, 9] {
+            assert!(logits(&mut used, n) == fresh(&first, n), "{n} images");
+        }
+        trained(&mut used, 6, 1);
+        let second = used.params();
+        assert!(logits(&mut used, 9) == fresh(&second, 9), "after a training step");
+        assert!(logits(&mut used, 9) != expected, "training changed nothing");
+        used.set_params(&first).unwrap();
+        assert!(logits(&mut used, 9) == expected, "after other parameters");
     }
-    trained(&mut used, 6, 1);
-    let second = used.params();
-    assert!(logits(&mut used, 9) == fresh(&second, 9), "after a training step");
-    assert!(logits(&mut used, 9) != expected, "training changed nothing");
-    used.set_params(&first).unwrap();
-    assert!(logits(&mut used, 9) == expected, "after other parameters");
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {

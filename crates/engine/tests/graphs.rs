@@ -43,7 +43,7 @@ fn labels(n: usize, classes: usize) -> Vec<u32> {
 }
 
 fn engine(graph: &Graph, level: Level) -> Engine {
-    let options = EngineOptions { threads: 2, level, exact: false, profile: false };
+    let options = EngineOptions { threads: 2, level, ..EngineOptions::default() };
     let mut engine = Engine::new(graph.clone(), options).unwrap();
     engine.set_params(&params(graph)).unwrap();
     engine

@@ -20,8 +20,7 @@ fn resnet() -> Graph {
 }
 
 fn engine(graph: Graph, threads: usize) -> Engine {
-    Engine::new(graph, EngineOptions { threads, level: Level::detect(), exact: false, profile: false })
-        .unwrap()
+    Engine::new(graph, EngineOptions { threads, level: Level::detect(), ..EngineOptions::default() }).unwrap()
 }
 
 #[test]
@@ -176,7 +175,7 @@ fn networks_that_cannot_be_trained_say_so() {
 #[test]
 fn a_profile_names_every_step() {
     let graph = networks::all().remove(2).1;
-    let options = EngineOptions { threads: 2, level: Level::detect(), exact: false, profile: true };
+    let options = EngineOptions { threads: 2, profile: true, ..EngineOptions::default() };
     let mut engine = Engine::new(graph.clone(), options).unwrap();
     engine.set_params(&initialize(&graph, Init::default(), 0)).unwrap();
     let data = vec![0.5; 2 * graph.input_shape().len()];

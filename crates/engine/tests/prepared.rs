@@ -41,7 +41,7 @@ fn params(graph: &Graph) -> Params {
 
 /// The engine's logits, as bits.
 fn wanted(graph: &Graph, params: &Params, (data, n): (&[f32], usize), exact: bool) -> Vec<u32> {
-    let options = EngineOptions { threads: 1, level: Level::detect(), exact, profile: false };
+    let options = EngineOptions { threads: 1, level: Level::detect(), exact, ..EngineOptions::default() };
     let mut engine = Engine::new(graph.clone(), options).unwrap();
     engine.set_params(params).unwrap();
     let values = engine.infer(Images { data, n }, &[graph.output()]).unwrap();

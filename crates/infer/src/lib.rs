@@ -22,6 +22,6 @@ mod ranked;
 
 pub use classifier::{Classifier, Prediction};
 pub use error::InferError;
-pub use plusx_engine::{Level, Prepared, PreparedOptions};
+pub use plusx_engine::{Level, Precision, Prepared, PreparedOptions};
 pub use plusx_pixels::Picture;
 pub use ranked::ranked_probabilities;

@@ -64,6 +64,7 @@ pub use plusx_train as train;
 pub mod prelude {
     pub use crate::{Error, Model, Shape, Step, Tensor, Trained};
     pub use plusx_data::picture;
+    pub use plusx_engine::Precision;
     pub use plusx_infer::{Classifier, InferError, Picture, Prediction, PreparedOptions};
     pub use plusx_model::ModelError;
     pub use plusx_model::block::{Block, Var};

@@ -1,7 +1,7 @@
 //! A block that runs on numbers.
 
 use crate::{Error, Shape, Tensor};
-use plusx_engine::{Engine, EngineOptions};
+use plusx_engine::{Engine, EngineOptions, Precision};
 use plusx_model::block::Block;
 use plusx_model::executor::{Executor, Images, StepOptions, StepResult};
 use plusx_model::graph::{Graph, NodeId, Op};
@@ -59,6 +59,14 @@ impl Model {
         self.options.threads = threads.max(1);
         if let Some(bound) = &mut self.bound {
             bound.engine.set_threads(threads.max(1));
+        }
+    }
+
+    /// Computes products this way from now on; [`Precision::Highest`] until then. Parameters stay.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.options.precision = precision;
+        if let Some(bound) = &mut self.bound {
+            bound.engine.set_precision(precision);
         }
     }
 

@@ -127,6 +127,21 @@ fn threads_leave_no_trace() {
 }
 
 #[test]
+fn precision_may_change_between_calls() {
+    let mut model = model();
+    let x = images([2, 1, 8, 8]);
+    let highest = model.forward(&x).unwrap();
+    model.set_precision(Precision::High);
+    let high = model.forward(&x).unwrap();
+    assert_ne!(high, highest);
+    for (high, highest) in high.data().iter().zip(highest.data()) {
+        assert!((high - highest).abs() < 1e-4, "{high} {highest}");
+    }
+    model.set_precision(Precision::Highest);
+    assert_eq!(model.forward(&x).unwrap(), highest);
+}
+
+#[test]
 fn initialize_starts_over() {
     let mut model = model();
     let x = images([2, 1, 8, 8]);

@@ -23,6 +23,20 @@ pub(crate) mod level {
     }
 }
 
+/// `precision` in `args.yaml`: a name.
+pub(crate) mod precision {
+    use plusx_engine::Precision;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(precision: &Precision, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(precision.name())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// `input` in `args.yaml`: "3x96x96", or nothing.
 pub(crate) mod shape {
     use plusx_model::shape::ImageShape;

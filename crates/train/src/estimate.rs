@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use plusx_engine::Level;
+use plusx_engine::{Level, Precision};
 
 use crate::load::Machine;
 
@@ -14,7 +14,7 @@ const TRAINING_PASSES: f64 = 3.0;
 /// first guess rests on them. Without Winograd algorithms it is about [`EXACT`] of that.
 fn flops_per_thread(level: Level) -> f64 {
     match level {
-        Level::Avx512 => 150e9,
+        Level::Amx | Level::Avx512 => 150e9,
         Level::Avx2 => 120e9,
         Level::Portable => 30e9,
     }
@@ -22,6 +22,17 @@ fn flops_per_thread(level: Level) -> f64 {
 
 /// Speed of direct convolutions in that of Winograd algorithms, over a whole network.
 const EXACT: f64 = 0.6;
+
+/// How many times as fast as at the highest precision a training step is.
+pub(crate) fn gain(level: Level, precision: Precision) -> f64 {
+    match (precision, level) {
+        (Precision::Highest, _) => 1.0,
+        // to be measured
+        (Precision::High, Level::Amx) => 1.5,
+        (Precision::High, Level::Avx512 | Level::Avx2) => 0.3,
+        (Precision::High, Level::Portable) => 0.1,
+    }
+}
 
 /// Steps after which the measurement is trusted.
 const STEPS_TO_TRUST: u64 = 3;
@@ -41,7 +52,8 @@ pub(crate) struct Work {
 /// Seconds for `work` before anything was measured; `macs` multiply-adds per image and forward pass.
 pub(crate) fn guess(work: Work, macs: u64, machine: &Machine) -> f64 {
     let method = if machine.exact { EXACT } else { 1.0 };
-    let rate = flops_per_thread(machine.level()) * method * machine.threads() as f64;
+    let gain = gain(machine.level(), machine.precision);
+    let rate = flops_per_thread(machine.level()) * method * gain * machine.threads() as f64;
     let forward = 2.0 * macs as f64 / rate;
     (work.train as f64 * TRAINING_PASSES + work.test as f64) * forward
 }
@@ -106,7 +118,7 @@ mod tests {
     fn the_chapters_run_is_guessed_in_hours_on_two_cores() {
         let work = Work { train: 300_000, test: 50_000 };
         let hours = |isa, exact| {
-            let machine = Machine { threads: Some(2), isa: Some(isa), exact };
+            let machine = Machine { threads: Some(2), isa: Some(isa), exact, ..Machine::default() };
             guess(work, 318_657_536, &machine) / 3600.0
         };
         // measured with AVX2 on two cores: 98 images/s direct, 155 with Winograd algorithms

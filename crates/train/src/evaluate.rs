@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn batches_shrink_as_images_grow() {
-        let machine = Machine { threads: Some(1), isa: None, exact: false };
+        let machine = Machine { threads: Some(1), ..Machine::default() };
         for (side, batch) in [(96, BATCH), (512, 64), (2048, 4)] {
             let block = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
             let graph = trace(&*block, ImageShape::new(1, side, side), &mut Names::new()).unwrap();
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn batches_shrink_with_the_memory() {
-        let machine = Machine { threads: Some(2), isa: None, exact: false };
+        let machine = Machine { threads: Some(2), ..Machine::default() };
         let block = zoo::build("resnet18-d2l", ZooOptions { classes: 10 }).unwrap();
         let graph = trace(&*block, ImageShape::new(1, 96, 96), &mut Names::new()).unwrap();
         let mut engine = machine.engine_for(graph).unwrap();

@@ -152,6 +152,12 @@ pub struct PlanReport {
     pub threads: usize,
     /// Instruction-set level.
     pub isa: String,
+    /// How products are computed, where that is not `highest`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
+    /// What would be faster on this machine, in a sentence for people.
+    #[serde(skip)]
+    pub hint: Option<String>,
     /// Bytes the run takes at its fullest, beside the program itself: the engine's buffers, the parameters and their
     /// copies, the batches and the data.
     pub memory_bytes: u64,

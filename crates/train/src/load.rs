@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plusx_engine::{Engine, EngineOptions, Level, settle_threads};
+use plusx_engine::{Engine, EngineOptions, Level, Precision, settle_threads};
 use plusx_formats::{ModelFile, safetensors};
 use plusx_model::executor::Executor;
 use plusx_model::graph::Graph;
@@ -18,14 +18,17 @@ pub struct Machine {
     pub threads: Option<usize>,
     /// Instruction-set level; none: the best there is.
     pub isa: Option<Level>,
-    /// Direct convolutions only, no Winograd algorithms.
+    /// No Winograd algorithms.
     pub exact: bool,
+    /// How products are computed.
+    pub precision: Precision,
 }
 
 impl Machine {
     /// The part that the options of a run ask for.
     pub(crate) fn of(options: &TrainOptions) -> Self {
-        Self { threads: options.threads, isa: options.isa, exact: options.exact }
+        let TrainOptions { threads, isa, exact, precision, .. } = *options;
+        Self { threads, isa, exact, precision }
     }
 
     /// Worker threads, resolved. The number the system grants respects CPU affinity and cgroup limits.
@@ -38,11 +41,20 @@ impl Machine {
         self.isa.unwrap_or_else(Level::detect)
     }
 
+    /// The options of an engine on it, without a profile.
+    pub fn engine_options(&self) -> EngineOptions {
+        EngineOptions {
+            threads: self.threads(),
+            level: self.level(),
+            exact: self.exact,
+            precision: self.precision,
+            profile: false,
+        }
+    }
+
     /// An engine for `graph`.
     pub(crate) fn engine_for(&self, graph: Graph) -> Result<Engine, TrainError> {
-        let options =
-            EngineOptions { threads: self.threads(), level: self.level(), exact: self.exact, profile: false };
-        Engine::new(graph, options).map_err(TrainError::executor)
+        Engine::new(graph, self.engine_options()).map_err(TrainError::executor)
     }
 
     /// An engine for a loaded model, weights in place.

@@ -272,14 +272,15 @@ impl Overrides {
             time: saved.time.filter(|_| self.epochs.is_none()),
             ..saved.clone()
         };
-        let options = self.laid_over(lifted, |row| matches!(row, OnResume::Length | OnResume::Free));
+        let options =
+            self.laid_over(lifted, |row| matches!(row, OnResume::Length | OnResume::Method | OnResume::Free));
         options.check()?;
         Ok(options)
     }
 
     /// As [`Overrides::resume`] for a run whose length may not change either.
     pub(crate) fn keep(&self, saved: &TrainOptions) -> Result<TrainOptions, TrainError> {
-        self.with_files_read()?.refuse_other(saved, &[OnResume::Kept, OnResume::Length])?;
+        self.with_files_read()?.refuse_other(saved, &[OnResume::Kept, OnResume::Length, OnResume::Method])?;
         let options = self.laid_over(saved.clone(), |row| row == OnResume::Free);
         options.check()?;
         Ok(options)
@@ -320,7 +321,7 @@ impl Overrides {
 
 /// The options that a comparison which goes on may change, as a sentence lists them.
 pub(crate) fn may_change_in_comparison() -> String {
-    may_change(&[OnResume::Kept, OnResume::Length])
+    may_change(&[OnResume::Kept, OnResume::Length, OnResume::Method])
 }
 
 /// The options that may change beside those that `stay`, as a sentence lists them.
@@ -514,10 +515,10 @@ mod tests {
 
     #[test]
     fn what_may_change_is_listed() {
-        let list = "--data-dir, --epochs, --patience, --threads, --isa, --save-every, --time and --max-steps";
+        let list = "--data-dir, --epochs, --patience, --threads, --isa, --precision, --save-every, --time and --max-steps";
         assert_eq!(may_change(&[OnResume::Kept]), list);
         let list = "--data-dir, --threads, --isa and --save-every";
-        assert_eq!(may_change(&[OnResume::Kept, OnResume::Length]), list);
+        assert_eq!(may_change(&[OnResume::Kept, OnResume::Length, OnResume::Method]), list);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a run is about to do: how much, in how much memory, in about how much time. This is told before the first step.
 
 use plusx_data::Dataset;
-use plusx_engine::Engine;
+use plusx_engine::{Engine, Precision};
 use plusx_formats::foreign::Adopted;
 use plusx_model::executor::Executor;
 use plusx_model::graph::Graph;
@@ -75,11 +75,20 @@ pub(crate) fn report(
         grad_accum_steps: options.grad_accum_steps,
         threads: machine.threads(),
         isa: machine.level().name().into(),
+        precision: (machine.precision != Precision::Highest).then(|| machine.precision.to_string()),
+        hint: hint(&machine),
         memory_bytes: Need::of(options, dataset, freezing).bytes(engine, options.batch_size)?,
         estimate_seconds: estimate::guess(work, summary.total_macs, &machine),
         time: None,
         notes: remarks(options, dataset),
     })
+}
+
+/// Whether another precision would be faster, which not everybody knows of who has such a machine.
+fn hint(machine: &Machine) -> Option<String> {
+    let gain = estimate::gain(machine.level(), Precision::High);
+    (machine.precision == Precision::Highest && gain > 1.0)
+        .then(|| format!("--precision high would be about {gain} times as fast here; docs/precision.md says what it changes"))
 }
 
 /// What is to be done, with images of epochs in which a part does not learn as what they cost, and those whose values are kept.

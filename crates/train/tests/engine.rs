@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use plusx_data::{Dataset, InMemory};
-use plusx_engine::{Engine, EngineOptions, Level};
+use plusx_engine::{Engine, EngineOptions, Level, Precision};
 use plusx_formats::{ModelFile, safetensors};
 use plusx_infer::{Classifier, InferError};
 use plusx_model::containers::{Residual, Sequential};
@@ -37,7 +37,7 @@ fn graph() -> Graph {
 }
 
 fn engine(threads: usize, level: Level) -> Engine {
-    Engine::new(graph(), EngineOptions { threads, level, exact: false, profile: false }).unwrap()
+    Engine::new(graph(), EngineOptions { threads, level, ..EngineOptions::default() }).unwrap()
 }
 
 /// Batches larger than a segment of 64 images, and a smaller last one.
@@ -133,6 +133,37 @@ fn another_arithmetic_is_admitted_with_a_warning() {
 }
 
 #[test]
+fn another_precision_is_admitted_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = |precision| {
+        let options = EngineOptions { threads: 2, precision, ..EngineOptions::default() };
+        Engine::new(graph(), options).unwrap()
+    };
+    let high = TrainOptions { precision: Precision::High, ..options(folder.path(), Level::detect()) };
+    run_on(&mut engine(high.precision), &high, dataset(200, 40), &Stop::new(), &mut Silent).unwrap();
+    let args = fs::read_to_string(folder.path().join("run/args.yaml")).unwrap();
+    assert!(args.contains("\nprecision: high\n"), "{args}");
+    let file = safetensors::read(&folder.path().join("run/weights/last.safetensors")).unwrap();
+    let training = file.meta.training.unwrap();
+    assert!(training["arithmetic"].as_str().unwrap().ends_with("bf16x2"), "{training:?}");
+    // it goes on as it began unless another is asked for
+    let longer = Overrides { epochs: Some(3), ..Overrides::default() };
+    assert_eq!(open(None, folder.path(), &longer).unwrap().options().precision, Precision::High);
+    let changes = Overrides { precision: Some(Precision::Highest), ..longer };
+    let saved = open(None, folder.path(), &changes).unwrap();
+    let precision = saved.options().precision;
+    assert_eq!(precision, Precision::Highest);
+    let mut warnings = Vec::new();
+    let mut listen = |event: &Event| {
+        if let Event::Warning { message } = event {
+            warnings.push(message.clone());
+        }
+    };
+    resume_on(&mut engine(precision), saved, dataset(200, 40), &Stop::new(), &mut listen).unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("bytes will differ"), "{warnings:?}");
+}
+
+#[test]
 fn a_trained_file_answers_as_its_training_said() {
     let folder = tempfile::tempdir().unwrap();
     let options = TrainOptions {
@@ -153,7 +184,7 @@ fn a_trained_file_answers_as_its_training_said() {
     let outcome = run(options.clone(), dataset(40, 30), &Stop::new(), &mut listen).unwrap();
     let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
     let epoch = epoch.unwrap();
-    let machine = Machine { threads: Some(1), isa: None, exact: false };
+    let machine = Machine { threads: Some(1), ..Machine::default() };
     // in batches of another size, from either file, on another number of threads
     for file in [&report.last, report.best.as_ref().unwrap()] {
         let found = evaluate(file, dataset(40, 30), machine).unwrap();
@@ -194,7 +225,7 @@ fn a_file_does_not_decide_how_much_memory_is_taken() {
     safetensors::write(&file, &contents).unwrap();
     let split = InMemory { images: vec![0; 16], labels: vec![0], shape: ImageShape::new(16, 1, 1) };
     let data = Dataset::in_memory("deep", dataset(1, 1).classes, split.clone(), split, "made up");
-    let machine = Machine { threads: Some(1), isa: None, exact: false };
+    let machine = Machine { threads: Some(1), ..Machine::default() };
     let error = evaluate(&file, data, machine).unwrap_err();
     assert!(matches!(error, TrainError::TooLarge { .. }), "{error}");
     let other = Classifier::load(&file).unwrap_err();

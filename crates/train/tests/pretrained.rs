@@ -135,7 +135,7 @@ fn options_that_are_given_stay() {
     let run_options = TrainOptions { max_steps: Some(1), ..options };
     let outcome = run(run_options.clone(), dataset(40, 20), &Stop::new(), &mut Silent).unwrap();
     let Outcome::Done(report) = outcome else { panic!("{outcome:?}") };
-    let machine = Machine { threads: Some(1), isa: None, exact: false };
+    let machine = Machine { threads: Some(1), ..Machine::default() };
     // and so they do when the file is measured
     let found = evaluate(&report.last, dataset(40, 20), machine).unwrap();
     assert_eq!((found.n, found.top1), (20, report.best_acc.unwrap().accuracy));

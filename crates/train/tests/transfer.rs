@@ -112,7 +112,7 @@ fn only_what_learns_changes_and_keeping_values_changes_nothing_else() {
         assert_eq!(changed(&start, &params(&output)), ["fc.weight", "fc.bias"], "{name}");
         endings.push(params(&output));
         // the file answers as the last test pass said, which looked at kept values
-        let machine = Machine { threads: Some(1), isa: None, exact: false };
+        let machine = Machine { threads: Some(1), ..Machine::default() };
         let found =
             evaluate(&output.join("run/weights/last.safetensors"), dataset(TRAIN, TEST), machine).unwrap();
         let last = events.iter().rev().find_map(|event| match event {

@@ -61,3 +61,29 @@ fn exact_runs_are_direct_and_stay_so() {
     let resumed = place.ok("train --resume runs/e --epochs 1");
     assert_eq!(resumed.weights_sha256(), one, "a resumed run goes on exactly");
 }
+
+/// Tiles of bf16 are multiplied by the AMX unit, or by vectors with the same bytes.
+#[test]
+fn a_precision_has_bytes_of_its_own() {
+    let one = weights("--precision high --threads 1");
+    assert_eq!(weights("--precision high --threads 3"), one);
+    assert_ne!(weights("--threads 3"), one, "no layer of the network is computed on tiles");
+    let fused: Vec<_> = levels().into_iter().filter(|level| level != "portable").collect();
+    for level in &fused {
+        assert_eq!(weights(&format!("--precision high --isa {level}")), one, "{level}");
+    }
+
+    let place = Place::new();
+    let options = format!("{SMALL} --batch-size 80 --train-limit 200 --epochs 1 --output runs --name e");
+    let plan = place.ok(&format!("train {options} --precision high --dry-run"));
+    assert!(plan.stderr.contains("precision high"), "{}", plan.stderr);
+    assert!(!plan.stderr.contains("times as fast"), "{}", plan.stderr);
+    place.ok(&format!("train {options} --precision high --max-steps 1"));
+    assert!(place.text("runs/e/env.json").contains("bf16x2"));
+    let resumed = place.ok("train --resume runs/e --epochs 1");
+    assert_eq!(resumed.weights_sha256(), one, "a resumed run goes on exactly");
+    assert!(!resumed.stderr.contains("bytes will differ"), "{}", resumed.stderr);
+    place.ok(&format!("train {options} --exist-ok --precision high --max-steps 1"));
+    let resumed = place.ok("train --resume runs/e --epochs 1 --precision highest");
+    assert!(resumed.stderr.contains("bytes will differ"), "{}", resumed.stderr);
+}

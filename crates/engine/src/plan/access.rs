@@ -159,7 +159,9 @@ impl ConvWork {
                 parts.iter().for_each(|parts| touch(parts.buffer, Write));
             }
             Self::SumTree { parts, .. } => touch(*parts, Read),
-            Self::PackBackward { dst, .. } | Self::Transform { dst, .. } => touch(*dst, Write),
+            Self::PackBackward { dst, .. } | Self::Transform { dst, .. } | Self::PackTiles { dst, .. } => {
+                touch(*dst, Write);
+            }
             Self::BackwardData { grad, filters, sink, .. } => {
                 grad.buffers(touch);
                 filters.buffers(touch);

@@ -16,7 +16,7 @@ use plusx_kernels::{adamw, concat, multiply, sgd, sigmoid, subsample};
 
 use super::buffer::ElementType;
 use super::build::{PlanBuilder, only, pick};
-use super::convolution::ConvChoice;
+use super::convolution::{ConvChoice, WeightsChoice};
 use super::gradient::{BackwardBuilder, FilterParts, Gradient};
 use super::pieces::PieceGrid;
 use super::refs::{BufferId, GradRef, SinkRef};
@@ -187,8 +187,7 @@ impl BackwardBuilder<'_, '_> {
         }
         let place = parts.buffer.map(|buffer| WeightParts { buffer, first: parts.next, count: parts.count });
         parts.next += segments;
-        let ConvChoice { kernel, pieces, scratch, flops, .. } = build.choose_backward_weights(filter);
-        let winograd = build.winograd(&filter.shape);
+        let WeightsChoice { kernel, pieces, scratch, flops, method } = build.choose_backward_weights(filter);
         let source = build.source(src);
         build.push(PlanStep {
             label: format!("{label} backward weights"),
@@ -201,7 +200,7 @@ impl BackwardBuilder<'_, '_> {
                 src: source,
                 grad,
                 weight: filter.weight,
-                winograd,
+                method,
                 parts: place,
             }
             .into(),

@@ -27,13 +27,15 @@ impl ElementType {
     }
 }
 
-/// What a buffer that is made of parameters alone holds: equal for all plans of a network and a level.
+/// What a buffer that is made of parameters alone holds: equal for all plans of a network, a level and a precision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lasting {
     /// Scale and shift of a batch norm, from running statistics.
     Affine(NodeId),
     /// Filters of a Winograd algorithm.
     Filters(ParamId, ConvShape),
+    /// Filters of tiles of bf16 values.
+    Tiles(ParamId, ConvShape),
 }
 
 /// Memory of a plan.

@@ -17,7 +17,7 @@ use crate::params::ParamLayout;
 
 /// Values that a step of inference may leave behind for the next run: 16 MB. In a network on pictures of 224x224 the
 /// transformed filters of 256 channels (9 MB) may stay, those of 512 (38 MB) may not.
-const MOST_PREPARED: usize = 4 << 20;
+pub(super) const MOST_PREPARED: usize = 4 << 20;
 
 /// Per-channel buffers of a batch norm.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ impl<'a> PlanBuilder<'a> {
             buffers: vec![images],
             steps: Vec::new(),
             prepared: Vec::new(),
-            types: types(graph, lowered, settings.kernels.maps),
+            types: types(graph, lowered, settings.kernels.precision.maps()),
             stored: vec![None; lowered.values.len()],
             unwritten: vec![false; lowered.values.len()],
             norms: vec![None; lowered.norms.len()],

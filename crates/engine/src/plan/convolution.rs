@@ -1,10 +1,13 @@
-//! How each pass of a convolution is computed: by a Winograd algorithm where one fits and plans are not exact, else direct.
+//! How each pass of a convolution is computed: on tiles where the precision asks for them and the shape allows, else by a
+//! Winograd algorithm where one fits and plans are not exact, else direct.
 
+use plusx_kernels::conv::tiles::{self, Pieces};
 use plusx_kernels::conv::{self, winograd};
 use plusx_kernels::shape::ConvShape;
 
 use super::buffer::{ElementType, Lasting};
-use super::build::{PlanBuilder, blocks, only, pick};
+use super::build::{MOST_PREPARED, PlanBuilder, blocks, only, pick};
+use super::method::Method;
 use super::pieces::{Bands, ChannelBlocks, MOST_BANDS, PieceGrid, TILE_BLOCKS};
 use super::refs::FilterRef;
 use super::step::{Flops, KernelRef, PlanStep};
@@ -35,91 +38,173 @@ pub(super) struct ConvChoice {
     pub(super) filters: FilterRef,
 }
 
+/// The same of a gradient of filters.
+pub(super) struct WeightsChoice {
+    pub(super) kernel: KernelRef,
+    pub(super) pieces: PieceGrid,
+    pub(super) scratch: usize,
+    pub(super) flops: Flops,
+    pub(super) method: Method,
+}
+
 impl PlanBuilder<'_> {
-    /// Whether a convolution is computed by a Winograd algorithm. Its shape alone decides, except in inference on a few
-    /// images: there, reading the transformed filters of a small map would take longer than the convolution.
-    pub(super) fn winograd(&self, shape: &ConvShape) -> bool {
-        let latency = !self.mode.backward && self.batch <= LATENCY_IMAGES;
+    /// Whether a plan is for inference on a few images.
+    fn latency(&self) -> bool {
+        !self.mode.backward && self.batch <= LATENCY_IMAGES
+    }
+
+    /// The method of a pass of `f32` products. The shape alone decides, except in inference on a few images: there, reading
+    /// the transformed filters of a small map would take longer than the convolution.
+    fn single_method(&self, shape: &ConvShape) -> Method {
         let fits = !self.kernels.exact && winograd::fits(shape);
-        fits && !(latency && self.batch * winograd::tiles(shape) < LATENCY_TILES)
+        if fits && !(self.latency() && self.batch * winograd::tiles(shape) < LATENCY_TILES) {
+            Method::Winograd
+        } else {
+            Method::Direct
+        }
+    }
+
+    /// The method of the forward pass. Filters as tiles take no more memory than the plain ones. Where they are too large to
+    /// be prepared, every run makes them, which a few images are not worth.
+    fn forward_method(&self, shape: &ConvShape) -> Method {
+        match self.kernels.precision.pieces() {
+            Some(pieces) if tiles::fits(shape) => {
+                let words = tiles::filters_block_len(shape, pieces) * blocks(shape.k);
+                let remade = self.latency() && words > MOST_PREPARED;
+                if remade { self.single_method(shape) } else { Method::Tiles(pieces) }
+            }
+            _ => self.single_method(shape),
+        }
+    }
+
+    /// The method of the gradient of the input.
+    fn backward_data_method(&self, shape: &ConvShape) -> Method {
+        match self.kernels.precision.pieces() {
+            Some(pieces) if tiles::fits_backward_data(shape) => Method::Tiles(pieces),
+            _ => self.single_method(shape),
+        }
+    }
+
+    /// The method of the gradient of the filters.
+    fn backward_weights_method(&self, shape: &ConvShape) -> Method {
+        match self.kernels.precision.pieces() {
+            Some(pieces) if tiles::fits(shape) => Method::Tiles(pieces),
+            _ => self.single_method(shape),
+        }
     }
 
     /// The forward pass. Filters other than the parameter as it is are made by a step before it. `keeps` says that it
     /// stores its evaluated source, too.
     pub(super) fn choose_forward(&mut self, label: &str, filter: &LoweredFilter, keeps: bool) -> ConvChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
-        let flops = Flops::new(shape, self.batch, self.winograd(shape));
+        let method = self.forward_method(shape);
+        let flops = Flops::new(shape, self.batch, method);
         // of a single image, bands of rows are the pieces
         let bands = self.mode.inference() && self.batch == 1 && !keeps;
-        if self.winograd(shape) {
-            let filters = self.transformed(label, filter, false);
-            let (images, widest) = (winograd::images(shape), winograd::forward_blocks(shape));
-            let pieces = if bands {
-                let [_, columns] = winograd::grid(shape);
-                let bands = Bands::new(shape.oh, winograd::rows(shape), BAND_TILES / columns);
-                PieceGrid::bands(bands, ChannelBlocks { count: blocks(shape.k), widest })
-            } else {
-                PieceGrid::at_most(self.batch, images, ChannelBlocks { count: blocks(shape.k), widest })
-            };
-            let scratch = winograd::forward_scratch_len(shape, pieces.block_step());
-            return ConvChoice {
-                kernel: pick(winograd::FORWARD, level, shape),
-                pieces,
-                scratch,
-                flops,
-                filters,
-            };
-        }
-        let pieces = if bands {
+        let all = blocks(shape.k);
+        let even_bands = || {
             let rows = shape.oh.div_ceil(MOST_BANDS).max(BAND_PIXELS.div_ceil(shape.ow));
-            let bands = Bands::new(shape.oh, 1, rows);
-            PieceGrid::bands(bands, ChannelBlocks { count: blocks(shape.k), widest: blocks(shape.k) })
-        } else {
-            PieceGrid::grid(self.batch, conv::forward_images(shape), blocks(shape.k))
+            Bands::new(shape.oh, 1, rows)
         };
-        let scratch = conv::forward_scratch_len(shape, if bands { 1 } else { pieces.image_step() });
-        let kernel = pick(conv::FORWARD, level, shape);
-        ConvChoice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }
+        let (kernel, pieces, scratch, filters) = match method {
+            Method::Direct => {
+                let pieces = if bands {
+                    PieceGrid::bands(even_bands(), ChannelBlocks { count: all, widest: all })
+                } else {
+                    PieceGrid::grid(self.batch, conv::forward_images(shape), all)
+                };
+                let scratch = conv::forward_scratch_len(shape, if bands { 1 } else { pieces.image_step() });
+                (pick(conv::FORWARD, level, shape), pieces, scratch, FilterRef::Parameter)
+            }
+            Method::Winograd => {
+                let filters = self.transformed(label, filter, false);
+                let (images, widest) = (winograd::images(shape), winograd::forward_blocks(shape));
+                let pieces = if bands {
+                    let [_, columns] = winograd::grid(shape);
+                    let bands = Bands::new(shape.oh, winograd::rows(shape), BAND_TILES / columns);
+                    PieceGrid::bands(bands, ChannelBlocks { count: all, widest })
+                } else {
+                    PieceGrid::at_most(self.batch, images, ChannelBlocks { count: all, widest })
+                };
+                let scratch = winograd::forward_scratch_len(shape, pieces.block_step());
+                (pick(winograd::FORWARD, level, shape), pieces, scratch, filters)
+            }
+            Method::Tiles(numbers) => {
+                let filters = self.packed_tiles(label, filter, numbers, false);
+                let (pieces, scratch) = if bands {
+                    let bands = even_bands();
+                    let rows = bands.rows(0).len();
+                    let scratch = tiles::forward_scratch_len(shape, numbers, 1, rows);
+                    (PieceGrid::loaded_bands(bands, all), scratch)
+                } else {
+                    let images = tiles::forward_images(shape, numbers, self.batch);
+                    let pieces = PieceGrid::loaded(self.batch, images, all);
+                    (pieces, tiles::forward_scratch_len(shape, numbers, pieces.image_step(), shape.oh))
+                };
+                (pick(tiles::forward(numbers), level, shape), pieces, scratch, filters)
+            }
+        };
+        ConvChoice { kernel, pieces, scratch, flops, filters }
     }
 
     /// The gradient of the input. Its filters are made by a step before it.
     pub(super) fn choose_backward_data(&mut self, label: &str, filter: &LoweredFilter) -> ConvChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
-        let flops = Flops::new(shape, self.batch, self.winograd(shape));
-        if self.winograd(shape) {
-            let filters = self.transformed(label, filter, true);
-            let (images, widest) = (winograd::images(shape), winograd::backward_data_blocks(shape));
-            let pieces =
-                PieceGrid::at_most(self.batch, images, ChannelBlocks { count: blocks(shape.c), widest });
-            let scratch = winograd::backward_data_scratch_len(shape, pieces.block_step());
-            let kernel = pick(winograd::BACKWARD_DATA, level, shape);
-            return ConvChoice { kernel, pieces, scratch, flops, filters };
-        }
-        let filters = self.transposed(label, filter);
-        let pieces = PieceGrid::grid(self.batch, conv::backward_data_images(shape), blocks(shape.c));
-        let scratch = conv::backward_data_scratch_len(shape, pieces.image_step());
-        ConvChoice { kernel: pick(conv::BACKWARD_DATA, level, shape), pieces, scratch, flops, filters }
+        let method = self.backward_data_method(shape);
+        let flops = Flops::new(shape, self.batch, method);
+        let all = blocks(shape.c);
+        let (kernel, pieces, scratch, filters) = match method {
+            Method::Direct => {
+                let filters = self.transposed(label, filter);
+                let pieces = PieceGrid::grid(self.batch, conv::backward_data_images(shape), all);
+                let scratch = conv::backward_data_scratch_len(shape, pieces.image_step());
+                (pick(conv::BACKWARD_DATA, level, shape), pieces, scratch, filters)
+            }
+            Method::Winograd => {
+                let filters = self.transformed(label, filter, true);
+                let (images, widest) = (winograd::images(shape), winograd::backward_data_blocks(shape));
+                let pieces = PieceGrid::at_most(self.batch, images, ChannelBlocks { count: all, widest });
+                let scratch = winograd::backward_data_scratch_len(shape, pieces.block_step());
+                (pick(winograd::BACKWARD_DATA, level, shape), pieces, scratch, filters)
+            }
+            Method::Tiles(numbers) => {
+                let filters = self.packed_tiles(label, filter, numbers, true);
+                let images = tiles::backward_data_images(shape, numbers, self.batch);
+                let pieces = PieceGrid::loaded(self.batch, images, all);
+                let scratch = tiles::backward_data_scratch_len(shape, numbers, pieces.image_step());
+                (pick(tiles::backward_data(numbers), level, shape), pieces, scratch, filters)
+            }
+        };
+        ConvChoice { kernel, pieces, scratch, flops, filters }
     }
 
     /// The gradient of the filters, which reads no filters.
-    pub(super) fn choose_backward_weights(&self, filter: &LoweredFilter) -> ConvChoice {
+    pub(super) fn choose_backward_weights(&self, filter: &LoweredFilter) -> WeightsChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
-        let winograd = self.winograd(shape);
-        let widest = if winograd { TILE_BLOCKS } else { conv::weight_blocks(shape) };
+        let method = self.backward_weights_method(shape);
+        let widest = if method == Method::Winograd { TILE_BLOCKS } else { conv::weight_blocks(shape) };
         let pieces = PieceGrid::segments(
             self.batch,
             conv::weight_segment(shape),
             ChannelBlocks { count: blocks(shape.k), widest },
         );
-        let (kernel, scratch) = if winograd {
-            let scratch = winograd::backward_weights_scratch_len(shape, pieces.block_step());
-            (pick(winograd::BACKWARD_WEIGHTS, level, shape), scratch)
-        } else {
-            let scratch = conv::backward_weights_scratch_len(shape, pieces.block_step());
-            (pick(conv::BACKWARD_WEIGHTS, level, shape), scratch)
+        let width = pieces.block_step();
+        let (kernel, scratch) = match method {
+            Method::Direct => {
+                let kernel = pick(conv::BACKWARD_WEIGHTS, level, shape);
+                (kernel, conv::backward_weights_scratch_len(shape, width))
+            }
+            Method::Winograd => {
+                let kernel = pick(winograd::BACKWARD_WEIGHTS, level, shape);
+                (kernel, winograd::backward_weights_scratch_len(shape, width))
+            }
+            Method::Tiles(numbers) => {
+                let kernel = pick(tiles::backward_weights(numbers), level, shape);
+                (kernel, tiles::backward_weights_scratch_len(shape, numbers, width))
+            }
         };
-        let flops = Flops::new(shape, self.batch, winograd);
-        ConvChoice { kernel, pieces, scratch, flops, filters: FilterRef::Parameter }
+        let flops = Flops::new(shape, self.batch, method);
+        WeightsChoice { kernel, pieces, scratch, flops, method }
     }
 
     /// Filters transposed for a direct gradient of the input.
@@ -154,5 +239,36 @@ impl PlanBuilder<'_> {
         };
         self.push_prepared(step, &[(dst, Lasting::Filters(filter.weight, shape))]);
         FilterRef::Transformed(dst)
+    }
+
+    /// Filters as tiles of bf16 values.
+    fn packed_tiles(
+        &mut self,
+        label: &str,
+        filter: &LoweredFilter,
+        pieces: Pieces,
+        backward: bool,
+    ) -> FilterRef {
+        let (shape, level) = (filter.shape, self.kernels.level);
+        let (kernel, block, all, scratch, name) = if backward {
+            let kernel = pick(tiles::backward_filters(pieces), level, &shape);
+            let block = tiles::backward_filters_block_len(&shape, pieces);
+            (kernel, block, blocks(shape.c), conv::backward_block_len(&shape), "tiles backward")
+        } else {
+            let kernel = pick(tiles::filters(pieces), level, &shape);
+            (kernel, tiles::filters_block_len(&shape, pieces), blocks(shape.k), 0, "tiles")
+        };
+        let len = all * block;
+        let dst = self.buffer(format!("{label}.tiles"), ElementType::F32, len, len);
+        let step = PlanStep {
+            label: format!("{label} {name}"),
+            kernel,
+            pieces: PieceGrid::chunks(all),
+            scratch,
+            flops: Flops::default(),
+            work: ConvWork::PackTiles { shape, weight: filter.weight, pieces, backward, dst }.into(),
+        };
+        self.push_prepared(step, &[(dst, Lasting::Tiles(filter.weight, shape))]);
+        FilterRef::Tiles(pieces, dst)
     }
 }

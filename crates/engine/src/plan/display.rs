@@ -7,6 +7,7 @@ use super::finished::Plan;
 use super::mode::Statistics;
 use super::refs::Access;
 use super::step::PlanStep;
+use crate::precision::Precision;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,10 +19,14 @@ impl fmt::Display for Plan {
         };
         writeln!(
             f,
-            "plan: {mode}, batch {}, {}{}, {:.1} MiB",
+            "plan: {mode}, batch {}, {}{}{}, {:.1} MiB",
             self.batch,
             self.kernels.level,
             if self.kernels.exact { ", exact" } else { "" },
+            match self.kernels.precision {
+                Precision::Highest => String::new(),
+                precision => format!(", precision {precision}"),
+            },
             mib(self.memory_bytes())
         )?;
         writeln!(f, "steps:")?;

@@ -16,6 +16,7 @@ mod finished;
 mod forward;
 mod gradient;
 mod memory;
+pub(crate) mod method;
 mod mode;
 pub(crate) mod pieces;
 pub(crate) mod refs;

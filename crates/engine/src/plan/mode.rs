@@ -4,7 +4,7 @@ use plusx_kernels::Level;
 use plusx_model::graph::NodeId;
 use plusx_model::learning::Learning;
 
-use super::buffer::ElementType;
+use crate::precision::Precision;
 
 /// Which statistics batch norms use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -65,10 +65,10 @@ impl Mode {
 pub(crate) struct Kernels {
     /// Instructions.
     pub(crate) level: Level,
-    /// Only direct convolutions: no Winograd algorithms.
+    /// No Winograd algorithms.
     pub(crate) exact: bool,
-    /// What maps and their gradients are stored as, those of one pixel and the network's ends left out.
-    pub(crate) maps: ElementType,
+    /// How products are computed, and what maps are stored as.
+    pub(crate) precision: Precision,
 }
 
 /// What plans of one engine have in common.

@@ -92,6 +92,12 @@ impl Bands {
         let start = |index: usize| index * (units / self.count) + index.min(units % self.count);
         start(index)..start(index + 1)
     }
+
+    /// Rows of band `index`; the first has the most.
+    pub(crate) fn rows(&self, index: usize) -> Range<usize> {
+        let units = self.units(index);
+        units.start * self.unit..self.rows.min(units.end * self.unit)
+    }
 }
 
 /// One piece: its images and blocks, and where it is in the grid.
@@ -128,17 +134,22 @@ impl PieceGrid {
     /// has no more than [`SHARING_BLOCKS`]. They have fewer where there would not be enough pieces.
     pub(crate) fn grid(images: usize, step: usize, blocks: usize) -> Self {
         let rows = images.div_ceil(step.clamp(1, images.max(1)));
-        let half = |width: usize| width.div_ceil(2).next_multiple_of(TILE_BLOCKS);
         let mut widest = blocks;
         while widest > SHARING_BLOCKS && rows * blocks.div_ceil(widest) < ENOUGH_MOST {
             widest = half(widest);
         }
-        let mut widths = vec![widest];
-        while let Some(width) = widths.last().filter(|width| **width > TILE_BLOCKS) {
-            widths.push(half(*width));
-        }
-        widths.extend([2, 1]);
-        Self::widest(images, step, blocks, &widths)
+        Self::widest(images, step, blocks, &halves(widest))
+    }
+
+    /// Pieces of `step` images, for kernels whose loading of the source takes as long as many blocks: they have fewer than all
+    /// only where there would not be enough pieces.
+    pub(crate) fn loaded(images: usize, step: usize, blocks: usize) -> Self {
+        Self::widest(images, step, blocks, &halves(blocks))
+    }
+
+    /// The same of bands of the rows of a single image.
+    pub(crate) fn loaded_bands(bands: Bands, blocks: usize) -> Self {
+        Self::loaded(bands.count, 1, blocks).of_rows(bands)
     }
 
     /// Segments of images, and of at most `widest` blocks.
@@ -159,9 +170,12 @@ impl PieceGrid {
 
     /// Bands of the rows of a single image, at most `widest` blocks.
     pub(crate) fn bands(bands: Bands, blocks: ChannelBlocks) -> Self {
-        let pieces = Self::at_most(bands.count, 1, blocks);
-        let images = Axis { count: bands.rows, step: bands.unit };
-        Self { images, bands: Some(bands), ..pieces }
+        Self::at_most(bands.count, 1, blocks).of_rows(bands)
+    }
+
+    /// A grid of bands, with the rows that they are of.
+    fn of_rows(self, bands: Bands) -> Self {
+        Self { images: Axis { count: bands.rows, step: bands.unit }, bands: Some(bands), ..self }
     }
 
     /// Pixels of a map of `rows` by `columns` in an image of a window, or in a row of one of bands.
@@ -218,15 +232,26 @@ impl PieceGrid {
         let (row, column) = (index % self.rows(), index / self.rows());
         let blocks = self.blocks.part(column);
         let (windows, images, rows) = match self.bands {
-            Some(bands) => {
-                let units = bands.units(row);
-                let rows = units.start * bands.unit..bands.rows.min(units.end * bands.unit);
-                (units, 0..1, Some(rows))
-            }
+            Some(bands) => (bands.units(row), 0..1, Some(bands.rows(row))),
             None => (row..row + 1, self.images.part(row), None),
         };
         GridPiece { images, rows, blocks, row, column, windows }
     }
+}
+
+/// Half of a width, in whole register tiles.
+fn half(width: usize) -> usize {
+    width.div_ceil(2).next_multiple_of(TILE_BLOCKS)
+}
+
+/// A width, its half, the half of that and so on to 1.
+fn halves(widest: usize) -> Vec<usize> {
+    let mut widths = vec![widest];
+    while let Some(width) = widths.last().filter(|width| **width > TILE_BLOCKS) {
+        widths.push(half(*width));
+    }
+    widths.extend([2, 1]);
+    widths
 }
 
 #[cfg(test)]
@@ -256,6 +281,9 @@ mod tests {
         assert_eq!(PieceGrid::segments(32, 64, ChannelBlocks { count: 32, widest: 16 }).count(), 8);
         assert_eq!(PieceGrid::by_values(256, 147_456).count(), 256);
         assert_eq!(PieceGrid::single().count(), 1);
+        // all blocks where there are pieces enough; a dense layer on a batch that is loaded at once
+        assert_eq!(PieceGrid::loaded(32, 2, 128).count(), 16);
+        assert_eq!(PieceGrid::loaded(32, 32, 63).count(), 8);
     }
 
     #[test]

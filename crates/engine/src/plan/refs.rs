@@ -3,7 +3,10 @@
 //! Each type stands for one of [`plusx_kernels::args`], with a buffer's index in the place of a slice.
 
 use plusx_kernels::args::FusedActivation;
+use plusx_kernels::conv::tiles::Pieces;
 use plusx_model::graph::{BatchNormSpec, ParamId};
+
+use super::method::Method;
 
 /// Index of a buffer of the plan.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -127,19 +130,28 @@ pub(crate) enum FilterRef {
     Transposed(BufferId),
     /// Those of a Winograd algorithm.
     Transformed(BufferId),
+    /// As tiles of bf16 values.
+    Tiles(Pieces, BufferId),
 }
 
 impl FilterRef {
-    /// Whether the kernel is one of a Winograd algorithm.
-    pub(crate) fn winograd(self) -> bool {
-        matches!(self, Self::Transformed(_))
+    /// The method of the kernel.
+    pub(crate) fn method(self) -> Method {
+        match self {
+            Self::Parameter | Self::Transposed(_) => Method::Direct,
+            Self::Transformed(_) => Method::Winograd,
+            Self::Tiles(pieces, _) => Method::Tiles(pieces),
+        }
     }
 }
 
 impl FilterRef {
     pub(super) fn buffers(self, touch: &mut dyn FnMut(BufferId, Access)) {
-        if let Self::Transposed(buffer) | Self::Transformed(buffer) = self {
-            touch(buffer, Access::Read);
+        match self {
+            Self::Parameter => {}
+            Self::Transposed(buffer) | Self::Transformed(buffer) | Self::Tiles(_, buffer) => {
+                touch(buffer, Access::Read);
+            }
         }
     }
 }

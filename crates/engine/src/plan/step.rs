@@ -2,6 +2,7 @@
 
 use plusx_kernels::shape::ConvShape;
 
+use super::method::Method;
 use super::pieces::PieceGrid;
 use super::work::{ConvWork, StepWork};
 
@@ -15,18 +16,18 @@ pub(crate) struct KernelRef {
 /// Floating-point operations of a step, a multiply-add counted as two; for taps inside the map only.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Flops {
-    /// What the kernel does; of a Winograd algorithm the products of its points, without the transforms.
+    /// What the kernel does; of a Winograd algorithm the products of its points, without the transforms, of tiles the products
+    /// of all pieces.
     pub(crate) real: u64,
     /// What a direct convolution would do.
     pub(crate) direct: u64,
 }
 
 impl Flops {
-    /// Of `images` images; `winograd`: by such an algorithm.
-    pub(crate) fn new(shape: &ConvShape, images: usize, winograd: bool) -> Self {
-        let direct = shape.macs_inside();
-        let real = if winograd { plusx_kernels::conv::winograd::macs(shape) } else { direct };
-        Self { real: 2 * (real * images) as u64, direct: 2 * (direct * images) as u64 }
+    /// Of `images` images.
+    pub(super) fn new(shape: &ConvShape, images: usize, method: Method) -> Self {
+        let of = |method: Method| 2 * (method.macs(shape) * images) as u64;
+        Self { real: of(method), direct: of(Method::Direct) }
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Work is grouped by how it is cut into pieces. Each group has a file under `run/` that calls the kernels.
 
+use plusx_kernels::conv::tiles::Pieces;
 use plusx_kernels::shape::{ConcatShape, ConvShape, MapShape, PoolShape, SubsampleShape};
 use plusx_model::graph::ParamId;
 
+use super::method::Method;
 use super::refs::{BufferId, FilterRef, FinishRef, GradRef, GradTo, NormRef, SinkRef, SourceRef, SumsRef};
 
 /// What a step does.
@@ -145,8 +147,7 @@ pub(crate) enum ConvWork {
         src: SourceRef,
         grad: GradRef,
         weight: ParamId,
-        /// Whether by a Winograd algorithm.
-        winograd: bool,
+        method: Method,
         parts: Option<WeightParts>,
     },
     /// Adds the results of the segments, a piece `chunk` values of them; hook for a collective.
@@ -155,6 +156,8 @@ pub(crate) enum ConvWork {
     PackBackward { shape: ConvShape, weight: ParamId, dst: BufferId },
     /// Makes the filters of a Winograd algorithm, for the forward pass or for the gradient of the input.
     Transform { shape: ConvShape, weight: ParamId, backward: bool, dst: BufferId },
+    /// Makes filters of tiles of bf16 values, for the forward pass or for the gradient of the input.
+    PackTiles { shape: ConvShape, weight: ParamId, pieces: Pieces, backward: bool, dst: BufferId },
     /// Gradient of a convolution's input.
     BackwardData { shape: ConvShape, grad: GradRef, weight: ParamId, filters: FilterRef, sink: SinkRef },
 }

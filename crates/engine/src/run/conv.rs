@@ -1,5 +1,6 @@
 //! Convolution steps: pieces are images by blocks of channels.
 
+use plusx_kernels::conv::tiles::{self, TileFilters};
 use plusx_kernels::conv::winograd::{self, TransformArgs};
 use plusx_kernels::conv::{self, ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use plusx_kernels::sum::sum_tree;
@@ -8,6 +9,7 @@ use plusx_model::graph::ParamId;
 use super::memory::Memory;
 use crate::arena::WindowSize;
 use crate::params::{Held, Store};
+use crate::plan::method::Method;
 use crate::plan::refs::FilterRef;
 use crate::plan::step::PlanStep;
 use crate::plan::work::ConvWork;
@@ -33,11 +35,13 @@ pub(super) fn run(
             let dst = memory.map_windows(*dst, pieces.window_pixels(shape.oh, shape.ow), &pieces);
             let finish = memory.finish(finish);
             let sums = sums.map(|sums| memory.sums(&sums, &pieces));
-            let weights = match filters {
-                FilterRef::Parameter => &store.weights[store.layout.range(*weight)],
-                FilterRef::Transposed(buffer) | FilterRef::Transformed(buffer) => memory.read(*buffer),
-            };
-            let run = if filters.winograd() { winograd::FORWARD } else { conv::FORWARD }[entry].run;
+            let weights = weights(*filters, *weight, memory, store);
+            let run = match filters.method() {
+                Method::Direct => conv::FORWARD,
+                Method::Winograd => winograd::FORWARD,
+                Method::Tiles(pieces) => tiles::forward(pieces),
+            }[entry]
+                .run;
             let bias = bias.map(|bias| &store.weights[store.layout.range(bias)]);
             threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
@@ -58,8 +62,13 @@ pub(super) fn run(
                 });
             });
         }
-        ConvWork::BackwardWeights { shape, src, grad, weight, winograd, parts } => {
-            let run = if *winograd { winograd::BACKWARD_WEIGHTS } else { conv::BACKWARD_WEIGHTS }[entry].run;
+        ConvWork::BackwardWeights { shape, src, grad, weight, method, parts } => {
+            let run = match *method {
+                Method::Direct => conv::BACKWARD_WEIGHTS,
+                Method::Winograd => winograd::BACKWARD_WEIGHTS,
+                Method::Tiles(numbers) => tiles::backward_weights(numbers),
+            }[entry]
+                .run;
             let src = memory.source(src);
             let grad = memory.grad(grad);
             let (block, len) = (conv::packed_block_len(shape), conv::packed_len(shape));
@@ -111,14 +120,29 @@ pub(super) fn run(
                 (table[entry].run)(TransformArgs { shape, packed, blocks, dst, scratch });
             });
         }
+        ConvWork::PackTiles { shape, weight, pieces: numbers, backward, dst } => {
+            let packed = &store.weights[store.layout.range(*weight)];
+            let (table, len) = if *backward {
+                (tiles::backward_filters(*numbers), tiles::backward_filters_block_len(shape, *numbers))
+            } else {
+                (tiles::filters(*numbers), tiles::filters_block_len(shape, *numbers))
+            };
+            let dst = memory.write(*dst);
+            let dst = memory.chunks(dst, len);
+            threads.run(pieces.count(), scratch, &|index, scratch| {
+                let (blocks, dst) = (index..index + 1, dst.take_slice(0, index));
+                (table[entry].run)(TileFilters { shape, packed, blocks, dst, scratch });
+            });
+        }
         ConvWork::BackwardData { shape, grad, weight, filters, sink } => {
             let grad = memory.grad(grad);
-            let weights = match filters {
-                FilterRef::Parameter => &store.weights[store.layout.range(*weight)],
-                FilterRef::Transposed(buffer) | FilterRef::Transformed(buffer) => memory.read(*buffer),
-            };
-            let run =
-                if filters.winograd() { winograd::BACKWARD_DATA } else { conv::BACKWARD_DATA }[entry].run;
+            let weights = weights(*filters, *weight, memory, store);
+            let run = match filters.method() {
+                Method::Direct => conv::BACKWARD_DATA,
+                Method::Winograd => winograd::BACKWARD_DATA,
+                Method::Tiles(pieces) => tiles::backward_data(pieces),
+            }[entry]
+                .run;
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), scratch, &|index, scratch| {
                 let piece = pieces.get(index);
@@ -132,6 +156,21 @@ pub(super) fn run(
                     scratch,
                 });
             });
+        }
+    }
+}
+
+/// What a kernel reads of a layer's filters.
+fn weights<'b, 'a: 'b>(
+    filters: FilterRef,
+    weight: ParamId,
+    memory: &mut Memory<'a>,
+    store: &'b Held<'_>,
+) -> &'b [f32] {
+    match filters {
+        FilterRef::Parameter => &store.weights[store.layout.range(weight)],
+        FilterRef::Transposed(buffer) | FilterRef::Transformed(buffer) | FilterRef::Tiles(_, buffer) => {
+            memory.read(buffer)
         }
     }
 }

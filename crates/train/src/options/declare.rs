@@ -9,6 +9,8 @@ pub(super) enum OnResume {
     Kept,
     /// A run may be made longer with it; the runs of a comparison stay of one length.
     Length,
+    /// A run may go on with another, whose bytes then differ; a warning tells of it. The runs of a comparison keep to one.
+    Method,
     /// It may change: the result does not depend on it.
     Free,
     /// It says which run is meant.

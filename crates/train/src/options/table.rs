@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use plusx_data::Mix;
-use plusx_engine::Level;
+use plusx_engine::{Level, Precision};
 use plusx_model::shape::ImageShape;
 use serde::{Deserialize, Serialize};
 
@@ -381,13 +381,18 @@ options! {
 
     #[serde(with = "by_name::level")]
     isa: Option<Level> => Option<Level> = None;
-        "LEVEL", "Instruction set: auto, avx512, avx2 or portable", default "auto, the best there is";
+        "LEVEL", "Instruction set: auto, amx, avx512, avx2 or portable", default "auto, the best there is";
         Free, of_one_run false, of_recipe false
 
     #[serde(default)]
     exact: bool => bool = false;
-        "", "Direct convolutions only, no Winograd algorithms: slower, rounded otherwise";
+        "", "No Winograd algorithms: slower, rounded otherwise";
         Kept, of_one_run false, of_recipe false
+
+    #[serde(default, with = "by_name::precision", skip_serializing_if = "is_usual")]
+    precision: Precision => Precision = Precision::Highest;
+        "NAME", "Products of convolutions and dense layers: highest, or high, on processors with AMX faster", default "highest";
+        Method, of_one_run false, of_recipe false
 
     output: PathBuf => PathBuf = "runs/train".into();
         "DIR", "Folder that holds the runs or comparisons", default "runs/train, of compare runs/compare";

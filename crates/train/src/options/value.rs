@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use plusx_engine::Level;
+use plusx_engine::{Level, Precision};
 use plusx_model::preprocess::Preset;
 use plusx_model::shape::ImageShape;
 
@@ -95,7 +95,7 @@ macro_rules! plain {
     )*};
 }
 
-plain!(String, bool, u32, u64, usize, f32, ImageShape);
+plain!(String, bool, u32, u64, usize, f32, ImageShape, Precision);
 
 /// Values whose types say what is wrong with a word by an error that names the option.
 macro_rules! named {
