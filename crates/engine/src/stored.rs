@@ -68,12 +68,18 @@ fn networks_train_and_infer_with_maps_of_bf16() {
             }
         }
         assert!(half.arena <= full.arena, "{name}");
-        let apart = [
-            distance(&half.losses, &full.losses),
-            distance(&half.logits, &full.logits),
-            distance(&half.params, &full.params),
-            distance(&half.gradients, &full.gradients),
-        ];
-        println!("{name}: {apart:?}");
+        // nothing but maps of one pixel, which stay as they are
+        let pixels = ["dense only", "logits through relu"].contains(&name);
+        assert_eq!(half.gradients == full.gradients, pixels, "{name}");
+        // observed over all networks: 0.8 %, 12 %, 0.4 % and 24 %, the gradients of bottlenecks with random weights being the worst
+        for (what, got, want, most) in [
+            ("losses", &half.losses, &full.losses, 0.02),
+            ("logits", &half.logits, &full.logits, 0.2),
+            ("parameters", &half.params, &full.params, 0.01),
+            ("gradients", &half.gradients, &full.gradients, 0.4),
+        ] {
+            let apart = distance(got, want);
+            assert!(apart <= most, "{name}: {what} are {apart:.4} apart");
+        }
     }
 }
