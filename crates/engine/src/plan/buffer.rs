@@ -10,7 +10,6 @@ use super::refs::BufferId;
 pub(crate) enum ElementType {
     F32,
     /// Values of maps only, see [`plusx_kernels::maps`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "no option asks for it yet"))]
     Bf16,
     F64,
     U8,
