@@ -142,3 +142,17 @@ pub struct Sink<'a> {
     /// Sums for the batch norm behind the ReLU: `y` is that batch norm's input.
     pub sums: Option<(MapRef<'a>, Sums<'a>)>,
 }
+
+impl Sink<'_> {
+    /// Whether some map is bf16.
+    #[inline(always)]
+    pub(crate) fn half(&self) -> bool {
+        let gate = match &self.gate {
+            Gate::Open => false,
+            Gate::Stored(z) => z.half(),
+            Gate::Affine { y, .. } => y.half(),
+        };
+        let dst = matches!(self.dst, MapRowsMut::Bf16(_));
+        dst || gate || matches!(&self.sums, Some((MapRef::Bf16(_), _)))
+    }
+}

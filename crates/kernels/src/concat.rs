@@ -119,7 +119,7 @@ impl Kernel for ConcatBackwardKernel<'_> {
         let mut args = self.0;
         args.check();
         let (ConcatShape { c, before, pixels, .. }, k_pitch) = (*args.shape, args.shape.k_pitch());
-        let pitch = pitch(c);
+        let (pitch, g) = (pitch(c), args.g.ptr());
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
@@ -132,7 +132,7 @@ impl Kernel for ConcatBackwardKernel<'_> {
                         let at = row * k_pitch + before + channel;
                         // behind the last channel are those of another map, or none
                         let g = if count == LANES {
-                            args.g.ptr().load(isa, at)
+                            g.load(isa, at)
                         } else {
                             let mut own = [0.0; LANES];
                             args.g.read(at, &mut own[..count]);

@@ -20,6 +20,8 @@ pub(crate) struct SourceLanes<I: Isa> {
     main: TermLanes<I>,
     add: Option<TermLanes<I>>,
     activation: FusedActivation,
+    /// Whether some map is bf16: looked at once for each vector, not for each map.
+    half: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -44,7 +46,8 @@ impl<I: Isa> SourceLanes<I> {
             };
             (TermLanes::new(isa, &src.main, channel), add)
         };
-        Self { isa, main, add, activation: src.activation }
+        let half = main.data.half() || add.is_some_and(|add| add.data.half());
+        Self { isa, main, add, activation: src.activation, half }
     }
 
     /// Their values at the pixel that starts at `pixel` (its index times the pitch).
@@ -54,10 +57,18 @@ impl<I: Isa> SourceLanes<I> {
     #[inline(always)]
     pub(crate) unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
+        unsafe { if self.half { self.at_as::<true>(pixel) } else { self.at_as::<false>(pixel) } }
+    }
+
+    /// # Safety
+    /// As [`SourceLanes::at`]; without `HALF` all maps must be `f32`.
+    #[inline(always)]
+    unsafe fn at_as<const HALF: bool>(&self, pixel: usize) -> I::V {
+        // SAFETY: promised by the caller.
         unsafe {
-            let mut value = self.main.at(self.isa, pixel);
+            let mut value = self.main.at::<HALF>(self.isa, pixel);
             if let Some(add) = &self.add {
-                value = self.isa.add(value, add.at(self.isa, pixel));
+                value = self.isa.add(value, add.at::<HALF>(self.isa, pixel));
             }
             match self.activation {
                 FusedActivation::None => value,
@@ -87,11 +98,11 @@ impl<I: Isa> TermLanes<I> {
     }
 
     /// # Safety
-    /// As [`SourceLanes::at`].
+    /// As [`SourceLanes::at_as`].
     #[inline(always)]
-    unsafe fn at(&self, isa: I, pixel: usize) -> I::V {
+    unsafe fn at<const HALF: bool>(&self, isa: I, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
-        let value = unsafe { self.data.load(isa, pixel) };
+        let value = unsafe { self.data.load_as::<I, HALF>(isa, pixel) };
         match self.affine {
             Some((scale, shift)) => isa.mul_add(value, scale, shift),
             None => value,
@@ -105,6 +116,8 @@ pub(crate) struct GradLanes<I: Isa> {
     isa: I,
     g: MapPtr,
     norm: Option<NormLanes<I>>,
+    /// Whether some map is bf16.
+    half: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -134,7 +147,8 @@ impl<I: Isa> GradLanes<I> {
             },
             None => None,
         };
-        Self { isa, g: grad.g.ptr().add(channel), norm }
+        let half = grad.g.half() || grad.norm.as_ref().is_some_and(|norm| norm.y.half());
+        Self { isa, g: grad.g.ptr().add(channel), norm, half }
     }
 
     /// Their values at the pixel that starts at `pixel` (its index times the pitch).
@@ -144,11 +158,19 @@ impl<I: Isa> GradLanes<I> {
     #[inline(always)]
     pub(crate) unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
+        unsafe { if self.half { self.at_as::<true>(pixel) } else { self.at_as::<false>(pixel) } }
+    }
+
+    /// # Safety
+    /// As [`GradLanes::at`]; without `HALF` all maps must be `f32`.
+    #[inline(always)]
+    unsafe fn at_as<const HALF: bool>(&self, pixel: usize) -> I::V {
+        // SAFETY: promised by the caller.
         unsafe {
-            let g = self.g.load(self.isa, pixel);
+            let g = self.g.load_as::<I, HALF>(self.isa, pixel);
             match &self.norm {
                 Some(norm) => {
-                    let y = norm.y.load(self.isa, pixel);
+                    let y = norm.y.load_as::<I, HALF>(self.isa, pixel);
                     self.isa.mul_add(norm.a, g, self.isa.mul_add(norm.b, y, norm.c))
                 }
                 None => g,
@@ -211,6 +233,8 @@ pub(crate) struct SinkLanes<I: Isa> {
     accumulate: bool,
     gate: GateLanes<I>,
     sums: Option<SinkSums<I>>,
+    /// Whether some map is bf16.
+    half: bool,
 }
 
 enum GateLanes<I: Isa> {
@@ -257,7 +281,7 @@ impl<I: Isa> SinkLanes<I> {
         };
         let dst_pitch = sink.dst.pitch();
         let dst = sink.dst.ptr().add(column);
-        Self { isa, dst, dst_pitch, accumulate: sink.accumulate, gate, sums }
+        Self { isa, dst, dst_pitch, accumulate: sink.accumulate, gate, sums, half: sink.half() }
     }
 
     /// The contribution `g` to pixel `row` of maps at `pitch`; without one, only what the sink holds counts.
@@ -265,31 +289,40 @@ impl<I: Isa> SinkLanes<I> {
     /// # Safety
     /// Row `row` must exist in the sink and in its maps, with `channel + 16` values.
     #[inline(always)]
-    pub(crate) unsafe fn put(&mut self, [row, pitch]: [usize; 2], g: Option<I::V>) {
+    pub(crate) unsafe fn put(&mut self, at: [usize; 2], g: Option<I::V>) {
+        // SAFETY: promised by the caller.
+        unsafe { if self.half { self.put_as::<true>(at, g) } else { self.put_as::<false>(at, g) } }
+    }
+
+    /// # Safety
+    /// As [`SinkLanes::put`]; without `HALF` all maps must be `f32`.
+    #[inline(always)]
+    unsafe fn put_as<const HALF: bool>(&mut self, [row, pitch]: [usize; 2], g: Option<I::V>) {
         let isa = self.isa;
         let pixel = row * pitch;
         // SAFETY: promised by the caller.
         unsafe {
             let (dst, at) = (self.dst, row * self.dst_pitch);
             let mut value = match g {
-                Some(g) if self.accumulate => isa.add(g, dst.cast_const().load(isa, at)),
+                Some(g) if self.accumulate => isa.add(g, dst.cast_const().load_as::<I, HALF>(isa, at)),
                 Some(g) => g,
-                None => dst.cast_const().load(isa, at),
+                None => dst.cast_const().load_as::<I, HALF>(isa, at),
             };
             match self.gate {
                 GateLanes::Open => {}
                 GateLanes::Stored(z) => {
-                    value = isa.select_gt(z.load(isa, pixel), isa.zero(), value, isa.zero());
+                    value = isa.select_gt(z.load_as::<I, HALF>(isa, pixel), isa.zero(), value, isa.zero());
                 }
                 GateLanes::Affine { y, scale, shift } => {
-                    let z = isa.mul_add(y.load(isa, pixel), scale, shift);
+                    let z = isa.mul_add(y.load_as::<I, HALF>(isa, pixel), scale, shift);
                     value = isa.select_gt(z, isa.zero(), value, isa.zero());
                 }
             }
-            dst.store(isa, at, value);
+            dst.store_as::<I, HALF>(isa, at, value);
             if let Some(sums) = &mut self.sums {
-                let reference = isa.sub(sums.y.load(isa, pixel), sums.shift);
-                sums.chain.add(isa, dst.as_stored(isa, value), reference);
+                let reference = isa.sub(sums.y.load_as::<I, HALF>(isa, pixel), sums.shift);
+                let stored = if HALF { dst.as_stored(isa, value) } else { value };
+                sums.chain.add(isa, stored, reference);
             }
         }
     }

@@ -109,6 +109,12 @@ impl<'a> MapRef<'a> {
         }
     }
 
+    /// Whether the values are bf16.
+    #[inline(always)]
+    pub(crate) fn half(&self) -> bool {
+        matches!(self, Self::Bf16(_))
+    }
+
     #[inline(always)]
     pub(crate) fn ptr(&self) -> MapPtr {
         match self {
@@ -262,6 +268,29 @@ impl MapPtr {
         }
     }
 
+    /// Whether the values are bf16.
+    #[inline(always)]
+    pub(crate) fn half(self) -> bool {
+        matches!(self, Self::Bf16(_))
+    }
+
+    /// As [`MapPtr::load`], without a look at the type if there is no `HALF`.
+    ///
+    /// # Safety
+    /// As [`MapPtr::load`]; without `HALF` the values must be `f32`.
+    #[inline(always)]
+    pub(crate) unsafe fn load_as<I: Isa, const HALF: bool>(self, isa: I, at: usize) -> I::V {
+        // SAFETY: promised by the caller.
+        unsafe {
+            match self {
+                Self::Bf16(map) if HALF => isa.load_bf16(map.add(at)),
+                // both are one address
+                Self::F32(map) => isa.load(map.add(at)),
+                Self::Bf16(map) => isa.load(map.cast::<f32>().add(at)),
+            }
+        }
+    }
+
     /// Where value `at` is, to ask for it.
     #[inline(always)]
     pub(crate) fn address(self, at: usize) -> *const f32 {
@@ -363,6 +392,23 @@ impl MapPtrMut {
             match self {
                 Self::F32(map) => isa.store(map.add(at), v),
                 Self::Bf16(map) => isa.store_bf16(map.add(at), v),
+            }
+        }
+    }
+
+    /// As [`MapPtrMut::store`], without a look at the type if there is no `HALF`.
+    ///
+    /// # Safety
+    /// As [`MapPtrMut::store`]; without `HALF` the values must be `f32`.
+    #[inline(always)]
+    pub(crate) unsafe fn store_as<I: Isa, const HALF: bool>(self, isa: I, at: usize, v: I::V) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            match self {
+                Self::Bf16(map) if HALF => isa.store_bf16(map.add(at), v),
+                // both are one address
+                Self::F32(map) => isa.store(map.add(at), v),
+                Self::Bf16(map) => isa.store(map.cast::<f32>().add(at), v),
             }
         }
     }

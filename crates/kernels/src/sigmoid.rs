@@ -127,6 +127,7 @@ impl Kernel for SigmoidBackwardKernel<'_> {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
+        let [y_map, g_map] = [args.y.ptr(), args.g.ptr()];
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
@@ -137,8 +138,8 @@ impl Kernel for SigmoidBackwardKernel<'_> {
                     let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        let y = args.y.ptr().load(isa, row * pitch + channel);
-                        let g = args.g.ptr().load(isa, row * pitch + channel);
+                        let y = y_map.load(isa, row * pitch + channel);
+                        let g = g_map.load(isa, row * pitch + channel);
                         let slope = isa.mul(y, isa.sub(one, y));
                         lanes.put([row, pitch], Some(isa.mul(g, slope)));
                         row += 1;

@@ -50,6 +50,7 @@ impl Kernel for SinkKernel<'_> {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
+        let g = args.g.as_ref().map(MapRef::ptr);
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
@@ -59,9 +60,9 @@ impl Kernel for SinkKernel<'_> {
                     let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        match args.g {
+                        match g {
                             Some(g) => {
-                                let g = g.ptr().load(isa, row * pitch + channel);
+                                let g = g.load(isa, row * pitch + channel);
                                 lanes.put([row, pitch], Some(g));
                             }
                             None => lanes.put([row, pitch], None),

@@ -82,6 +82,7 @@ impl Kernel for MultiplyBackwardMapKernel<'_> {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
+        let g_map = args.g.ptr();
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
@@ -92,7 +93,7 @@ impl Kernel for MultiplyBackwardMapKernel<'_> {
                     let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        let g = args.g.ptr().load(isa, row * pitch + channel);
+                        let g = g_map.load(isa, row * pitch + channel);
                         lanes.put([row, pitch], Some(isa.mul(g, scale)));
                         row += 1;
                     }
@@ -114,6 +115,7 @@ impl Kernel for MultiplyBackwardScaleKernel<'_> {
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         assert!(pitch.is_multiple_of(LANES), "whole vectors");
+        let g_map = args.g.ptr();
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut channel = 0;
@@ -128,7 +130,7 @@ impl Kernel for MultiplyBackwardScaleKernel<'_> {
                         let mut chain = isa.zero();
                         let mut row = image * pixels + start;
                         while row < image * pixels + end {
-                            let g = args.g.ptr().load(isa, row * pitch + channel);
+                            let g = g_map.load(isa, row * pitch + channel);
                             chain = isa.mul_add(g, src.at(row * pitch), chain);
                             row += 1;
                         }

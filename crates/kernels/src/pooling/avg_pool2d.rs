@@ -13,7 +13,7 @@ use super::windows::{self, Gather, Windows, inside};
 use crate::args::{MapSource, SUM_RUN, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::SourceLanes;
-use crate::maps::{MapRef, MapRowsMut};
+use crate::maps::{MapPtr, MapRef, MapRowsMut};
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -142,7 +142,7 @@ impl Kernel for AvgPool2dBackwardKernel<'_> {
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let shares = Shares { shape: args.shape, g: args.g };
+        let shares = Shares { shape: args.shape, g: args.g.ptr() };
         // SAFETY: `check` compared every slice with the sizes.
         unsafe { windows::spread(isa, &shares, args.shape, args.images, &mut args.sink) };
     }
@@ -151,7 +151,7 @@ impl Kernel for AvgPool2dBackwardKernel<'_> {
 /// Every pixel of a window has its share of the gradient.
 struct Shares<'a> {
     shape: &'a PoolShape,
-    g: MapRef<'a>,
+    g: MapPtr,
 }
 
 impl Gather for Shares<'_> {
@@ -168,7 +168,7 @@ impl Gather for Shares<'_> {
             for ox in horizontal.first..horizontal.end {
                 let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch(shape.c) + channel;
                 // SAFETY: promised by the caller.
-                let g = unsafe { self.g.ptr().load(isa, index) };
+                let g = unsafe { self.g.load(isa, index) };
                 sum = isa.add(sum, isa.mul(g, isa.splat(share(shape, [oy, ox]))));
             }
         }

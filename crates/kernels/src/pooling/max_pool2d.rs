@@ -30,7 +30,7 @@ use super::windows::{self, Gather, Windows, inside};
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::SourceLanes;
-use crate::maps::{MapRef, MapRowsMut};
+use crate::maps::{MapPtr, MapRef, MapRowsMut};
 use crate::rows::RowsMut;
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
@@ -217,7 +217,7 @@ impl Kernel for MaxPool2dBackwardKernel<'_> {
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let winners = Winners { shape: args.shape, g: args.g, winner: args.winner };
+        let winners = Winners { shape: args.shape, g: args.g.ptr(), winner: args.winner };
         // SAFETY: `check` compared every slice with the sizes.
         unsafe { windows::spread(isa, &winners, args.shape, args.images, &mut args.sink) };
     }
@@ -226,7 +226,7 @@ impl Kernel for MaxPool2dBackwardKernel<'_> {
 /// The whole gradient goes to the pixel that won the window.
 struct Winners<'a> {
     shape: &'a PoolShape,
-    g: MapRef<'a>,
+    g: MapPtr,
     winner: &'a [u8],
 }
 
@@ -251,7 +251,7 @@ impl Gather for Winners<'_> {
                 let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch + channel;
                 // SAFETY: promised by the caller.
                 unsafe {
-                    let g = self.g.ptr().load(isa, index);
+                    let g = self.g.load(isa, index);
                     sum = isa.add(sum, isa.keep_where(g, self.winner.as_ptr().add(index), position));
                 }
                 ox += 1;
