@@ -262,6 +262,10 @@ impl Executor for Engine {
             (_, true, Precision::High) => "mul-add+bf16x2",
             ("fma", false, Precision::High) => "fma+winograd+bf16x2",
             (_, false, Precision::High) => "mul-add+winograd+bf16x2",
+            ("fma", true, Precision::Medium) => "fma+bf16",
+            (_, true, Precision::Medium) => "mul-add+bf16",
+            ("fma", false, Precision::Medium) => "fma+winograd+bf16",
+            (_, false, Precision::Medium) => "mul-add+winograd+bf16",
         }
     }
 

@@ -30,6 +30,8 @@ mod prepared;
 mod profile;
 mod run;
 mod seat;
+#[cfg(test)]
+mod stored;
 #[allow(unsafe_code)]
 mod threads;
 

@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use plusx_kernels::conv::tiles::Pieces;
 
+use crate::plan::ElementType;
+
 /// How precisely products are computed. The words are those of PyTorch's `torch.set_float32_matmul_precision`.
 ///
-/// Maps, sums, statistics, weights and updates are `f32` whatever it is.
+/// Sums, statistics, weights and updates are `f32` whatever it is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub enum Precision {
     /// Products of `f32` numbers.
@@ -17,17 +19,21 @@ pub enum Precision {
     /// about 2^-16 of itself, an output by much less, because errors of both signs meet in it. The units of tiles of Intel's
     /// servers (`amx`) do it faster than `f32`; other machines give the same bytes, more slowly than at `Highest`.
     High,
+    /// Each number of a product is one bf16 value, and maps and their gradients are stored as bf16. An output is off by some
+    /// thousandths of the largest.
+    Medium,
 }
 
 impl Precision {
     /// All of them, the most precise first.
-    pub const ALL: [Self; 2] = [Self::Highest, Self::High];
+    pub const ALL: [Self; 3] = [Self::Highest, Self::High, Self::Medium];
 
-    /// `highest`, `high`: as `--precision` spells it.
+    /// `highest`, `high`, `medium`: as `--precision` spells it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Highest => "highest",
             Self::High => "high",
+            Self::Medium => "medium",
         }
     }
 
@@ -36,6 +42,15 @@ impl Precision {
         match self {
             Self::Highest => None,
             Self::High => Some(Pieces::Two),
+            Self::Medium => Some(Pieces::One),
+        }
+    }
+
+    /// What maps and their gradients are stored as.
+    pub(crate) fn maps(self) -> ElementType {
+        match self {
+            Self::Highest | Self::High => ElementType::F32,
+            Self::Medium => ElementType::Bf16,
         }
     }
 }
@@ -50,8 +65,8 @@ impl FromStr for Precision {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let names = Self::ALL.map(Self::name).join(" or ");
-        Self::ALL.into_iter().find(|one| one.name() == text).ok_or_else(|| format!("use {names}"))
+        let known = Self::ALL.into_iter().find(|one| one.name() == text);
+        known.ok_or_else(|| "use highest, high or medium".to_owned())
     }
 }
 
@@ -64,7 +79,7 @@ mod tests {
         for precision in Precision::ALL {
             assert_eq!(precision.name().parse(), Ok(precision));
         }
-        assert_eq!("half".parse::<Precision>(), Err("use highest or high".to_owned()));
+        assert_eq!("half".parse::<Precision>(), Err("use highest, high or medium".to_owned()));
         assert_eq!(Precision::default(), Precision::Highest);
     }
 }

@@ -296,7 +296,7 @@ impl<'a> Bench<'a> {
                 finish: Finish::default(),
                 rows: 0..shape.oh,
                 blocks: 0..shape.k.div_ceil(LANES),
-                dst: RowsMut::new(output, pitch, 0, pitch),
+                dst: RowsMut::new(output, pitch, 0, pitch).into(),
                 sums: None,
                 scratch: &mut self.scratch,
             });
@@ -313,11 +313,14 @@ impl<'a> Bench<'a> {
             run(ConvBackwardDataArgs {
                 shape,
                 images,
-                grad: Grad { g: &self.y[first * output_len..(first + images) * output_len], norm: None },
+                grad: Grad {
+                    g: (&self.y[first * output_len..(first + images) * output_len]).into(),
+                    norm: None,
+                },
                 weights: &self.transposed,
                 blocks: 0..shape.c.div_ceil(LANES),
                 sink: Sink {
-                    dst: RowsMut::new(dx, pitch, 0, pitch),
+                    dst: RowsMut::new(dx, pitch, 0, pitch).into(),
                     accumulate: false,
                     gate: Gate::Open,
                     sums: None,
@@ -337,7 +340,7 @@ impl<'a> Bench<'a> {
                 shape,
                 images: IMAGES,
                 src: plain(&self.x),
-                grad: Grad { g: &self.y, norm: None },
+                grad: Grad { g: self.y[..].into(), norm: None },
                 dst: &mut self.gradient[blocks.start * len..blocks.end * len],
                 blocks,
                 scratch: &mut self.scratch,

@@ -1,16 +1,18 @@
 //! What kernels read and where they write: a value that is computed where it is consumed, and a gradient that is gated and
 //! summed where it is produced.
 //!
+//! Maps are stored as `f32` or as bf16 ([`crate::maps`]); everything per channel is `f32`.
 //! All slices start at the first image of the piece and are full maps, `[images][rows][columns][pitch]`, unless a field says
 //! otherwise. Per-channel slices hold all channels (`pitch` values), not only those of the piece.
 
+use crate::maps::{MapRef, MapRowsMut};
 use crate::rows::RowsMut;
 
 /// One stored map, perhaps seen through a batch norm: `data * scale + shift` (one fused multiply-add on FMA levels).
 #[derive(Clone, Copy, Debug)]
 pub struct MapTerm<'a> {
     /// The stored map.
-    pub data: &'a [f32],
+    pub data: MapRef<'a>,
     /// Per-channel scale and shift, `pitch(c)` long; the tails are 0.
     pub affine: Option<Affine<'a>>,
 }
@@ -48,7 +50,8 @@ pub struct MapSource<'a> {
 
 impl<'a> MapSource<'a> {
     /// The stored map `data` as it is.
-    pub const fn plain(data: &'a [f32]) -> Self {
+    pub fn plain(data: impl Into<MapRef<'a>>) -> Self {
+        let data = data.into();
         Self { main: MapTerm { data, affine: None }, add: None, activation: FusedActivation::None }
     }
 
@@ -74,7 +77,7 @@ pub struct Finish<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Grad<'a> {
     /// Gradient at the batch norm's output (already gated by the ReLU), or at the convolution's if there is none.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// The batch norm: dy = a g + b y + c, per channel (Ioffe & Szegedy 2015, section 3, in affine form).
     /// Computed as `fma(a, g, fma(b, y, c))`.
     pub norm: Option<GradNorm<'a>>,
@@ -84,7 +87,7 @@ pub struct Grad<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct GradNorm<'a> {
     /// The convolution's stored output.
-    pub y: &'a [f32],
+    pub y: MapRef<'a>,
     /// Multiplies the gradient.
     pub a: &'a [f32],
     /// Multiplies `y`.
@@ -99,11 +102,11 @@ pub enum Gate<'a> {
     /// Everything passes.
     Open,
     /// Passes where the stored value is above 0.
-    Stored(&'a [f32]),
+    Stored(MapRef<'a>),
     /// Passes where `y * scale + shift > 0` (computed as in [`MapSource`]).
     Affine {
         /// The stored map.
-        y: &'a [f32],
+        y: MapRef<'a>,
         /// The batch norm's scale and shift.
         affine: Affine<'a>,
     },
@@ -127,15 +130,29 @@ pub struct Sums<'a> {
 pub const SUM_RUN: usize = 64;
 
 /// Where a gradient goes. The last contribution to a value is gated and summed on the way out:
-/// `v = contribution (+ what dst holds)`; `v = gate ? v : 0`; store; sum `v` and `v * (y - shift)`.
+/// `v = contribution (+ what dst holds)`; `v = gate ? v : 0`; store; sum `v`, as stored, and `v * (y - shift)`.
 #[derive(Debug)]
 pub struct Sink<'a> {
     /// The gradient map; columns are the piece's channels only.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
     /// Whether `dst` holds an earlier contribution to add to.
     pub accumulate: bool,
     /// The ReLU behind the value.
     pub gate: Gate<'a>,
     /// Sums for the batch norm behind the ReLU: `y` is that batch norm's input.
-    pub sums: Option<(&'a [f32], Sums<'a>)>,
+    pub sums: Option<(MapRef<'a>, Sums<'a>)>,
+}
+
+impl Sink<'_> {
+    /// Whether some map is bf16.
+    #[inline(always)]
+    pub(crate) fn half(&self) -> bool {
+        let gate = match &self.gate {
+            Gate::Open => false,
+            Gate::Stored(z) => z.half(),
+            Gate::Affine { y, .. } => y.half(),
+        };
+        let dst = matches!(self.dst, MapRowsMut::Bf16(_));
+        dst || gate || matches!(&self.sums, Some((MapRef::Bf16(_), _)))
+    }
 }

@@ -1,6 +1,7 @@
 //! Size checks that kernels make up front, so that their loops may rely on them.
 
 use crate::args::{Affine, Finish, Gate, MapSource, MapTerm, Sink, Sums};
+use crate::maps::MapRef;
 
 /// A source over `rows` pixels.
 #[track_caller]
@@ -13,7 +14,7 @@ pub(crate) fn source(src: &MapSource<'_>, rows: usize, pitch: usize) {
 
 #[track_caller]
 fn term(term: &MapTerm<'_>, rows: usize, pitch: usize) {
-    map(term.data, rows, pitch);
+    map(&term.data, rows, pitch);
     if let Some(term) = &term.affine {
         affine(term, pitch);
     }
@@ -33,8 +34,14 @@ pub(crate) fn finish(finish: &Finish<'_>, [rows, pitch]: [usize; 2], written: us
 
 /// A full map of `rows` pixels.
 #[track_caller]
-pub(crate) fn map<T>(data: &[T], rows: usize, pitch: usize) {
-    assert_eq!(data.len(), rows * pitch, "values in a map of {rows} pixels at pitch {pitch}");
+pub(crate) fn map(data: &MapRef<'_>, rows: usize, pitch: usize) {
+    values(data.len(), rows, pitch);
+}
+
+/// What is as long as such a map.
+#[track_caller]
+pub(crate) fn values(len: usize, rows: usize, pitch: usize) {
+    assert_eq!(len, rows * pitch, "values in a map of {rows} pixels at pitch {pitch}");
 }
 
 #[track_caller]

@@ -10,7 +10,7 @@
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums};
-use crate::rows::RowsMut;
+use crate::maps::{MapRef, MapRowsMut};
 use crate::shape::ConcatShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -26,7 +26,7 @@ pub struct ConcatForwardArgs<'a> {
     /// The map that is copied.
     pub src: MapSource<'a>,
     /// `images * pixels` rows of all output channels; those of the other maps stay as they are.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
 }
 
 /// Arguments of [`ConcatBackward`].
@@ -37,7 +37,7 @@ pub struct ConcatBackwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// Gradient at the output.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// Where the gradient of the map goes: all its channels.
     pub sink: Sink<'a>,
 }
@@ -71,7 +71,7 @@ impl ConcatBackwardArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let ConcatShape { c, pixels, .. } = *self.shape;
-        check::map(self.g, self.images * pixels, self.shape.k_pitch());
+        check::map(&self.g, self.images * pixels, self.shape.k_pitch());
         check::sink(&self.sink, [self.images, pixels], pitch(c));
     }
 }
@@ -86,6 +86,7 @@ impl Kernel for ConcatForwardKernel<'_> {
         let mut args = self.0;
         args.check();
         let (ConcatShape { c, before, after, .. }, pitch) = (*args.shape, pitch(args.shape.c));
+        let (dst, dst_pitch, k_pitch) = (args.dst.ptr(), args.dst.pitch(), args.shape.k_pitch());
         let mut pieces = RunBlocks::new(args.dst.rows(), pitch);
         while let Some(RunBlock { start, end, channel }) = pieces.next() {
             let count = LANES.min(c - channel);
@@ -94,15 +95,14 @@ impl Kernel for ConcatForwardKernel<'_> {
             for row in start..end {
                 // SAFETY: as above.
                 let lanes = unsafe { src.at(row * pitch) };
-                let dst = &mut args.dst.row(row)[before + channel..];
                 if count == LANES {
-                    // SAFETY: the slice holds at least the sixteen values.
-                    unsafe { isa.store(dst[..LANES].as_mut_ptr(), lanes) };
+                    // SAFETY: the row has these sixteen channels.
+                    unsafe { dst.store(isa, row * dst_pitch + before + channel, lanes) };
                 } else {
-                    dst[..count].copy_from_slice(&isa.to_array(lanes)[..count]);
+                    args.dst.write(row, before + channel, &isa.to_array(lanes)[..count]);
                 }
                 if after == 0 && channel + LANES == pitch {
-                    dst[count..].fill(0.0);
+                    args.dst.clear(row, before + channel + count..k_pitch);
                 }
             }
         }
@@ -119,7 +119,7 @@ impl Kernel for ConcatBackwardKernel<'_> {
         let mut args = self.0;
         args.check();
         let (ConcatShape { c, before, pixels, .. }, k_pitch) = (*args.shape, args.shape.k_pitch());
-        let pitch = pitch(c);
+        let (pitch, g) = (pitch(c), args.g.ptr());
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
@@ -129,13 +129,13 @@ impl Kernel for ConcatBackwardKernel<'_> {
                 unsafe {
                     let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                     for row in image * pixels + start..image * pixels + end {
-                        let g = &args.g[row * k_pitch + before + channel..][..count];
+                        let at = row * k_pitch + before + channel;
                         // behind the last channel are those of another map, or none
                         let g = if count == LANES {
-                            isa.load(g.as_ptr())
+                            g.load(isa, at)
                         } else {
                             let mut own = [0.0; LANES];
-                            own[..count].copy_from_slice(g);
+                            args.g.read(at, &mut own[..count]);
                             isa.load(own.as_ptr())
                         };
                         lanes.put([row, pitch], Some(g));
@@ -151,12 +151,11 @@ fn forward_reference(mut args: ConcatForwardArgs<'_>) {
     args.check();
     let (ConcatShape { c, before, after, .. }, pitch) = (*args.shape, pitch(args.shape.c));
     for row in 0..args.dst.rows() {
-        let dst = &mut args.dst.row(row)[before..];
-        for (lane, dst) in dst[..c].iter_mut().enumerate() {
-            *dst = evaluate(&args.src, row * pitch + lane, lane) as f32;
+        for lane in 0..c {
+            args.dst.set(row, before + lane, evaluate(&args.src, row * pitch + lane, lane) as f32);
         }
         if after == 0 {
-            dst[c..].fill(0.0);
+            args.dst.clear(row, before + c..args.shape.k_pitch());
         }
     }
 }
@@ -169,7 +168,7 @@ fn backward_reference(mut args: ConcatBackwardArgs<'_>) {
         for pixel in 0..pixels {
             for lane in 0..pitch(c) {
                 let index = (image * pixels + pixel) * k_pitch + before + lane;
-                writer.put([image, pixel, lane], if lane < c { f64::from(args.g[index]) } else { 0.0 });
+                writer.put([image, pixel, lane], if lane < c { f64::from(args.g.get(index)) } else { 0.0 });
             }
         }
     }

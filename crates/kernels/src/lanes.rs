@@ -10,6 +10,7 @@
 
 use crate::LANES;
 use crate::args::{FusedActivation, Gate, Grad, MapSource, MapTerm, SUM_RUN, Sink, Sums};
+use crate::maps::{MapPtr, MapPtrMut};
 use crate::simd::Isa;
 
 /// Sixteen channels of a [`MapSource`].
@@ -19,11 +20,13 @@ pub(crate) struct SourceLanes<I: Isa> {
     main: TermLanes<I>,
     add: Option<TermLanes<I>>,
     activation: FusedActivation,
+    /// Whether some map is bf16: looked at once for each vector, not for each map.
+    half: bool,
 }
 
 #[derive(Clone, Copy)]
 struct TermLanes<I: Isa> {
-    data: *const f32,
+    data: MapPtr,
     affine: Option<(I::V, I::V)>,
 }
 
@@ -43,7 +46,8 @@ impl<I: Isa> SourceLanes<I> {
             };
             (TermLanes::new(isa, &src.main, channel), add)
         };
-        Self { isa, main, add, activation: src.activation }
+        let half = main.data.half() || add.is_some_and(|add| add.data.half());
+        Self { isa, main, add, activation: src.activation, half }
     }
 
     /// Their values at the pixel that starts at `pixel` (its index times the pitch).
@@ -53,10 +57,18 @@ impl<I: Isa> SourceLanes<I> {
     #[inline(always)]
     pub(crate) unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
+        unsafe { if self.half { self.at_as::<true>(pixel) } else { self.at_as::<false>(pixel) } }
+    }
+
+    /// # Safety
+    /// As [`SourceLanes::at`]; without `HALF` all maps must be `f32`.
+    #[inline(always)]
+    unsafe fn at_as<const HALF: bool>(&self, pixel: usize) -> I::V {
+        // SAFETY: promised by the caller.
         unsafe {
-            let mut value = self.main.at(self.isa, pixel);
+            let mut value = self.main.at::<HALF>(self.isa, pixel);
             if let Some(add) = &self.add {
-                value = self.isa.add(value, add.at(self.isa, pixel));
+                value = self.isa.add(value, add.at::<HALF>(self.isa, pixel));
             }
             match self.activation {
                 FusedActivation::None => value,
@@ -82,15 +94,15 @@ impl<I: Isa> TermLanes<I> {
             },
             None => None,
         };
-        Self { data: term.data.as_ptr().wrapping_add(channel), affine }
+        Self { data: term.data.ptr().add(channel), affine }
     }
 
     /// # Safety
-    /// As [`SourceLanes::at`].
+    /// As [`SourceLanes::at_as`].
     #[inline(always)]
-    unsafe fn at(&self, isa: I, pixel: usize) -> I::V {
+    unsafe fn at<const HALF: bool>(&self, isa: I, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
-        let value = unsafe { isa.load(self.data.add(pixel)) };
+        let value = unsafe { self.data.load_as::<I, HALF>(isa, pixel) };
         match self.affine {
             Some((scale, shift)) => isa.mul_add(value, scale, shift),
             None => value,
@@ -102,13 +114,15 @@ impl<I: Isa> TermLanes<I> {
 #[derive(Clone, Copy)]
 pub(crate) struct GradLanes<I: Isa> {
     isa: I,
-    g: *const f32,
+    g: MapPtr,
     norm: Option<NormLanes<I>>,
+    /// Whether some map is bf16.
+    half: bool,
 }
 
 #[derive(Clone, Copy)]
 struct NormLanes<I: Isa> {
-    y: *const f32,
+    y: MapPtr,
     a: I::V,
     b: I::V,
     c: I::V,
@@ -125,7 +139,7 @@ impl<I: Isa> GradLanes<I> {
             // SAFETY: promised by the caller.
             Some(norm) => unsafe {
                 Some(NormLanes {
-                    y: norm.y.as_ptr().wrapping_add(channel),
+                    y: norm.y.ptr().add(channel),
                     a: isa.load(norm.a.as_ptr().add(channel)),
                     b: isa.load(norm.b.as_ptr().add(channel)),
                     c: isa.load(norm.c.as_ptr().add(channel)),
@@ -133,7 +147,8 @@ impl<I: Isa> GradLanes<I> {
             },
             None => None,
         };
-        Self { isa, g: grad.g.as_ptr().wrapping_add(channel), norm }
+        let half = grad.g.half() || grad.norm.as_ref().is_some_and(|norm| norm.y.half());
+        Self { isa, g: grad.g.ptr().add(channel), norm, half }
     }
 
     /// Their values at the pixel that starts at `pixel` (its index times the pitch).
@@ -143,11 +158,19 @@ impl<I: Isa> GradLanes<I> {
     #[inline(always)]
     pub(crate) unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
+        unsafe { if self.half { self.at_as::<true>(pixel) } else { self.at_as::<false>(pixel) } }
+    }
+
+    /// # Safety
+    /// As [`GradLanes::at`]; without `HALF` all maps must be `f32`.
+    #[inline(always)]
+    unsafe fn at_as<const HALF: bool>(&self, pixel: usize) -> I::V {
+        // SAFETY: promised by the caller.
         unsafe {
-            let g = self.isa.load(self.g.add(pixel));
+            let g = self.g.load_as::<I, HALF>(self.isa, pixel);
             match &self.norm {
                 Some(norm) => {
-                    let y = self.isa.load(norm.y.add(pixel));
+                    let y = norm.y.load_as::<I, HALF>(self.isa, pixel);
                     self.isa.mul_add(norm.a, g, self.isa.mul_add(norm.b, y, norm.c))
                 }
                 None => g,
@@ -205,21 +228,23 @@ pub(crate) fn clear_sums(sink: &mut Sink<'_>, image: usize) {
 /// Sixteen channels of a [`Sink`], for one run of pixels.
 pub(crate) struct SinkLanes<I: Isa> {
     isa: I,
-    dst: *mut f32,
+    dst: MapPtrMut,
     dst_pitch: usize,
     accumulate: bool,
     gate: GateLanes<I>,
     sums: Option<SinkSums<I>>,
+    /// Whether some map is bf16.
+    half: bool,
 }
 
 enum GateLanes<I: Isa> {
     Open,
-    Stored(*const f32),
-    Affine { y: *const f32, scale: I::V, shift: I::V },
+    Stored(MapPtr),
+    Affine { y: MapPtr, scale: I::V, shift: I::V },
 }
 
 struct SinkSums<I: Isa> {
-    y: *const f32,
+    y: MapPtr,
     shift: I::V,
     chain: SumChain<I>,
 }
@@ -233,11 +258,11 @@ impl<I: Isa> SinkLanes<I> {
     pub(crate) unsafe fn new(isa: I, sink: &mut Sink<'_>, [channel, column]: [usize; 2]) -> Self {
         let gate = match &sink.gate {
             Gate::Open => GateLanes::Open,
-            Gate::Stored(z) => GateLanes::Stored(z.as_ptr().wrapping_add(channel)),
+            Gate::Stored(z) => GateLanes::Stored(z.ptr().add(channel)),
             // SAFETY: promised by the caller.
             Gate::Affine { y, affine } => unsafe {
                 GateLanes::Affine {
-                    y: y.as_ptr().wrapping_add(channel),
+                    y: y.ptr().add(channel),
                     scale: isa.load(affine.scale.as_ptr().add(channel)),
                     shift: isa.load(affine.shift.as_ptr().add(channel)),
                 }
@@ -247,7 +272,7 @@ impl<I: Isa> SinkLanes<I> {
             // SAFETY: promised by the caller.
             Some((y, sums)) => unsafe {
                 Some(SinkSums {
-                    y: y.as_ptr().wrapping_add(channel),
+                    y: y.ptr().add(channel),
                     shift: isa.load(sums.shift.as_ptr().add(channel)),
                     chain: SumChain::new(isa),
                 })
@@ -255,8 +280,8 @@ impl<I: Isa> SinkLanes<I> {
             None => None,
         };
         let dst_pitch = sink.dst.pitch();
-        let dst = sink.dst.as_mut_ptr().wrapping_add(column);
-        Self { isa, dst, dst_pitch, accumulate: sink.accumulate, gate, sums }
+        let dst = sink.dst.ptr().add(column);
+        Self { isa, dst, dst_pitch, accumulate: sink.accumulate, gate, sums, half: sink.half() }
     }
 
     /// The contribution `g` to pixel `row` of maps at `pitch`; without one, only what the sink holds counts.
@@ -264,31 +289,40 @@ impl<I: Isa> SinkLanes<I> {
     /// # Safety
     /// Row `row` must exist in the sink and in its maps, with `channel + 16` values.
     #[inline(always)]
-    pub(crate) unsafe fn put(&mut self, [row, pitch]: [usize; 2], g: Option<I::V>) {
+    pub(crate) unsafe fn put(&mut self, at: [usize; 2], g: Option<I::V>) {
+        // SAFETY: promised by the caller.
+        unsafe { if self.half { self.put_as::<true>(at, g) } else { self.put_as::<false>(at, g) } }
+    }
+
+    /// # Safety
+    /// As [`SinkLanes::put`]; without `HALF` all maps must be `f32`.
+    #[inline(always)]
+    unsafe fn put_as<const HALF: bool>(&mut self, [row, pitch]: [usize; 2], g: Option<I::V>) {
         let isa = self.isa;
         let pixel = row * pitch;
         // SAFETY: promised by the caller.
         unsafe {
-            let dst = self.dst.add(row * self.dst_pitch);
+            let (dst, at) = (self.dst, row * self.dst_pitch);
             let mut value = match g {
-                Some(g) if self.accumulate => isa.add(g, isa.load(dst)),
+                Some(g) if self.accumulate => isa.add(g, dst.cast_const().load_as::<I, HALF>(isa, at)),
                 Some(g) => g,
-                None => isa.load(dst),
+                None => dst.cast_const().load_as::<I, HALF>(isa, at),
             };
             match self.gate {
                 GateLanes::Open => {}
                 GateLanes::Stored(z) => {
-                    value = isa.select_gt(isa.load(z.add(pixel)), isa.zero(), value, isa.zero());
+                    value = isa.select_gt(z.load_as::<I, HALF>(isa, pixel), isa.zero(), value, isa.zero());
                 }
                 GateLanes::Affine { y, scale, shift } => {
-                    let z = isa.mul_add(isa.load(y.add(pixel)), scale, shift);
+                    let z = isa.mul_add(y.load_as::<I, HALF>(isa, pixel), scale, shift);
                     value = isa.select_gt(z, isa.zero(), value, isa.zero());
                 }
             }
-            isa.store(dst, value);
+            dst.store_as::<I, HALF>(isa, at, value);
             if let Some(sums) = &mut self.sums {
-                let reference = isa.sub(isa.load(sums.y.add(pixel)), sums.shift);
-                sums.chain.add(isa, value, reference);
+                let reference = isa.sub(sums.y.load_as::<I, HALF>(isa, pixel), sums.shift);
+                let stored = if HALF { dst.as_stored(isa, value) } else { value };
+                sums.chain.add(isa, stored, reference);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What one core does: `f32` slices in, `f32` slices out; 8-bit pixels for the resize. No threads, no allocation, no input
+//! What one core does: maps in, maps out, of `f32` or bf16 values ([`maps`]); 8-bit pixels for the resize. No threads, no allocation, no input
 //! or output, no environment.
 //!
 //! Every operation is a table of [`KernelEntry`]s, best first, ending in `reference` (plain loops, `f64` sums). A planner
@@ -17,6 +17,7 @@ pub mod elementwise;
 mod lanes;
 pub mod level;
 pub mod loss;
+pub mod maps;
 pub mod multiply;
 pub mod norm;
 pub mod pooling;

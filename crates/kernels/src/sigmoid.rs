@@ -12,7 +12,7 @@ use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums};
 use crate::loss::pinned::exp;
-use crate::rows::RowsMut;
+use crate::maps::{MapRef, MapRowsMut};
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -28,7 +28,7 @@ pub struct SigmoidForwardArgs<'a> {
     /// What the function is taken of.
     pub src: MapSource<'a>,
     /// `images * pixels` rows of all channels.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
 }
 
 /// Arguments of [`SigmoidBackward`].
@@ -39,9 +39,9 @@ pub struct SigmoidBackwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// Gradient at the output.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// The output.
-    pub y: &'a [f32],
+    pub y: MapRef<'a>,
     /// Where the gradient of the input goes: all channels.
     pub sink: Sink<'a>,
 }
@@ -76,8 +76,8 @@ impl SigmoidBackwardArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let MapShape { pitch, pixels, .. } = *self.shape;
-        check::map(self.g, self.images * pixels, pitch);
-        check::map(self.y, self.images * pixels, pitch);
+        check::map(&self.g, self.images * pixels, pitch);
+        check::map(&self.y, self.images * pixels, pitch);
         check::sink(&self.sink, [self.images, pixels], pitch);
     }
 }
@@ -105,13 +105,13 @@ impl Kernel for SigmoidForwardKernel<'_> {
             let src = unsafe { SourceLanes::new(isa, &args.src, channel) };
             for row in start..end {
                 // SAFETY: as above.
-                let lanes = unsafe { isa.to_array(src.at(row * pitch)) };
-                let dst = &mut args.dst.row(row)[channel..channel + LANES];
-                // the function of the tails' zeros would be a half
-                dst[count..].fill(0.0);
-                for (dst, x) in dst.iter_mut().zip(&lanes[..count]) {
-                    *dst = sigmoid(f64::from(*x)) as f32;
+                let mut lanes = unsafe { isa.to_array(src.at(row * pitch)) };
+                for x in &mut lanes[..count] {
+                    *x = sigmoid(f64::from(*x)) as f32;
                 }
+                // the function of the tails' zeros would be a half
+                lanes[count..].fill(0.0);
+                args.dst.write(row, channel, &lanes);
             }
         }
     }
@@ -127,6 +127,7 @@ impl Kernel for SigmoidBackwardKernel<'_> {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
+        let [y_map, g_map] = [args.y.ptr(), args.g.ptr()];
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
@@ -137,8 +138,8 @@ impl Kernel for SigmoidBackwardKernel<'_> {
                     let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        let y = isa.load(args.y.as_ptr().add(row * pitch + channel));
-                        let g = isa.load(args.g.as_ptr().add(row * pitch + channel));
+                        let y = y_map.load(isa, row * pitch + channel);
+                        let g = g_map.load(isa, row * pitch + channel);
                         let slope = isa.mul(y, isa.sub(one, y));
                         lanes.put([row, pitch], Some(isa.mul(g, slope)));
                         row += 1;
@@ -154,8 +155,11 @@ fn forward_reference(mut args: SigmoidForwardArgs<'_>) {
     args.check();
     let MapShape { c, pitch, .. } = *args.shape;
     for row in 0..args.dst.rows() {
-        for (lane, dst) in args.dst.row(row).iter_mut().enumerate() {
-            *dst = if lane < c { sigmoid(evaluate(&args.src, row * pitch + lane, lane)) as f32 } else { 0.0 };
+        for lane in 0..pitch {
+            let inside = lane < c;
+            let value =
+                if inside { sigmoid(evaluate(&args.src, row * pitch + lane, lane)) as f32 } else { 0.0 };
+            args.dst.set(row, lane, value);
         }
     }
 }
@@ -168,8 +172,8 @@ fn backward_reference(mut args: SigmoidBackwardArgs<'_>) {
         for pixel in 0..pixels {
             for lane in 0..pitch {
                 let index = (image * pixels + pixel) * pitch + lane;
-                let y = f64::from(args.y[index]);
-                writer.put([image, pixel, lane], f64::from(args.g[index]) * (y * (1.0 - y)));
+                let y = f64::from(args.y.get(index));
+                writer.put([image, pixel, lane], f64::from(args.g.get(index)) * (y * (1.0 - y)));
             }
         }
     }

@@ -11,7 +11,7 @@
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums};
-use crate::rows::RowsMut;
+use crate::maps::{MapRef, MapRowsMut};
 use crate::shape::SubsampleShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -27,7 +27,7 @@ pub struct SubsampleForwardArgs<'a> {
     /// What is subsampled.
     pub src: MapSource<'a>,
     /// `images * oh * ow` rows of all output channels.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
 }
 
 /// Arguments of [`SubsampleBackward`].
@@ -38,7 +38,7 @@ pub struct SubsampleBackwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// Gradient at the output.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// Where the gradient of the input goes: all channels.
     pub sink: Sink<'a>,
 }
@@ -83,7 +83,7 @@ impl SubsampleBackwardArgs<'_> {
     fn check(&self) {
         let shape = self.shape;
         check_sizes(shape);
-        check::map(self.g, self.images * shape.oh * shape.ow, shape.k_pitch());
+        check::map(&self.g, self.images * shape.oh * shape.ow, shape.k_pitch());
         check::sink(&self.sink, [self.images, shape.h * shape.w], pitch(shape.c));
     }
 }
@@ -117,16 +117,15 @@ impl Kernel for SubsampleForwardKernel<'_> {
         let (shape, pitch, outputs) = (*args.shape, pitch(args.shape.c), args.shape.oh * args.shape.ow);
         for output in 0..args.images * outputs {
             let pixel = source_pixel(&shape, output / outputs, output % outputs);
-            let row = args.dst.row(output);
-            row[..shape.before].fill(0.0);
-            row[shape.before + shape.c..].fill(0.0);
+            args.dst.clear(output, 0..shape.before);
+            args.dst.clear(output, shape.before + shape.c..shape.k_pitch());
             let mut channel = 0;
             while channel < pitch {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 let lanes =
                     unsafe { isa.to_array(SourceLanes::new(isa, &args.src, channel).at(pixel * pitch)) };
                 let count = LANES.min(shape.c - channel);
-                row[shape.before + channel..][..count].copy_from_slice(&lanes[..count]);
+                args.dst.write(output, shape.before + channel, &lanes[..count]);
                 channel += LANES;
             }
         }
@@ -156,8 +155,7 @@ impl Kernel for SubsampleBackwardKernel<'_> {
                         // behind the last channel of a row may be those of zeros, whose gradients go nowhere
                         let mut g = [0.0; LANES];
                         if let Some(output) = output_pixel(&shape, image, pixel) {
-                            let own = &args.g[output * k_pitch + shape.before + channel..][..count];
-                            g[..count].copy_from_slice(own);
+                            args.g.read(output * k_pitch + shape.before + channel, &mut g[..count]);
                         }
                         lanes.put([image * pixels + pixel, pitch], Some(isa.load(g.as_ptr())));
                     }
@@ -173,11 +171,12 @@ fn forward_reference(mut args: SubsampleForwardArgs<'_>) {
     let (shape, pitch, outputs) = (*args.shape, pitch(args.shape.c), args.shape.oh * args.shape.ow);
     for output in 0..args.images * outputs {
         let pixel = source_pixel(&shape, output / outputs, output % outputs);
-        for (channel, dst) in args.dst.row(output).iter_mut().enumerate() {
-            *dst = match channel.checked_sub(shape.before) {
+        for channel in 0..shape.k_pitch() {
+            let value = match channel.checked_sub(shape.before) {
                 Some(lane) if lane < shape.c => evaluate(&args.src, pixel * pitch + lane, lane) as f32,
                 _ => 0.0,
             };
+            args.dst.set(output, channel, value);
         }
     }
 }
@@ -191,7 +190,9 @@ fn backward_reference(mut args: SubsampleBackwardArgs<'_>) {
             let output = output_pixel(&shape, image, pixel);
             for lane in 0..pitch(shape.c) {
                 let g = match output {
-                    Some(output) if lane < shape.c => args.g[output * shape.k_pitch() + shape.before + lane],
+                    Some(output) if lane < shape.c => {
+                        args.g.get(output * shape.k_pitch() + shape.before + lane)
+                    }
                     _ => 0.0,
                 };
                 writer.put([image, pixel, lane], f64::from(g));

@@ -56,7 +56,7 @@ fn statistics_fused_or_not() {
             finish: Finish::default(),
             rows: 0..shape.oh,
             blocks: 0..k / LANES,
-            dst: RowsMut::new(&mut map, k, 0, k),
+            dst: RowsMut::new(&mut map, k, 0, k).into(),
             sums: Some(Sums { shift: &shift, out: RowsMut::new(&mut sums, k, 0, k) }),
             scratch: &mut vec![0.0; conv::forward_scratch_len(&shape, images)],
         });
@@ -64,7 +64,7 @@ fn statistics_fused_or_not() {
         let mut apart = vec![f64::NAN; images * 2 * k];
         let out = RowsMut::new(&mut apart, k, 0, k);
         let run = select(STATS, level, &stored).run;
-        run(StatsArgs { shape: &stored, images, data: &map, sums: Sums { shift: &shift, out } });
+        run(StatsArgs { shape: &stored, images, data: (&map).into(), sums: Sums { shift: &shift, out } });
         assert_eq!(bits(&sums), bits(&apart), "{level} {shape:?}");
     }
 }
@@ -85,7 +85,7 @@ fn gates_and_sums_fused_or_not() {
             (select(conv::BACKWARD_DATA, level, &shape).run)(ConvBackwardDataArgs {
                 shape: &shape,
                 images,
-                grad: Grad { g: &g, norm: None },
+                grad: Grad { g: (&g).into(), norm: None },
                 weights: &weights,
                 blocks: 0..c / LANES,
                 sink,

@@ -51,7 +51,7 @@ const FORMS: [SourceForm; 3] = [
 fn means(run: AvgPool2dForward, shape: &PoolShape, images: usize, src: MapSource<'_>) -> Vec<f32> {
     let pitch = pitch(shape.c);
     let mut map = vec![f32::NAN; images * shape.oh * shape.ow * pitch];
-    run(AvgPool2dForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch) });
+    run(AvgPool2dForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch).into() });
     map
 }
 
@@ -106,7 +106,7 @@ fn backward_is_the_reference() {
                 let absolute: Vec<f32> = g.iter().map(|g| g.abs()).collect();
                 let plain = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
                 let size = data.fill(plain, 0..images, |sink| {
-                    reference(AvgPool2dBackwardArgs { shape: &shape, images, g: &absolute, sink });
+                    reference(AvgPool2dBackwardArgs { shape: &shape, images, g: (&absolute).into(), sink });
                 });
                 let sizes: Vec<f64> = size.map.iter().map(|size| f64::from(*size)).collect();
                 let windows = (shape.kernel[0] * shape.kernel[1]) as f64;
@@ -117,7 +117,7 @@ fn backward_is_the_reference() {
                     let g = &g[piece.start * outputs * pitch..piece.end * outputs * pitch];
                     let images = piece.len();
                     data.fill(form, piece, |sink| {
-                        run(AvgPool2dBackwardArgs { shape: &shape, images, g, sink })
+                        run(AvgPool2dBackwardArgs { shape: &shape, images, g: g.into(), sink })
                     })
                 });
             }
@@ -143,8 +143,9 @@ fn gradient_is_the_difference() {
         let sink = SinkData::new(&mut random, [3, pixels, 1], false);
         let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
         let run = select(BACKWARD, Level::detect(), &shape).run;
-        let analytic = sink
-            .fill(form, 0..1, |sink| run(AvgPool2dBackwardArgs { shape: &shape, images: 1, g: &r, sink }));
+        let analytic = sink.fill(form, 0..1, |sink| {
+            run(AvgPool2dBackwardArgs { shape: &shape, images: 1, g: (&r).into(), sink })
+        });
         // a linear function: nothing but rounding, of means of at most 72 values below 2.25, over two steps
         for (analytic, numeric) in analytic.map.iter().zip(&numeric) {
             assert!(

@@ -31,7 +31,7 @@ fn forward(
 ) -> Vec<f32> {
     let pitch = shape.k_pitch();
     let mut map = vec![OTHER; images * shape.pixels * pitch];
-    run(ConcatForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch) });
+    run(ConcatForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch).into() });
     map
 }
 
@@ -94,7 +94,9 @@ fn backward_is_the_reference() {
                 check(BACKWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                     let g = &g[piece.start * pixels * k_pitch..piece.end * pixels * k_pitch];
                     let images = piece.len();
-                    data.fill(form, piece, |sink| run(ConcatBackwardArgs { shape: &shape, images, g, sink }))
+                    data.fill(form, piece, |sink| {
+                        run(ConcatBackwardArgs { shape: &shape, images, g: g.into(), sink })
+                    })
                 });
             }
         }

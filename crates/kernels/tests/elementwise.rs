@@ -26,7 +26,7 @@ fn evaluate_is_the_reference() {
             let bounds = Bounds { map: data.bounds(form), sums: Vec::new() };
             check(EVALUATE, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                 let mut map = vec![f32::NAN; piece.len() * shape.pixels * shape.pitch];
-                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
+                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch).into();
                 let (images, src) = (piece.len(), data.piece(form, piece));
                 run(EvaluateArgs { shape: &shape, images, src, dst });
                 KernelOutput { map, ..KernelOutput::default() }
@@ -42,11 +42,11 @@ fn evaluate_pads_the_network_input() {
     let run = plusx_kernels::select(EVALUATE, plusx_kernels::Level::detect(), &shape).run;
     let mut map = vec![f32::NAN; 2 * 4 * 16];
     let src = MapSource {
-        main: MapTerm { data: &data, affine: None },
+        main: MapTerm { data: (&data).into(), affine: None },
         add: None,
         activation: FusedActivation::Relu,
     };
-    run(EvaluateArgs { shape: &shape, images: 2, src, dst: RowsMut::new(&mut map, 16, 0, 16) });
+    run(EvaluateArgs { shape: &shape, images: 2, src, dst: RowsMut::new(&mut map, 16, 0, 16).into() });
     for (row, pixel) in map.chunks(16).zip(data.chunks(3)) {
         for (lane, value) in row.iter().enumerate() {
             assert_eq!(*value, pixel.get(lane).map_or(0.0, |value| value.max(0.0)));
@@ -62,11 +62,16 @@ fn relu_shows_nan() {
     for entry in EVALUATE.iter().filter(|entry| entry.level.supported()) {
         let mut map = [1.0f32; 16];
         let src = MapSource {
-            main: MapTerm { data: &data, affine: None },
+            main: MapTerm { data: (&data).into(), affine: None },
             add: None,
             activation: FusedActivation::Relu,
         };
-        (entry.run)(EvaluateArgs { shape: &shape, images: 1, src, dst: RowsMut::new(&mut map, 16, 0, 16) });
+        (entry.run)(EvaluateArgs {
+            shape: &shape,
+            images: 1,
+            src,
+            dst: RowsMut::new(&mut map, 16, 0, 16).into(),
+        });
         assert!(map[3].is_nan() && map[2] == 0.0, "{}", entry.name);
     }
 }
@@ -87,7 +92,7 @@ fn sink_is_the_reference() {
                     continue;
                 }
                 check(SINK, &shape, images, (!exact).then_some(&bounds), |run, piece| {
-                    let g = with.then(|| &g[piece.start * size..piece.end * size]);
+                    let g = with.then(|| g[piece.start * size..piece.end * size].into());
                     let images = piece.len();
                     data.fill(form, piece, |sink| run(SinkArgs { shape: &shape, images, g, sink }))
                 });
@@ -116,7 +121,7 @@ fn stats_are_the_reference() {
             check(STATS, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                 let mut sums = vec![f64::NAN; piece.len() * 2 * shape.pitch];
                 let out = RowsMut::new(&mut sums, shape.pitch, 0, shape.pitch);
-                let data = &data[piece.start * size..piece.end * size];
+                let data = data[piece.start * size..piece.end * size].into();
                 run(StatsArgs {
                     shape: &shape,
                     images: piece.len(),

@@ -90,7 +90,7 @@ impl Case {
 
     /// All that can happen, or less.
     fn finish(&self, form: usize) -> Finish<'_> {
-        let other = |affine| Some(MapTerm { data: &self.other, affine });
+        let other = |affine| Some(MapTerm { data: (&self.other).into(), affine });
         match form {
             0 => Finish { affine: Some(self.affine(0)), add: None, activation: FusedActivation::Relu },
             1 => Finish { affine: Some(self.affine(0)), add: other(None), activation: FusedActivation::Relu },
@@ -114,7 +114,7 @@ impl Case {
                 let rows = start..shape.oh.min(start + band);
                 let at = first * map + start * shape.ow * k;
                 let len = if step == 1 { rows.len() * shape.ow * k } else { dst.len() };
-                let data = &self.other[first * map..][..step * map];
+                let data = self.other[first * map..][..step * map].into();
                 let add = finish.add.map(|term| MapTerm { data, ..term });
                 run(ConvForwardArgs {
                     shape,
@@ -126,7 +126,7 @@ impl Case {
                     finish: Finish { add, ..finish },
                     rows,
                     blocks: 0..k / LANES,
-                    dst: RowsMut::new(&mut dst[at..at + len], k, 0, k),
+                    dst: RowsMut::new(&mut dst[at..at + len], k, 0, k).into(),
                     sums: None,
                     scratch: &mut vec![f32::NAN; self.scratch],
                 });
@@ -139,10 +139,10 @@ impl Case {
     fn read(&self, level: Level, plain: &[f32], finish: Finish<'_>) -> Vec<f32> {
         let shape =
             MapShape { c: self.shape.k, pitch: self.shape.k_pitch(), pixels: self.shape.oh * self.shape.ow };
-        let main = MapTerm { data: plain, affine: finish.affine };
+        let main = MapTerm { data: plain.into(), affine: finish.affine };
         let src = MapSource { main, add: finish.add, activation: finish.activation };
         let mut map = vec![f32::NAN; plain.len()];
-        let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
+        let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch).into();
         (select(EVALUATE, level, &shape).run)(EvaluateArgs { shape: &shape, images: IMAGES, src, dst });
         map
     }
@@ -154,7 +154,7 @@ impl Case {
             Some(affine) => (value * affine.scale[lane]).abs() + affine.shift[lane].abs(),
             None => value.abs(),
         };
-        let other = finish.add.map_or(0.0, |other| term(other.data[index], other.affine));
+        let other = finish.add.map_or(0.0, |other| term(other.data.get(index), other.affine));
         f64::from(term(plain[index], finish.affine) + other)
     }
 

@@ -33,7 +33,7 @@ fn means_and_gradients_are_the_reference() {
             }
             check(FORWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                 let mut map = vec![f32::NAN; piece.len() * shape.pitch];
-                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
+                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch).into();
                 let (images, src) = (piece.len(), data.piece(form, piece));
                 run(GlobalAvgPool2dForwardArgs { shape: &shape, images, src, dst });
                 KernelOutput { map, ..KernelOutput::default() }
@@ -53,7 +53,7 @@ fn means_and_gradients_are_the_reference() {
                 let g = &g[piece.start * shape.pitch..piece.end * shape.pitch];
                 let images = piece.len();
                 data.fill(form, piece, |sink| {
-                    run(GlobalAvgPool2dBackwardArgs { shape: &shape, images, g, sink })
+                    run(GlobalAvgPool2dBackwardArgs { shape: &shape, images, g: g.into(), sink })
                 })
             });
         }

@@ -43,7 +43,7 @@ fn winners(shape: &PoolShape, images: usize, src: MapSource<'_>) -> (Vec<f32>, V
     let len = images * shape.oh * shape.ow * pitch;
     let (mut map, mut bytes) = (vec![0.0; len], vec![0; len]);
     let winner = Some(RowsMut::new(&mut bytes, pitch, 0, pitch));
-    let dst = RowsMut::new(&mut map, pitch, 0, pitch);
+    let dst = RowsMut::new(&mut map, pitch, 0, pitch).into();
     (FORWARD[FORWARD.len() - 1].run)(MaxPool2dForwardArgs {
         shape,
         images,
@@ -71,7 +71,7 @@ fn forward_is_the_reference() {
                     check(FORWARD, &shape, images, (!exact).then_some(&bounds), |run, piece| {
                         let mut map = vec![f32::NAN; piece.len() * outputs];
                         let mut bytes = vec![255; if train { map.len() } else { 0 }];
-                        let dst = RowsMut::new(&mut map, pitch, 0, pitch);
+                        let dst = RowsMut::new(&mut map, pitch, 0, pitch).into();
                         let winner = RowsMut::new(&mut bytes, pitch, 0, pitch);
                         let (images, src) = (piece.len(), data.piece(form, piece));
                         run(MaxPool2dForwardArgs {
@@ -109,7 +109,7 @@ fn bands_of_rows_are_the_whole() {
                         images: 1,
                         src,
                         rows,
-                        dst: RowsMut::new(&mut part, pitch, 0, pitch),
+                        dst: RowsMut::new(&mut part, pitch, 0, pitch).into(),
                         winner: Some(RowsMut::new(&mut winner, pitch, 0, pitch)),
                     });
                     assert!(part == map[from..to] && winner == bytes[from..to], "{} {shape:?}", entry.name);
@@ -143,7 +143,7 @@ fn max_shows_nan_and_infinity() {
                 images: 1,
                 src: MapSource::plain(&data),
                 rows: 0..1,
-                dst: RowsMut::new(&mut map, 16, 0, 16),
+                dst: RowsMut::new(&mut map, 16, 0, 16).into(),
                 winner: Some(RowsMut::new(&mut bytes, 16, 0, 16)),
             });
             let right = if want.is_nan() { map[0].is_nan() } else { map[0] == want && bytes[0] == position };
@@ -174,7 +174,7 @@ fn backward_is_the_reference() {
                     reference(MaxPool2dBackwardArgs {
                         shape: &shape,
                         images,
-                        g: &absolute,
+                        g: (&absolute).into(),
                         winner: &winner,
                         sink,
                     });
@@ -187,7 +187,7 @@ fn backward_is_the_reference() {
                     let range = piece.start * outputs * pitch..piece.end * outputs * pitch;
                     let (g, winner, images) = (&g[range.clone()], &winner[range], piece.len());
                     data.fill(form, piece, |sink| {
-                        run(MaxPool2dBackwardArgs { shape: &shape, images, g, winner, sink });
+                        run(MaxPool2dBackwardArgs { shape: &shape, images, g: g.into(), winner, sink });
                     })
                 });
             }
@@ -221,7 +221,7 @@ fn gradient_is_the_difference() {
         let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
         let run = select(BACKWARD, Level::detect(), &shape).run;
         let analytic = sink.fill(form, 0..1, |sink| {
-            run(MaxPool2dBackwardArgs { shape: &shape, images: 1, g: &r, winner: &winner, sink });
+            run(MaxPool2dBackwardArgs { shape: &shape, images: 1, g: (&r).into(), winner: &winner, sink });
         });
         // the step of 1e-2 is rounded to f32 on top of values up to 4: 4 U / 1e-2, twice, times at most nine of |r| <= 2
         for (analytic, numeric) in analytic.map.iter().zip(&numeric) {

@@ -45,7 +45,7 @@ fn products_are_the_reference() {
             let bounds = (!exact || form.affine).then_some(&bounds);
             check(FORWARD, &shape, images, bounds, |run, piece| {
                 let mut map = vec![f32::NAN; piece.len() * shape.pixels * shape.pitch];
-                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
+                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch).into();
                 let (images, src, scale) =
                     (piece.len(), data.piece(form, piece.clone()), scale.piece(form, piece));
                 run(MultiplyForwardArgs { shape: &shape, images, src, scale, dst });
@@ -77,7 +77,7 @@ fn gradients_are_the_reference() {
                 let g = &g[piece.start * size..piece.end * size];
                 let (images, scale) = (piece.len(), scale.piece(form, piece.clone()));
                 data.fill(sink_form, piece, |sink| {
-                    run(MultiplyBackwardMapArgs { shape: &shape, images, g, scale, sink })
+                    run(MultiplyBackwardMapArgs { shape: &shape, images, g: g.into(), scale, sink })
                 })
             });
 
@@ -92,7 +92,7 @@ fn gradients_are_the_reference() {
                 let g = &g[piece.start * size..piece.end * size];
                 let (images, src) = (piece.len(), source.piece(form, piece.clone()));
                 data.fill(sink_form, piece, |sink| {
-                    run(MultiplyBackwardScaleArgs { shape: &shape, images, g, src, sink })
+                    run(MultiplyBackwardScaleArgs { shape: &shape, images, g: g.into(), src, sink })
                 })
             });
         }

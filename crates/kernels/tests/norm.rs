@@ -49,7 +49,7 @@ impl BatchData<'_> {
         run(StatsArgs {
             shape: &shape,
             images: self.images,
-            data: self.data,
+            data: self.data.into(),
             sums: Sums { shift: &shift, out },
         });
         let mut sums = vec![0.0; 2 * pitch];

@@ -21,7 +21,7 @@ fn values_and_gradients_are_the_reference() {
             let bounds = Bounds { map: bounds, sums: Vec::new() };
             check(FORWARD, &shape, images, Some(&bounds), |run, piece| {
                 let mut map = vec![f32::NAN; piece.len() * shape.pixels * shape.pitch];
-                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch);
+                let dst = RowsMut::new(&mut map, shape.pitch, 0, shape.pitch).into();
                 let (images, src) = (piece.len(), data.piece(form, piece));
                 run(SigmoidForwardArgs { shape: &shape, images, src, dst });
                 assert!(map.chunks(shape.pitch).all(|row| row[c..].iter().all(|tail| *tail == 0.0)));
@@ -41,7 +41,9 @@ fn values_and_gradients_are_the_reference() {
                 let size = shape.pixels * shape.pitch;
                 let own = piece.start * size..piece.end * size;
                 let (g, y, images) = (&g[own.clone()], &y[own], piece.len());
-                data.fill(form, piece, |sink| run(SigmoidBackwardArgs { shape: &shape, images, g, y, sink }))
+                data.fill(form, piece, |sink| {
+                    run(SigmoidBackwardArgs { shape: &shape, images, g: g.into(), y: y.into(), sink })
+                })
             });
         }
     }
@@ -56,7 +58,7 @@ fn ends_are_exact() {
     let shape = MapShape { c: x.len(), pitch: 16, pixels: 1 };
     for entry in FORWARD.iter().filter(|entry| entry.level.supported()) {
         let mut map = [f32::NAN; 16];
-        let dst = RowsMut::new(&mut map, 16, 0, 16);
+        let dst = RowsMut::new(&mut map, 16, 0, 16).into();
         let src = plusx_kernels::args::MapSource::plain(&data);
         (entry.run)(SigmoidForwardArgs { shape: &shape, images: 1, src, dst });
         assert_eq!(map[..5], [0.5, 1.0, 0.0, 1.0, 0.0], "{}", entry.name);

@@ -36,7 +36,7 @@ fn forward(
 ) -> Vec<f32> {
     let pitch = shape.k_pitch();
     let mut map = vec![f32::NAN; images * shape.oh * shape.ow * pitch];
-    run(SubsampleForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch) });
+    run(SubsampleForwardArgs { shape, images, src, dst: RowsMut::new(&mut map, pitch, 0, pitch).into() });
     map
 }
 
@@ -95,7 +95,7 @@ fn gradient_is_the_transpose() {
             let form = SinkForm { gate: GateForm::Open, accumulate: false, sums: false };
             let run = select(BACKWARD, Level::detect(), &shape).run;
             let dx = sink.fill(form, 0..images, |sink| {
-                run(SubsampleBackwardArgs { shape: &shape, images, g: &r, sink })
+                run(SubsampleBackwardArgs { shape: &shape, images, g: (&r).into(), sink })
             });
             let dot = |a: &[f32], b: &[f32]| -> f64 {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
@@ -122,7 +122,7 @@ fn backward_is_the_reference() {
                     let g = &g[piece.start * outputs * k_pitch..piece.end * outputs * k_pitch];
                     let images = piece.len();
                     data.fill(form, piece, |sink| {
-                        run(SubsampleBackwardArgs { shape: &shape, images, g, sink })
+                        run(SubsampleBackwardArgs { shape: &shape, images, g: g.into(), sink })
                     })
                 });
             }

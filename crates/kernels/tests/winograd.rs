@@ -130,7 +130,7 @@ impl ConvLayer {
     fn winograd(&self, level: Level) -> [Vec<f32>; 3] {
         let (shape, images) = (&self.shape, self.images);
         let [c, k] = [shape.c / LANES, shape.k / LANES];
-        let grad = Grad { g: &self.dy, norm: None };
+        let grad = Grad { g: (&self.dy).into(), norm: None };
         let (mut y, mut dx) = (vec![0.0; self.dy.len()], vec![0.0; self.x.len()]);
         (select(winograd::FORWARD, level, shape).run)(ConvForwardArgs {
             shape,
@@ -142,7 +142,7 @@ impl ConvLayer {
             finish: Finish::default(),
             rows: 0..shape.oh,
             blocks: 0..k,
-            dst: RowsMut::new(&mut y, shape.k, 0, shape.k),
+            dst: RowsMut::new(&mut y, shape.k, 0, shape.k).into(),
             sums: None,
             scratch: &mut vec![0.0; winograd::forward_scratch_len(shape, k)],
         });
@@ -153,7 +153,7 @@ impl ConvLayer {
             weights: &self.filters(level, true),
             blocks: 0..c,
             sink: Sink {
-                dst: RowsMut::new(&mut dx, shape.c, 0, shape.c),
+                dst: RowsMut::new(&mut dx, shape.c, 0, shape.c).into(),
                 accumulate: false,
                 gate: Gate::Open,
                 sums: None,

@@ -2,6 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use plusx_kernels::bf16::Bf16;
+
 /// Every buffer starts on a cache line, which is also the widest vector.
 pub(crate) const ALIGN: usize = 64;
 
@@ -24,6 +26,8 @@ pub(crate) unsafe trait Plain: Copy + Send + Sync {}
 unsafe impl Plain for f32 {}
 // SAFETY: every bit pattern is a value; aligned to 8.
 unsafe impl Plain for f64 {}
+// SAFETY: every bit pattern is a value; aligned to 2.
+unsafe impl Plain for Bf16 {}
 // SAFETY: every bit pattern is a value; aligned to 1.
 unsafe impl Plain for u8 {}
 

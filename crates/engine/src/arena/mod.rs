@@ -17,4 +17,4 @@ mod windows;
 
 pub(crate) use self::lender::{Arena, Lender};
 pub(crate) use self::memory::{ALIGN, Floats, Plain};
-pub(crate) use self::windows::{DisjointWindows, WindowSize};
+pub(crate) use self::windows::{DisjointWindows, MapWindows, WindowSize};

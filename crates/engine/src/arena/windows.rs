@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use plusx_kernels::bf16::Bf16;
+use plusx_kernels::maps::MapRowsMut;
 use plusx_kernels::rows::RowsMut;
 
 /// Rows and columns of a window.
@@ -89,5 +91,27 @@ impl<'a, T> DisjointWindows<'a, T> {
         let len = window.rows() * window.width();
         // SAFETY: the window's values are contiguous and, as `take` made sure, exclusively ours for 'a.
         unsafe { std::slice::from_raw_parts_mut(window.as_mut_ptr(), len) }
+    }
+}
+
+/// Windows of a map, of the type that its values are stored as.
+#[derive(Debug)]
+pub(crate) enum MapWindows<'a> {
+    F32(DisjointWindows<'a, f32>),
+    Bf16(DisjointWindows<'a, Bf16>),
+}
+
+impl<'a> MapWindows<'a> {
+    /// See [`DisjointWindows::take`].
+    pub(crate) fn take(&self, row: usize, column: usize) -> MapRowsMut<'a> {
+        self.take_rows(row..row + 1, column)
+    }
+
+    /// See [`DisjointWindows::take_rows`].
+    pub(crate) fn take_rows(&self, rows: Range<usize>, column: usize) -> MapRowsMut<'a> {
+        match self {
+            Self::F32(windows) => windows.take_rows(rows, column).into(),
+            Self::Bf16(windows) => windows.take_rows(rows, column).into(),
+        }
     }
 }

@@ -9,6 +9,8 @@ use super::refs::BufferId;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ElementType {
     F32,
+    /// Values of maps only, see [`plusx_kernels::maps`].
+    Bf16,
     F64,
     U8,
 }
@@ -17,6 +19,7 @@ impl ElementType {
     fn bytes(self) -> usize {
         match self {
             ElementType::F32 => 4,
+            ElementType::Bf16 => 2,
             ElementType::F64 => 8,
             ElementType::U8 => 1,
         }

@@ -12,7 +12,7 @@ use super::pieces::PieceGrid;
 use super::refs::{BufferId, NormRef, PairRef, SourceRef, SumsRef, TermRef};
 use super::step::{KernelRef, PlanStep};
 use super::work::{ChannelWork, StepWork};
-use crate::lower::{Lowered, LoweredTerm, LoweredValue, NormId, ValueId};
+use crate::lower::{Lowered, LoweredTerm, LoweredUnit, LoweredValue, NormId, ValueId};
 use crate::params::ParamLayout;
 
 /// Values that a step of inference may leave behind for the next run: 16 MB. In a network on pictures of 224x224 the
@@ -42,6 +42,8 @@ pub(super) struct PlanBuilder<'a> {
     pub(super) steps: Vec<PlanStep>,
     /// Steps of inference that depend on parameters only; they come before the others.
     pub(super) prepared: Vec<PlanStep>,
+    /// What each value and its gradient are stored as, if they are.
+    pub(super) types: Vec<ElementType>,
     /// Where each stored value is.
     pub(super) stored: Vec<Option<BufferId>>,
     /// Stored views that their first reader has yet to write.
@@ -83,6 +85,7 @@ impl<'a> PlanBuilder<'a> {
             buffers: vec![images],
             steps: Vec::new(),
             prepared: Vec::new(),
+            types: types(graph, lowered, settings.kernels.precision.maps()),
             stored: vec![None; lowered.values.len()],
             unwritten: vec![false; lowered.values.len()],
             norms: vec![None; lowered.norms.len()],
@@ -110,10 +113,10 @@ impl<'a> PlanBuilder<'a> {
         BufferId(self.buffers.len() - 1)
     }
 
-    /// A map of the size of value `id`.
+    /// A map of the size and type of value `id`.
     pub(super) fn map(&mut self, name: String, id: ValueId) -> BufferId {
         let value = self.value(id);
-        self.buffer(name, ElementType::F32, self.batch * value.len(), value.pitch)
+        self.buffer(name, self.types[id.0], self.batch * value.len(), value.pitch)
     }
 
     /// Per-channel `f32` vectors.
@@ -288,6 +291,18 @@ pub(super) const fn only(name: &'static str) -> KernelRef {
 /// Blocks of channels.
 pub(super) fn blocks(channels: usize) -> usize {
     pitch(channels) / LANES
+}
+
+/// What values are stored as: maps as `maps`. The images come as `f32`, and the output goes to the loss or to the caller as
+/// such. Maps of one pixel are too small for their type to matter.
+fn types(graph: &Graph, lowered: &Lowered, maps: ElementType) -> Vec<ElementType> {
+    let output = lowered.of_node[graph.output().index()];
+    let type_of = |(index, value): (usize, &LoweredValue)| {
+        let end =
+            output == Some(ValueId(index)) || matches!(lowered.units[value.unit], LoweredUnit::Images(_));
+        if end || value.shape.pixels() == 1 { ElementType::F32 } else { maps }
+    };
+    lowered.values.iter().enumerate().map(type_of).collect()
 }
 
 /// How many parameters learn, of those that could.

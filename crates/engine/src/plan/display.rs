@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::buffer::{Buffer, Life};
+use super::buffer::{Buffer, ElementType, Life};
 use super::finished::Plan;
 use super::mode::Statistics;
 use super::refs::Access;
@@ -39,7 +39,9 @@ impl fmt::Display for Plan {
         for buffer in order {
             let Life { first, last } = buffer.life;
             let offset = buffer.offset.unwrap_or_default();
-            writeln!(f, "{offset:12}  {:12} B  steps {first:3}-{last:3}  {}", buffer.bytes(), buffer.name)?;
+            let kind = if buffer.kind == ElementType::Bf16 { ", bf16" } else { "" };
+            let (bytes, name) = (buffer.bytes(), &buffer.name);
+            writeln!(f, "{offset:12}  {bytes:12} B  steps {first:3}-{last:3}  {name}{kind}")?;
         }
         writeln!(f, "arena: {:.1} MiB, parameters: {:.1} MiB", mib(self.arena_bytes), mib(self.param_bytes))
     }

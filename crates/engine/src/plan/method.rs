@@ -33,15 +33,18 @@ const PAYS: usize = 192;
 const PAYS_FILTERS: usize = 320;
 
 impl Method {
-    /// The method of a pass on tiles of `pieces`, instead of that of `f32` products: a committed rule on the shape. A Winograd
-    /// algorithm has less than half the products, which three products of the unit do not beat.
+    /// The method of a pass on tiles of `pieces`, instead of that of `f32` products: a committed rule on the shape. One product
+    /// of the unit is always worth it. Three are not where a Winograd algorithm has less than half the products.
     pub(super) fn on_tiles(self, pieces: Pieces, shape: &ConvShape, pass: Pass) -> Self {
         let values = shape.h * shape.w * shape.c + shape.oh * shape.ow * shape.k;
         let least = match pass {
             Pass::Maps => PAYS,
             Pass::Filters => PAYS_FILTERS,
         };
-        let pays = self == Self::Direct && shape.macs_inside() >= least * values;
+        let pays = match pieces {
+            Pieces::One => true,
+            Pieces::Two => self == Self::Direct && shape.macs_inside() >= least * values,
+        };
         if pays { Self::Tiles(pieces) } else { self }
     }
 

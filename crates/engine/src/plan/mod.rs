@@ -30,7 +30,7 @@ use self::build::PlanBuilder;
 use crate::lower::{fuse_views, lower};
 use crate::params::ParamLayout;
 
-pub(crate) use self::buffer::{Buffer, IMAGES, Lasting};
+pub(crate) use self::buffer::{Buffer, ElementType, IMAGES, Lasting};
 pub use self::finished::Plan;
 pub(crate) use self::finished::Tap;
 pub use self::mode::Mode;

@@ -67,7 +67,7 @@ pub(crate) struct Kernels {
     pub(crate) level: Level,
     /// No Winograd algorithms.
     pub(crate) exact: bool,
-    /// How products are computed.
+    /// How products are computed, and what maps are stored as.
     pub(crate) precision: Precision,
 }
 

@@ -15,7 +15,7 @@ pub(super) fn run(work: &CombineWork, step: &PlanStep, memory: &mut Memory<'_>, 
     match work {
         CombineWork::MultiplyForward { shape, src, scale, dst } => {
             let (src, scale) = (memory.source(src), memory.source(scale));
-            let dst = memory.windows(*dst, shape.pixels, &pieces);
+            let dst = memory.map_windows(*dst, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (multiply::FORWARD[entry].run)(MultiplyForwardArgs {
@@ -28,7 +28,7 @@ pub(super) fn run(work: &CombineWork, step: &PlanStep, memory: &mut Memory<'_>, 
             });
         }
         CombineWork::MultiplyBackwardMap { shape, g, scale, sink } => {
-            let (g, scale) = (memory.read(*g), memory.source(scale));
+            let (g, scale) = (memory.map(*g), memory.source(scale));
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
@@ -42,7 +42,7 @@ pub(super) fn run(work: &CombineWork, step: &PlanStep, memory: &mut Memory<'_>, 
             });
         }
         CombineWork::MultiplyBackwardScale { shape, g, src, sink } => {
-            let (g, src) = (memory.read(*g), memory.source(src));
+            let (g, src) = (memory.map(*g), memory.source(src));
             let sink = memory.sink(sink, 1, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
@@ -57,7 +57,7 @@ pub(super) fn run(work: &CombineWork, step: &PlanStep, memory: &mut Memory<'_>, 
         }
         CombineWork::ConcatForward { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.windows(*dst, shape.pixels, &pieces);
+            let dst = memory.map_windows(*dst, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (concat::FORWARD[entry].run)(ConcatForwardArgs {
@@ -69,7 +69,7 @@ pub(super) fn run(work: &CombineWork, step: &PlanStep, memory: &mut Memory<'_>, 
             });
         }
         CombineWork::ConcatBackward { shape, g, sink } => {
-            let g = memory.read(*g);
+            let g = memory.map(*g);
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);

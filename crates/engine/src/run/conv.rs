@@ -29,11 +29,10 @@ pub(super) fn run(
             let keep = keep.map(|keep| {
                 // only the pieces of the first blocks write it, all channels
                 let pitch = memory.pitch(keep);
-                let data = memory.write(keep);
                 let rows = shape.h * shape.w * pieces.image_step();
-                memory.cut(data, pitch, WindowSize { rows, columns: pitch })
+                memory.cut_map(keep, WindowSize { rows, columns: pitch })
             });
-            let dst = memory.windows(*dst, pieces.window_pixels(shape.oh, shape.ow), &pieces);
+            let dst = memory.map_windows(*dst, pieces.window_pixels(shape.oh, shape.ow), &pieces);
             let finish = memory.finish(finish);
             let sums = sums.map(|sums| memory.sums(&sums, &pieces));
             let weights = weights(*filters, *weight, memory, store);

@@ -5,7 +5,7 @@ use plusx_kernels::norm::{self, StatsArgs};
 use plusx_kernels::sigmoid::{self, SigmoidBackwardArgs, SigmoidForwardArgs};
 use plusx_kernels::subsample::{self, SubsampleBackwardArgs, SubsampleForwardArgs};
 
-use super::memory::{Memory, part};
+use super::memory::{Memory, part, part_of};
 use crate::plan::IMAGES;
 use crate::plan::step::PlanStep;
 use crate::plan::work::MapWork;
@@ -20,7 +20,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 let dst = dst.take_slice(piece.row, piece.column);
-                let src = part(images, &piece.images, batch);
+                let src = part_of(images, &piece.images, batch);
                 for (dst, src) in dst.chunks_exact_mut(shape.pitch).zip(src.chunks_exact(shape.c)) {
                     dst[..shape.c].copy_from_slice(src);
                     dst[shape.c..].fill(0.0);
@@ -28,7 +28,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
             });
         }
         MapWork::Stats { shape, src, sums } => {
-            let data = memory.read(*src);
+            let data = memory.map(*src);
             let sums = memory.sums(sums, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
@@ -39,7 +39,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
         }
         MapWork::Evaluate { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.windows(*dst, shape.pixels, &pieces);
+            let dst = memory.map_windows(*dst, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (elementwise::EVALUATE[entry].run)(EvaluateArgs {
@@ -51,7 +51,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
             });
         }
         MapWork::Sink { shape, g, sink } => {
-            let g = g.map(|g| memory.read(g));
+            let g = g.map(|g| memory.map(g));
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
@@ -65,7 +65,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
         }
         MapWork::SubsampleForward { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.windows(*dst, shape.oh * shape.ow, &pieces);
+            let dst = memory.map_windows(*dst, shape.oh * shape.ow, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (subsample::FORWARD[entry].run)(SubsampleForwardArgs {
@@ -77,7 +77,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
             });
         }
         MapWork::SubsampleBackward { shape, g, sink } => {
-            let g = memory.read(*g);
+            let g = memory.map(*g);
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
@@ -91,7 +91,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
         }
         MapWork::SigmoidForward { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.windows(*dst, shape.pixels, &pieces);
+            let dst = memory.map_windows(*dst, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (sigmoid::FORWARD[entry].run)(SigmoidForwardArgs {
@@ -103,7 +103,7 @@ pub(super) fn run(work: &MapWork, step: &PlanStep, memory: &mut Memory<'_>, thre
             });
         }
         MapWork::SigmoidBackward { shape, g, y, sink } => {
-            let (g, y) = (memory.read(*g), memory.read(*y));
+            let (g, y) = (memory.map(*g), memory.map(*y));
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use plusx_kernels::LANES;
 use plusx_kernels::args::{Affine, Finish, Gate, Grad, GradNorm, MapSource, MapTerm, Sink, Sums};
-use plusx_kernels::rows::RowsMut;
+use plusx_kernels::bf16::Bf16;
+use plusx_kernels::maps::MapRef;
 
-use crate::arena::{DisjointWindows, Floats, Lender, Plain, WindowSize};
+use crate::arena::{DisjointWindows, Floats, Lender, MapWindows, Plain, WindowSize};
 use crate::plan::pieces::{GridPiece, PieceGrid};
 use crate::plan::refs::{
     BufferId, FinishRef, GateRef, GradRef, PairRef, SinkRef, SourceRef, SumsRef, TermRef,
 };
-use crate::plan::{Buffer, IMAGES, Plan};
+use crate::plan::{Buffer, ElementType, IMAGES, Plan};
 
 /// The buffers of a plan, lent to one step.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ impl<'a> Memory<'a> {
     }
 
     pub(super) fn read(&mut self, id: BufferId) -> &'a [f32] {
+        assert_eq!(self.buffer(id).kind, ElementType::F32, "values of {}", self.buffer(id).name);
         if let Some(Some(made)) = self.made.get(id.0) {
             return &made[..self.buffer(id).len];
         }
@@ -54,6 +56,14 @@ impl<'a> Memory<'a> {
             Some(offset) => self.lender.read(offset, self.buffer(id).len),
             None if id == IMAGES => self.images,
             None => panic!("{} has no place in the arena", self.buffer(id).name),
+        }
+    }
+
+    /// A map, of the type that it is stored as.
+    pub(super) fn map(&mut self, id: BufferId) -> MapRef<'a> {
+        match self.buffer(id).kind {
+            ElementType::Bf16 => self.read_as::<Bf16>(id).into(),
+            _ => self.read(id).into(),
         }
     }
 
@@ -90,7 +100,7 @@ impl<'a> Memory<'a> {
 
     fn term(&mut self, term: TermRef) -> MapTerm<'a> {
         let affine = term.affine.map(|pair| self.pair(pair));
-        MapTerm { data: self.read(term.data), affine }
+        MapTerm { data: self.map(term.data), affine }
     }
 
     pub(super) fn source(&mut self, src: &SourceRef) -> WholeSource<'a> {
@@ -108,9 +118,9 @@ impl<'a> Memory<'a> {
     pub(super) fn grad(&mut self, grad: &GradRef) -> WholeGrad<'a> {
         let norm = grad.norm.map(|norm| {
             let [first, second] = [0, 1].map(|pair| self.pair(PairRef { buffer: norm.coefficients, pair }));
-            GradNorm { y: self.read(norm.y), a: first.scale, b: second.scale, c: first.shift }
+            GradNorm { y: self.map(norm.y), a: first.scale, b: second.scale, c: first.shift }
         });
-        WholeGrad { grad: Grad { g: self.read(grad.g), norm }, batch: self.batch() }
+        WholeGrad { grad: Grad { g: self.map(grad.g), norm }, batch: self.batch() }
     }
 
     pub(super) fn sums(&mut self, sums: &SumsRef, pieces: &PieceGrid) -> WholeSums<'a> {
@@ -121,7 +131,7 @@ impl<'a> Memory<'a> {
         WholeSums { shift, out: self.lender.windows(out, pitch, window) }
     }
 
-    /// Windows of a map with `pixels` rows for each image.
+    /// Windows of what is kept beside a map, with `pixels` rows for each image.
     pub(super) fn windows<T: Plain>(
         &mut self,
         id: BufferId,
@@ -132,6 +142,27 @@ impl<'a> Memory<'a> {
         let window = WindowSize { rows: pixels * pieces.image_step(), columns: columns(pieces, pitch) };
         let data = self.write_as(id);
         self.lender.windows(data, pitch, window)
+    }
+
+    /// Windows of a map with `pixels` rows for each image.
+    pub(super) fn map_windows(&mut self, id: BufferId, pixels: usize, pieces: &PieceGrid) -> MapWindows<'a> {
+        let rows = pixels * pieces.image_step();
+        self.cut_map(id, WindowSize { rows, columns: columns(pieces, self.pitch(id)) })
+    }
+
+    /// Windows of size `window` of a map.
+    pub(super) fn cut_map(&mut self, id: BufferId, window: WindowSize) -> MapWindows<'a> {
+        let pitch = self.pitch(id);
+        match self.buffer(id).kind {
+            ElementType::Bf16 => {
+                let data = self.write_as::<Bf16>(id);
+                MapWindows::Bf16(self.lender.windows(data, pitch, window))
+            }
+            _ => {
+                let data = self.write(id);
+                MapWindows::F32(self.lender.windows(data, pitch, window))
+            }
+        }
     }
 
     /// Windows of size `window` of rows of `pitch` values.
@@ -158,11 +189,11 @@ impl<'a> Memory<'a> {
     pub(super) fn sink(&mut self, sink: &SinkRef, pixels: usize, pieces: &PieceGrid) -> WholeSink<'a> {
         let gate = match sink.gate {
             GateRef::Open => Gate::Open,
-            GateRef::Stored(z) => Gate::Stored(self.read(z)),
-            GateRef::Affine { y, affine } => Gate::Affine { y: self.read(y), affine: self.pair(affine) },
+            GateRef::Stored(z) => Gate::Stored(self.map(z)),
+            GateRef::Affine { y, affine } => Gate::Affine { y: self.map(y), affine: self.pair(affine) },
         };
-        let sums = sink.sums.map(|sums| (self.read(sums.y), self.sums(&sums.sums, pieces)));
-        let dst = self.windows(sink.dst, pixels, pieces);
+        let sums = sink.sums.map(|sums| (self.map(sums.y), self.sums(&sums.sums, pieces)));
+        let dst = self.map_windows(sink.dst, pixels, pieces);
         WholeSink { dst, accumulate: sink.accumulate, gate, sums, batch: self.batch() }
     }
 }
@@ -173,7 +204,13 @@ fn columns(pieces: &PieceGrid, pitch: usize) -> usize {
 }
 
 /// The part of a map that belongs to some images.
-pub(super) fn part<'a, T>(data: &'a [T], images: &Range<usize>, batch: usize) -> &'a [T] {
+pub(super) fn part<'a>(map: MapRef<'a>, images: &Range<usize>, batch: usize) -> MapRef<'a> {
+    let len = map.len() / batch;
+    map.slice(images.start * len..images.end * len)
+}
+
+/// As [`part`], of what is kept beside a map.
+pub(super) fn part_of<'a, T>(data: &'a [T], images: &Range<usize>, batch: usize) -> &'a [T] {
     let len = data.len() / batch;
     &data[images.start * len..images.end * len]
 }
@@ -237,10 +274,10 @@ impl<'a> WholeSums<'a> {
 /// A sink over the whole batch.
 #[derive(Debug)]
 pub(super) struct WholeSink<'a> {
-    dst: DisjointWindows<'a, f32>,
+    dst: MapWindows<'a>,
     accumulate: bool,
     gate: Gate<'a>,
-    sums: Option<(&'a [f32], WholeSums<'a>)>,
+    sums: Option<(MapRef<'a>, WholeSums<'a>)>,
     batch: usize,
 }
 
@@ -252,8 +289,8 @@ impl<'a> WholeSink<'a> {
             Gate::Stored(z) => Gate::Stored(part(z, images, self.batch)),
             Gate::Affine { y, affine } => Gate::Affine { y: part(y, images, self.batch), affine },
         };
-        let sums = self.sums.as_ref().map(|(y, sums)| (part(y, images, self.batch), sums.part(piece)));
-        let dst: RowsMut<'a, f32> = self.dst.take(piece.row, piece.column);
+        let sums = self.sums.as_ref().map(|(y, sums)| (part(*y, images, self.batch), sums.part(piece)));
+        let dst = self.dst.take(piece.row, piece.column);
         Sink { dst, accumulate: self.accumulate, gate, sums }
     }
 }

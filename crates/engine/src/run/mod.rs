@@ -13,10 +13,13 @@ mod resources;
 use std::ops::Range;
 use std::time::Instant;
 
+use plusx_kernels::bf16::Bf16;
+use plusx_kernels::maps::MapRef;
+
 use crate::arena::Arena;
 use crate::plan::step::PlanStep;
 use crate::plan::work::StepWork;
-use crate::plan::{IMAGES, Plan, Tap};
+use crate::plan::{ElementType, IMAGES, Plan, Tap};
 
 pub(crate) use self::learn::move_average;
 use self::memory::Memory;
@@ -62,12 +65,13 @@ fn run_step(plan: &Plan, step: &PlanStep, resources: &mut RunResources<'_>, batc
 /// Copies what `tap` holds after a run to `dst`, channels without padding.
 pub(crate) fn read_tap(plan: &Plan, tap: &Tap, arena: &mut Arena, images: &[f32], dst: &mut [f32]) {
     let buffer = &plan.buffers[tap.buffer.0];
-    let src = match buffer.offset {
-        None => images,
-        Some(offset) => arena.lend(0).read(offset, buffer.len),
+    let src: MapRef<'_> = match (buffer.offset, buffer.kind) {
+        (None, _) => images.into(),
+        (Some(offset), ElementType::Bf16) => arena.lend(0).read::<Bf16>(offset, buffer.len).into(),
+        (Some(offset), _) => arena.lend(0).read::<f32>(offset, buffer.len).into(),
     };
     debug_assert!(buffer.offset.is_some() || tap.buffer == IMAGES);
-    for (dst, src) in dst.chunks_exact_mut(tap.shape.c).zip(src.chunks_exact(buffer.pitch)) {
-        dst.copy_from_slice(&src[..tap.shape.c]);
+    for (row, dst) in dst.chunks_exact_mut(tap.shape.c).enumerate() {
+        src.read(row * buffer.pitch, dst);
     }
 }

@@ -6,7 +6,7 @@ use plusx_kernels::pooling::global_avg_pool2d::{
 };
 use plusx_kernels::pooling::max_pool2d::{self, MaxPool2dBackwardArgs, MaxPool2dForwardArgs};
 
-use super::memory::{Memory, part};
+use super::memory::{Memory, part, part_of};
 use crate::plan::step::PlanStep;
 use crate::plan::work::PoolingWork;
 use crate::threads::Threads;
@@ -17,7 +17,7 @@ pub(super) fn run(work: &PoolingWork, step: &PlanStep, memory: &mut Memory<'_>, 
         PoolingWork::MaxPool2dForward { shape, src, dst, winner } => {
             let src = memory.source(src);
             let pixels = pieces.window_pixels(shape.oh, shape.ow);
-            let dst = memory.windows(*dst, pixels, &pieces);
+            let dst = memory.map_windows(*dst, pixels, &pieces);
             let winner = winner.map(|winner| memory.windows::<u8>(winner, pixels, &pieces));
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
@@ -32,7 +32,7 @@ pub(super) fn run(work: &PoolingWork, step: &PlanStep, memory: &mut Memory<'_>, 
             });
         }
         PoolingWork::MaxPool2dBackward { shape, g, winner, sink } => {
-            let g = memory.read(*g);
+            let g = memory.map(*g);
             let winner = memory.read_as::<u8>(*winner);
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
@@ -41,14 +41,14 @@ pub(super) fn run(work: &PoolingWork, step: &PlanStep, memory: &mut Memory<'_>, 
                     shape,
                     images: piece.images.len(),
                     g: part(g, &piece.images, batch),
-                    winner: part(winner, &piece.images, batch),
+                    winner: part_of(winner, &piece.images, batch),
                     sink: sink.part(&piece),
                 });
             });
         }
         PoolingWork::AvgPool2dForward { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.windows(*dst, shape.oh * shape.ow, &pieces);
+            let dst = memory.map_windows(*dst, shape.oh * shape.ow, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (avg_pool2d::FORWARD[entry].run)(AvgPool2dForwardArgs {
@@ -60,7 +60,7 @@ pub(super) fn run(work: &PoolingWork, step: &PlanStep, memory: &mut Memory<'_>, 
             });
         }
         PoolingWork::AvgPool2dBackward { shape, g, sink } => {
-            let g = memory.read(*g);
+            let g = memory.map(*g);
             let sink = memory.sink(sink, shape.h * shape.w, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
@@ -74,7 +74,7 @@ pub(super) fn run(work: &PoolingWork, step: &PlanStep, memory: &mut Memory<'_>, 
         }
         PoolingWork::GlobalAvgPool2dForward { shape, src, dst } => {
             let src = memory.source(src);
-            let dst = memory.windows(*dst, 1, &pieces);
+            let dst = memory.map_windows(*dst, 1, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);
                 (global_avg_pool2d::FORWARD[entry].run)(GlobalAvgPool2dForwardArgs {
@@ -86,7 +86,7 @@ pub(super) fn run(work: &PoolingWork, step: &PlanStep, memory: &mut Memory<'_>, 
             });
         }
         PoolingWork::GlobalAvgPool2dBackward { shape, g, sink } => {
-            let g = memory.read(*g);
+            let g = memory.map(*g);
             let sink = memory.sink(sink, shape.pixels, &pieces);
             threads.run(pieces.count(), 0, &|index, _| {
                 let piece = pieces.get(index);

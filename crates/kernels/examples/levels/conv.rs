@@ -221,8 +221,8 @@ impl ConvCase {
     fn grad(&self, form: usize, images: &Range<usize>) -> Grad<'_> {
         let part = self.y.part(images);
         let [a, b, c, ..] = &self.coefficients;
-        let norm = (form != 0).then(|| GradNorm { y: &self.y.u[part.clone()], a, b, c });
-        Grad { g: &self.y.x[part], norm }
+        let norm = (form != 0).then(|| GradNorm { y: (&self.y.u[part.clone()]).into(), a, b, c });
+        Grad { g: (&self.y.x[part]).into(), norm }
     }
 
     /// Pieces of the batch and of `all` blocks: everything at once, or a thread's share at a time, three blocks wide.
@@ -256,13 +256,14 @@ impl ConvCase {
                 shape,
                 images: part.len(),
                 src: self.x.source(form, &part),
-                keep: (form != 0 && start == 0).then(|| RowsMut::new(kept, shape.c_pitch, 0, shape.c_pitch)),
+                keep: (form != 0 && start == 0)
+                    .then(|| RowsMut::new(kept, shape.c_pitch, 0, shape.c_pitch).into()),
                 weights: &method.forward,
                 bias: (form != 0).then_some(&self.coefficients[3]),
                 finish,
                 rows: 0..shape.oh,
                 blocks,
-                dst: RowsMut::new(&mut values[self.y.part(&part)], k, start, width),
+                dst: RowsMut::new(&mut values[self.y.part(&part)], k, start, width).into(),
                 sums: (form != 0).then(|| Sums {
                     shift: &self.coefficients[4],
                     out: RowsMut::new(sums_of, k, start, width),

@@ -129,8 +129,8 @@ impl RandomMaps {
         let part = self.part(images);
         let affine = |bit: usize, which| (form & bit != 0).then(|| self.affine(which));
         MapSource {
-            main: MapTerm { data: &self.x[part.clone()], affine: affine(1, 0) },
-            add: (form & 2 != 0).then(|| MapTerm { data: &self.u[part], affine: affine(4, 1) }),
+            main: MapTerm { data: (&self.x[part.clone()]).into(), affine: affine(1, 0) },
+            add: (form & 2 != 0).then(|| MapTerm { data: (&self.u[part]).into(), affine: affine(4, 1) }),
             activation: if form & 8 != 0 { FusedActivation::Relu } else { FusedActivation::None },
         }
     }
@@ -148,16 +148,16 @@ impl RandomMaps {
         let (part, pitch) = (self.part(images), self.pitch);
         let (y, width) = (&self.x[part.clone()], columns.len());
         Sink {
-            dst: RowsMut::new(dst, pitch, columns.start, width),
+            dst: RowsMut::new(dst, pitch, columns.start, width).into(),
             accumulate: form & 1 != 0,
             gate: match form & 12 {
-                4 => Gate::Stored(&self.u[part]),
-                8 => Gate::Affine { y, affine: self.affine(0) },
+                4 => Gate::Stored((&self.u[part]).into()),
+                8 => Gate::Affine { y: y.into(), affine: self.affine(0) },
                 _ => Gate::Open,
             },
             sums: (form & 2 != 0).then(|| {
                 let out = RowsMut::new(sums, pitch, columns.start, width);
-                (y, Sums { shift: &self.affine[3], out })
+                (y.into(), Sums { shift: &self.affine[3], out })
             }),
         }
     }

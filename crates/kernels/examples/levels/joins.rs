@@ -40,7 +40,7 @@ fn forward(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, scale:
         report.check(sigmoid::FORWARD, shape, &case, |run, pieces| {
             cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
-                let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
+                let rows = RowsMut::new(&mut dst, pitch, 0, pitch).into();
                 run(SigmoidForwardArgs {
                     shape,
                     images: part.len(),
@@ -53,7 +53,7 @@ fn forward(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, scale:
         report.check(multiply::FORWARD, shape, &case, |run, pieces| {
             cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
-                let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
+                let rows = RowsMut::new(&mut dst, pitch, 0, pitch).into();
                 run(MultiplyForwardArgs {
                     shape,
                     images: part.len(),
@@ -75,19 +75,19 @@ fn backward(report: &mut LevelReport, shape: &MapShape, maps: [&RandomMaps; 3], 
         report.check(sigmoid::BACKWARD, shape, &case, |run, pieces| {
             into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let (g, y) = (&g.x[maps.part(part)], &g.u[maps.part(part)]);
-                run(SigmoidBackwardArgs { shape, images: part.len(), g, y, sink });
+                run(SigmoidBackwardArgs { shape, images: part.len(), g: g.into(), y: y.into(), sink });
             })
         });
         report.check(multiply::BACKWARD_MAP, shape, &case, |run, pieces| {
             into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let (g, scale) = (&g.x[maps.part(part)], scale.source(form, part));
-                run(MultiplyBackwardMapArgs { shape, images: part.len(), g, scale, sink });
+                run(MultiplyBackwardMapArgs { shape, images: part.len(), g: g.into(), scale, sink });
             })
         });
         report.check(multiply::BACKWARD_SCALE, shape, &case, |run, pieces| {
             into_sink(scale, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let (g, src) = (&g.x[maps.part(part)], maps.source(form, part));
-                run(MultiplyBackwardScaleArgs { shape, images: part.len(), g, src, sink });
+                run(MultiplyBackwardScaleArgs { shape, images: part.len(), g: g.into(), src, sink });
             })
         });
     }
@@ -101,7 +101,7 @@ fn concatenation(report: &mut LevelReport, shape: &ConcatShape, maps: &RandomMap
         report.check(concat::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
             cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![0.5; part.len() * size];
-                let rows = RowsMut::new(&mut dst, k_pitch, 0, k_pitch);
+                let rows = RowsMut::new(&mut dst, k_pitch, 0, k_pitch).into();
                 run(ConcatForwardArgs { shape, images: part.len(), src: maps.source(form, part), dst: rows });
                 hash.singles(&dst)
             })
@@ -113,7 +113,7 @@ fn concatenation(report: &mut LevelReport, shape: &ConcatShape, maps: &RandomMap
         report.check(concat::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
             into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g[part.start * size..part.end * size];
-                run(ConcatBackwardArgs { shape, images: part.len(), g, sink });
+                run(ConcatBackwardArgs { shape, images: part.len(), g: g.into(), sink });
             })
         });
     }

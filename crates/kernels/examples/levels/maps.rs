@@ -54,7 +54,7 @@ fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &Ra
         report.check(EVALUATE, shape, &case, |run, pieces| {
             cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
-                let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
+                let rows = RowsMut::new(&mut dst, pitch, 0, pitch).into();
                 run(EvaluateArgs { shape, images: part.len(), src: maps.source(form, part), dst: rows });
                 hash.singles(&dst)
             })
@@ -62,7 +62,7 @@ fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &Ra
         report.check(global_avg_pool2d::FORWARD, shape, &case, |run, pieces| {
             cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * pitch];
-                let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
+                let rows = RowsMut::new(&mut dst, pitch, 0, pitch).into();
                 run(GlobalAvgPool2dForwardArgs {
                     shape,
                     images: part.len(),
@@ -80,7 +80,7 @@ fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &Ra
             let form = if contribution { form } else { form | 1 };
             report.check(SINK, shape, &case, |run, pieces| {
                 into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
-                    let g = contribution.then(|| &g.x[maps.part(part)]);
+                    let g = contribution.then(|| g.x[maps.part(part)].into());
                     run(SinkArgs { shape, images: part.len(), g, sink });
                 })
             });
@@ -88,7 +88,7 @@ fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &Ra
         report.check(global_avg_pool2d::BACKWARD, shape, &case, |run, pieces| {
             into_sink(maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g.x[part.start * pitch..part.end * pitch];
-                run(GlobalAvgPool2dBackwardArgs { shape, images: part.len(), g, sink });
+                run(GlobalAvgPool2dBackwardArgs { shape, images: part.len(), g: g.into(), sink });
             })
         });
     }
@@ -96,7 +96,7 @@ fn map_ops(report: &mut LevelReport, shape: &MapShape, maps: &RandomMaps, g: &Ra
         cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
             let mut sums = vec![f64::NAN; part.len() * 2 * pitch];
             let sums_of = Sums { shift: &g.x[..pitch], out: RowsMut::new(&mut sums, pitch, 0, pitch) };
-            run(StatsArgs { shape, images: part.len(), data: &maps.x[maps.part(part)], sums: sums_of });
+            run(StatsArgs { shape, images: part.len(), data: maps.x[maps.part(part)].into(), sums: sums_of });
             hash.doubles(&sums)
         })
     });
@@ -139,7 +139,7 @@ fn max_pool2d(report: &mut LevelReport, shape: &PoolShape) {
                     images: part.len(),
                     src: maps.source(form, part),
                     rows: 0..shape.oh,
-                    dst: RowsMut::new(&mut dst, pitch, 0, pitch),
+                    dst: RowsMut::new(&mut dst, pitch, 0, pitch).into(),
                     winner: Some(RowsMut::new(&mut winner, pitch, 0, pitch)),
                 });
                 part.clone().fold(hash, |hash, image| {
@@ -155,7 +155,7 @@ fn max_pool2d(report: &mut LevelReport, shape: &PoolShape) {
         images,
         src: plain.source(0, &(0..images)),
         rows: 0..shape.oh,
-        dst: RowsMut::new(&mut dst, pitch, 0, pitch),
+        dst: RowsMut::new(&mut dst, pitch, 0, pitch).into(),
         winner: Some(RowsMut::new(&mut winner, pitch, 0, pitch)),
     });
     let g = random.map(images * shape.oh * shape.ow, shape.c, pitch);
@@ -164,7 +164,7 @@ fn max_pool2d(report: &mut LevelReport, shape: &PoolShape) {
             into_sink(&plain, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let own = part.start * size..part.end * size;
                 let (g, winner) = (&g[own.clone()], &winner[own]);
-                run(MaxPool2dBackwardArgs { shape, images: part.len(), g, winner, sink });
+                run(MaxPool2dBackwardArgs { shape, images: part.len(), g: g.into(), winner, sink });
             })
         });
     }
@@ -179,7 +179,7 @@ fn avg_pool2d(report: &mut LevelReport, shape: &PoolShape) {
         report.check(avg_pool2d::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
             cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
-                let rows = RowsMut::new(&mut dst, pitch, 0, pitch);
+                let rows = RowsMut::new(&mut dst, pitch, 0, pitch).into();
                 let src = maps.source(form, part);
                 run(AvgPool2dForwardArgs { shape, images: part.len(), src, dst: rows });
                 hash.singles(&dst)
@@ -191,7 +191,7 @@ fn avg_pool2d(report: &mut LevelReport, shape: &PoolShape) {
         report.check(avg_pool2d::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
             into_sink(&maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g[part.start * size..part.end * size];
-                run(AvgPool2dBackwardArgs { shape, images: part.len(), g, sink });
+                run(AvgPool2dBackwardArgs { shape, images: part.len(), g: g.into(), sink });
             })
         });
     }
@@ -206,7 +206,7 @@ fn subsample(report: &mut LevelReport, shape: &SubsampleShape) {
         report.check(subsample::FORWARD, shape, &format!("{case} form={form}"), |run, pieces| {
             cut(images, pieces).iter().fold(Fnv::new(), |hash, part| {
                 let mut dst = vec![f32::NAN; part.len() * size];
-                let rows = RowsMut::new(&mut dst, k_pitch, 0, k_pitch);
+                let rows = RowsMut::new(&mut dst, k_pitch, 0, k_pitch).into();
                 let src = maps.source(form, part);
                 run(SubsampleForwardArgs { shape, images: part.len(), src, dst: rows });
                 hash.singles(&dst)
@@ -218,7 +218,7 @@ fn subsample(report: &mut LevelReport, shape: &SubsampleShape) {
         report.check(subsample::BACKWARD, shape, &format!("{case} form={form}"), |run, pieces| {
             into_sink(&maps, images, Variant { form, in_pieces: pieces }, |part, sink| {
                 let g = &g[part.start * size..part.end * size];
-                run(SubsampleBackwardArgs { shape, images: part.len(), g, sink });
+                run(SubsampleBackwardArgs { shape, images: part.len(), g: g.into(), sink });
             })
         });
     }

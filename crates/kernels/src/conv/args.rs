@@ -6,7 +6,7 @@ use super::geometry::{backward_data_scratch_len, backward_weights_scratch_len, f
 use super::layout::{backward_len, packed_block_len, packed_len};
 use super::windows;
 use crate::args::{Finish, Gate, Grad, MapSource, Sink, Sums};
-use crate::rows::RowsMut;
+use crate::maps::MapRowsMut;
 use crate::shape::ConvShape;
 use crate::{LANES, check, pitch};
 
@@ -20,7 +20,7 @@ pub struct ConvForwardArgs<'a> {
     /// What is convolved.
     pub src: MapSource<'a>,
     /// If set, the evaluated source is stored here too (all channels; `images * h * w` rows).
-    pub keep: Option<RowsMut<'a, f32>>,
+    pub keep: Option<MapRowsMut<'a>>,
     /// All packed filters, see [`packed_len`]; for [`super::winograd::FORWARD`] those that [`super::winograd::TRANSFORM`] made.
     pub weights: &'a [f32],
     /// Added to every output, `pitch(k)` long.
@@ -32,7 +32,7 @@ pub struct ConvForwardArgs<'a> {
     /// The piece's output channels, in blocks of [`crate::LANES`].
     pub blocks: Range<usize>,
     /// `images * rows.len() * ow` rows; columns are the piece's channels.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
     /// Statistics of the output.
     pub sums: Option<Sums<'a>>,
     /// [`forward_scratch_len`] values ([`super::winograd::forward_scratch_len`]).

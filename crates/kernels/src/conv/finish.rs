@@ -2,6 +2,7 @@
 
 use crate::LANES;
 use crate::args::{Finish, FusedActivation, MapTerm};
+use crate::maps::MapPtr;
 use crate::simd::Isa;
 
 /// [`Finish`] and bias of the channels of a piece.
@@ -9,7 +10,7 @@ use crate::simd::Isa;
 pub(crate) struct Finishing {
     bias: Option<*const f32>,
     affine: Option<[*const f32; 2]>,
-    add: Option<*const f32>,
+    add: Option<MapPtr>,
     add_affine: Option<[*const f32; 2]>,
     activation: FusedActivation,
 }
@@ -31,14 +32,14 @@ impl Finishing {
         Self {
             bias: bias.map(at),
             affine: finish.affine.map(|affine| [at(affine.scale), at(affine.shift)]),
-            add: finish.add.map(|term| at(term.data)),
+            add: finish.add.map(|term| term.data.ptr().add(channel)),
             add_affine: finish.add.as_ref().and_then(affine),
             activation: finish.activation,
         }
     }
 
     /// The map that is added, from the piece's first channel on.
-    pub(crate) fn added(&self) -> Option<*const f32> {
+    pub(crate) fn added(&self) -> Option<MapPtr> {
         self.add
     }
 
@@ -80,12 +81,12 @@ impl Finishing {
                     if let Some([scale, shift]) = self.add_affine {
                         let (scale, shift) = (isa.load(scale.add(channel)), isa.load(shift.add(channel)));
                         for m in 0..M {
-                            let other = isa.load(add.add(pixels[m] + channel));
+                            let other = add.load(isa, pixels[m] + channel);
                             acc[m][n] = isa.add(acc[m][n], isa.mul_add(other, scale, shift));
                         }
                     } else {
                         for m in 0..M {
-                            acc[m][n] = isa.add(acc[m][n], isa.load(add.add(pixels[m] + channel)));
+                            acc[m][n] = isa.add(acc[m][n], add.load(isa, pixels[m] + channel));
                         }
                     }
                 }
@@ -135,7 +136,7 @@ impl Finishing {
             if let Some(add) = self.add {
                 for m in 0..M {
                     if m < count {
-                        let mut other = isa.register_load(add.add(starts[m] + channel));
+                        let mut other = add.register(isa, starts[m] + channel);
                         if let Some([scale, shift]) = self.add_affine {
                             let scale = isa.register_load(scale.add(channel));
                             let shift = isa.register_load(shift.add(channel));

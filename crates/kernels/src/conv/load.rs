@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::LANES;
 use crate::args::{FusedActivation, Grad, MapSource};
 use crate::lanes::{GradLanes, SourceLanes};
+use crate::maps::{MapPtrMut, MapRef};
 use crate::simd::Isa;
 
 /// A map that is computed where it is read.
@@ -43,9 +44,9 @@ impl Computed for MapSource<'_> {
 
     #[inline(always)]
     fn bring<I: Isa>(&self, isa: I, index: usize) {
-        isa.prefetch(self.main.data.as_ptr().wrapping_add(index));
+        isa.prefetch(self.main.data.ptr().address(index));
         if let Some(add) = &self.add {
-            isa.prefetch(add.data.as_ptr().wrapping_add(index));
+            isa.prefetch(add.data.ptr().address(index));
         }
     }
 }
@@ -69,9 +70,9 @@ impl Computed for Grad<'_> {
 
     #[inline(always)]
     fn bring<I: Isa>(&self, isa: I, index: usize) {
-        isa.prefetch(self.g.as_ptr().wrapping_add(index));
+        isa.prefetch(self.g.ptr().address(index));
         if let Some(norm) = &self.norm {
-            isa.prefetch(norm.y.as_ptr().wrapping_add(index));
+            isa.prefetch(norm.y.ptr().address(index));
         }
     }
 }
@@ -197,11 +198,14 @@ pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &MapSource<'_>, window: &LoadWind
             let x = (window.first[1] + left as isize) as usize;
             let from = window.image + (y as usize * window.map[1] + x) * channels;
             let line = line.add(left * channels);
-            if src.is_plain() {
-                line.copy_from_nonoverlapping(src.main.data.as_ptr().add(from), inside * channels);
-            } else {
-                for i in 0..inside * channels {
-                    *line.add(i) = scalar(isa, src, from + i, i % channels);
+            match src.main.data {
+                MapRef::F32(data) if src.is_plain() => {
+                    line.copy_from_nonoverlapping(data.as_ptr().add(from), inside * channels);
+                }
+                _ => {
+                    for i in 0..inside * channels {
+                        *line.add(i) = scalar(isa, src, from + i, i % channels);
+                    }
                 }
             }
         }
@@ -213,7 +217,7 @@ pub(crate) unsafe fn thin<I: Isa>(isa: I, src: &MapSource<'_>, window: &LoadWind
 fn scalar<I: Isa>(isa: I, src: &MapSource<'_>, index: usize, channel: usize) -> f32 {
     let mut v = isa.zero();
     for (position, term) in [Some(&src.main), src.add.as_ref()].into_iter().flatten().enumerate() {
-        let mut x = isa.splat(term.data[index]);
+        let mut x = isa.splat(term.data.get(index));
         if let Some(affine) = &term.affine {
             x = isa.mul_add(x, isa.splat(affine.scale[channel]), isa.splat(affine.shift[channel]));
         }
@@ -236,12 +240,12 @@ pub(crate) unsafe fn evaluate<I: Isa>(
     src: &MapSource<'_>,
     range: Range<usize>,
     pitch: usize,
-    dst: *mut f32,
+    dst: MapPtrMut,
 ) {
     if !pitch.is_multiple_of(LANES) {
         for i in range {
             // SAFETY: promised by the caller.
-            unsafe { *dst.add(i) = scalar(isa, src, i, i % pitch) };
+            unsafe { dst.set(i, scalar(isa, src, i, i % pitch)) };
         }
         return;
     }
@@ -250,7 +254,7 @@ pub(crate) unsafe fn evaluate<I: Isa>(
         let mut channel = 0;
         while channel < pitch {
             // SAFETY: promised by the caller.
-            unsafe { isa.store(dst.add(pixel + channel), SourceLanes::new(isa, src, channel).at(pixel)) };
+            unsafe { dst.store(isa, pixel + channel, SourceLanes::new(isa, src, channel).at(pixel)) };
             channel += LANES;
         }
     }

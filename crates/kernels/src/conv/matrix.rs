@@ -3,7 +3,7 @@
 //! ```text
 //! for chunks of pixels (of all images of the piece, one after the other):
 //!     if the evaluated source is kept: store it, then read that
-//!     else if the source is computed where it is read: load the chunk, [pixel][channel]; else read it where it is
+//!     else if the source is computed where it is read, or is bf16: load the chunk, [pixel][channel]; else read it in place
 //!     for NR blocks of filters:
 //!         for parts of the channels: for tiles of MR pixels: register tile, the next tile's pixels brought near meanwhile
 //!     for runs of pixels that are complete: sums; for a gradient its gate, too
@@ -25,6 +25,7 @@ use super::passes::{
 use super::positions::{BlockMethod, Blocks, Positions};
 use super::units::Units;
 use crate::args::SUM_RUN;
+use crate::maps::{MapPtrMut, MapRef, MapRowsMut};
 use crate::simd::Isa;
 use crate::{LANES, pitch};
 
@@ -95,14 +96,17 @@ pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs
         pitch: shape.c_pitch,
         reread: if args.sums.is_some() { args.blocks.len() * LANES } else { 0 },
     };
-    // what is kept is stored chunk by chunk, unless the chunks pass over some of it
-    let mut keep = None;
-    if pixels.read.whole() {
-        keep = args.keep.as_mut().map(|keep| keep.as_mut_ptr());
-    }
+    // what is kept is stored chunk by chunk, unless the chunks pass over some of it, or must be read as it was rounded
+    let keep = match &mut args.keep {
+        Some(MapRowsMut::F32(keep)) if pixels.read.whole() => Some(keep.as_mut_ptr()),
+        _ => None,
+    };
     let src = if keep.is_some() { args.src } else { kept(isa, args) };
-    let plain = src.is_plain();
-    let stored = keep.map(<*mut f32>::cast_const).or(plain.then_some(src.main.data.as_ptr()));
+    let stored = match src.main.data {
+        _ if keep.is_some() => keep.map(<*mut f32>::cast_const),
+        MapRef::F32(data) if src.is_plain() => Some(data.as_ptr()),
+        _ => None,
+    };
     let scratch = args.scratch.as_mut_ptr();
     let part = Units::forward(&shape).part(args.blocks.start, args.blocks.end);
     let blocks = forward_blocks(args, scratch, &part);
@@ -114,7 +118,8 @@ pub(super) fn forward<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvForwardArgs
         // SAFETY: `check` established the sizes of maps, filters and scratch.
         unsafe {
             if let Some(keep) = keep {
-                load::evaluate(isa, &src, first * pixels.pitch..end * pixels.pitch, pixels.pitch, keep);
+                let values = first * pixels.pitch..end * pixels.pitch;
+                load::evaluate(isa, &src, values, pixels.pitch, MapPtrMut::F32(keep));
             }
             let source = ProductSource { values: &src, stored, scratch };
             product::<I, _, M>(isa, &source, &pixels, blocks, first..end);
@@ -149,11 +154,14 @@ pub(super) fn backward_data<I: Isa, M: BlockMethod>(isa: I, args: &mut ConvBackw
         let columns =
             (part.outputs.start - args.blocks.start) * LANES..(part.outputs.end - args.blocks.start) * LANES;
         for pixel in 0..args.images * shape.h * shape.w {
-            args.sink.dst.row(pixel)[columns.clone()].fill(0.0);
+            args.sink.dst.clear(pixel, columns.clone());
         }
     }
     let grad = args.grad;
-    let stored = grad.norm.is_none().then_some(grad.g.as_ptr());
+    let stored = match grad.g {
+        MapRef::F32(g) if grad.norm.is_none() => Some(g.as_ptr()),
+        _ => None,
+    };
     let scratch = args.scratch.as_mut_ptr();
     let blocks = backward_data_blocks(args, Blocked { data: scratch, block_step: 0 }, &part);
     let (mut first, mut finished, last) = (0, 0, args.images * size[0] * size[1]);

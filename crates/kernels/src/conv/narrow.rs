@@ -243,12 +243,12 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
             }
             let acc = blocks.finish.line(isa, acc, OutputPixels { starts: pixels, count: M }, channel);
             for m in 0..M {
-                let to = blocks.dst.wrapping_add(pixels[m] + channel);
+                let (dst, to) = (blocks.dst, pixels[m] + channel);
                 let mut value = acc[m];
                 if blocks.accumulate {
-                    value = isa.register_add(value, isa.register_load(to));
+                    value = isa.register_add(value, dst.cast_const().register(isa, to));
                 }
-                isa.register_store(to, value);
+                dst.store_register(isa, to, value);
             }
         }
         lane += I::WIDTH;

@@ -15,18 +15,21 @@ use super::units::PiecePart;
 use crate::LANES;
 use crate::args::{Gate, MapSource, Sink};
 use crate::lanes::{SinkLanes, SumChain, clear, run_end};
+use crate::maps::{MapRef, MapRowsMut};
 use crate::simd::Isa;
 
 /// The source to read: as it is, or, if it is to be kept, where it was just stored. The maps must have been checked.
 #[inline(always)]
 pub(super) fn kept<'a, I: Isa>(isa: I, args: &mut ConvForwardArgs<'a>) -> MapSource<'a> {
     let Some(keep) = &mut args.keep else { return args.src };
-    let values = keep.rows() * keep.pitch();
+    let (values, pitch) = (keep.rows() * keep.pitch(), args.shape.c_pitch);
     // SAFETY: `check_maps` established that both hold `values` values; nothing writes `keep` while the source is read.
     unsafe {
-        load::evaluate(isa, &args.src, 0..values, args.shape.c_pitch, keep.as_mut_ptr());
-        let data = std::slice::from_raw_parts(keep.as_mut_ptr(), values);
-        MapSource::plain(data)
+        load::evaluate(isa, &args.src, 0..values, pitch, keep.ptr());
+        MapSource::plain(match keep {
+            MapRowsMut::F32(keep) => MapRef::F32(std::slice::from_raw_parts(keep.as_mut_ptr(), values)),
+            MapRowsMut::Bf16(keep) => MapRef::Bf16(std::slice::from_raw_parts(keep.as_mut_ptr(), values)),
+        })
     }
 }
 
@@ -42,7 +45,7 @@ pub(super) fn sum_stored<I: Isa>(isa: I, args: &mut ConvForwardArgs<'_>) {
 pub(super) fn sum_pixels<I: Isa>(isa: I, args: &mut ConvForwardArgs<'_>, first: usize, end: usize) {
     let pixels = args.shape.oh * args.shape.ow;
     let Some(sums) = &mut args.sums else { return };
-    let (dst, pitch) = (args.dst.as_mut_ptr().cast_const(), args.dst.pitch());
+    let (dst, pitch) = (args.dst.ptr().cast_const(), args.dst.pitch());
     let mut start = first;
     while start < end {
         let (image, pixel) = (start / pixels, start % pixels);
@@ -57,7 +60,7 @@ pub(super) fn sum_pixels<I: Isa>(isa: I, args: &mut ConvForwardArgs<'_>, first: 
                 let shift = isa.load(sums.shift.as_ptr().add(block * LANES));
                 let mut chain = SumChain::new(isa);
                 for pixel in start..stop {
-                    let v = isa.sub(isa.load(column.add(pixel * pitch)), shift);
+                    let v = isa.sub(column.load(isa, pixel * pitch), shift);
                     chain.add(isa, v, v);
                 }
                 chain.flush(isa, sums, [image, index * LANES]);
@@ -128,7 +131,7 @@ pub(super) fn forward_blocks<'a>(
         blocks_in_front: range.start % part.units.outputs,
         unit_step: 0,
         finish,
-        dst: args.dst.as_mut_ptr().wrapping_add(column).wrapping_sub(before),
+        dst: args.dst.ptr().offset(column as isize - before as isize),
         pitch: args.dst.pitch(),
         accumulate: false,
     }
@@ -151,7 +154,7 @@ pub(super) fn backward_data_blocks<'a>(
         blocks_in_front: range.start % part.units.outputs,
         unit_step: part.units.inputs * loaded.block_step,
         finish: Finishing::default(),
-        dst: dst.as_mut_ptr().wrapping_add((range.start - args.blocks.start) * LANES),
+        dst: dst.ptr().add((range.start - args.blocks.start) * LANES),
         pitch: dst.pitch(),
         accumulate: args.sink.accumulate,
     }

@@ -3,6 +3,7 @@
 use super::finish::Finishing;
 use super::micro::{NextOutputs, PanelLines, Panels, ReductionPart, TapWalk, TileOperands, TileStep, tile};
 use crate::LANES;
+use crate::maps::MapPtrMut;
 use crate::simd::Isa;
 
 /// Positions in rows, rows in images, at places in the source and in the destination that are affine in all three.
@@ -83,7 +84,7 @@ pub(crate) struct Blocks<'a> {
     /// What happens to every output of the part's channels.
     pub(crate) finish: Finishing,
     /// Pixel 0, first channel of the part.
-    pub(crate) dst: *mut f32,
+    pub(crate) dst: MapPtrMut,
     /// Distance between pixels.
     pub(crate) pitch: usize,
     /// Whether to add to what is there.
@@ -124,7 +125,7 @@ impl Blocks<'_> {
         // SAFETY: promised by the caller.
         unsafe {
             let target = TileTarget {
-                ptr: self.dst,
+                map: self.dst,
                 pitch: self.pitch,
                 channel: block * LANES,
                 finish: &self.finish,
@@ -176,7 +177,7 @@ impl<const MR: usize, const NR: usize> BlockMethod for RegisterTiles<MR, NR> {
 #[derive(Clone, Copy, Debug)]
 struct TileTarget<'a> {
     /// Pixel 0, first channel of the piece.
-    ptr: *mut f32,
+    map: MapPtrMut,
     /// Distance between pixels.
     pitch: usize,
     /// First channel of the tiles, counted in the piece.
@@ -188,10 +189,50 @@ struct TileTarget<'a> {
 }
 
 impl TileTarget<'_> {
-    /// Block `n` of the tiles' channels of the pixel that starts at value `pixel`.
+    /// Block `n` of the tiles' channels of the pixel that starts at value `pixel`, to ask for it.
     #[inline(always)]
-    fn at(&self, pixel: usize, n: usize) -> *mut f32 {
-        self.ptr.wrapping_add(pixel + self.channel + n * LANES)
+    fn address(&self, pixel: usize, n: usize) -> *const f32 {
+        self.map.cast_const().address(pixel + self.channel + n * LANES)
+    }
+
+    /// The tile that starts at `pixels`.
+    ///
+    /// # Safety
+    /// It must be readable.
+    #[inline(always)]
+    unsafe fn load<I: Isa, const M: usize, const NR: usize>(
+        &self,
+        isa: I,
+        pixels: [usize; M],
+    ) -> [[I::V; NR]; M] {
+        let mut tile = [[isa.zero(); NR]; M];
+        for m in 0..M {
+            for n in 0..NR {
+                let at = pixels[m] + self.channel + n * LANES;
+                // SAFETY: promised by the caller.
+                tile[m][n] = unsafe { self.map.cast_const().load(isa, at) };
+            }
+        }
+        tile
+    }
+
+    /// Stores the tile that starts at `pixels`.
+    ///
+    /// # Safety
+    /// It must be writable.
+    #[inline(always)]
+    unsafe fn store<I: Isa, const M: usize, const NR: usize>(
+        &self,
+        isa: I,
+        tile: [[I::V; NR]; M],
+        pixels: [usize; M],
+    ) {
+        for m in 0..M {
+            for n in 0..NR {
+                // SAFETY: promised by the caller.
+                unsafe { self.map.store(isa, pixels[m] + self.channel + n * LANES, tile[m][n]) };
+            }
+        }
     }
 }
 
@@ -236,8 +277,8 @@ impl TileRun<'_> {
     unsafe fn run<I: Isa, const MR: usize, const NR: usize>(&self, isa: I) {
         let Self { positions, walk, target, .. } = *self;
         let count = positions.count.div_ceil(MR);
-        // sums cannot wait where there is something to add to
-        let whole = count <= FEW_TILES || target.accumulate;
+        // sums cannot wait where there is something to add to, or where they would lose bits
+        let whole = count <= FEW_TILES || target.accumulate || !target.map.is_f32();
         let block = NR * walk.taps[0] * walk.taps[1] * walk.full * LANES;
         let whole = whole || walk.joined() && walk.blocks > LONG_RUN;
         let most = if whole { walk.blocks } else { (PART / block.max(1)).max(1) };
@@ -290,13 +331,13 @@ impl TileRun<'_> {
         let next = place.offset(positions.a) as isize - here as isize;
         let mut acc = [[isa.zero(); NR]; M];
         let mut outputs = NextOutputs::none();
-        if stage.ends && walk.joined() {
+        if stage.ends && walk.joined() && target.map.is_f32() {
             outputs.maps = if target.finish.added().is_some() { 2 } else { 1 };
             for m in 0..M {
                 let pixel = place.offset(positions.d) * target.pitch;
-                outputs.first[0][m] = target.at(pixel, 0);
+                outputs.first[0][m] = target.address(pixel, 0);
                 if let Some(add) = target.finish.added() {
-                    outputs.first[1][m] = add.wrapping_add(pixel + target.channel);
+                    outputs.first[1][m] = add.address(pixel + target.channel);
                 }
                 place.step(positions);
             }
@@ -305,9 +346,9 @@ impl TileRun<'_> {
         if stage.ends && (stage.q == 0 || !walk.joined()) {
             for m in 0..M {
                 for n in 0..NR {
-                    isa.prefetch(target.at(pixels[m], n));
+                    isa.prefetch(target.address(pixels[m], n));
                     if let Some(add) = target.finish.added() {
-                        isa.prefetch(add.wrapping_add(pixels[m] + target.channel + n * LANES));
+                        isa.prefetch(add.address(pixels[m] + target.channel + n * LANES));
                     }
                 }
             }
@@ -315,11 +356,7 @@ impl TileRun<'_> {
         // SAFETY: promised by the caller.
         unsafe {
             if !stage.starts {
-                for m in 0..M {
-                    for n in 0..NR {
-                        acc[m][n] = isa.load(target.at(pixels[m], n));
-                    }
-                }
+                acc = target.load(isa, pixels);
             }
             let operands = TileOperands { rows, next, panels };
             let step = TileStep { walk, part: &mut stage.part, outputs: &outputs };
@@ -327,18 +364,15 @@ impl TileRun<'_> {
             if stage.ends {
                 acc = target.finish.tile(isa, acc, pixels, target.channel);
                 if target.accumulate {
+                    let held = target.load::<I, M, NR>(isa, pixels);
                     for m in 0..M {
                         for n in 0..NR {
-                            acc[m][n] = isa.add(acc[m][n], isa.load(target.at(pixels[m], n)));
+                            acc[m][n] = isa.add(acc[m][n], held[m][n]);
                         }
                     }
                 }
             }
-            for m in 0..M {
-                for n in 0..NR {
-                    isa.store(target.at(pixels[m], n), acc[m][n]);
-                }
-            }
+            target.store(isa, acc, pixels);
         }
     }
 }

@@ -3,8 +3,10 @@
 
 use super::args::{ConvBackwardDataArgs, ConvBackwardWeightsArgs, ConvForwardArgs};
 use super::layout::{backward_block_len, filter_channels, packed_block_len, panel_offset};
-use crate::args::{Finish, FusedActivation, Grad, MapSource, SUM_RUN};
+use crate::args::{Finish, FusedActivation, Grad, MapSource, SUM_RUN, Sink};
+use crate::bf16::Bf16;
 use crate::elementwise;
+use crate::maps::MapRowsMut;
 use crate::shape::ConvShape;
 use crate::{LANES, pitch};
 
@@ -37,10 +39,21 @@ pub(super) fn weight_at(shape: &ConvShape, k: usize, c: usize, tap: usize) -> us
     k / LANES * packed_block_len(shape) + panel_offset(taps, filter_channels(shape), tap, c) + k % LANES
 }
 
+/// What a source is rounded to before it is convolved.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rounded {
+    F32,
+    Bf16,
+}
+
 /// Source value `index`, rounded as if this table's own `keep` had stored it. A view that another kernel stores may differ
 /// in the last place: that one rounds every operation, this one once.
-pub(super) fn source(src: &MapSource<'_>, index: usize, channel: usize) -> f64 {
-    f64::from(elementwise::evaluate(src, index, channel) as f32)
+pub(super) fn source(src: &MapSource<'_>, index: usize, channel: usize, rounded: Rounded) -> f64 {
+    let value = elementwise::evaluate(src, index, channel) as f32;
+    f64::from(match rounded {
+        Rounded::F32 => value,
+        Rounded::Bf16 => Bf16::from_f32(value).to_f32(),
+    })
 }
 
 /// A value on its way out, channel `channel` of the pixel that starts at `pixel`.
@@ -57,11 +70,11 @@ pub(super) fn finish(finish: &Finish<'_>, value: f64, [pixel, channel]: [usize; 
 
 /// Gradient at output value `index` (pixel times pitch plus channel).
 pub(super) fn gradient(grad: &Grad<'_>, index: usize, channel: usize) -> f64 {
-    let g = f64::from(grad.g[index]);
+    let g = f64::from(grad.g.get(index));
     match &grad.norm {
         Some(norm) => {
             f64::from(norm.a[channel]) * g
-                + f64::from(norm.b[channel]) * f64::from(norm.y[index])
+                + f64::from(norm.b[channel]) * f64::from(norm.y.get(index))
                 + f64::from(norm.c[channel])
         }
         None => g,
@@ -73,11 +86,11 @@ pub(crate) fn forward(mut args: ConvForwardArgs<'_>) {
     args.check();
     let shape = *args.shape;
     let (channels, per_group) = (filter_channels(&shape), shape.k / shape.groups);
-    keep(&mut args);
+    let kept = keep(&mut args);
     for image in 0..args.images {
         for (column, k) in (args.blocks.start * LANES..args.blocks.end * LANES).enumerate() {
             for row in 0..args.rows.len() * shape.ow {
-                args.dst.row(image * args.rows.len() * shape.ow + row)[column] = 0.0;
+                args.dst.set(image * args.rows.len() * shape.ow + row, column, 0.0);
             }
             if k >= shape.k {
                 continue;
@@ -90,7 +103,7 @@ pub(crate) fn forward(mut args: ConvForwardArgs<'_>) {
                 if args.rows.contains(&(pixel / shape.ow)) {
                     let pixel = image * shape.oh * shape.ow + pixel;
                     let value = finish(&args.finish, sum + bias, [pixel * shape.k_pitch(), k]);
-                    args.dst.row(pixel - args.rows.start * shape.ow)[column] = value as f32;
+                    args.dst.set(pixel - args.rows.start * shape.ow, column, value as f32);
                 }
             };
             for_taps(&shape, |out, input, tap| {
@@ -101,7 +114,7 @@ pub(crate) fn forward(mut args: ConvForwardArgs<'_>) {
                 for c in 0..channels {
                     let channel = first_channel + c;
                     let index = (image * shape.h * shape.w + input) * shape.c_pitch + channel;
-                    sum += source(&args.src, index, channel)
+                    sum += source(&args.src, index, channel, kept)
                         * f64::from(args.weights[weight_at(&shape, k, c, tap)]);
                 }
             });
@@ -114,14 +127,28 @@ pub(crate) fn forward(mut args: ConvForwardArgs<'_>) {
     sum_stored(&mut args);
 }
 
-/// Stores the evaluated source, if that is wanted.
-pub(super) fn keep(args: &mut ConvForwardArgs<'_>) {
-    let (Some(keep), pitch) = (&mut args.keep, args.shape.c_pitch) else { return };
+/// Stores the evaluated source, if that is wanted; says how.
+pub(super) fn keep(args: &mut ConvForwardArgs<'_>) -> Rounded {
+    let (Some(keep), pitch) = (&mut args.keep, args.shape.c_pitch) else { return Rounded::F32 };
     for row in 0..keep.rows() {
         for channel in 0..pitch {
-            keep.row(row)[channel] = elementwise::evaluate(&args.src, row * pitch + channel, channel) as f32;
+            let value = elementwise::evaluate(&args.src, row * pitch + channel, channel) as f32;
+            keep.set(row, channel, value);
         }
     }
+    match keep {
+        MapRowsMut::F32(_) => Rounded::F32,
+        MapRowsMut::Bf16(_) => Rounded::Bf16,
+    }
+}
+
+/// Stores a contribution to a gradient, with what is there if that is wanted.
+pub(super) fn add(sink: &mut Sink<'_>, [row, column]: [usize; 2], contribution: f64) {
+    let mut value = contribution as f32;
+    if sink.accumulate {
+        value += sink.dst.get(row, column);
+    }
+    sink.dst.set(row, column, value);
 }
 
 /// Statistics of what was stored, by the rule of [`crate::args::Sums`], if they are wanted.
@@ -136,7 +163,7 @@ pub(super) fn sum_stored(args: &mut ConvForwardArgs<'_>) {
             for start in (0..pixels).step_by(SUM_RUN) {
                 let mut run = [0.0f32; 2];
                 for pixel in start..pixels.min(start + SUM_RUN) {
-                    let v = dst.row(image * pixels + pixel)[column] - shift;
+                    let v = dst.get(image * pixels + pixel, column) - shift;
                     run = [run[0] + v, v * v + run[1]];
                 }
                 total = [total[0] + f64::from(run[0]), total[1] + f64::from(run[1])];
@@ -159,7 +186,7 @@ pub(crate) fn backward_data(mut args: ConvBackwardDataArgs<'_>) {
         for (column, c) in (args.blocks.start * LANES..args.blocks.end * LANES).enumerate() {
             if !args.sink.accumulate {
                 for pixel in 0..map {
-                    args.sink.dst.row(image * map + pixel)[column] = 0.0;
+                    args.sink.dst.set(image * map + pixel, column, 0.0);
                 }
             }
             if c >= shape.c {
@@ -182,8 +209,7 @@ pub(crate) fn backward_data(mut args: ConvBackwardDataArgs<'_>) {
                         sum += gradient(&args.grad, index, k) * f64::from(args.weights[weight]);
                     }
                 }
-                let dst = &mut args.sink.dst.row(image * map + pixel)[column];
-                *dst = if args.sink.accumulate { *dst + sum as f32 } else { sum as f32 };
+                add(&mut args.sink, [image * map + pixel, column], sum);
             }
         }
     }
@@ -218,12 +244,12 @@ pub(super) fn gate_and_sum(args: &mut ConvBackwardDataArgs<'_>) {
                 let mut run = [0.0f32; 2];
                 for pixel in start..map.min(start + SUM_RUN) {
                     let index = (image * map + pixel) * c_pitch + channel;
-                    let v = &mut sink.dst.row(image * map + pixel)[column];
                     if !elementwise::open(&sink.gate, index, channel) {
-                        *v = 0.0;
+                        sink.dst.set(image * map + pixel, column, 0.0);
                     }
+                    let v = sink.dst.get(image * map + pixel, column);
                     if let Some((y, sums)) = &sink.sums {
-                        run = [run[0] + *v, *v * (y[index] - sums.shift[channel]) + run[1]];
+                        run = [run[0] + v, v * (y.get(index) - sums.shift[channel]) + run[1]];
                     }
                 }
                 total = [total[0] + f64::from(run[0]), total[1] + f64::from(run[1])];
@@ -259,7 +285,7 @@ pub(crate) fn backward_weights(args: ConvBackwardWeightsArgs<'_>) {
                         };
                         let index = (image * shape.h * shape.w + y * shape.w + x) * shape.c_pitch + channel;
                         let g = (image * shape.oh * shape.ow + out) * shape.k_pitch() + k;
-                        sum += gradient(&args.grad, g, k) * source(&args.src, index, channel);
+                        sum += gradient(&args.grad, g, k) * source(&args.src, index, channel, Rounded::F32);
                     }
                 }
                 args.dst[weight_at(&shape, k, c, tap) - first] = sum as f32;

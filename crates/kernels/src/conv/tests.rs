@@ -123,15 +123,22 @@ impl Case {
         let map = self.shape.h * self.shape.w * self.shape.c_pitch;
         let part = images.start * map..images.end * map;
         let affine = Some(Affine { scale: &self.scale, shift: &self.shift });
-        let add = Some(MapTerm { data: &self.skip[part.clone()], affine: None });
-        MapSource { main: MapTerm { data: &self.x[part], affine }, add, activation: FusedActivation::Relu }
+        let add = Some(MapTerm { data: (&self.skip[part.clone()]).into(), affine: None });
+        MapSource {
+            main: MapTerm { data: (&self.x[part]).into(), affine },
+            add,
+            activation: FusedActivation::Relu,
+        }
     }
 
     fn grad(&self, images: Range<usize>) -> Grad<'_> {
         let map = self.shape.oh * self.shape.ow * self.shape.k_pitch();
         let part = images.start * map..images.end * map;
         let [a, b, c] = &self.coefficients;
-        Grad { g: &self.g[part.clone()], norm: Some(GradNorm { y: &self.y[part], a, b, c }) }
+        Grad {
+            g: (&self.g[part.clone()]).into(),
+            norm: Some(GradNorm { y: (&self.y[part]).into(), a, b, c }),
+        }
     }
 
     /// The filters and the scratch (of a direct kernel: `scratch`) of an entry of a pass over `blocks` blocks.
@@ -220,13 +227,14 @@ impl Case {
                     shape,
                     images: part.len(),
                     src: self.source(part.clone()),
-                    keep: (block == 0).then(|| RowsMut::new(keep, shape.c_pitch, 0, shape.c_pitch)),
+                    keep: (block == 0).then(|| RowsMut::new(keep, shape.c_pitch, 0, shape.c_pitch).into()),
                     weights: &weights,
                     bias: Some(&self.bias),
                     finish: Finish::default(),
                     rows: 0..shape.oh,
                     blocks: range,
-                    dst: RowsMut::new(&mut values[part.start * map * k..part.end * map * k], k, start, width),
+                    dst: RowsMut::new(&mut values[part.start * map * k..part.end * map * k], k, start, width)
+                        .into(),
                     sums: Some(Sums {
                         shift: &self.y_shift,
                         out: RowsMut::new(&mut sums[part.start * 2 * k..part.end * 2 * k], k, start, width),
@@ -264,11 +272,11 @@ impl Case {
                     weights: &weights,
                     blocks: range,
                     sink: Sink {
-                        dst: RowsMut::new(&mut values[own.clone()], c, start, width),
+                        dst: RowsMut::new(&mut values[own.clone()], c, start, width).into(),
                         accumulate: true,
-                        gate: Gate::Affine { y: &self.x[own.clone()], affine },
+                        gate: Gate::Affine { y: (&self.x[own.clone()]).into(), affine },
                         sums: Some((
-                            &self.skip[own.clone()],
+                            (&self.skip[own.clone()]).into(),
                             Sums {
                                 shift: &self.shift,
                                 out: RowsMut::new(

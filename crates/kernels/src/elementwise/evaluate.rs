@@ -3,7 +3,7 @@
 use super::reference::evaluate;
 use crate::args::MapSource;
 use crate::lanes::{RunBlock, RunBlocks, SourceLanes};
-use crate::rows::RowsMut;
+use crate::maps::MapRowsMut;
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -20,7 +20,7 @@ pub struct EvaluateArgs<'a> {
     pub src: MapSource<'a>,
     /// `images * pixels` rows of all channels, tails included. If `shape.pitch` is `c` (the network input), the rows may
     /// also be `pitch(c)` wide: the tails become 0, and the result is a map like every other.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
 }
 
 /// Stores an evaluated source.
@@ -56,7 +56,7 @@ impl Kernel for EvaluateKernel<'_> {
         let pitch = args.shape.pitch;
         assert!(args.dst.width() == pitch, "whole rows");
         let (rows, dst_pitch) = (args.dst.rows(), args.dst.pitch());
-        let dst = args.dst.as_mut_ptr();
+        let dst = args.dst.ptr();
         let mut pieces = RunBlocks::new(rows, pitch);
         while let Some(RunBlock { start, end, channel }) = pieces.next() {
             // SAFETY: `check` compared every slice with `rows` and `pitch`; `channel + 16 <= pitch`.
@@ -64,7 +64,7 @@ impl Kernel for EvaluateKernel<'_> {
                 let src = SourceLanes::new(isa, &args.src, channel);
                 let mut row = start;
                 while row < end {
-                    isa.store(dst.add(row * dst_pitch + channel), src.at(row * pitch));
+                    dst.store(isa, row * dst_pitch + channel, src.at(row * pitch));
                     row += 1;
                 }
             }
@@ -76,8 +76,10 @@ fn evaluate_reference(mut args: EvaluateArgs<'_>) {
     args.check();
     let pitch = args.shape.pitch;
     for row in 0..args.images * args.shape.pixels {
-        for (lane, dst) in args.dst.row(row).iter_mut().enumerate() {
-            *dst = if lane < pitch { evaluate(&args.src, row * pitch + lane, lane) as f32 } else { 0.0 };
+        for lane in 0..args.dst.width() {
+            let inside = lane < pitch;
+            let value = if inside { evaluate(&args.src, row * pitch + lane, lane) as f32 } else { 0.0 };
+            args.dst.set(row, lane, value);
         }
     }
 }

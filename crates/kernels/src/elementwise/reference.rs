@@ -1,6 +1,7 @@
 //! Reference loops in `f64`, shared by the reference entries of every operation that reads a source or fills a sink.
 
 use crate::args::{FusedActivation, Gate, MapSource, MapTerm, Sink};
+use crate::maps::MapRowsMut;
 
 /// Value `index` (channel `lane`) of a source, in `f64`.
 pub(crate) fn evaluate(src: &MapSource<'_>, index: usize, lane: usize) -> f64 {
@@ -13,7 +14,7 @@ pub(crate) fn evaluate(src: &MapSource<'_>, index: usize, lane: usize) -> f64 {
 
 /// Value `index` (channel `lane`) of a term, in `f64`.
 pub(crate) fn term(term: &MapTerm<'_>, index: usize, lane: usize) -> f64 {
-    let value = f64::from(term.data[index]);
+    let value = f64::from(term.data.get(index));
     match &term.affine {
         Some(affine) => value * f64::from(affine.scale[lane]) + f64::from(affine.shift[lane]),
         None => value,
@@ -24,9 +25,9 @@ pub(crate) fn term(term: &MapTerm<'_>, index: usize, lane: usize) -> f64 {
 pub(crate) fn open(gate: &Gate<'_>, index: usize, lane: usize) -> bool {
     match gate {
         Gate::Open => true,
-        Gate::Stored(z) => z[index] > 0.0,
+        Gate::Stored(z) => z.get(index) > 0.0,
         Gate::Affine { y, affine } => {
-            f64::from(y[index]) * f64::from(affine.scale[lane]) + f64::from(affine.shift[lane]) > 0.0
+            f64::from(y.get(index)) * f64::from(affine.scale[lane]) + f64::from(affine.shift[lane]) > 0.0
         }
     }
 }
@@ -54,12 +55,17 @@ impl<'s, 'a> SinkWriter<'s, 'a> {
     pub(crate) fn put(&mut self, [image, pixel, lane]: [usize; 3], g: f64) {
         let row = image * self.pixels + pixel;
         let index = row * self.pitch + lane;
-        let held = if self.sink.accumulate { f64::from(self.sink.dst.row(row)[lane]) } else { 0.0 };
-        let value = if open(&self.sink.gate, index, lane) { g + held } else { 0.0 };
-        self.sink.dst.row(row)[lane] = value as f32;
+        let held = if self.sink.accumulate { f64::from(self.sink.dst.get(row, lane)) } else { 0.0 };
+        let mut value = if open(&self.sink.gate, index, lane) { g + held } else { 0.0 };
+        let stored = self.sink.dst.set(row, lane, value as f32);
+        // sums of bf16 values are those of what is there; `f32` ones are summed before they are rounded
+        if let MapRowsMut::Bf16(_) = self.sink.dst {
+            value = f64::from(stored);
+        }
         if let Some((y, sums)) = &mut self.sink.sums {
             sums.out.row(image * 2)[lane] += value;
-            sums.out.row(image * 2 + 1)[lane] += value * (f64::from(y[index]) - f64::from(sums.shift[lane]));
+            sums.out.row(image * 2 + 1)[lane] +=
+                value * (f64::from(y.get(index)) - f64::from(sums.shift[lane]));
         }
     }
 }

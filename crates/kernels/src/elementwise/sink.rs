@@ -3,6 +3,7 @@
 use super::reference::SinkWriter;
 use crate::args::Sink;
 use crate::lanes::{RunBlock, RunBlocks, SinkLanes, clear_sums};
+use crate::maps::MapRef;
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -16,7 +17,7 @@ pub struct SinkArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// The contribution; without one, what `dst` holds is gated and summed (`accumulate` must be set).
-    pub g: Option<&'a [f32]>,
+    pub g: Option<MapRef<'a>>,
     /// Where the gradient goes: all channels.
     pub sink: Sink<'a>,
 }
@@ -32,7 +33,7 @@ impl SinkArgs<'_> {
     #[track_caller]
     fn check(&self) {
         check::sink(&self.sink, [self.images, self.shape.pixels], self.shape.pitch);
-        match self.g {
+        match &self.g {
             Some(g) => check::map(g, self.images * self.shape.pixels, self.shape.pitch),
             None => assert!(self.sink.accumulate, "a sink without a contribution must accumulate"),
         }
@@ -49,6 +50,7 @@ impl Kernel for SinkKernel<'_> {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
+        let g = args.g.as_ref().map(MapRef::ptr);
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
@@ -58,9 +60,9 @@ impl Kernel for SinkKernel<'_> {
                     let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        match args.g {
+                        match g {
                             Some(g) => {
-                                let g = isa.load(g.as_ptr().add(row * pitch + channel));
+                                let g = g.load(isa, row * pitch + channel);
                                 lanes.put([row, pitch], Some(g));
                             }
                             None => lanes.put([row, pitch], None),
@@ -81,7 +83,7 @@ fn sink_reference(mut args: SinkArgs<'_>) {
     for image in 0..args.images {
         for pixel in 0..pixels {
             for lane in 0..pitch {
-                let g = args.g.map_or(0.0, |g| f64::from(g[(image * pixels + pixel) * pitch + lane]));
+                let g = args.g.map_or(0.0, |g| f64::from(g.get((image * pixels + pixel) * pitch + lane)));
                 writer.put([image, pixel, lane], g);
             }
         }

@@ -3,6 +3,7 @@
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums, run_end};
+use crate::maps::MapRef;
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -16,7 +17,7 @@ pub struct MultiplyBackwardMapArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// Gradient at the output.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// The other factor: a map of one pixel.
     pub scale: MapSource<'a>,
     /// Where the gradient of the map goes: all channels.
@@ -31,7 +32,7 @@ pub struct MultiplyBackwardScaleArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// Gradient at the output.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// The map.
     pub src: MapSource<'a>,
     /// Where the gradient of the other factor goes: all channels of one pixel.
@@ -55,7 +56,7 @@ impl MultiplyBackwardMapArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let MapShape { pitch, pixels, .. } = *self.shape;
-        check::map(self.g, self.images * pixels, pitch);
+        check::map(&self.g, self.images * pixels, pitch);
         check::source(&self.scale, self.images, pitch);
         check::sink(&self.sink, [self.images, pixels], pitch);
     }
@@ -65,7 +66,7 @@ impl MultiplyBackwardScaleArgs<'_> {
     #[track_caller]
     fn check(&self) {
         let MapShape { pitch, pixels, .. } = *self.shape;
-        check::map(self.g, self.images * pixels, pitch);
+        check::map(&self.g, self.images * pixels, pitch);
         check::source(&self.src, self.images * pixels, pitch);
         check::sink(&self.sink, [self.images, 1], pitch);
     }
@@ -81,6 +82,7 @@ impl Kernel for MultiplyBackwardMapKernel<'_> {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
+        let g_map = args.g.ptr();
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut pieces = RunBlocks::new(pixels, pitch);
@@ -91,7 +93,7 @@ impl Kernel for MultiplyBackwardMapKernel<'_> {
                     let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        let g = isa.load(args.g.as_ptr().add(row * pitch + channel));
+                        let g = g_map.load(isa, row * pitch + channel);
                         lanes.put([row, pitch], Some(isa.mul(g, scale)));
                         row += 1;
                     }
@@ -113,6 +115,7 @@ impl Kernel for MultiplyBackwardScaleKernel<'_> {
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         assert!(pitch.is_multiple_of(LANES), "whole vectors");
+        let g_map = args.g.ptr();
         for image in 0..args.images {
             clear_sums(&mut args.sink, image);
             let mut channel = 0;
@@ -127,7 +130,7 @@ impl Kernel for MultiplyBackwardScaleKernel<'_> {
                         let mut chain = isa.zero();
                         let mut row = image * pixels + start;
                         while row < image * pixels + end {
-                            let g = isa.load(args.g.as_ptr().add(row * pitch + channel));
+                            let g = g_map.load(isa, row * pitch + channel);
                             chain = isa.mul_add(g, src.at(row * pitch), chain);
                             row += 1;
                         }
@@ -156,7 +159,7 @@ fn map_reference(mut args: MultiplyBackwardMapArgs<'_>) {
     for image in 0..args.images {
         for pixel in 0..pixels {
             for lane in 0..pitch {
-                let g = f64::from(args.g[(image * pixels + pixel) * pitch + lane]);
+                let g = f64::from(args.g.get((image * pixels + pixel) * pitch + lane));
                 writer.put([image, pixel, lane], g * evaluate(&args.scale, image * pitch + lane, lane));
             }
         }
@@ -172,7 +175,7 @@ fn scale_reference(mut args: MultiplyBackwardScaleArgs<'_>) {
             let mut sum = 0.0;
             for pixel in 0..pixels {
                 let index = (image * pixels + pixel) * pitch + lane;
-                sum += f64::from(args.g[index]) * evaluate(&args.src, index, lane);
+                sum += f64::from(args.g.get(index)) * evaluate(&args.src, index, lane);
             }
             writer.put([image, 0, lane], sum);
         }

@@ -3,7 +3,7 @@
 use crate::args::MapSource;
 use crate::elementwise::evaluate;
 use crate::lanes::{RunBlock, RunBlocks, SourceLanes};
-use crate::rows::RowsMut;
+use crate::maps::MapRowsMut;
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -21,7 +21,7 @@ pub struct MultiplyForwardArgs<'a> {
     /// One number for each channel of each image: a map of one pixel.
     pub scale: MapSource<'a>,
     /// `images * pixels` rows of all channels.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
 }
 
 /// A map times one number for each channel.
@@ -55,7 +55,7 @@ impl Kernel for MultiplyForwardKernel<'_> {
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
         let dst_pitch = args.dst.pitch();
-        let dst = args.dst.as_mut_ptr();
+        let dst = args.dst.ptr();
         for image in 0..args.images {
             let mut pieces = RunBlocks::new(pixels, pitch);
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
@@ -66,7 +66,7 @@ impl Kernel for MultiplyForwardKernel<'_> {
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
                         let product = isa.mul(src.at(row * pitch), scale);
-                        isa.store(dst.add(row * dst_pitch + channel), product);
+                        dst.store(isa, row * dst_pitch + channel, product);
                         row += 1;
                     }
                 }
@@ -79,9 +79,10 @@ fn forward_reference(mut args: MultiplyForwardArgs<'_>) {
     args.check();
     let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
     for row in 0..args.images * pixels {
-        for (lane, dst) in args.dst.row(row).iter_mut().enumerate() {
+        for lane in 0..pitch {
             let scale = evaluate(&args.scale, row / pixels * pitch + lane, lane);
-            *dst = (evaluate(&args.src, row * pitch + lane, lane) * scale) as f32;
+            let product = evaluate(&args.src, row * pitch + lane, lane) * scale;
+            args.dst.set(row, lane, product as f32);
         }
     }
 }

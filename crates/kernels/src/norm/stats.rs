@@ -2,6 +2,7 @@
 
 use crate::args::Sums;
 use crate::lanes::{RunBlock, RunBlocks, SumChain, clear};
+use crate::maps::MapRef;
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -15,7 +16,7 @@ pub struct StatsArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// The batch norm's input.
-    pub data: &'a [f32],
+    pub data: MapRef<'a>,
     /// Per-image sums of all channels: of v = value - shift, and of v^2.
     pub sums: Sums<'a>,
 }
@@ -30,7 +31,7 @@ pub static STATS: &[KernelEntry<MapShape, Stats>] =
 impl StatsArgs<'_> {
     #[track_caller]
     fn check(&self) {
-        check::map(self.data, self.images * self.shape.pixels, self.shape.pitch);
+        check::map(&self.data, self.images * self.shape.pixels, self.shape.pitch);
         check::sums(&self.sums, self.images, self.shape.pitch);
     }
 }
@@ -53,10 +54,10 @@ impl Kernel for StatsKernel<'_> {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
                     let shift = isa.load(args.sums.shift.as_ptr().add(channel));
-                    let data = args.data.as_ptr().add(channel);
+                    let data = args.data.ptr().add(channel);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        let value = isa.sub(isa.load(data.add(row * pitch)), shift);
+                        let value = isa.sub(data.load(isa, row * pitch), shift);
                         chain.add(isa, value, value);
                         row += 1;
                     }
@@ -74,7 +75,7 @@ fn reference(mut args: StatsArgs<'_>) {
         for lane in 0..pitch {
             let [mut first, mut second] = [0.0; 2];
             for pixel in 0..pixels {
-                let value = f64::from(args.data[(image * pixels + pixel) * pitch + lane]);
+                let value = f64::from(args.data.get((image * pixels + pixel) * pitch + lane));
                 let value = value - f64::from(args.sums.shift[lane]);
                 first += value;
                 second += value * value;

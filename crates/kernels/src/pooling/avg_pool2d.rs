@@ -13,7 +13,7 @@ use super::windows::{self, Gather, Windows, inside};
 use crate::args::{MapSource, SUM_RUN, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::SourceLanes;
-use crate::rows::RowsMut;
+use crate::maps::{MapPtr, MapRef, MapRowsMut};
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -29,7 +29,7 @@ pub struct AvgPool2dForwardArgs<'a> {
     /// What is pooled.
     pub src: MapSource<'a>,
     /// `images * oh * ow` rows of all channels.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
 }
 
 /// Arguments of [`AvgPool2dBackward`].
@@ -40,7 +40,7 @@ pub struct AvgPool2dBackwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// Gradient at the pool's output.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// Where the gradient of the pooled value goes: all channels.
     pub sink: Sink<'a>,
 }
@@ -82,7 +82,7 @@ impl AvgPool2dBackwardArgs<'_> {
     fn check(&self) {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
         windows::check(shape);
-        check::map(self.g, self.images * shape.oh * shape.ow, pitch);
+        check::map(&self.g, self.images * shape.oh * shape.ow, pitch);
         check::sink(&self.sink, [self.images, shape.h * shape.w], pitch);
     }
 }
@@ -111,7 +111,7 @@ impl Kernel for AvgPool2dForwardKernel<'_> {
             let (ky_first, ky_end) = inside(top, shape.padding[0], shape.kernel[0], shape.h);
             let (kx_first, kx_end) = inside(left, shape.padding[1], shape.kernel[1], shape.w);
             let share = isa.splat(share(&shape, [at / shape.ow, at % shape.ow]));
-            let row = args.dst.row(output);
+            let (dst, at) = (args.dst.ptr(), output * args.dst.pitch());
             let mut channel = 0;
             while channel < pitch {
                 // SAFETY: `check` compared every slice with the sizes; taps inside the map are pixels of the image, and
@@ -125,7 +125,7 @@ impl Kernel for AvgPool2dForwardKernel<'_> {
                             sum = isa.add(sum, src.at((line + left + kx - shape.padding[1]) * pitch));
                         }
                     }
-                    isa.store(row[channel..channel + LANES].as_mut_ptr(), isa.mul(sum, share));
+                    dst.store(isa, at + channel, isa.mul(sum, share));
                 }
                 channel += LANES;
             }
@@ -142,7 +142,7 @@ impl Kernel for AvgPool2dBackwardKernel<'_> {
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let shares = Shares { shape: args.shape, g: args.g };
+        let shares = Shares { shape: args.shape, g: args.g.ptr() };
         // SAFETY: `check` compared every slice with the sizes.
         unsafe { windows::spread(isa, &shares, args.shape, args.images, &mut args.sink) };
     }
@@ -151,7 +151,7 @@ impl Kernel for AvgPool2dBackwardKernel<'_> {
 /// Every pixel of a window has its share of the gradient.
 struct Shares<'a> {
     shape: &'a PoolShape,
-    g: &'a [f32],
+    g: MapPtr,
 }
 
 impl Gather for Shares<'_> {
@@ -168,7 +168,7 @@ impl Gather for Shares<'_> {
             for ox in horizontal.first..horizontal.end {
                 let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch(shape.c) + channel;
                 // SAFETY: promised by the caller.
-                let g = unsafe { isa.load(self.g.as_ptr().add(index)) };
+                let g = unsafe { self.g.load(isa, index) };
                 sum = isa.add(sum, isa.mul(g, isa.splat(share(shape, [oy, ox]))));
             }
         }
@@ -189,7 +189,7 @@ fn forward_reference(mut args: AvgPool2dForwardArgs<'_>) {
     for output in 0..args.images * shape.oh * shape.ow {
         let (image, at) = (output / (shape.oh * shape.ow), output % (shape.oh * shape.ow));
         let (rows, columns) = (seen(shape, 0, at / shape.ow), seen(shape, 1, at % shape.ow));
-        for (lane, dst) in args.dst.row(output).iter_mut().enumerate() {
+        for lane in 0..pitch {
             let mut sum = 0.0;
             for y in rows.clone() {
                 for x in columns.clone() {
@@ -197,7 +197,7 @@ fn forward_reference(mut args: AvgPool2dForwardArgs<'_>) {
                     sum += evaluate(&args.src, pixel * pitch + lane, lane);
                 }
             }
-            *dst = (sum / (rows.len() * columns.len()) as f64) as f32;
+            args.dst.set(output, lane, (sum / (rows.len() * columns.len()) as f64) as f32);
         }
     }
 }
@@ -221,7 +221,7 @@ fn backward_reference(mut args: AvgPool2dBackwardArgs<'_>) {
                 for oy in near(0, pixel / shape.w, shape.oh) {
                     for ox in near(1, pixel % shape.w, shape.ow) {
                         let count = seen(shape, 0, oy).len() * seen(shape, 1, ox).len();
-                        let g = args.g[(image * outputs + oy * shape.ow + ox) * pitch + lane];
+                        let g = args.g.get((image * outputs + oy * shape.ow + ox) * pitch + lane);
                         sum += f64::from(g) / count as f64;
                     }
                 }

@@ -10,7 +10,7 @@
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::{RunBlock, RunBlocks, SinkLanes, SourceLanes, clear_sums, run_end};
-use crate::rows::RowsMut;
+use crate::maps::{MapRef, MapRowsMut};
 use crate::shape::MapShape;
 use crate::simd::{Isa, Kernel};
 use crate::table::table;
@@ -26,7 +26,7 @@ pub struct GlobalAvgPool2dForwardArgs<'a> {
     /// What is averaged.
     pub src: MapSource<'a>,
     /// `images` rows of all channels.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
 }
 
 /// Arguments of [`GlobalAvgPool2dBackward`].
@@ -37,7 +37,7 @@ pub struct GlobalAvgPool2dBackwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// Gradient at the mean, `[images][pitch]`.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// Where the gradient of the averaged value goes: all channels.
     pub sink: Sink<'a>,
 }
@@ -80,7 +80,7 @@ impl GlobalAvgPool2dForwardArgs<'_> {
 impl GlobalAvgPool2dBackwardArgs<'_> {
     #[track_caller]
     fn check(&self) {
-        check::map(self.g, self.images, self.shape.pitch);
+        check::map(&self.g, self.images, self.shape.pitch);
         check::sink(&self.sink, [self.images, self.shape.pixels], self.shape.pitch);
     }
 }
@@ -116,12 +116,13 @@ impl Kernel for GlobalAvgPool2dForwardKernel<'_> {
                         start = end;
                     }
                 }
-                let dst = &mut args.dst.row(image)[channel..channel + LANES];
+                let mut means = [0.0; LANES];
                 let mut lane = 0;
                 while lane < LANES {
-                    dst[lane] = (total[lane] / pixels as f64) as f32;
+                    means[lane] = (total[lane] / pixels as f64) as f32;
                     lane += 1;
                 }
+                args.dst.write(image, channel, &means);
                 channel += LANES;
             }
         }
@@ -143,8 +144,9 @@ impl Kernel for GlobalAvgPool2dBackwardKernel<'_> {
             let mut pieces = RunBlocks::new(pixels, pitch);
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 let mut share = [0.0f32; LANES];
-                for (share, g) in share.iter_mut().zip(&args.g[image * pitch + channel..]) {
-                    *share = *g / pixels as f32;
+                args.g.read(image * pitch + channel, &mut share);
+                for share in &mut share {
+                    *share /= pixels as f32;
                 }
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
@@ -166,12 +168,12 @@ fn forward_reference(mut args: GlobalAvgPool2dForwardArgs<'_>) {
     args.check();
     let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
     for image in 0..args.images {
-        for (lane, dst) in args.dst.row(image).iter_mut().enumerate() {
+        for lane in 0..pitch {
             let mut sum = 0.0;
             for pixel in 0..pixels {
                 sum += evaluate(&args.src, (image * pixels + pixel) * pitch + lane, lane);
             }
-            *dst = (sum / pixels as f64) as f32;
+            args.dst.set(image, lane, (sum / pixels as f64) as f32);
         }
     }
 }
@@ -183,7 +185,7 @@ fn backward_reference(mut args: GlobalAvgPool2dBackwardArgs<'_>) {
     for image in 0..args.images {
         for pixel in 0..pixels {
             for lane in 0..pitch {
-                writer.put([image, pixel, lane], f64::from(args.g[image * pitch + lane]) / pixels as f64);
+                writer.put([image, pixel, lane], f64::from(args.g.get(image * pitch + lane)) / pixels as f64);
             }
         }
     }

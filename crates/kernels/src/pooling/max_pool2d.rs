@@ -30,6 +30,7 @@ use super::windows::{self, Gather, Windows, inside};
 use crate::args::{MapSource, Sink};
 use crate::elementwise::{SinkWriter, evaluate};
 use crate::lanes::SourceLanes;
+use crate::maps::{MapPtr, MapRef, MapRowsMut};
 use crate::rows::RowsMut;
 use crate::shape::PoolShape;
 use crate::simd::{Isa, Kernel};
@@ -48,7 +49,7 @@ pub struct MaxPool2dForwardArgs<'a> {
     /// Rows of the output to compute: all, or, of a single image, some.
     pub rows: Range<usize>,
     /// `images * rows * ow` rows of all channels.
-    pub dst: RowsMut<'a, f32>,
+    pub dst: MapRowsMut<'a>,
     /// Where the winners go (same rows), if there will be a backward pass.
     pub winner: Option<RowsMut<'a, u8>>,
 }
@@ -61,7 +62,7 @@ pub struct MaxPool2dBackwardArgs<'a> {
     /// How many images the piece has.
     pub images: usize,
     /// Gradient at the pool's output.
-    pub g: &'a [f32],
+    pub g: MapRef<'a>,
     /// The winners of the forward pass.
     pub winner: &'a [u8],
     /// Where the gradient of the pooled value goes: all channels.
@@ -123,8 +124,8 @@ impl MaxPool2dBackwardArgs<'_> {
     fn check(&self) {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
         check_windows(shape);
-        check::map(self.g, self.images * shape.oh * shape.ow, pitch);
-        check::map(self.winner, self.images * shape.oh * shape.ow, pitch);
+        check::map(&self.g, self.images * shape.oh * shape.ow, pitch);
+        check::values(self.winner.len(), self.images * shape.oh * shape.ow, pitch);
         check::sink(&self.sink, [self.images, shape.h * shape.w], pitch);
     }
 }
@@ -155,7 +156,7 @@ impl Kernel for MaxPool2dForwardKernel<'_> {
 unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxPool2dForwardArgs<'_>, [image, oy]: [usize; 2]) {
     let shape = *args.shape;
     let pitch = pitch(shape.c);
-    let (dst, dst_pitch) = (args.dst.as_mut_ptr(), args.dst.pitch());
+    let (dst, dst_pitch) = (args.dst.ptr(), args.dst.pitch());
     let [kernel_h, kernel_w] = shape.kernel;
     let top = oy * shape.stride[0];
     let (ky_first, ky_end) = inside(top, shape.padding[0], kernel_h, shape.h);
@@ -190,10 +191,8 @@ unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxPool2dForwardArgs<'_>, [image, o
                     ky += 1;
                 }
                 // `nan` holds 0 or NaN, and NaN is not below 1
-                isa.store(
-                    dst.add(output * dst_pitch + channel),
-                    isa.select_gt(isa.splat(1.0), nan, best, nan),
-                );
+                let best = isa.select_gt(isa.splat(1.0), nan, best, nan);
+                dst.store(isa, output * dst_pitch + channel, best);
                 if let Some(winners) = &mut args.winner {
                     let shifted = isa.to_array(isa.add(winner, isa.splat(8_388_608.0)));
                     let to = &mut winners.row(output)[channel..channel + LANES];
@@ -218,7 +217,7 @@ impl Kernel for MaxPool2dBackwardKernel<'_> {
     fn run<I: Isa>(self, isa: I) {
         let mut args = self.0;
         args.check();
-        let winners = Winners { shape: args.shape, g: args.g, winner: args.winner };
+        let winners = Winners { shape: args.shape, g: args.g.ptr(), winner: args.winner };
         // SAFETY: `check` compared every slice with the sizes.
         unsafe { windows::spread(isa, &winners, args.shape, args.images, &mut args.sink) };
     }
@@ -227,7 +226,7 @@ impl Kernel for MaxPool2dBackwardKernel<'_> {
 /// The whole gradient goes to the pixel that won the window.
 struct Winners<'a> {
     shape: &'a PoolShape,
-    g: &'a [f32],
+    g: MapPtr,
     winner: &'a [u8],
 }
 
@@ -252,7 +251,7 @@ impl Gather for Winners<'_> {
                 let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch + channel;
                 // SAFETY: promised by the caller.
                 unsafe {
-                    let g = isa.load(self.g.as_ptr().add(index));
+                    let g = self.g.load(isa, index);
                     sum = isa.add(sum, isa.keep_where(g, self.winner.as_ptr().add(index), position));
                 }
                 ox += 1;
@@ -302,7 +301,7 @@ fn forward_reference(mut args: MaxPool2dForwardArgs<'_>) {
                 }
             }
             let (value, position) = best.expect("every window touches the map");
-            args.dst.row(output)[lane] = value as f32;
+            args.dst.set(output, lane, value as f32);
             if let Some(winner) = &mut args.winner {
                 winner.row(output)[lane] = position as u8;
             }
@@ -327,7 +326,7 @@ fn backward_reference(mut args: MaxPool2dBackwardArgs<'_>) {
                     };
                     let index = (image * outputs + output) * pitch + lane;
                     if usize::from(args.winner[index]) == position {
-                        sum += f64::from(args.g[index]);
+                        sum += f64::from(args.g.get(index));
                     }
                 }
                 writer.put([image, pixel, lane], sum);

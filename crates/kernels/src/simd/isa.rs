@@ -8,7 +8,7 @@ use crate::LANES;
 /// Operations on vectors of [`LANES`] lanes. Holding a token proves that the instructions exist.
 ///
 /// Vectors are only ever created from a token, so the methods are safe; loads and stores take raw pointers.
-pub(crate) trait Isa: Copy + ByteIsa + TileIsa<Lanes = Self::V> {
+pub(crate) trait Isa: Copy + ByteIsa + TileIsa<Lanes = Self::V, Register = Self::R> {
     /// Sixteen lanes.
     type V: Copy;
 

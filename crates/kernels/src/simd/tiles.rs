@@ -68,6 +68,9 @@ pub(crate) trait TileIsa: Copy {
     /// Sixteen values, as [`Isa::V`].
     type Lanes: Copy;
 
+    /// One register, as [`Isa::R`].
+    type Register: Copy;
+
     /// Reads sixteen values; no alignment is needed.
     ///
     /// # Safety
@@ -79,6 +82,18 @@ pub(crate) trait TileIsa: Copy {
     /// # Safety
     /// `dst` must be valid for writing them.
     unsafe fn store_bf16(self, dst: *mut Bf16, v: Self::Lanes);
+
+    /// Reads as many values as a register has.
+    ///
+    /// # Safety
+    /// `src` must be valid for reading them.
+    unsafe fn register_load_bf16(self, src: *const Bf16) -> Self::Register;
+
+    /// Writes as many values as a register has, rounded as [`Bf16::from_f32`] does.
+    ///
+    /// # Safety
+    /// `dst` must be valid for writing them.
+    unsafe fn register_store_bf16(self, dst: *mut Bf16, v: Self::Register);
 
     /// The values after they were bf16, see [`Bf16::from_f32`].
     fn round_bf16(self, v: Self::Lanes) -> Self::Lanes;

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod sinks;
+pub(crate) mod types;
 
 use std::ops::Range;
 

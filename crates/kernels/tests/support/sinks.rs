@@ -69,8 +69,10 @@ impl SourceData {
         let range = images.start * size..images.end * size;
         let affine = |on: bool, which: usize| on.then(|| self.channels[which].affine());
         MapSource {
-            main: MapTerm { data: &self.main[range.clone()], affine: affine(form.affine, 0) },
-            add: form.add.then(|| MapTerm { data: &self.add[range], affine: affine(form.add_affine, 1) }),
+            main: MapTerm { data: (&self.main[range.clone()]).into(), affine: affine(form.affine, 0) },
+            add: form
+                .add
+                .then(|| MapTerm { data: (&self.add[range]).into(), affine: affine(form.add_affine, 1) }),
             activation: form.activation,
         }
     }
@@ -157,14 +159,14 @@ impl SinkData {
         let mut sums = vec![f64::NAN; if form.sums { images.len() * 2 * pitch } else { 0 }];
         let out = RowsMut::new(&mut sums, pitch, 0, pitch);
         kernel(Sink {
-            dst: RowsMut::new(&mut map, pitch, 0, pitch),
+            dst: RowsMut::new(&mut map, pitch, 0, pitch).into(),
             accumulate: form.accumulate,
             gate: match form.gate {
                 GateForm::Open => Gate::Open,
-                GateForm::Stored => Gate::Stored(y),
-                GateForm::Affine => Gate::Affine { y, affine: self.channels.affine() },
+                GateForm::Stored => Gate::Stored(y.into()),
+                GateForm::Affine => Gate::Affine { y: y.into(), affine: self.channels.affine() },
             },
-            sums: form.sums.then(|| (y, Sums { shift: &self.shift, out })),
+            sums: form.sums.then(|| (y.into(), Sums { shift: &self.shift, out })),
         });
         KernelOutput { map, sums, bytes: Vec::new() }
     }

@@ -86,7 +86,7 @@ fn some_images<I: Isa, U: TileUnit>(
                 let outputs = Outputs {
                     planes,
                     made,
-                    dst: dst.as_mut_ptr(),
+                    dst: dst.ptr(),
                     pitch: dst.pitch(),
                     size: [shape.h, shape.w],
                     first: [images.start, 0],

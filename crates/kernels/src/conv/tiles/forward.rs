@@ -91,7 +91,7 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
                         planes,
                         made,
                         // pixels are those of whole images
-                        dst: args.dst.as_mut_ptr().wrapping_sub(all_rows.start * shape.ow * pitch),
+                        dst: args.dst.ptr().offset(-((all_rows.start * shape.ow * pitch) as isize)),
                         pitch,
                         size: [shape.oh, shape.ow],
                         first: [image, first],

@@ -4,6 +4,7 @@ use super::grid::{MadeAxis, Planes};
 use crate::LANES;
 use crate::bf16::Bf16;
 use crate::conv::finish::Finishing;
+use crate::maps::MapPtrMut;
 use crate::simd::Isa;
 use crate::simd::tiles::{TILE, TileProducts, TileStep, TileUnit};
 
@@ -35,7 +36,7 @@ pub(super) struct Outputs<'a> {
     /// Which outputs.
     pub(super) made: [MadeAxis; 2],
     /// The first channel of the piece, of the first pixel of the first image.
-    pub(super) dst: *mut f32,
+    pub(super) dst: MapPtrMut,
     /// Values from one pixel to the next.
     pub(super) pitch: usize,
     /// Rows and columns of the map.
@@ -233,9 +234,12 @@ impl Outputs<'_> {
             let acc = self.finish.tile(isa, acc, starts, channel);
             for m in 0..M {
                 for n in 0..N {
-                    let dst = self.dst.add(starts[m] + channel + n * LANES);
-                    let v = if self.accumulate { isa.add(acc[m][n], isa.load(dst)) } else { acc[m][n] };
-                    isa.store(dst, v);
+                    let (dst, at) = (self.dst, starts[m] + channel + n * LANES);
+                    let mut v = acc[m][n];
+                    if self.accumulate {
+                        v = isa.add(v, dst.cast_const().load(isa, at));
+                    }
+                    dst.store(isa, at, v);
                 }
             }
         }

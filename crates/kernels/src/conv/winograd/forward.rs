@@ -33,6 +33,7 @@ use crate::conv::args::{ConvBackwardDataArgs, ConvForwardArgs};
 use crate::conv::finish::Finishing;
 use crate::conv::load::Computed;
 use crate::conv::passes::{finish_images, kept, sum_stored};
+use crate::maps::MapPtrMut;
 use crate::simd::{Isa, Kernel};
 
 /// Forward with register tiles of `MR` tiles by `NR` vectors of filters.
@@ -61,7 +62,7 @@ impl<const MR: usize, const NR: usize> Kernel for WinogradForwardKernel<'_, MR, 
             finish: Finishing::new(args.bias, &args.finish, args.blocks.start * LANES),
             rows: tile_rows(&sizes, &args.rows),
             // pixels are those of whole images
-            dst: args.dst.as_mut_ptr().wrapping_sub(args.rows.start * args.shape.ow * args.dst.pitch()),
+            dst: args.dst.ptr().offset(-((args.rows.start * args.shape.ow * args.dst.pitch()) as isize)),
             pitch: args.dst.pitch(),
             accumulate: false,
         };
@@ -86,7 +87,7 @@ impl<const MR: usize, const NR: usize> Kernel for WinogradBackwardDataKernel<'_,
             u: args.weights,
             finish: Finishing::default(),
             rows: 0..sizes.tiling.tiles[0],
-            dst: args.sink.dst.as_mut_ptr(),
+            dst: args.sink.dst.ptr(),
             pitch: args.sink.dst.pitch(),
             accumulate: args.sink.accumulate,
         };
@@ -116,7 +117,7 @@ struct WinogradPass<'a> {
     /// Rows of tiles.
     rows: Range<usize>,
     /// First pixel, first channel of the piece.
-    dst: *mut f32,
+    dst: MapPtrMut,
     pitch: usize,
     accumulate: bool,
 }
@@ -278,8 +279,8 @@ impl WinogradPass<'_> {
         let pixel = (group.images.start * height + row(group.rows.start)) * width;
         let rows = (group.images.len() - 1) * height + row(group.rows.end) - row(group.rows.start);
         let at = pixel * self.pitch + set.start * LANES;
-        let added = self.finish.added().map_or(std::ptr::null(), |map| map.wrapping_add(at));
-        let first = [self.dst.wrapping_add(at).cast_const(), added];
+        let added = self.finish.added().map_or(std::ptr::null(), |map| map.address(at));
+        let first = [self.dst.cast_const().address(at), added];
         Ahead { first, pixels: rows * width, pitch: self.pitch, blocks: set.len() }
     }
 

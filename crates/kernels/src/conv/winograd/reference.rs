@@ -130,20 +130,20 @@ fn transform_pass(pass: &PassSizes, args: TransformArgs<'_>, at: impl Fn(usize, 
 /// Forward.
 pub(super) fn forward(mut args: ConvForwardArgs<'_>) {
     args.check_maps();
-    reference::keep(&mut args);
+    let kept = reference::keep(&mut args);
     let (pass, first, src) = (PassSizes::forward(args.shape), args.blocks.start, args.src);
     let work =
         ReferencePass { sizes: &pass, images: args.images, u: args.weights, blocks: args.blocks.clone() };
     let (bias, finish, before) = (args.bias, args.finish, args.rows.start * args.shape.ow);
     let (pitch, pixels) = (args.shape.k_pitch(), args.dst.rows());
     work.run(
-        |pixel, channel| reference::source(&src, pixel * pass.pitch + channel, channel),
+        |pixel, channel| reference::source(&src, pixel * pass.pitch + channel, channel, kept),
         |pixel, column, value| {
             if (before..before + pixels).contains(&pixel) {
                 let (channel, value) = (first * LANES + column, value);
                 let value = value + bias.map_or(0.0, |bias| f64::from(bias[channel]));
                 let value = reference::finish(&finish, value, [pixel * pitch, channel]);
-                args.dst.row(pixel - before)[column] = value as f32;
+                args.dst.set(pixel - before, column, value as f32);
             }
         },
     );
@@ -159,8 +159,7 @@ pub(super) fn backward_data(mut args: ConvBackwardDataArgs<'_>) {
     work.run(
         |pixel, channel| reference::gradient(&grad, pixel * pass.pitch + channel, channel),
         |pixel, column, value| {
-            let dst = &mut args.sink.dst.row(pixel)[column];
-            *dst = if args.sink.accumulate { *dst + value as f32 } else { value as f32 };
+            reference::add(&mut args.sink, [pixel, column], value);
         },
     );
     reference::gate_and_sum(&mut args);

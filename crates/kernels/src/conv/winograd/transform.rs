@@ -6,6 +6,7 @@
 use super::points::AxisTransform;
 use crate::LANES;
 use crate::conv::finish::{Finishing, OutputPixels};
+use crate::maps::MapPtrMut;
 use crate::simd::Isa;
 
 /// Distance between the matrices of two points: the values of a matrix, and one cache line of padding. Without it 36
@@ -97,7 +98,7 @@ pub(super) unsafe fn square<I: Isa, T: AxisTransform<IN, OUT>, const IN: usize, 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TileOutput<'a> {
     /// First pixel and channel of the piece.
-    pub(super) dst: *mut f32,
+    pub(super) dst: MapPtrMut,
     /// The tile's first pixel (index times the pitch) and channel.
     pub(super) at: [usize; 2],
     /// Distance between rows and columns.
@@ -142,12 +143,12 @@ pub(super) unsafe fn output<I: Isa, T: AxisTransform<IN, OUT>, const IN: usize, 
                     let mut j = 0;
                     while j < OUT {
                         if j < columns {
-                            let to = out.dst.wrapping_add(pixels[j] + channel);
+                            let to = pixels[j] + channel;
                             let mut value = line[j];
                             if out.accumulate {
-                                value = isa.register_add(value, isa.register_load(to));
+                                value = isa.register_add(value, out.dst.cast_const().register(isa, to));
                             }
-                            isa.register_store(to, value);
+                            out.dst.store_register(isa, to, value);
                         }
                         j += 1;
                     }

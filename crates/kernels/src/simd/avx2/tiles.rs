@@ -3,11 +3,11 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m128i, __m256, __m256i, _CMP_UNORD_Q, _mm_loadu_si128, _mm256_add_epi32, _mm256_and_si256,
-    _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepu16_epi32,
-    _mm256_loadu_si256, _mm256_or_si256, _mm256_packus_epi32, _mm256_permute2x128_si256,
-    _mm256_permute4x64_epi64, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_srli_epi32,
-    _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
+    __m128i, __m256, __m256i, _CMP_UNORD_Q, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi32,
+    _mm256_and_si256, _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_castsi256_si128,
+    _mm256_cmp_ps, _mm256_cvtepu16_epi32, _mm256_loadu_si256, _mm256_or_si256, _mm256_packus_epi32,
+    _mm256_permute2x128_si256, _mm256_permute4x64_epi64, _mm256_set1_epi32, _mm256_setzero_ps,
+    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
 };
 
 use super::{Avx2, Pair};
@@ -54,6 +54,8 @@ unsafe fn upper(pairs: __m256i) -> __m256i {
 impl TileIsa for Avx2 {
     type Lanes = Pair;
 
+    type Register = __m256;
+
     #[inline(always)]
     unsafe fn load_bf16(self, src: *const Bf16) -> Pair {
         // SAFETY: the token proves AVX2; the caller promises sixteen values.
@@ -68,6 +70,23 @@ impl TileIsa for Avx2 {
             // packed within each half of the register: their quarters come in turns
             let packed = _mm256_packus_epi32(halves[0], halves[1]);
             _mm256_storeu_si256(dst.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(packed));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn register_load_bf16(self, src: *const Bf16) -> __m256 {
+        // SAFETY: the token proves AVX2; the caller promises eight values.
+        unsafe { widened(_mm_loadu_si128(src.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn register_store_bf16(self, dst: *mut Bf16, v: __m256) {
+        // SAFETY: the token proves AVX2; the caller promises eight values.
+        unsafe {
+            let upper = _mm256_srli_epi32::<16>(rounded(v));
+            let packed = _mm256_packus_epi32(upper, upper);
+            let values = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+            _mm_storeu_si128(dst.cast(), _mm256_castsi256_si128(values));
         }
     }
 

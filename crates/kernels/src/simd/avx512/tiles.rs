@@ -37,6 +37,8 @@ pub(super) unsafe fn rounded(v: __m512) -> __m512i {
 impl TileIsa for Avx512 {
     type Lanes = __m512;
 
+    type Register = __m512;
+
     #[inline(always)]
     unsafe fn load_bf16(self, src: *const Bf16) -> __m512 {
         // SAFETY: the token proves AVX-512; the caller promises sixteen values.
@@ -53,6 +55,18 @@ impl TileIsa for Avx512 {
             let upper = _mm512_srli_epi32::<16>(rounded(v));
             _mm256_storeu_si256(dst.cast(), _mm512_cvtepi32_epi16(upper));
         }
+    }
+
+    #[inline(always)]
+    unsafe fn register_load_bf16(self, src: *const Bf16) -> __m512 {
+        // SAFETY: promised by the caller.
+        unsafe { self.load_bf16(src) }
+    }
+
+    #[inline(always)]
+    unsafe fn register_store_bf16(self, dst: *mut Bf16, v: __m512) {
+        // SAFETY: promised by the caller.
+        unsafe { self.store_bf16(dst, v) };
     }
 
     #[inline(always)]

@@ -1,12 +1,14 @@
 //! bf16 values in pairs, and products of tiles one value at a time: see [`crate::simd::tiles`].
 
-use super::{Lanes, Portable};
+use super::{Lanes, Portable, WIDTH};
 use crate::LANES;
 use crate::bf16::Bf16;
 use crate::simd::tiles::{DEPTH, TileIsa, WideStep, interleave_by_value, rows_by_value, widen_by_value};
 
 impl TileIsa for Portable {
     type Lanes = Lanes;
+
+    type Register = [f32; WIDTH];
 
     #[inline(always)]
     unsafe fn load_bf16(self, src: *const Bf16) -> Lanes {
@@ -31,6 +33,31 @@ impl TileIsa for Portable {
         }
         // SAFETY: the caller promises sixteen values.
         unsafe { dst.cast::<[Bf16; LANES]>().write_unaligned(values) };
+    }
+
+    #[inline(always)]
+    unsafe fn register_load_bf16(self, src: *const Bf16) -> [f32; WIDTH] {
+        // SAFETY: the caller promises a register's values.
+        let values = unsafe { src.cast::<[Bf16; WIDTH]>().read_unaligned() };
+        let mut wide = [0.0; WIDTH];
+        let mut i = 0;
+        while i < WIDTH {
+            wide[i] = values[i].to_f32();
+            i += 1;
+        }
+        wide
+    }
+
+    #[inline(always)]
+    unsafe fn register_store_bf16(self, dst: *mut Bf16, v: [f32; WIDTH]) {
+        let mut values = [Bf16::default(); WIDTH];
+        let mut i = 0;
+        while i < WIDTH {
+            values[i] = Bf16::from_f32(v[i]);
+            i += 1;
+        }
+        // SAFETY: the caller promises a register's values.
+        unsafe { dst.cast::<[Bf16; WIDTH]>().write_unaligned(values) };
     }
 
     #[inline(always)]
