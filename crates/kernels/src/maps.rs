@@ -234,6 +234,12 @@ impl MapRowsMut<'_> {
         }
     }
 
+    /// Whether the values are bf16.
+    #[inline(always)]
+    pub(crate) fn half(&self) -> bool {
+        matches!(self, Self::Bf16(_))
+    }
+
     /// The same window for a shorter time.
     pub fn reborrow(&mut self) -> MapRowsMut<'_> {
         match self {
@@ -266,12 +272,6 @@ impl MapPtr {
             Self::F32(map) => Self::F32(map.wrapping_add(values)),
             Self::Bf16(map) => Self::Bf16(map.wrapping_add(values)),
         }
-    }
-
-    /// Whether the values are bf16.
-    #[inline(always)]
-    pub(crate) fn half(self) -> bool {
-        matches!(self, Self::Bf16(_))
     }
 
     /// As [`MapPtr::load`], without a look at the type if there is no `HALF`.
