@@ -55,6 +55,12 @@ impl<'a> MapSource<'a> {
         Self { main: MapTerm { data, affine: None }, add: None, activation: FusedActivation::None }
     }
 
+    /// Whether some map is bf16.
+    #[inline(always)]
+    pub(crate) fn half(&self) -> bool {
+        self.main.data.half() || self.add.as_ref().is_some_and(|add| add.data.half())
+    }
+
     /// Whether it is a stored map as it is, so that its bytes can be copied.
     pub(crate) fn is_plain(&self) -> bool {
         self.main.affine.is_none() && self.add.is_none() && self.activation == FusedActivation::None
@@ -81,6 +87,14 @@ pub struct Grad<'a> {
     /// The batch norm: dy = a g + b y + c, per channel (Ioffe & Szegedy 2015, section 3, in affine form).
     /// Computed as `fma(a, g, fma(b, y, c))`.
     pub norm: Option<GradNorm<'a>>,
+}
+
+impl Grad<'_> {
+    /// Whether some map is bf16.
+    #[inline(always)]
+    pub(crate) fn half(&self) -> bool {
+        self.g.half() || self.norm.as_ref().is_some_and(|norm| norm.y.half())
+    }
 }
 
 /// See [`Grad::norm`].
@@ -152,7 +166,6 @@ impl Sink<'_> {
             Gate::Stored(z) => z.half(),
             Gate::Affine { y, .. } => y.half(),
         };
-        let dst = matches!(self.dst, MapRowsMut::Bf16(_));
-        dst || gate || matches!(&self.sums, Some((MapRef::Bf16(_), _)))
+        self.dst.half() || gate || self.sums.as_ref().is_some_and(|(y, _)| y.half())
     }
 }

@@ -56,6 +56,11 @@ pub static BACKWARD: &[KernelEntry<ConcatShape, ConcatBackward>] =
     table!("concat_backward", |_| true, ConcatBackwardKernel, backward_reference);
 
 impl ConcatForwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.dst.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (rows, k_pitch) = (self.images * self.shape.pixels, self.shape.k_pitch());
@@ -68,6 +73,11 @@ impl ConcatForwardArgs<'_> {
 }
 
 impl ConcatBackwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.g.half() || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let ConcatShape { c, pixels, .. } = *self.shape;
@@ -83,6 +93,14 @@ impl Kernel for ConcatForwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl ConcatForwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (ConcatShape { c, before, after, .. }, pitch) = (*args.shape, pitch(args.shape.c));
@@ -91,13 +109,13 @@ impl Kernel for ConcatForwardKernel<'_> {
         while let Some(RunBlock { start, end, channel }) = pieces.next() {
             let count = LANES.min(c - channel);
             // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-            let src = unsafe { SourceLanes::new(isa, &args.src, channel) };
+            let src = unsafe { SourceLanes::<I, HALF>::new(isa, &args.src, channel) };
             for row in start..end {
                 // SAFETY: as above.
                 let lanes = unsafe { src.at(row * pitch) };
                 if count == LANES {
                     // SAFETY: the row has these sixteen channels.
-                    unsafe { dst.store(isa, row * dst_pitch + before + channel, lanes) };
+                    unsafe { dst.store_as::<I, HALF>(isa, row * dst_pitch + before + channel, lanes) };
                 } else {
                     args.dst.write(row, before + channel, &isa.to_array(lanes)[..count]);
                 }
@@ -116,6 +134,14 @@ impl Kernel for ConcatBackwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl ConcatBackwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (ConcatShape { c, before, pixels, .. }, k_pitch) = (*args.shape, args.shape.k_pitch());
@@ -127,12 +153,12 @@ impl Kernel for ConcatBackwardKernel<'_> {
                 let count = LANES.min(c - channel);
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    let mut lanes = SinkLanes::<I, HALF>::new(isa, &mut args.sink, [channel, channel]);
                     for row in image * pixels + start..image * pixels + end {
                         let at = row * k_pitch + before + channel;
                         // behind the last channel are those of another map, or none
                         let g = if count == LANES {
-                            g.load(isa, at)
+                            g.load_as::<I, HALF>(isa, at)
                         } else {
                             let mut own = [0.0; LANES];
                             args.g.read(at, &mut own[..count]);

@@ -7,6 +7,9 @@
 //! ```
 //! A run of 64 pixels is read once from memory (64 pixels of 64 channels are 16 KiB, half a first-level cache) and then
 //! block by block from cache. It is exactly one `f32` chain of the sum rule, so a chain never leaves its registers.
+//!
+//! Lanes are compiled twice: for maps of `f32` alone, and (`HALF`) for maps of either type. A kernel asks once for all of its
+//! maps. To look at every vector costs a tenth of the time of loops that run in cache.
 
 use crate::LANES;
 use crate::args::{FusedActivation, Gate, Grad, MapSource, MapTerm, SUM_RUN, Sink, Sums};
@@ -15,13 +18,11 @@ use crate::simd::Isa;
 
 /// Sixteen channels of a [`MapSource`].
 #[derive(Clone, Copy)]
-pub(crate) struct SourceLanes<I: Isa> {
+pub(crate) struct SourceLanes<I: Isa, const HALF: bool> {
     isa: I,
     main: TermLanes<I>,
     add: Option<TermLanes<I>>,
     activation: FusedActivation,
-    /// Whether some map is bf16: looked at once for each vector, not for each map.
-    half: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -30,11 +31,11 @@ struct TermLanes<I: Isa> {
     affine: Option<(I::V, I::V)>,
 }
 
-impl<I: Isa> SourceLanes<I> {
+impl<I: Isa, const HALF: bool> SourceLanes<I, HALF> {
     /// The channels from `channel` on.
     ///
     /// # Safety
-    /// Every per-channel slice must have `channel + 16` values.
+    /// Every per-channel slice must have `channel + 16` values; without `HALF` all maps must be `f32`.
     #[inline(always)]
     pub(crate) unsafe fn new(isa: I, src: &MapSource<'_>, channel: usize) -> Self {
         // SAFETY: promised by the caller.
@@ -46,8 +47,7 @@ impl<I: Isa> SourceLanes<I> {
             };
             (TermLanes::new(isa, &src.main, channel), add)
         };
-        let half = main.data.half() || add.is_some_and(|add| add.data.half());
-        Self { isa, main, add, activation: src.activation, half }
+        Self { isa, main, add, activation: src.activation }
     }
 
     /// Their values at the pixel that starts at `pixel` (its index times the pitch).
@@ -56,14 +56,6 @@ impl<I: Isa> SourceLanes<I> {
     /// Every map must have `pixel + channel + 16` values.
     #[inline(always)]
     pub(crate) unsafe fn at(&self, pixel: usize) -> I::V {
-        // SAFETY: promised by the caller.
-        unsafe { if self.half { self.at_as::<true>(pixel) } else { self.at_as::<false>(pixel) } }
-    }
-
-    /// # Safety
-    /// As [`SourceLanes::at`]; without `HALF` all maps must be `f32`.
-    #[inline(always)]
-    unsafe fn at_as<const HALF: bool>(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
         unsafe {
             let mut value = self.main.at::<HALF>(self.isa, pixel);
@@ -98,7 +90,7 @@ impl<I: Isa> TermLanes<I> {
     }
 
     /// # Safety
-    /// As [`SourceLanes::at_as`].
+    /// As [`SourceLanes::at`].
     #[inline(always)]
     unsafe fn at<const HALF: bool>(&self, isa: I, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
@@ -112,12 +104,10 @@ impl<I: Isa> TermLanes<I> {
 
 /// Sixteen channels of a [`Grad`].
 #[derive(Clone, Copy)]
-pub(crate) struct GradLanes<I: Isa> {
+pub(crate) struct GradLanes<I: Isa, const HALF: bool> {
     isa: I,
     g: MapPtr,
     norm: Option<NormLanes<I>>,
-    /// Whether some map is bf16.
-    half: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -128,11 +118,11 @@ struct NormLanes<I: Isa> {
     c: I::V,
 }
 
-impl<I: Isa> GradLanes<I> {
+impl<I: Isa, const HALF: bool> GradLanes<I, HALF> {
     /// The channels from `channel` on.
     ///
     /// # Safety
-    /// Every per-channel slice must have `channel + 16` values.
+    /// Every per-channel slice must have `channel + 16` values; without `HALF` all maps must be `f32`.
     #[inline(always)]
     pub(crate) unsafe fn new(isa: I, grad: &Grad<'_>, channel: usize) -> Self {
         let norm = match &grad.norm {
@@ -147,8 +137,7 @@ impl<I: Isa> GradLanes<I> {
             },
             None => None,
         };
-        let half = grad.g.half() || grad.norm.as_ref().is_some_and(|norm| norm.y.half());
-        Self { isa, g: grad.g.ptr().add(channel), norm, half }
+        Self { isa, g: grad.g.ptr().add(channel), norm }
     }
 
     /// Their values at the pixel that starts at `pixel` (its index times the pitch).
@@ -157,14 +146,6 @@ impl<I: Isa> GradLanes<I> {
     /// Every map must have `pixel + channel + 16` values.
     #[inline(always)]
     pub(crate) unsafe fn at(&self, pixel: usize) -> I::V {
-        // SAFETY: promised by the caller.
-        unsafe { if self.half { self.at_as::<true>(pixel) } else { self.at_as::<false>(pixel) } }
-    }
-
-    /// # Safety
-    /// As [`GradLanes::at`]; without `HALF` all maps must be `f32`.
-    #[inline(always)]
-    unsafe fn at_as<const HALF: bool>(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
         unsafe {
             let g = self.g.load_as::<I, HALF>(self.isa, pixel);
@@ -226,15 +207,13 @@ pub(crate) fn clear_sums(sink: &mut Sink<'_>, image: usize) {
 }
 
 /// Sixteen channels of a [`Sink`], for one run of pixels.
-pub(crate) struct SinkLanes<I: Isa> {
+pub(crate) struct SinkLanes<I: Isa, const HALF: bool> {
     isa: I,
     dst: MapPtrMut,
     dst_pitch: usize,
     accumulate: bool,
     gate: GateLanes<I>,
     sums: Option<SinkSums<I>>,
-    /// Whether some map is bf16.
-    half: bool,
 }
 
 enum GateLanes<I: Isa> {
@@ -249,11 +228,12 @@ struct SinkSums<I: Isa> {
     chain: SumChain<I>,
 }
 
-impl<I: Isa> SinkLanes<I> {
+impl<I: Isa, const HALF: bool> SinkLanes<I, HALF> {
     /// The channels from `channel` on, which are the columns from `column` on of the sink's destination and sums.
     ///
     /// # Safety
-    /// Every per-channel slice must have `channel + 16` values, every row of the destination `column + 16`.
+    /// Every per-channel slice must have `channel + 16` values, every row of the destination `column + 16`; without `HALF` all maps
+    /// must be `f32`.
     #[inline(always)]
     pub(crate) unsafe fn new(isa: I, sink: &mut Sink<'_>, [channel, column]: [usize; 2]) -> Self {
         let gate = match &sink.gate {
@@ -281,7 +261,7 @@ impl<I: Isa> SinkLanes<I> {
         };
         let dst_pitch = sink.dst.pitch();
         let dst = sink.dst.ptr().add(column);
-        Self { isa, dst, dst_pitch, accumulate: sink.accumulate, gate, sums, half: sink.half() }
+        Self { isa, dst, dst_pitch, accumulate: sink.accumulate, gate, sums }
     }
 
     /// The contribution `g` to pixel `row` of maps at `pitch`; without one, only what the sink holds counts.
@@ -289,15 +269,7 @@ impl<I: Isa> SinkLanes<I> {
     /// # Safety
     /// Row `row` must exist in the sink and in its maps, with `channel + 16` values.
     #[inline(always)]
-    pub(crate) unsafe fn put(&mut self, at: [usize; 2], g: Option<I::V>) {
-        // SAFETY: promised by the caller.
-        unsafe { if self.half { self.put_as::<true>(at, g) } else { self.put_as::<false>(at, g) } }
-    }
-
-    /// # Safety
-    /// As [`SinkLanes::put`]; without `HALF` all maps must be `f32`.
-    #[inline(always)]
-    unsafe fn put_as<const HALF: bool>(&mut self, [row, pitch]: [usize; 2], g: Option<I::V>) {
+    pub(crate) unsafe fn put(&mut self, [row, pitch]: [usize; 2], g: Option<I::V>) {
         let isa = self.isa;
         let pixel = row * pitch;
         // SAFETY: promised by the caller.

@@ -60,6 +60,11 @@ pub static BACKWARD: &[KernelEntry<MapShape, SigmoidBackward>] =
     table!("sigmoid_backward", MapShape::whole_vectors, SigmoidBackwardKernel, backward_reference);
 
 impl SigmoidForwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.dst.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (rows, pitch) = (self.images * self.shape.pixels, self.shape.pitch);
@@ -73,6 +78,11 @@ impl SigmoidForwardArgs<'_> {
 }
 
 impl SigmoidBackwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.g.half() || self.y.half() || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let MapShape { pitch, pixels, .. } = *self.shape;
@@ -95,6 +105,14 @@ impl Kernel for SigmoidForwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl SigmoidForwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let MapShape { c, pitch, .. } = *args.shape;
@@ -102,7 +120,7 @@ impl Kernel for SigmoidForwardKernel<'_> {
         while let Some(RunBlock { start, end, channel }) = pieces.next() {
             let count = LANES.min(c.saturating_sub(channel));
             // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-            let src = unsafe { SourceLanes::new(isa, &args.src, channel) };
+            let src = unsafe { SourceLanes::<I, HALF>::new(isa, &args.src, channel) };
             for row in start..end {
                 // SAFETY: as above.
                 let mut lanes = unsafe { isa.to_array(src.at(row * pitch)) };
@@ -124,6 +142,14 @@ impl Kernel for SigmoidBackwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl SigmoidBackwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
@@ -135,11 +161,11 @@ impl Kernel for SigmoidBackwardKernel<'_> {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
                     let one = isa.splat(1.0);
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    let mut lanes = SinkLanes::<I, HALF>::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        let y = y_map.load(isa, row * pitch + channel);
-                        let g = g_map.load(isa, row * pitch + channel);
+                        let y = y_map.load_as::<I, HALF>(isa, row * pitch + channel);
+                        let g = g_map.load_as::<I, HALF>(isa, row * pitch + channel);
                         let slope = isa.mul(y, isa.sub(one, y));
                         lanes.put([row, pitch], Some(isa.mul(g, slope)));
                         row += 1;

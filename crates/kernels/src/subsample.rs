@@ -65,6 +65,11 @@ fn check_sizes(shape: &SubsampleShape) {
 }
 
 impl SubsampleForwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.dst.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (shape, k_pitch) = (self.shape, self.shape.k_pitch());
@@ -79,6 +84,11 @@ impl SubsampleForwardArgs<'_> {
 }
 
 impl SubsampleBackwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.g.half() || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let shape = self.shape;
@@ -112,6 +122,14 @@ impl Kernel for SubsampleForwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl SubsampleForwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (shape, pitch, outputs) = (*args.shape, pitch(args.shape.c), args.shape.oh * args.shape.ow);
@@ -122,8 +140,9 @@ impl Kernel for SubsampleForwardKernel<'_> {
             let mut channel = 0;
             while channel < pitch {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
-                let lanes =
-                    unsafe { isa.to_array(SourceLanes::new(isa, &args.src, channel).at(pixel * pitch)) };
+                let lanes = unsafe {
+                    isa.to_array(SourceLanes::<I, HALF>::new(isa, &args.src, channel).at(pixel * pitch))
+                };
                 let count = LANES.min(shape.c - channel);
                 args.dst.write(output, shape.before + channel, &lanes[..count]);
                 channel += LANES;
@@ -139,6 +158,14 @@ impl Kernel for SubsampleBackwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl SubsampleBackwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let shape = *args.shape;
@@ -150,7 +177,7 @@ impl Kernel for SubsampleBackwardKernel<'_> {
                 let count = LANES.min(shape.c - channel);
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    let mut lanes = SinkLanes::<I, HALF>::new(isa, &mut args.sink, [channel, channel]);
                     for pixel in start..end {
                         // behind the last channel of a row may be those of zeros, whose gradients go nowhere
                         let mut g = [0.0; LANES];

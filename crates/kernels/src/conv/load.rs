@@ -12,13 +12,16 @@ use crate::simd::Isa;
 /// A map that is computed where it is read.
 pub(crate) trait Computed {
     /// Sixteen of its channels.
-    type Lanes<I: Isa>: ComputedLanes<I> + Copy;
+    type Lanes<I: Isa, const HALF: bool>: ComputedLanes<I> + Copy;
+
+    /// Whether some map of it is bf16.
+    fn half(&self) -> bool;
 
     /// Channels `channel..channel + 16`.
     ///
     /// # Safety
-    /// They must lie inside every per-channel slice.
-    unsafe fn lanes<I: Isa>(&self, isa: I, channel: usize) -> Self::Lanes<I>;
+    /// They must lie inside every per-channel slice. Without `HALF` all maps must be `f32`.
+    unsafe fn lanes<I: Isa, const HALF: bool>(&self, isa: I, channel: usize) -> Self::Lanes<I, HALF>;
 
     /// Brings the cache lines at value `index` of the maps near.
     fn bring<I: Isa>(&self, isa: I, index: usize);
@@ -34,10 +37,15 @@ pub(crate) trait ComputedLanes<I: Isa> {
 }
 
 impl Computed for MapSource<'_> {
-    type Lanes<I: Isa> = SourceLanes<I>;
+    type Lanes<I: Isa, const HALF: bool> = SourceLanes<I, HALF>;
 
     #[inline(always)]
-    unsafe fn lanes<I: Isa>(&self, isa: I, channel: usize) -> SourceLanes<I> {
+    fn half(&self) -> bool {
+        MapSource::half(self)
+    }
+
+    #[inline(always)]
+    unsafe fn lanes<I: Isa, const HALF: bool>(&self, isa: I, channel: usize) -> SourceLanes<I, HALF> {
         // SAFETY: promised by the caller.
         unsafe { SourceLanes::new(isa, self, channel) }
     }
@@ -51,7 +59,7 @@ impl Computed for MapSource<'_> {
     }
 }
 
-impl<I: Isa> ComputedLanes<I> for SourceLanes<I> {
+impl<I: Isa, const HALF: bool> ComputedLanes<I> for SourceLanes<I, HALF> {
     #[inline(always)]
     unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
@@ -60,10 +68,15 @@ impl<I: Isa> ComputedLanes<I> for SourceLanes<I> {
 }
 
 impl Computed for Grad<'_> {
-    type Lanes<I: Isa> = GradLanes<I>;
+    type Lanes<I: Isa, const HALF: bool> = GradLanes<I, HALF>;
 
     #[inline(always)]
-    unsafe fn lanes<I: Isa>(&self, isa: I, channel: usize) -> GradLanes<I> {
+    fn half(&self) -> bool {
+        Grad::half(self)
+    }
+
+    #[inline(always)]
+    unsafe fn lanes<I: Isa, const HALF: bool>(&self, isa: I, channel: usize) -> GradLanes<I, HALF> {
         // SAFETY: promised by the caller.
         unsafe { GradLanes::new(isa, self, channel) }
     }
@@ -77,7 +90,7 @@ impl Computed for Grad<'_> {
     }
 }
 
-impl<I: Isa> ComputedLanes<I> for GradLanes<I> {
+impl<I: Isa, const HALF: bool> ComputedLanes<I> for GradLanes<I, HALF> {
     #[inline(always)]
     unsafe fn at(&self, pixel: usize) -> I::V {
         // SAFETY: promised by the caller.
@@ -135,6 +148,26 @@ pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
     blocks: &Range<usize>,
     dst: Blocked,
 ) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if values.half() {
+            blocked_as::<I, C, true>(isa, values, window, blocks, dst);
+        } else {
+            blocked_as::<I, C, false>(isa, values, window, blocks, dst);
+        }
+    }
+}
+
+/// # Safety
+/// As [`blocked`]; without `HALF` all maps must be `f32`.
+#[inline(always)]
+unsafe fn blocked_as<I: Isa, C: Computed, const HALF: bool>(
+    isa: I,
+    values: &C,
+    window: &LoadWindow,
+    blocks: &Range<usize>,
+    dst: Blocked,
+) {
     let Blocked { data: dst, block_step } = dst;
     let [rows, columns] = window.size;
     let [left, inside] = window.columns();
@@ -156,7 +189,7 @@ pub(crate) unsafe fn blocked<I: Isa, C: Computed>(
                 let line = line.add(block * block_step);
                 let channel = (blocks.start + block) * LANES;
                 zero(isa, line, left);
-                let lanes = values.lanes(isa, channel);
+                let lanes = values.lanes::<I, HALF>(isa, channel);
                 for column in 0..inside {
                     isa.store(line.add((left + column) * LANES), lanes.at(pixel + column * pitch));
                 }
@@ -249,12 +282,38 @@ pub(crate) unsafe fn evaluate<I: Isa>(
         }
         return;
     }
+    // SAFETY: promised by the caller.
+    unsafe {
+        if src.half() || !dst.is_f32() {
+            evaluate_as::<I, true>(isa, src, range, pitch, dst);
+        } else {
+            evaluate_as::<I, false>(isa, src, range, pitch, dst);
+        }
+    }
+}
+
+/// # Safety
+/// As [`evaluate`]; the pitch must be whole vectors, and without `HALF` all maps `f32`.
+#[inline(always)]
+unsafe fn evaluate_as<I: Isa, const HALF: bool>(
+    isa: I,
+    src: &MapSource<'_>,
+    range: Range<usize>,
+    pitch: usize,
+    dst: MapPtrMut,
+) {
     // in the order of memory
     for pixel in range.step_by(pitch) {
         let mut channel = 0;
         while channel < pitch {
             // SAFETY: promised by the caller.
-            unsafe { dst.store(isa, pixel + channel, SourceLanes::new(isa, src, channel).at(pixel)) };
+            unsafe {
+                dst.store_as::<I, HALF>(
+                    isa,
+                    pixel + channel,
+                    SourceLanes::<I, HALF>::new(isa, src, channel).at(pixel),
+                )
+            };
             channel += LANES;
         }
     }

@@ -268,6 +268,26 @@ unsafe fn load<I: Isa, C: Computed>(
     chunk: Range<usize>,
     dst: *mut f32,
 ) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if src.half() {
+            load_as::<I, C, true>(isa, src, pixels, chunk, dst);
+        } else {
+            load_as::<I, C, false>(isa, src, pixels, chunk, dst);
+        }
+    }
+}
+
+/// # Safety
+/// As [`load`]; without `HALF` all maps must be `f32`.
+#[inline(always)]
+unsafe fn load_as<I: Isa, C: Computed, const HALF: bool>(
+    isa: I,
+    src: &C,
+    pixels: &ProductPixels,
+    chunk: Range<usize>,
+    dst: *mut f32,
+) {
     let (first, end) = (chunk.start, chunk.end);
     let (width, columns) = (pitch(pixels.channels), pixels.size[1]);
     let step = pixels.read.stride[1] * pixels.pitch;
@@ -280,7 +300,7 @@ unsafe fn load<I: Isa, C: Computed>(
             let mut channel = 0;
             while channel < width {
                 // SAFETY: promised by the caller.
-                unsafe { isa.store(to.add(channel), src.lanes(isa, channel).at(from)) };
+                unsafe { isa.store(to.add(channel), src.lanes::<I, HALF>(isa, channel).at(from)) };
                 channel += LANES;
             }
             to = to.wrapping_add(width);

@@ -85,10 +85,26 @@ pub(super) fn finish_images<I: Isa>(isa: I, args: &mut ConvBackwardDataArgs<'_>,
 /// Gates and sums what was stored of pixels `first..end` of all images: whole runs. The arguments must have been checked.
 #[inline(always)]
 pub(super) fn finish_pixels<I: Isa>(isa: I, args: &mut ConvBackwardDataArgs<'_>, first: usize, end: usize) {
-    let sink = &mut args.sink;
+    let sink = &args.sink;
     if !looks_again(sink) {
         return;
     }
+    if sink.half() {
+        finish_pixels_as::<I, true>(isa, args, first, end);
+    } else {
+        finish_pixels_as::<I, false>(isa, args, first, end);
+    }
+}
+
+/// As [`finish_pixels`]; without `HALF` all maps must be `f32`.
+#[inline(always)]
+fn finish_pixels_as<I: Isa, const HALF: bool>(
+    isa: I,
+    args: &mut ConvBackwardDataArgs<'_>,
+    first: usize,
+    end: usize,
+) {
+    let sink = &mut args.sink;
     let (pixels, pitch) = (args.shape.h * args.shape.w, args.shape.c_pitch);
     let mut start = first;
     while start < end {
@@ -100,7 +116,7 @@ pub(super) fn finish_pixels<I: Isa>(isa: I, args: &mut ConvBackwardDataArgs<'_>,
         for (index, block) in args.blocks.clone().enumerate() {
             // SAFETY: `check` established the sizes of the sink.
             unsafe {
-                let mut lanes = SinkLanes::new(isa, sink, [block * LANES, index * LANES]);
+                let mut lanes = SinkLanes::<I, HALF>::new(isa, sink, [block * LANES, index * LANES]);
                 for pixel in start..stop {
                     lanes.put([pixel, pitch], None);
                 }

@@ -31,6 +31,11 @@ pub static EVALUATE: &[KernelEntry<MapShape, Evaluate>] =
     table!("evaluate", MapShape::whole_vectors, EvaluateKernel, evaluate_reference);
 
 impl EvaluateArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.dst.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (rows, pitch) = (self.images * self.shape.pixels, self.shape.pitch);
@@ -51,6 +56,14 @@ impl Kernel for EvaluateKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl EvaluateKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let pitch = args.shape.pitch;
@@ -61,10 +74,10 @@ impl Kernel for EvaluateKernel<'_> {
         while let Some(RunBlock { start, end, channel }) = pieces.next() {
             // SAFETY: `check` compared every slice with `rows` and `pitch`; `channel + 16 <= pitch`.
             unsafe {
-                let src = SourceLanes::new(isa, &args.src, channel);
+                let src = SourceLanes::<I, HALF>::new(isa, &args.src, channel);
                 let mut row = start;
                 while row < end {
-                    dst.store(isa, row * dst_pitch + channel, src.at(row * pitch));
+                    dst.store_as::<I, HALF>(isa, row * dst_pitch + channel, src.at(row * pitch));
                     row += 1;
                 }
             }

@@ -30,6 +30,11 @@ pub static SINK: &[KernelEntry<MapShape, SinkOf>] =
     table!("sink", MapShape::whole_vectors, SinkKernel, sink_reference);
 
 impl SinkArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.g.is_some_and(|g| g.half()) || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         check::sink(&self.sink, [self.images, self.shape.pixels], self.shape.pitch);
@@ -47,6 +52,14 @@ impl Kernel for SinkKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl SinkKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
@@ -57,12 +70,12 @@ impl Kernel for SinkKernel<'_> {
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    let mut lanes = SinkLanes::<I, HALF>::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
                         match g {
                             Some(g) => {
-                                let g = g.load(isa, row * pitch + channel);
+                                let g = g.load_as::<I, HALF>(isa, row * pitch + channel);
                                 lanes.put([row, pitch], Some(g));
                             }
                             None => lanes.put([row, pitch], None),

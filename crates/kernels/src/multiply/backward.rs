@@ -53,6 +53,11 @@ pub static BACKWARD_SCALE: &[KernelEntry<MapShape, MultiplyBackwardScale>] =
     table!("multiply_backward_scale", MapShape::whole_vectors, MultiplyBackwardScaleKernel, scale_reference);
 
 impl MultiplyBackwardMapArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.scale.half() || self.g.half() || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let MapShape { pitch, pixels, .. } = *self.shape;
@@ -63,6 +68,11 @@ impl MultiplyBackwardMapArgs<'_> {
 }
 
 impl MultiplyBackwardScaleArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.g.half() || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let MapShape { pitch, pixels, .. } = *self.shape;
@@ -79,6 +89,14 @@ impl Kernel for MultiplyBackwardMapKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl MultiplyBackwardMapKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
@@ -89,11 +107,11 @@ impl Kernel for MultiplyBackwardMapKernel<'_> {
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
-                    let scale = SourceLanes::new(isa, &args.scale, channel).at(image * pitch);
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    let scale = SourceLanes::<I, HALF>::new(isa, &args.scale, channel).at(image * pitch);
+                    let mut lanes = SinkLanes::<I, HALF>::new(isa, &mut args.sink, [channel, channel]);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
-                        let g = g_map.load(isa, row * pitch + channel);
+                        let g = g_map.load_as::<I, HALF>(isa, row * pitch + channel);
                         lanes.put([row, pitch], Some(isa.mul(g, scale)));
                         row += 1;
                     }
@@ -111,6 +129,14 @@ impl Kernel for MultiplyBackwardScaleKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl MultiplyBackwardScaleKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
@@ -123,14 +149,14 @@ impl Kernel for MultiplyBackwardScaleKernel<'_> {
                 let (mut total, mut rounded) = ([0.0f64; LANES], [0.0f32; LANES]);
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
-                    let src = SourceLanes::new(isa, &args.src, channel);
+                    let src = SourceLanes::<I, HALF>::new(isa, &args.src, channel);
                     let mut start = 0;
                     while start < pixels {
                         let end = run_end(start, pixels);
                         let mut chain = isa.zero();
                         let mut row = image * pixels + start;
                         while row < image * pixels + end {
-                            let g = g_map.load(isa, row * pitch + channel);
+                            let g = g_map.load_as::<I, HALF>(isa, row * pitch + channel);
                             chain = isa.mul_add(g, src.at(row * pitch), chain);
                             row += 1;
                         }
@@ -142,7 +168,7 @@ impl Kernel for MultiplyBackwardScaleKernel<'_> {
                         rounded[lane] = total[lane] as f32;
                         lane += 1;
                     }
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    let mut lanes = SinkLanes::<I, HALF>::new(isa, &mut args.sink, [channel, channel]);
                     lanes.put([image, pitch], Some(isa.load(rounded.as_ptr())));
                     lanes.finish(&mut args.sink, [image, channel]);
                 }

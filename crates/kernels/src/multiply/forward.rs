@@ -32,6 +32,11 @@ pub static FORWARD: &[KernelEntry<MapShape, MultiplyForward>] =
     table!("multiply_forward", MapShape::whole_vectors, MultiplyForwardKernel, forward_reference);
 
 impl MultiplyForwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.scale.half() || self.dst.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (rows, pitch) = (self.images * self.shape.pixels, self.shape.pitch);
@@ -51,6 +56,14 @@ impl Kernel for MultiplyForwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl MultiplyForwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
@@ -61,12 +74,12 @@ impl Kernel for MultiplyForwardKernel<'_> {
             while let Some(RunBlock { start, end, channel }) = pieces.next() {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
-                    let src = SourceLanes::new(isa, &args.src, channel);
-                    let scale = SourceLanes::new(isa, &args.scale, channel).at(image * pitch);
+                    let src = SourceLanes::<I, HALF>::new(isa, &args.src, channel);
+                    let scale = SourceLanes::<I, HALF>::new(isa, &args.scale, channel).at(image * pitch);
                     let mut row = image * pixels + start;
                     while row < image * pixels + end {
                         let product = isa.mul(src.at(row * pitch), scale);
-                        dst.store(isa, row * dst_pitch + channel, product);
+                        dst.store_as::<I, HALF>(isa, row * dst_pitch + channel, product);
                         row += 1;
                     }
                 }

@@ -64,6 +64,11 @@ fn short(shape: &PoolShape) -> bool {
 }
 
 impl AvgPool2dForwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.dst.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
@@ -78,6 +83,11 @@ impl AvgPool2dForwardArgs<'_> {
 }
 
 impl AvgPool2dBackwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.g.half() || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
@@ -102,6 +112,14 @@ impl Kernel for AvgPool2dForwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl AvgPool2dForwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (shape, pitch) = (*args.shape, pitch(args.shape.c));
@@ -117,7 +135,7 @@ impl Kernel for AvgPool2dForwardKernel<'_> {
                 // SAFETY: `check` compared every slice with the sizes; taps inside the map are pixels of the image, and
                 // the pitch is whole vectors.
                 unsafe {
-                    let src = SourceLanes::new(isa, &args.src, channel);
+                    let src = SourceLanes::<I, HALF>::new(isa, &args.src, channel);
                     let mut sum = isa.zero();
                     for ky in ky_first..ky_end {
                         let line = (image * shape.h + top + ky - shape.padding[0]) * shape.w;
@@ -125,7 +143,7 @@ impl Kernel for AvgPool2dForwardKernel<'_> {
                             sum = isa.add(sum, src.at((line + left + kx - shape.padding[1]) * pitch));
                         }
                     }
-                    dst.store(isa, at + channel, isa.mul(sum, share));
+                    dst.store_as::<I, HALF>(isa, at + channel, isa.mul(sum, share));
                 }
                 channel += LANES;
             }
@@ -140,11 +158,19 @@ impl Kernel for AvgPool2dBackwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl AvgPool2dBackwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let shares = Shares { shape: args.shape, g: args.g.ptr() };
         // SAFETY: `check` compared every slice with the sizes.
-        unsafe { windows::spread(isa, &shares, args.shape, args.images, &mut args.sink) };
+        unsafe { windows::spread::<I, _, HALF>(isa, &shares, args.shape, args.images, &mut args.sink) };
     }
 }
 
@@ -156,7 +182,7 @@ struct Shares<'a> {
 
 impl Gather for Shares<'_> {
     #[inline(always)]
-    unsafe fn gather<I: Isa>(
+    unsafe fn gather<I: Isa, const HALF: bool>(
         &self,
         isa: I,
         [image, channel]: [usize; 2],
@@ -168,7 +194,7 @@ impl Gather for Shares<'_> {
             for ox in horizontal.first..horizontal.end {
                 let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch(shape.c) + channel;
                 // SAFETY: promised by the caller.
-                let g = unsafe { self.g.load(isa, index) };
+                let g = unsafe { self.g.load_as::<I, HALF>(isa, index) };
                 sum = isa.add(sum, isa.mul(g, isa.splat(share(shape, [oy, ox]))));
             }
         }

@@ -64,6 +64,11 @@ pub static BACKWARD: &[KernelEntry<MapShape, GlobalAvgPool2dBackward>] = table!(
 );
 
 impl GlobalAvgPool2dForwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.dst.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let MapShape { pitch, pixels, .. } = *self.shape;
@@ -78,6 +83,11 @@ impl GlobalAvgPool2dForwardArgs<'_> {
 }
 
 impl GlobalAvgPool2dBackwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.g.half() || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         check::map(&self.g, self.images, self.shape.pitch);
@@ -92,6 +102,14 @@ impl Kernel for GlobalAvgPool2dForwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl GlobalAvgPool2dForwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
@@ -102,7 +120,7 @@ impl Kernel for GlobalAvgPool2dForwardKernel<'_> {
                 let mut total = [0.0f64; LANES];
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
-                    let src = SourceLanes::new(isa, &args.src, channel);
+                    let src = SourceLanes::<I, HALF>::new(isa, &args.src, channel);
                     let mut start = 0;
                     while start < pixels {
                         let end = run_end(start, pixels);
@@ -136,6 +154,14 @@ impl Kernel for GlobalAvgPool2dBackwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl GlobalAvgPool2dBackwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let (pitch, pixels) = (args.shape.pitch, args.shape.pixels);
@@ -151,7 +177,7 @@ impl Kernel for GlobalAvgPool2dBackwardKernel<'_> {
                 // SAFETY: `check` compared every slice with the sizes; `channel + 16 <= pitch`.
                 unsafe {
                     let share = isa.load(share.as_ptr());
-                    let mut lanes = SinkLanes::new(isa, &mut args.sink, [channel, channel]);
+                    let mut lanes = SinkLanes::<I, HALF>::new(isa, &mut args.sink, [channel, channel]);
                     let mut pixel = start;
                     while pixel < end {
                         lanes.put([image * pixels + pixel, pitch], Some(share));

@@ -93,6 +93,11 @@ fn check_windows(shape: &PoolShape) {
 }
 
 impl MaxPool2dForwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.src.half() || self.dst.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
@@ -120,6 +125,11 @@ impl MaxPool2dForwardArgs<'_> {
 }
 
 impl MaxPool2dBackwardArgs<'_> {
+    /// Whether some map is bf16.
+    fn half(&self) -> bool {
+        self.g.half() || self.sink.half()
+    }
+
     #[track_caller]
     fn check(&self) {
         let (shape, pitch) = (self.shape, pitch(self.shape.c));
@@ -137,12 +147,20 @@ impl Kernel for MaxPool2dForwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl MaxPool2dForwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         for image in 0..args.images {
             for oy in args.rows.clone() {
                 // SAFETY: `check` compared every slice with the sizes.
-                unsafe { max_row(isa, &mut args, [image, oy]) };
+                unsafe { max_row::<I, HALF>(isa, &mut args, [image, oy]) };
             }
         }
     }
@@ -153,7 +171,11 @@ impl Kernel for MaxPool2dForwardKernel<'_> {
 /// # Safety
 /// `args` must have been checked.
 #[inline(always)]
-unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxPool2dForwardArgs<'_>, [image, oy]: [usize; 2]) {
+unsafe fn max_row<I: Isa, const HALF: bool>(
+    isa: I,
+    args: &mut MaxPool2dForwardArgs<'_>,
+    [image, oy]: [usize; 2],
+) {
     let shape = *args.shape;
     let pitch = pitch(shape.c);
     let (dst, dst_pitch) = (args.dst.ptr(), args.dst.pitch());
@@ -173,7 +195,7 @@ unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxPool2dForwardArgs<'_>, [image, o
             let mut nan = isa.zero();
             // SAFETY: promised by the caller; taps inside the map are pixels of the image, and the pitch is whole vectors.
             unsafe {
-                let src = SourceLanes::new(isa, &args.src, channel);
+                let src = SourceLanes::<I, HALF>::new(isa, &args.src, channel);
                 let mut ky = ky_first;
                 while ky < ky_end {
                     let line = (image * shape.h + top + ky - shape.padding[0]) * shape.w;
@@ -192,7 +214,7 @@ unsafe fn max_row<I: Isa>(isa: I, args: &mut MaxPool2dForwardArgs<'_>, [image, o
                 }
                 // `nan` holds 0 or NaN, and NaN is not below 1
                 let best = isa.select_gt(isa.splat(1.0), nan, best, nan);
-                dst.store(isa, output * dst_pitch + channel, best);
+                dst.store_as::<I, HALF>(isa, output * dst_pitch + channel, best);
                 if let Some(winners) = &mut args.winner {
                     let shifted = isa.to_array(isa.add(winner, isa.splat(8_388_608.0)));
                     let to = &mut winners.row(output)[channel..channel + LANES];
@@ -215,11 +237,19 @@ impl Kernel for MaxPool2dBackwardKernel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if self.0.half() { self.run_as::<I, true>(isa) } else { self.run_as::<I, false>(isa) }
+    }
+}
+
+impl MaxPool2dBackwardKernel<'_> {
+    /// Without `HALF` all maps are `f32`.
+    #[inline(always)]
+    fn run_as<I: Isa, const HALF: bool>(self, isa: I) {
         let mut args = self.0;
         args.check();
         let winners = Winners { shape: args.shape, g: args.g.ptr(), winner: args.winner };
         // SAFETY: `check` compared every slice with the sizes.
-        unsafe { windows::spread(isa, &winners, args.shape, args.images, &mut args.sink) };
+        unsafe { windows::spread::<I, _, HALF>(isa, &winners, args.shape, args.images, &mut args.sink) };
     }
 }
 
@@ -232,7 +262,7 @@ struct Winners<'a> {
 
 impl Gather for Winners<'_> {
     #[inline(always)]
-    unsafe fn gather<I: Isa>(
+    unsafe fn gather<I: Isa, const HALF: bool>(
         &self,
         isa: I,
         [image, channel]: [usize; 2],
@@ -251,7 +281,7 @@ impl Gather for Winners<'_> {
                 let index = ((image * shape.oh + oy) * shape.ow + ox) * pitch + channel;
                 // SAFETY: promised by the caller.
                 unsafe {
-                    let g = self.g.load(isa, index);
+                    let g = self.g.load_as::<I, HALF>(isa, index);
                     sum = isa.add(sum, isa.keep_where(g, self.winner.as_ptr().add(index), position));
                 }
                 ox += 1;

@@ -44,17 +44,19 @@ pub(crate) trait Gather {
     /// hold it.
     ///
     /// # Safety
-    /// The windows must be those of a pixel of the pool, the image and sixteen channels from `channel` on must exist.
-    unsafe fn gather<I: Isa>(&self, isa: I, at: [usize; 2], windows: &[Windows; 2]) -> I::V;
+    /// The windows must be those of a pixel of the pool, the image and sixteen channels from `channel` on must exist. Without `HALF` the
+    /// map must be `f32`.
+    unsafe fn gather<I: Isa, const HALF: bool>(&self, isa: I, at: [usize; 2], windows: &[Windows; 2])
+    -> I::V;
 }
 
 /// Writes the gradient of every input pixel to `sink`. The windows of the pixels of a run are found once, not once per
 /// block of channels: divisions cost as much as the sums.
 ///
 /// # Safety
-/// `sink` and what `gather` reads must be maps of `images` images of the pool.
+/// `sink` and what `gather` reads must be maps of `images` images of the pool; without `HALF` all must be `f32`.
 #[inline(always)]
-pub(crate) unsafe fn spread<I: Isa, G: Gather>(
+pub(crate) unsafe fn spread<I: Isa, G: Gather, const HALF: bool>(
     isa: I,
     gather: &G,
     shape: &PoolShape,
@@ -75,9 +77,9 @@ pub(crate) unsafe fn spread<I: Isa, G: Gather>(
             }
             // SAFETY: promised by the caller; `channel + 16 <= pitch`.
             unsafe {
-                let mut lanes = SinkLanes::new(isa, sink, [channel, channel]);
+                let mut lanes = SinkLanes::<I, HALF>::new(isa, sink, [channel, channel]);
                 for pixel in start..end {
-                    let sum = gather.gather(isa, [image, channel], &windows[pixel - start]);
+                    let sum = gather.gather::<I, HALF>(isa, [image, channel], &windows[pixel - start]);
                     lanes.put([image * pixels + pixel, pitch], Some(sum));
                 }
                 lanes.finish(sink, [image, channel]);

@@ -38,6 +38,26 @@ pub(super) unsafe fn planes<I: Isa, C: Computed>(
     sizes: &PassSizes,
     to: *mut u8,
 ) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if values.half() {
+            planes_as::<I, C, true>(isa, values, part, sizes, to);
+        } else {
+            planes_as::<I, C, false>(isa, values, part, sizes, to);
+        }
+    }
+}
+
+/// # Safety
+/// As [`planes`]; without `HALF` all maps must be `f32`.
+#[inline(always)]
+unsafe fn planes_as<I: Isa, C: Computed, const HALF: bool>(
+    isa: I,
+    values: &C,
+    part: &LoadedPart,
+    sizes: &PassSizes,
+    to: *mut u8,
+) {
     let Planes { axes: [rows, columns], images } = sizes.planes;
     // SAFETY: promised by the caller.
     unsafe {
@@ -65,7 +85,7 @@ pub(super) unsafe fn planes<I: Isa, C: Computed>(
                             let pixel = (line * part.size[1] + x) * part.pitch;
                             let to = to.add(before * PLACE_BYTES);
                             let step = columns.step * part.pitch;
-                            line_of(isa, values, part, [pixel, step], end - before, sizes, to);
+                            line_of::<I, C, HALF>(isa, values, part, [pixel, step], end - before, sizes, to);
                         }
                     }
                 }
@@ -79,9 +99,9 @@ pub(super) unsafe fn planes<I: Isa, C: Computed>(
 /// `count` pixels from `pixel` on, `step` values apart.
 ///
 /// # Safety
-/// As [`planes`].
+/// As [`planes_as`].
 #[inline(always)]
-unsafe fn line_of<I: Isa, C: Computed>(
+unsafe fn line_of<I: Isa, C: Computed, const HALF: bool>(
     isa: I,
     values: &C,
     part: &LoadedPart,
@@ -95,9 +115,9 @@ unsafe fn line_of<I: Isa, C: Computed>(
         for block in 0..sizes.blocks {
             let to = to.add(block * sizes.block_bytes);
             let channel = part.channel + block * DEPTH;
-            let first = values.lanes(isa, channel);
+            let first = values.lanes::<I, HALF>(isa, channel);
             if channel + LANES < part.pitch {
-                let second = values.lanes(isa, channel + LANES);
+                let second = values.lanes::<I, HALF>(isa, channel + LANES);
                 for i in 0..count {
                     let to = to.add(i * PLACE_BYTES);
                     put(isa, first.at(pixel + i * step), sizes, to);

@@ -157,6 +157,8 @@ struct Rounded {
     /// Of the first half.
     stored: [Bf16; 16],
     loaded: [f32; 16],
+    /// Both register by register, `f32` at the end.
+    registers: [f32; 16],
     rounded: [f32; 16],
 }
 
@@ -172,7 +174,17 @@ impl Kernel for Rounding {
             isa.store_pairs(pairs.as_mut_ptr(), first, second);
             isa.store_bf16(stored.as_mut_ptr(), first);
             let [evens, odds] = isa.widen_pairs(pairs.as_ptr());
+            let (mut halves, mut registers) = ([Bf16::default(); 16], [0.0; 16]);
+            for lane in (0..16).step_by(I::WIDTH) {
+                isa.register_store_bf16(
+                    halves[lane..].as_mut_ptr(),
+                    isa.register_load(self.0[lane..].as_ptr()),
+                );
+                let wide = isa.register_load_bf16(halves[lane..].as_ptr());
+                isa.register_store(registers[lane..].as_mut_ptr(), wide);
+            }
             Rounded {
+                registers,
                 pairs,
                 widened: [isa.to_array(evens), isa.to_array(odds)],
                 stored,
@@ -204,6 +216,7 @@ fn every_level_rounds_as_single_values_are_and_widens_again() {
                 let value = Bf16::from_f32(values[lane]);
                 assert_eq!(got.stored[lane], value, "level {level}");
                 assert_eq!(got.loaded[lane].to_bits(), value.to_f32().to_bits(), "level {level}");
+                assert_eq!(got.registers[lane].to_bits(), value.to_f32().to_bits(), "level {level}");
                 assert_eq!(got.rounded[lane].to_bits(), value.to_f32().to_bits(), "level {level}");
             }
         }
