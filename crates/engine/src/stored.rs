@@ -68,9 +68,7 @@ fn networks_train_and_infer_with_maps_of_bf16() {
             }
         }
         assert!(half.arena <= full.arena, "{name}");
-        // nothing but maps of one pixel, which stay as they are
-        let pixels = ["dense only", "logits through relu"].contains(&name);
-        assert_eq!(half.gradients == full.gradients, pixels, "{name}");
+        assert!(half.gradients != full.gradients, "{name}: nothing was rounded");
         // observed over all networks: 0.8 %, 12 %, 0.4 % and 24 %, the gradients of bottlenecks with random weights being the worst
         for (what, got, want, most) in [
             ("losses", &half.losses, &full.losses, 0.02),

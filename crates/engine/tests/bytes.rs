@@ -24,6 +24,7 @@ impl Rounding {
     const USUAL: Self = Self { exact: false, precision: Precision::Highest };
     const EXACT: Self = Self { exact: true, precision: Precision::Highest };
     const HIGH: Self = Self { exact: false, precision: Precision::High };
+    const MEDIUM: Self = Self { exact: false, precision: Precision::Medium };
     /// Without Winograd algorithms, most layers are computed on tiles.
     const TILES: Self = Self { exact: true, precision: Precision::High };
 }
@@ -87,7 +88,7 @@ fn trained(engine: &mut Engine, n: usize, steps: usize) -> Vec<u32> {
 fn cases() -> Vec<(&'static str, Graph, Rounding)> {
     let mut cases: Vec<_> =
         networks::all().into_iter().map(|(name, graph)| (name, graph, Rounding::USUAL)).collect();
-    for rounding in [Rounding::USUAL, Rounding::HIGH, Rounding::TILES] {
+    for rounding in [Rounding::USUAL, Rounding::HIGH, Rounding::TILES, Rounding::MEDIUM] {
         cases.push(("resnet18-d2l", resnet("1x32x32"), rounding));
         cases.push(("resnet50", bottlenecks(), rounding));
     }
@@ -108,6 +109,7 @@ fn threads_change_no_byte() {
         (resnet("1x32x32"), Rounding::USUAL),
         (resnet("1x32x32"), Rounding::TILES),
         (bottlenecks(), Rounding::HIGH),
+        (bottlenecks(), Rounding::MEDIUM),
     ] {
         let len = graph.input_shape().len();
         let mut reused = engine(&graph, 1, Level::detect(), rounding);
@@ -181,7 +183,10 @@ fn an_image_has_the_same_logits_in_any_batch() {
 /// output alone is computed by convolutions that finish them on the way out. Both in bands of rows (one image) and without.
 #[test]
 fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
-    for (name, graph, rounding) in cases() {
+    // a map that is stored as bf16 is rounded once more than one that is finished on the way out
+    for (name, graph, rounding) in
+        cases().into_iter().filter(|case| case.2.precision != Precision::Medium)
+    {
         let mut engine = engine(&graph, 2, Level::detect(), rounding);
         trained(&mut engine, 6, 1);
         let nodes: Vec<_> = (0..graph.nodes.len() as u32).map(NodeId).collect();
@@ -213,7 +218,7 @@ fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
 fn prepared_filters_follow_the_parameters() {
     let graph = resnet("1x64x64");
     let data = images(9 * graph.input_shape().len());
-    for rounding in [Rounding::USUAL, Rounding::TILES] {
+    for rounding in [Rounding::USUAL, Rounding::TILES, Rounding::MEDIUM] {
         let mut used = engine(&graph, 2, Level::detect(), rounding);
         let batch = |n: usize| Images { data: &data[..n * graph.input_shape().len()], n };
         let logits =

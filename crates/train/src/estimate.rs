@@ -30,7 +30,7 @@ pub(crate) fn gain(level: Level, precision: Precision) -> f64 {
         (Precision::Highest, _) => 1.0,
         (Precision::High, Level::Amx) => 1.1,
         (Precision::High, Level::Avx512 | Level::Avx2) => 0.6,
-        (Precision::Medium, Level::Amx) => 2.0,
+        (Precision::Medium, Level::Amx) => 1.8,
         (Precision::Medium, Level::Avx512 | Level::Avx2) => 0.5,
         (Precision::High | Precision::Medium, Level::Portable) => 0.03,
     }

@@ -84,11 +84,14 @@ pub(crate) fn report(
     })
 }
 
-/// Whether another precision would be faster, which not everybody knows of who has such a machine.
+/// Which precision would be fastest, where that is not the usual one. Not everybody who has such a machine knows of it.
 fn hint(machine: &Machine) -> Option<String> {
-    let gain = estimate::gain(machine.level(), Precision::High);
-    (machine.precision == Precision::Highest && gain > 1.0)
-        .then(|| format!("--precision high would be about {gain} times as fast here; docs/precision.md says what it changes"))
+    let gain = |precision: &Precision| estimate::gain(machine.level(), *precision);
+    let best = Precision::ALL.into_iter().max_by(|a, b| gain(a).total_cmp(&gain(b)))?;
+    (machine.precision == Precision::Highest && gain(&best) > 1.0).then(|| {
+        let gain = gain(&best);
+        format!("--precision {best} would be about {gain} times as fast here; docs/precision.md says what it changes")
+    })
 }
 
 /// What is to be done, with images of epochs in which a part does not learn as what they cost, and those whose values are kept.
