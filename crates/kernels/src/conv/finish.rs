@@ -2,7 +2,7 @@
 
 use crate::LANES;
 use crate::args::{Finish, FusedActivation, MapTerm};
-use crate::maps::MapPtr;
+use crate::maps::{MapPtr, MapPtrMut};
 use crate::simd::Isa;
 
 /// [`Finish`] and bias of the channels of a piece.
@@ -22,6 +22,62 @@ pub(crate) struct OutputPixels<const M: usize> {
     pub(crate) starts: [usize; M],
     /// How many there are.
     pub(crate) count: usize,
+}
+
+/// Where a register of channels of some pixels goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutputLine {
+    /// The map.
+    pub(crate) map: MapPtrMut,
+    /// The register's first channel.
+    pub(crate) channel: usize,
+    /// Whether to add to what is there.
+    pub(crate) accumulate: bool,
+}
+
+impl OutputLine {
+    /// Stores it.
+    ///
+    /// # Safety
+    /// The map must have the pixels.
+    #[inline(always)]
+    pub(crate) unsafe fn store<I: Isa, const M: usize>(
+        &self,
+        isa: I,
+        line: [I::R; M],
+        pixels: OutputPixels<M>,
+    ) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            // a look at the type for each vector would take as long as the stores
+            match self.map {
+                MapPtrMut::F32(map) => {
+                    for m in 0..M {
+                        if m < pixels.count {
+                            let to = map.wrapping_add(pixels.starts[m] + self.channel);
+                            let mut value = line[m];
+                            if self.accumulate {
+                                value = isa.register_add(value, isa.register_load(to));
+                            }
+                            isa.register_store(to, value);
+                        }
+                    }
+                }
+                MapPtrMut::Bf16(map) => {
+                    for m in 0..M {
+                        if m < pixels.count {
+                            let to = map.wrapping_add(pixels.starts[m] + self.channel);
+                            let mut value = line[m];
+                            if self.accumulate {
+                                value = isa.register_add(value, isa.register_load_bf16(to));
+                            }
+                            isa.register_store_bf16(to, value);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Finishing {
@@ -75,21 +131,11 @@ impl Finishing {
                     }
                 }
             }
-            if let Some(add) = self.add {
-                for n in 0..N {
-                    let channel = channel + n * LANES;
-                    if let Some([scale, shift]) = self.add_affine {
-                        let (scale, shift) = (isa.load(scale.add(channel)), isa.load(shift.add(channel)));
-                        for m in 0..M {
-                            let other = add.load(isa, pixels[m] + channel);
-                            acc[m][n] = isa.add(acc[m][n], isa.mul_add(other, scale, shift));
-                        }
-                    } else {
-                        for m in 0..M {
-                            acc[m][n] = isa.add(acc[m][n], add.load(isa, pixels[m] + channel));
-                        }
-                    }
-                }
+            // a look at the type for each vector would take as long as the loads
+            match self.add {
+                None => {}
+                Some(MapPtr::F32(_)) => acc = self.join::<I, M, N, false>(isa, acc, pixels, channel),
+                Some(MapPtr::Bf16(_)) => acc = self.join::<I, M, N, true>(isa, acc, pixels, channel),
             }
         }
         match self.activation {
@@ -98,6 +144,39 @@ impl Finishing {
                 for row in &mut acc {
                     for v in row {
                         *v = isa.relu(*v);
+                    }
+                }
+            }
+        }
+        acc
+    }
+
+    /// Adds the second term of a join, whose map is bf16 if `HALF`, to what [`Finishing::tile`] has so far.
+    ///
+    /// # Safety
+    /// As [`Finishing::tile`].
+    #[inline(always)]
+    unsafe fn join<I: Isa, const M: usize, const N: usize, const HALF: bool>(
+        &self,
+        isa: I,
+        mut acc: [[I::V; N]; M],
+        pixels: [usize; M],
+        channel: usize,
+    ) -> [[I::V; N]; M] {
+        let Some(add) = self.add else { return acc };
+        // SAFETY: promised by the caller.
+        unsafe {
+            for n in 0..N {
+                let channel = channel + n * LANES;
+                if let Some([scale, shift]) = self.add_affine {
+                    let (scale, shift) = (isa.load(scale.add(channel)), isa.load(shift.add(channel)));
+                    for m in 0..M {
+                        let other = add.load_as::<I, HALF>(isa, pixels[m] + channel);
+                        acc[m][n] = isa.add(acc[m][n], isa.mul_add(other, scale, shift));
+                    }
+                } else {
+                    for m in 0..M {
+                        acc[m][n] = isa.add(acc[m][n], add.load_as::<I, HALF>(isa, pixels[m] + channel));
                     }
                 }
             }

@@ -24,7 +24,7 @@
 
 use self::orders::{orders_of, register_of};
 use super::args::{ConvBackwardDataArgs, ConvForwardArgs};
-use super::finish::OutputPixels;
+use super::finish::{OutputLine, OutputPixels};
 use super::micro::TapWalk;
 use super::passes::{finish_images, kept, sum_stored};
 use super::positions::{BlockMethod, Blocks, Positions};
@@ -241,15 +241,9 @@ unsafe fn outputs<I: Isa, const S: usize, const M: usize>(
             for m in 0..M {
                 pixels[m] += m * positions.d[3] * blocks.pitch;
             }
-            let acc = blocks.finish.line(isa, acc, OutputPixels { starts: pixels, count: M }, channel);
-            for m in 0..M {
-                let (dst, to) = (blocks.dst, pixels[m] + channel);
-                let mut value = acc[m];
-                if blocks.accumulate {
-                    value = isa.register_add(value, dst.cast_const().register(isa, to));
-                }
-                dst.store_register(isa, to, value);
-            }
+            let pixels = OutputPixels { starts: pixels, count: M };
+            let acc = blocks.finish.line(isa, acc, pixels, channel);
+            OutputLine { map: blocks.dst, channel, accumulate: blocks.accumulate }.store(isa, acc, pixels);
         }
         lane += I::WIDTH;
     }

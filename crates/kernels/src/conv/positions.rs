@@ -3,7 +3,7 @@
 use super::finish::Finishing;
 use super::micro::{NextOutputs, PanelLines, Panels, ReductionPart, TapWalk, TileOperands, TileStep, tile};
 use crate::LANES;
-use crate::maps::MapPtrMut;
+use crate::maps::{MapPtr, MapPtrMut};
 use crate::simd::Isa;
 
 /// Positions in rows, rows in images, at places in the source and in the destination that are affine in all three.
@@ -189,12 +189,6 @@ struct TileTarget<'a> {
 }
 
 impl TileTarget<'_> {
-    /// Block `n` of the tiles' channels of the pixel that starts at value `pixel`, to ask for it.
-    #[inline(always)]
-    fn address(&self, pixel: usize, n: usize) -> *const f32 {
-        self.map.cast_const().address(pixel + self.channel + n * LANES)
-    }
-
     /// The tile that starts at `pixels`.
     ///
     /// # Safety
@@ -206,11 +200,24 @@ impl TileTarget<'_> {
         pixels: [usize; M],
     ) -> [[I::V; NR]; M] {
         let mut tile = [[isa.zero(); NR]; M];
-        for m in 0..M {
-            for n in 0..NR {
-                let at = pixels[m] + self.channel + n * LANES;
-                // SAFETY: promised by the caller.
-                tile[m][n] = unsafe { self.map.cast_const().load(isa, at) };
+        // SAFETY: promised by the caller.
+        unsafe {
+            // a look at the type for each vector would take as long as the loads
+            match self.map {
+                MapPtrMut::F32(map) => {
+                    for m in 0..M {
+                        for n in 0..NR {
+                            tile[m][n] = isa.load(map.add(pixels[m] + self.channel + n * LANES));
+                        }
+                    }
+                }
+                MapPtrMut::Bf16(map) => {
+                    for m in 0..M {
+                        for n in 0..NR {
+                            tile[m][n] = isa.load_bf16(map.add(pixels[m] + self.channel + n * LANES));
+                        }
+                    }
+                }
             }
         }
         tile
@@ -227,10 +234,23 @@ impl TileTarget<'_> {
         tile: [[I::V; NR]; M],
         pixels: [usize; M],
     ) {
-        for m in 0..M {
-            for n in 0..NR {
-                // SAFETY: promised by the caller.
-                unsafe { self.map.store(isa, pixels[m] + self.channel + n * LANES, tile[m][n]) };
+        // SAFETY: promised by the caller.
+        unsafe {
+            match self.map {
+                MapPtrMut::F32(map) => {
+                    for m in 0..M {
+                        for n in 0..NR {
+                            isa.store(map.add(pixels[m] + self.channel + n * LANES), tile[m][n]);
+                        }
+                    }
+                }
+                MapPtrMut::Bf16(map) => {
+                    for m in 0..M {
+                        for n in 0..NR {
+                            isa.store_bf16(map.add(pixels[m] + self.channel + n * LANES), tile[m][n]);
+                        }
+                    }
+                }
             }
         }
     }
@@ -331,13 +351,22 @@ impl TileRun<'_> {
         let next = place.offset(positions.a) as isize - here as isize;
         let mut acc = [[isa.zero(); NR]; M];
         let mut outputs = NextOutputs::none();
-        if stage.ends && walk.joined() && target.map.is_f32() {
-            outputs.maps = if target.finish.added().is_some() { 2 } else { 1 };
+        // maps of bf16 are not asked for
+        let written = match target.map {
+            MapPtrMut::F32(map) => Some(map.wrapping_add(target.channel).cast_const()),
+            MapPtrMut::Bf16(_) => None,
+        };
+        let added = match target.finish.added() {
+            Some(MapPtr::F32(map)) => Some(map.wrapping_add(target.channel)),
+            _ => None,
+        };
+        if let (true, Some(written)) = (stage.ends && walk.joined(), written) {
+            outputs.maps = if added.is_some() { 2 } else { 1 };
             for m in 0..M {
                 let pixel = place.offset(positions.d) * target.pitch;
-                outputs.first[0][m] = target.address(pixel, 0);
-                if let Some(add) = target.finish.added() {
-                    outputs.first[1][m] = add.address(pixel + target.channel);
+                outputs.first[0][m] = written.wrapping_add(pixel);
+                if let Some(added) = added {
+                    outputs.first[1][m] = added.wrapping_add(pixel);
                 }
                 place.step(positions);
             }
@@ -346,9 +375,11 @@ impl TileRun<'_> {
         if stage.ends && (stage.q == 0 || !walk.joined()) {
             for m in 0..M {
                 for n in 0..NR {
-                    isa.prefetch(target.address(pixels[m], n));
-                    if let Some(add) = target.finish.added() {
-                        isa.prefetch(add.address(pixels[m] + target.channel + n * LANES));
+                    if let Some(written) = written {
+                        isa.prefetch(written.wrapping_add(pixels[m] + n * LANES));
+                    }
+                    if let Some(added) = added {
+                        isa.prefetch(added.wrapping_add(pixels[m] + n * LANES));
                     }
                 }
             }

@@ -161,21 +161,6 @@ impl MapPtrMut {
         }
     }
 
-    /// Stores as many values as a register has, from value `at` on.
-    ///
-    /// # Safety
-    /// They must be writable.
-    #[inline(always)]
-    pub(crate) unsafe fn store_register<I: Isa>(self, isa: I, at: usize, v: I::R) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            match self {
-                Self::F32(map) => isa.register_store(map.add(at), v),
-                Self::Bf16(map) => isa.register_store_bf16(map.add(at), v),
-            }
-        }
-    }
-
     /// Stores the value `x` as value `at`.
     ///
     /// # Safety

@@ -5,7 +5,7 @@
 
 use super::points::AxisTransform;
 use crate::LANES;
-use crate::conv::finish::{Finishing, OutputPixels};
+use crate::conv::finish::{Finishing, OutputLine, OutputPixels};
 use crate::maps::MapPtrMut;
 use crate::simd::Isa;
 
@@ -138,20 +138,9 @@ pub(super) unsafe fn output<I: Isa, T: AxisTransform<IN, OUT>, const IN: usize, 
                 }
                 // SAFETY: promised by the caller.
                 unsafe {
-                    let line =
-                        out.finish.line(isa, line, OutputPixels { starts: pixels, count: columns }, channel);
-                    let mut j = 0;
-                    while j < OUT {
-                        if j < columns {
-                            let to = pixels[j] + channel;
-                            let mut value = line[j];
-                            if out.accumulate {
-                                value = isa.register_add(value, out.dst.cast_const().register(isa, to));
-                            }
-                            out.dst.store_register(isa, to, value);
-                        }
-                        j += 1;
-                    }
+                    let pixels = OutputPixels { starts: pixels, count: columns };
+                    let line = out.finish.line(isa, line, pixels, channel);
+                    OutputLine { map: out.dst, channel, accumulate: out.accumulate }.store(isa, line, pixels);
                 }
             }
             i += 1;
