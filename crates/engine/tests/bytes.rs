@@ -184,9 +184,7 @@ fn an_image_has_the_same_logits_in_any_batch() {
 #[test]
 fn what_convolutions_finish_has_the_bytes_of_separate_steps() {
     // a map that is stored as bf16 is rounded once more than one that is finished on the way out
-    for (name, graph, rounding) in
-        cases().into_iter().filter(|case| case.2.precision != Precision::Medium)
-    {
+    for (name, graph, rounding) in cases().into_iter().filter(|case| case.2.precision != Precision::Medium) {
         let mut engine = engine(&graph, 2, Level::detect(), rounding);
         trained(&mut engine, 6, 1);
         let nodes: Vec<_> = (0..graph.nodes.len() as u32).map(NodeId).collect();

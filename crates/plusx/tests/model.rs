@@ -131,11 +131,11 @@ fn precision_may_change_between_calls() {
     let mut model = model();
     let x = images([2, 1, 8, 8]);
     let highest = model.forward(&x).unwrap();
-    model.set_precision(Precision::High);
-    let high = model.forward(&x).unwrap();
-    assert_ne!(high, highest);
-    for (high, highest) in high.data().iter().zip(highest.data()) {
-        assert!((high - highest).abs() < 1e-4, "{high} {highest}");
+    model.set_precision(Precision::Medium);
+    let medium = model.forward(&x).unwrap();
+    assert_ne!(medium, highest);
+    for (medium, highest) in medium.data().iter().zip(highest.data()) {
+        assert!((medium - highest).abs() < 1e-2, "{medium} {highest}");
     }
     model.set_precision(Precision::Highest);
     assert_eq!(model.forward(&x).unwrap(), highest);

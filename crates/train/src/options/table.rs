@@ -391,7 +391,7 @@ options! {
 
     #[serde(default, with = "by_name::precision", skip_serializing_if = "is_usual")]
     precision: Precision => Precision = Precision::Highest;
-        "NAME", "Products of convolutions and dense layers: highest, or high, on processors with AMX faster", default "highest";
+        "NAME", "Products of convolutions and dense layers: highest; high or medium, less exact and on processors with AMX faster", default "highest";
         Method, of_one_run false, of_recipe false
 
     output: PathBuf => PathBuf = "runs/train".into();
