@@ -34,6 +34,7 @@ mod narrow;
 mod passes;
 mod positions;
 mod reference;
+mod target;
 #[cfg(test)]
 mod tests;
 pub mod tiles;

@@ -279,7 +279,7 @@ unsafe fn load<I: Isa, C: Computed>(
 }
 
 /// # Safety
-/// As [`load`]; without `HALF` all maps must be `f32`.
+/// As [`load()`]; without `HALF` all maps must be `f32`.
 #[inline(always)]
 unsafe fn load_as<I: Isa, C: Computed, const HALF: bool>(
     isa: I,

@@ -2,6 +2,7 @@
 
 use super::finish::Finishing;
 use super::micro::{NextOutputs, PanelLines, Panels, ReductionPart, TapWalk, TileOperands, TileStep, tile};
+use super::target::TileTarget;
 use crate::LANES;
 use crate::maps::{MapPtr, MapPtrMut};
 use crate::simd::Isa;
@@ -168,89 +169,6 @@ impl<const MR: usize, const NR: usize> BlockMethod for RegisterTiles<MR, NR> {
                 blocks.group::<I, MR, NR>(isa, positions, walk, block);
             } else {
                 blocks.group::<I, MR, 1>(isa, positions, walk, block);
-            }
-        }
-    }
-}
-
-/// Where tiles are written.
-#[derive(Clone, Copy, Debug)]
-struct TileTarget<'a> {
-    /// Pixel 0, first channel of the piece.
-    map: MapPtrMut,
-    /// Distance between pixels.
-    pitch: usize,
-    /// First channel of the tiles, counted in the piece.
-    channel: usize,
-    /// What happens to every output.
-    finish: &'a Finishing,
-    /// Whether to add to what is there.
-    accumulate: bool,
-}
-
-impl TileTarget<'_> {
-    /// The tile that starts at `pixels`.
-    ///
-    /// # Safety
-    /// It must be readable.
-    #[inline(always)]
-    unsafe fn load<I: Isa, const M: usize, const NR: usize>(
-        &self,
-        isa: I,
-        pixels: [usize; M],
-    ) -> [[I::V; NR]; M] {
-        let mut tile = [[isa.zero(); NR]; M];
-        // SAFETY: promised by the caller.
-        unsafe {
-            // a look at the type for each vector would take as long as the loads
-            match self.map {
-                MapPtrMut::F32(map) => {
-                    for m in 0..M {
-                        for n in 0..NR {
-                            tile[m][n] = isa.load(map.add(pixels[m] + self.channel + n * LANES));
-                        }
-                    }
-                }
-                MapPtrMut::Bf16(map) => {
-                    for m in 0..M {
-                        for n in 0..NR {
-                            tile[m][n] = isa.load_bf16(map.add(pixels[m] + self.channel + n * LANES));
-                        }
-                    }
-                }
-            }
-        }
-        tile
-    }
-
-    /// Stores the tile that starts at `pixels`.
-    ///
-    /// # Safety
-    /// It must be writable.
-    #[inline(always)]
-    unsafe fn store<I: Isa, const M: usize, const NR: usize>(
-        &self,
-        isa: I,
-        tile: [[I::V; NR]; M],
-        pixels: [usize; M],
-    ) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            match self.map {
-                MapPtrMut::F32(map) => {
-                    for m in 0..M {
-                        for n in 0..NR {
-                            isa.store(map.add(pixels[m] + self.channel + n * LANES), tile[m][n]);
-                        }
-                    }
-                }
-                MapPtrMut::Bf16(map) => {
-                    for m in 0..M {
-                        for n in 0..NR {
-                            isa.store_bf16(map.add(pixels[m] + self.channel + n * LANES), tile[m][n]);
-                        }
-                    }
-                }
             }
         }
     }
