@@ -17,99 +17,32 @@ mod forward;
 mod gather;
 mod grid;
 mod load;
+mod pieces;
+mod rules;
 mod sizes;
 mod sweep;
+mod turned;
+mod weight_sizes;
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use self::backward_data::TileBackwardDataKernel;
-use self::backward_weights::{TileBackwardWeightsKernel, WeightSizes};
+use self::backward_weights::TileBackwardWeightsKernel;
+pub use self::filters::TileFilters;
 use self::filters::{Reduction, TileFiltersKernel};
 use self::forward::TileForwardKernel;
-use self::sizes::{PassSizes, backward_group, forward_group};
+pub use self::pieces::Pieces;
+pub use self::rules::{fits, fits_backward_data};
+use self::sizes::{TileSizes, backward_group, forward_group};
+use self::weight_sizes::{WeightSizes, weight_part};
 use super::args::{ConvBackwardData, ConvBackwardWeights, ConvForward};
-use super::windows::thin;
 use crate::shape::ConvShape;
-use crate::simd::tiles::Emulated;
+use crate::simd::emulated::Emulated;
 use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
-use crate::{KernelEntry, LANES, Level, pitch};
-
-/// How many bf16 values stand for a number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Pieces {
-    /// The nearest one.
-    One,
-    /// That, and the nearest to what is left.
-    Two,
-}
-
-impl Pieces {
-    /// How many.
-    pub fn count(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Two => 2,
-        }
-    }
-
-    /// The pieces of both numbers that are multiplied, in the order in which the products are added.
-    fn products(self) -> &'static [[usize; 2]] {
-        match self {
-            Self::One => &[[0, 0]],
-            Self::Two => &[[0, 1], [0, 0], [1, 0]],
-        }
-    }
-}
-
-/// Arguments of a [`TileTransform`].
-#[derive(Debug)]
-pub struct TileFilters<'a> {
-    /// The sizes of the convolution.
-    pub shape: &'a ConvShape,
-    /// All packed filters.
-    pub packed: &'a [f32],
-    /// Blocks of output channels (forward) or of input channels (backward).
-    pub blocks: Range<usize>,
-    /// The tiles of those blocks, as words of two bf16 values.
-    pub dst: &'a mut [f32],
-    /// [`backward_block_len`](super::backward_block_len) values for the gradient of the input, none for the forward pass.
-    pub scratch: &'a mut [f32],
-}
+use crate::{KernelEntry, Level};
 
 /// Makes the filters of a pass.
 pub type TileTransform = fn(TileFilters<'_>);
-
-/// Steps of a sum at most: their table has to stay small beside what they multiply.
-const MOST_STEPS: usize = 4096;
-
-/// Whether a shape has kernels on tiles: a committed rule on sizes. It must have one group. Outputs are at least a quarter of what
-/// is computed, which a kernel as large as its map does not reach.
-pub fn fits(shape: &ConvShape) -> bool {
-    // the taps of more channels do not lie side by side in packed filters
-    if thin(shape) && shape.c > LANES {
-        return false;
-    }
-    let sizes = PassSizes::forward(shape, Pieces::Two, 2, shape.oh);
-    worth_it(shape, &sizes, shape.oh * shape.ow)
-}
-
-/// Whether a shape has a gradient of the input on tiles, see [`fits`].
-pub fn fits_backward_data(shape: &ConvShape) -> bool {
-    let strided_and_dilated = (0..2).any(|axis| shape.stride[axis] > 1 && shape.dilation[axis] > 1);
-    if thin(shape) || strided_and_dilated || shape.c_pitch != pitch(shape.c) {
-        return false;
-    }
-    let sizes = PassSizes::backward(shape, Pieces::Two, 2);
-    // of each class
-    let classes = shape.stride[0] * shape.stride[1];
-    worth_it(shape, &sizes, (shape.h * shape.w).div_ceil(classes))
-}
-
-fn worth_it(shape: &ConvShape, sizes: &PassSizes, outputs: usize) -> bool {
-    let [rows, columns] = sizes.planes.axes;
-    shape.groups == 1 && sizes.steps() <= MOST_STEPS && 4 * outputs >= rows.lines * columns.lines
-}
 
 /// Images of one forward piece: those that are loaded together.
 pub fn forward_images(shape: &ConvShape, pieces: Pieces, images: usize) -> usize {
@@ -125,17 +58,17 @@ pub fn backward_data_images(shape: &ConvShape, pieces: Pieces, images: usize) ->
 pub fn forward_scratch_len(shape: &ConvShape, pieces: Pieces, images: usize, rows: usize) -> usize {
     // the last piece may have fewer images, and a band fewer rows; neither needs more
     let [images, rows] = forward_group(shape, pieces, images, rows);
-    PassSizes::forward(shape, pieces, images, rows).scratch_len()
+    TileSizes::forward(shape, pieces, images, rows).scratch_len()
 }
 
 /// Values of scratch that the gradient of the input needs for a piece of `images` images.
 pub fn backward_data_scratch_len(shape: &ConvShape, pieces: Pieces, images: usize) -> usize {
-    PassSizes::backward(shape, pieces, backward_group(shape, pieces, images)).scratch_len()
+    TileSizes::backward(shape, pieces, backward_group(shape, pieces, images)).scratch_len()
 }
 
 /// Values of scratch that the gradient of the filters needs for a piece of `blocks` blocks of output channels.
 pub fn backward_weights_scratch_len(shape: &ConvShape, pieces: Pieces, blocks: usize) -> usize {
-    let [images, rows] = backward_weights::part(shape);
+    let [images, rows] = weight_part(shape);
     // the last part may have fewer of either, and is then laid out differently
     let sizes = |images, rows| WeightSizes::new(shape, pieces, blocks, [images, rows]).scratch_len();
     (1..=images).map(|images| sizes(images, rows)).max().unwrap_or(0)

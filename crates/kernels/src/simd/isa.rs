@@ -2,7 +2,7 @@
 
 use super::bytes::ByteIsa;
 use super::outer::Outer;
-use super::tiles::TileIsa;
+use super::pairs::TileIsa;
 use crate::LANES;
 
 /// Operations on vectors of [`LANES`] lanes. Holding a token proves that the instructions exist.

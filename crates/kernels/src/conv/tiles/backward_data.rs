@@ -6,9 +6,10 @@ use std::ops::Range;
 use super::filters::{Reduction, panels};
 use super::grid::MadeAxis;
 use super::load::{self, LoadedPart};
-use super::sizes::{PassSizes, backward_group};
+use super::pieces::Pieces;
+use super::rules::fits_backward_data;
+use super::sizes::{TileSizes, backward_group};
 use super::sweep::{Outputs, Sweep};
-use super::{Pieces, fits_backward_data};
 use crate::conv::args::ConvBackwardDataArgs;
 use crate::conv::finish::Finishing;
 use crate::conv::passes::finish_images;
@@ -52,7 +53,7 @@ fn some_images<I: Isa, U: TileUnit>(
     let shape = *args.shape;
     let panel_bytes = Reduction::backward(&shape).panel_bytes(pieces);
     let filters = panels(args.weights, panel_bytes, &args.blocks);
-    let sizes = PassSizes::backward(&shape, pieces, images.len());
+    let sizes = TileSizes::backward(&shape, pieces, images.len());
     let scratch = sizes.cut(args.scratch);
     let planes = &sizes.planes;
     let part = LoadedPart {

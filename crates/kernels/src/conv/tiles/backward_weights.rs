@@ -18,22 +18,19 @@ use super::filters::Reduction;
 use super::gather;
 use super::grid::MadeAxis;
 use super::load::{self, LoadedPart};
-use super::sizes::{PLACE_BYTES, PassSizes, Scratch};
-use super::{Pieces, fits};
+use super::pieces::Pieces;
+use super::rules::fits;
+use super::sizes::PLACE_BYTES;
+use super::turned::{WeightScratch, pair, turn, write_steps};
+use super::weight_sizes::{WeightSizes, weight_part};
 use crate::LANES;
 use crate::conv::args::ConvBackwardWeightsArgs;
 use crate::conv::layout::packed_block_len;
 use crate::conv::windows::thin;
 use crate::shape::ConvShape;
-use crate::simd::tiles::{DEPTH, TILE, TILE_BYTES, TileProducts, TileStep, TileUnit};
+use crate::simd::pairs::{DEPTH, TILE, TILE_BYTES};
+use crate::simd::tiles::{ProductStep, TileProducts, TileUnit};
 use crate::simd::{Isa, Kernel};
-
-/// Outputs, with the numbers that stand for none, that are summed at a time: about 32 steps, so that adding to the gradient costs
-/// little. Changing it changes every byte.
-const NUMBERS: usize = 1024;
-
-/// Bytes of turned channels at a time.
-const TURNED_BYTES: usize = 256 << 10;
 
 /// Steps whose tiles are read for every tap: 32 KiB of a first-level cache.
 const NEAR_STEPS: usize = 8;
@@ -43,74 +40,6 @@ pub(crate) struct TileBackwardWeightsKernel<'a, U> {
     pub(crate) args: ConvBackwardWeightsArgs<'a>,
     pub(crate) pieces: Pieces,
     pub(crate) unit: std::marker::PhantomData<U>,
-}
-
-/// The outputs that are summed at a time: images, or rows of one image. It fixes the order of sums.
-pub(super) fn part(shape: &ConvShape) -> [usize; 2] {
-    let columns = PassSizes::forward(shape, Pieces::One, 1, shape.oh).planes.axes[1].lines;
-    let image = PassSizes::forward(shape, Pieces::One, 2, shape.oh).planes.axes[0].lines * columns;
-    // the taps of thin images are gathered image by image
-    if image >= NUMBERS || thin(shape) {
-        return [1, (NUMBERS / columns).clamp(1, shape.oh)];
-    }
-    [NUMBERS / image, shape.oh]
-}
-
-/// Sizes in scratch, of one part.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WeightSizes {
-    /// What is read, a block of 32 channels of it unless taps are gathered.
-    source: PassSizes,
-    /// The gradient of 32 filters.
-    grad: PassSizes,
-    /// Steps over the part's outputs, each 32.
-    links: usize,
-    /// Bytes of a turned channel.
-    row: usize,
-    /// Blocks of 32 channels that are turned at a time.
-    chunk: usize,
-    /// Blocks of 16 filters.
-    filters: usize,
-    /// Bytes from one piece to the next of what is turned, and of pairs of the gradient.
-    turned_piece: usize,
-    pairs_piece: usize,
-}
-
-impl WeightSizes {
-    pub(super) fn new(shape: &ConvShape, pieces: Pieces, filters: usize, [images, rows]: [usize; 2]) -> Self {
-        let forward = PassSizes::forward(shape, pieces, images, rows);
-        let source = if thin(shape) { forward } else { forward.with_blocks(1) };
-        let grad = forward.of_outputs(shape);
-        let made = [
-            MadeAxis::forward(shape, 0, &forward.planes.axes[0], rows),
-            MadeAxis::forward(shape, 1, &forward.planes.axes[1], shape.ow),
-        ];
-        let links = forward.planes.numbers(&made).div_ceil(DEPTH);
-        // an odd number of cache lines: neighbouring rows are then in different sets
-        let row = (source.planes.places() * 2) | PLACE_BYTES;
-        let block = row * DEPTH * pieces.count();
-        let chunk =
-            if thin(shape) { forward.blocks } else { (TURNED_BYTES / block).clamp(1, forward.blocks) };
-        Self {
-            source,
-            grad,
-            links,
-            row,
-            chunk,
-            filters,
-            turned_piece: chunk * DEPTH * row,
-            pairs_piece: filters.next_multiple_of(2) * links * TILE_BYTES,
-        }
-    }
-
-    /// Values of scratch: what planes take, and behind them what is turned and paired.
-    pub(super) fn scratch_len(&self) -> usize {
-        let planes = self.source.scratch_len_with(&self.grad);
-        let pieces = self.source.pieces;
-        let steps = self.links * pieces.products().len() * size_of::<TileStep>();
-        let bytes = pieces.count() * (self.turned_piece + self.pairs_piece) + steps;
-        planes + LANES + bytes.div_ceil(size_of::<f32>())
-    }
 }
 
 impl<U: TileUnit> Kernel for TileBackwardWeightsKernel<'_, U> {
@@ -123,7 +52,7 @@ impl<U: TileUnit> Kernel for TileBackwardWeightsKernel<'_, U> {
         let shape = *args.shape;
         assert!(fits(&shape), "a shape that has no tiles");
         let unit = U::enter();
-        let [group, band] = part(&shape);
+        let [group, band] = weight_part(&shape);
         let mut add = false;
         for image in (0..args.images).step_by(group) {
             let images = group.min(args.images - image);
@@ -147,14 +76,6 @@ struct SummedPart {
     rows: usize,
     /// Whether there are sums already.
     add: bool,
-}
-
-/// The pointers into scratch.
-#[derive(Clone, Copy, Debug)]
-struct WeightScratch {
-    planes: Scratch,
-    turned: *mut u8,
-    pairs: *mut u8,
 }
 
 /// Adds the sums of a part to the gradient.
@@ -225,76 +146,6 @@ unsafe fn sum<I: Isa, U: TileUnit>(
     }
 }
 
-/// The steps over the part's outputs, the same for every tap: 32 outputs, and of these the products of pieces.
-///
-/// # Safety
-/// `to` must have room for them.
-unsafe fn write_steps(sizes: &WeightSizes, to: *mut TileStep) -> usize {
-    let mut count = 0;
-    for link in 0..sizes.links {
-        for [a, b] in sizes.source.pieces.products() {
-            let step = TileStep {
-                a: (a * sizes.turned_piece + link * PLACE_BYTES) as u32,
-                b: (b * sizes.pairs_piece + link * TILE_BYTES) as u32,
-            };
-            // SAFETY: promised by the caller.
-            unsafe { to.add(count).write(step) };
-            count += 1;
-        }
-    }
-    count
-}
-
-/// The loaded gradient of blocks `block` and `block + 1` of filters, as pairs of outputs.
-///
-/// # Safety
-/// Scratch must be that of `sizes`.
-#[inline(always)]
-unsafe fn pair<I: Isa>(isa: I, sizes: &WeightSizes, scratch: &WeightScratch, block: usize) {
-    for piece in 0..sizes.source.pieces.count() {
-        // SAFETY: promised by the caller; behind the last place lie as many zeros as a step reads.
-        unsafe {
-            let from = scratch.planes.planes.add(piece * sizes.grad.piece_bytes);
-            let to = scratch.pairs.add(piece * sizes.pairs_piece + block * sizes.links * TILE_BYTES);
-            for index in 0..sizes.links * TILE {
-                let a = from.add(2 * index * PLACE_BYTES);
-                let first = to.add(index * PLACE_BYTES);
-                let second = first.add(sizes.links * TILE_BYTES);
-                isa.interleave(a.cast(), a.add(PLACE_BYTES).cast(), first.cast(), second.cast());
-            }
-        }
-    }
-}
-
-/// Turns the loaded places of 32 channels, at byte `at` of each, round: to rows of one channel.
-///
-/// # Safety
-/// Scratch must be that of `sizes`.
-#[inline(always)]
-unsafe fn turn<I: Isa>(isa: I, sizes: &WeightSizes, scratch: &WeightScratch, at: usize, block: usize) {
-    let place = sizes.source.place_bytes;
-    // what is turned at a time
-    let pairs = scratch.planes.sums.cast::<u8>();
-    for piece in 0..sizes.source.pieces.count() {
-        // SAFETY: promised by the caller; sums have room for two tiles, and places come in 32.
-        unsafe {
-            let from = scratch.planes.planes.add(piece * sizes.source.piece_bytes + at);
-            let to = scratch.turned.add(piece * sizes.turned_piece + block * DEPTH * sizes.row);
-            for first in (0..sizes.source.planes.places()).step_by(DEPTH) {
-                for index in 0..TILE {
-                    let a = from.add((first + 2 * index) * place);
-                    let pair = pairs.add(index * PLACE_BYTES);
-                    isa.interleave(a.cast(), a.add(place).cast(), pair.cast(), pair.add(TILE_BYTES).cast());
-                }
-                for half in 0..2 {
-                    let to = to.add(half * TILE * sizes.row + first * 2);
-                    isa.transpose_pairs(pairs.add(half * TILE_BYTES).cast(), to.cast(), sizes.row);
-                }
-            }
-        }
-    }
-}
-
 /// Adds the products of turned channels with all pairs.
 ///
 /// # Safety
@@ -309,7 +160,7 @@ unsafe fn multiply<I: Isa, U: TileUnit>(
     scratch: &WeightScratch,
     channels: &Range<usize>,
     part: &SummedPart,
-    steps: &[TileStep],
+    steps: &[ProductStep],
 ) {
     let block = GradientBlock::new(args, sizes, scratch, channels, part, steps);
     let mut filter = 0;
@@ -348,7 +199,7 @@ struct GradientBlock<'a> {
     /// Values of a block of filters.
     block_len: usize,
     add: bool,
-    steps: &'a [TileStep],
+    steps: &'a [ProductStep],
 }
 
 impl<'a> GradientBlock<'a> {
@@ -358,7 +209,7 @@ impl<'a> GradientBlock<'a> {
         scratch: &'a WeightScratch,
         channels: &Range<usize>,
         part: &SummedPart,
-        steps: &'a [TileStep],
+        steps: &'a [ProductStep],
     ) -> Self {
         let (shape, axes) = (args.shape, &sizes.source.planes.axes);
         let made = if thin(shape) {
@@ -424,7 +275,7 @@ impl<'a> GradientBlock<'a> {
         [channel, filter]: [usize; 2],
         [row, column]: [usize; 2],
         add: bool,
-        steps: &[TileStep],
+        steps: &[ProductStep],
     ) {
         let Self { sizes, scratch, .. } = self;
         let rows = scratch.turned.wrapping_add((channel - self.channels.start) * sizes.row);

@@ -5,13 +5,28 @@
 
 use std::ops::Range;
 
-use super::{Pieces, TileFilters};
+use super::pieces::Pieces;
 use crate::bf16::Bf16;
 use crate::conv::layout::{backward_block_len, pack_backward, packed_block_len, panel_offset};
 use crate::conv::windows::thin;
 use crate::shape::ConvShape;
-use crate::simd::tiles::{DEPTH, TILE, TILE_BYTES};
+use crate::simd::pairs::{DEPTH, TILE, TILE_BYTES};
 use crate::simd::{Isa, Kernel};
+
+/// Arguments of a [`super::TileTransform`].
+#[derive(Debug)]
+pub struct TileFilters<'a> {
+    /// The sizes of the convolution.
+    pub shape: &'a ConvShape,
+    /// All packed filters.
+    pub packed: &'a [f32],
+    /// Blocks of output channels (forward) or of input channels (backward).
+    pub blocks: Range<usize>,
+    /// The tiles of those blocks, as words of two bf16 values.
+    pub dst: &'a mut [f32],
+    /// [`backward_block_len`](crate::conv::backward_block_len) values for the gradient of the input, none for the forward pass.
+    pub scratch: &'a mut [f32],
+}
 
 /// Makes the tiles of some blocks.
 pub(crate) struct TileFiltersKernel<'a> {

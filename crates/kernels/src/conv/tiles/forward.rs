@@ -13,9 +13,10 @@ use super::filters::{Reduction, panels};
 use super::gather;
 use super::grid::MadeAxis;
 use super::load::{self, LoadedPart};
-use super::sizes::{PassSizes, forward_group};
+use super::pieces::Pieces;
+use super::rules::fits;
+use super::sizes::{TileSizes, forward_group};
 use super::sweep::{Outputs, Sweep};
-use super::{Pieces, fits};
 use crate::LANES;
 use crate::args::SUM_RUN;
 use crate::conv::args::ConvForwardArgs;
@@ -54,7 +55,7 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
             let images = group.min(args.images - image);
             for first in all_rows.clone().step_by(band) {
                 let rows = band.min(all_rows.end - first);
-                let sizes = PassSizes::forward(&shape, pieces, images, rows);
+                let sizes = TileSizes::forward(&shape, pieces, images, rows);
                 let scratch = sizes.cut(args.scratch);
                 let planes = &sizes.planes;
                 let made = [

@@ -1,8 +1,8 @@
 //! The taps of thin pixels side by side: what a network's images have in channels is too little for 32 values, all taps of an output
 //! are not.
 
-use super::Pieces;
-use super::sizes::{PassSizes, Scratch};
+use super::pieces::Pieces;
+use super::sizes::{Scratch, TileSizes};
 use crate::LANES;
 use crate::args::MapSource;
 use crate::bf16::Bf16;
@@ -10,7 +10,7 @@ use crate::conv::load::{self, LoadWindow};
 use crate::conv::windows::source_window;
 use crate::shape::ConvShape;
 use crate::simd::Isa;
-use crate::simd::tiles::DEPTH;
+use crate::simd::pairs::DEPTH;
 
 /// Loads the taps of the output rows `first..first + rows` of one image, each place those of an output.
 ///
@@ -22,7 +22,7 @@ pub(super) unsafe fn taps<I: Isa>(
     src: &MapSource<'_>,
     shape: &ConvShape,
     [image, first, rows]: [usize; 3],
-    sizes: &PassSizes,
+    sizes: &TileSizes,
     scratch: &Scratch,
 ) {
     let size = source_window(shape, rows);
@@ -75,7 +75,7 @@ pub(super) unsafe fn taps<I: Isa>(
 /// # Safety
 /// They must be readable, and writable.
 #[inline(always)]
-unsafe fn copy<I: Isa>(isa: I, from: *const f32, count: usize, sizes: &PassSizes, place: *mut u8, at: usize) {
+unsafe fn copy<I: Isa>(isa: I, from: *const f32, count: usize, sizes: &TileSizes, place: *mut u8, at: usize) {
     let mut i = 0;
     while i < count {
         // SAFETY: promised by the caller.

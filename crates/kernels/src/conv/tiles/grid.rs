@@ -9,7 +9,7 @@
 
 use crate::conv::windows::backward_border;
 use crate::shape::ConvShape;
-use crate::simd::tiles::DEPTH;
+use crate::simd::pairs::DEPTH;
 
 /// One axis of the map that is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,13 +1,13 @@
 //! Filling scratch with pieces of numbers: a map is evaluated once, and lies as planes with a border of zeros (`grid.rs`).
 
-use super::Pieces;
 use super::grid::Planes;
-use super::sizes::{PLACE_BYTES, PassSizes};
+use super::pieces::Pieces;
+use super::sizes::{PLACE_BYTES, TileSizes};
 use crate::LANES;
 use crate::bf16::Bf16;
 use crate::conv::load::{Computed, ComputedLanes};
 use crate::simd::Isa;
-use crate::simd::tiles::DEPTH;
+use crate::simd::pairs::DEPTH;
 
 /// Some images, or some rows of one, of a map that is to be read.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub(super) unsafe fn planes<I: Isa, C: Computed>(
     isa: I,
     values: &C,
     part: &LoadedPart,
-    sizes: &PassSizes,
+    sizes: &TileSizes,
     to: *mut u8,
 ) {
     // SAFETY: promised by the caller.
@@ -55,7 +55,7 @@ unsafe fn planes_as<I: Isa, C: Computed, const HALF: bool>(
     isa: I,
     values: &C,
     part: &LoadedPart,
-    sizes: &PassSizes,
+    sizes: &TileSizes,
     to: *mut u8,
 ) {
     let Planes { axes: [rows, columns], images } = sizes.planes;
@@ -107,7 +107,7 @@ unsafe fn line_of<I: Isa, C: Computed, const HALF: bool>(
     part: &LoadedPart,
     [pixel, step]: [usize; 2],
     count: usize,
-    sizes: &PassSizes,
+    sizes: &TileSizes,
     to: *mut u8,
 ) {
     // SAFETY: promised by the caller.
@@ -139,7 +139,7 @@ unsafe fn line_of<I: Isa, C: Computed, const HALF: bool>(
 /// # Safety
 /// As [`planes`].
 #[inline(always)]
-unsafe fn put<I: Isa>(isa: I, v: I::V, sizes: &PassSizes, to: *mut u8) {
+unsafe fn put<I: Isa>(isa: I, v: I::V, sizes: &TileSizes, to: *mut u8) {
     // SAFETY: promised by the caller.
     unsafe {
         isa.store_bf16(to.cast(), v);
@@ -155,7 +155,7 @@ unsafe fn put<I: Isa>(isa: I, v: I::V, sizes: &PassSizes, to: *mut u8) {
 /// # Safety
 /// As [`planes`].
 #[inline(always)]
-unsafe fn zero<I: Isa>(_: I, sizes: &PassSizes, to: *mut u8, places: usize) {
+unsafe fn zero<I: Isa>(_: I, sizes: &TileSizes, to: *mut u8, places: usize) {
     for piece in 0..sizes.pieces.count() {
         for block in 0..sizes.blocks {
             // SAFETY: promised by the caller.

@@ -1,11 +1,12 @@
 //! What a pass holds in scratch, and what it does at a time. No order of a sum depends on any of it.
 
-use super::Pieces;
 use super::grid::{MadeAxis, Planes, ReadAxis};
+use super::pieces::Pieces;
 use crate::LANES;
 use crate::conv::windows::thin;
 use crate::shape::ConvShape;
-use crate::simd::tiles::{DEPTH, TILE, TileStep};
+use crate::simd::pairs::{DEPTH, TILE, TILE_BYTES};
+use crate::simd::tiles::ProductStep;
 
 /// Bytes of a place with 32 channels.
 pub(super) const PLACE_BYTES: usize = 64;
@@ -16,7 +17,7 @@ const LOAD_BYTES: usize = 768 << 10;
 
 /// One group of images, or one band of the rows of an image, of a pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct PassSizes {
+pub(super) struct TileSizes {
     pub(super) planes: Planes,
     /// Blocks of 32 channels that are read.
     pub(super) blocks: usize,
@@ -38,7 +39,7 @@ pub(super) struct PassSizes {
 pub(super) struct Scratch {
     /// 32 rows of 32 sums.
     pub(super) sums: *mut f32,
-    pub(super) steps: *mut TileStep,
+    pub(super) steps: *mut ProductStep,
     /// What is read.
     pub(super) planes: *mut u8,
     /// The window from which taps are gathered.
@@ -48,7 +49,7 @@ pub(super) struct Scratch {
 /// Sums of a block of tiles.
 const SUMS: usize = 4 * TILE * TILE;
 
-impl PassSizes {
+impl TileSizes {
     /// Forward, `images` images or, of one image, `rows` output rows.
     pub(super) fn forward(shape: &ConvShape, pieces: Pieces, images: usize, rows: usize) -> Self {
         if thin(shape) {
@@ -137,7 +138,7 @@ impl PassSizes {
         // once to begin at a whole line
         LANES
             + SUMS
-            + (self.steps() * size_of::<TileStep>() / size_of::<f32>()).next_multiple_of(LANES)
+            + (self.steps() * size_of::<ProductStep>() / size_of::<f32>()).next_multiple_of(LANES)
             + self.window.next_multiple_of(LANES)
             + self.bytes().max(other.bytes()) / size_of::<f32>()
     }
@@ -148,7 +149,7 @@ impl PassSizes {
         let start = scratch.as_mut_ptr();
         let sums = start.wrapping_add(start.align_offset(PLACE_BYTES).min(LANES));
         let steps = sums.wrapping_add(SUMS);
-        let words = (self.steps() * size_of::<TileStep>() / size_of::<f32>()).next_multiple_of(LANES);
+        let words = (self.steps() * size_of::<ProductStep>() / size_of::<f32>()).next_multiple_of(LANES);
         let window = steps.wrapping_add(words);
         let planes = window.wrapping_add(self.window.next_multiple_of(LANES));
         Scratch { sums, steps: steps.cast(), planes: planes.cast(), window }
@@ -163,15 +164,15 @@ impl PassSizes {
         &self,
         made: &[MadeAxis; 2],
         columns: usize,
-        to: *mut TileStep,
+        to: *mut ProductStep,
     ) -> usize {
         let (planes, all) = (&self.planes, self.blocks * self.taps);
         let mut count = 0;
         let mut put = |block: usize, place: usize, tap: usize| {
             for [a, b] in self.pieces.products() {
-                let step = TileStep {
+                let step = ProductStep {
                     a: (a * self.piece_bytes + block * self.block_bytes + place * self.place_bytes) as u32,
-                    b: ((b * all + block * self.taps + tap) * crate::simd::tiles::TILE_BYTES) as u32,
+                    b: ((b * all + block * self.taps + tap) * TILE_BYTES) as u32,
                 };
                 // SAFETY: promised by the caller.
                 unsafe { to.add(count).write(step) };
@@ -208,9 +209,9 @@ fn group(most: usize, bytes: impl Fn(usize) -> usize) -> usize {
 pub(super) fn forward_group(shape: &ConvShape, pieces: Pieces, images: usize, rows: usize) -> [usize; 2] {
     // the taps of thin images are gathered image by image
     let most = if rows < shape.oh || thin(shape) { 1 } else { images };
-    let images = group(most, |images| PassSizes::forward(shape, pieces, images, rows).bytes());
+    let images = group(most, |images| TileSizes::forward(shape, pieces, images, rows).bytes());
     let mut rows = rows;
-    while rows > 1 && images == 1 && PassSizes::forward(shape, pieces, 1, rows).bytes() > LOAD_BYTES {
+    while rows > 1 && images == 1 && TileSizes::forward(shape, pieces, 1, rows).bytes() > LOAD_BYTES {
         rows = rows.div_ceil(2);
     }
     [images, rows]
@@ -218,5 +219,5 @@ pub(super) fn forward_group(shape: &ConvShape, pieces: Pieces, images: usize, ro
 
 /// Images that the gradient of the input takes at a time.
 pub(super) fn backward_group(shape: &ConvShape, pieces: Pieces, images: usize) -> usize {
-    group(images, |images| PassSizes::backward(shape, pieces, images).bytes())
+    group(images, |images| TileSizes::backward(shape, pieces, images).bytes())
 }

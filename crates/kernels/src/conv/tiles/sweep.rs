@@ -6,7 +6,8 @@ use crate::bf16::Bf16;
 use crate::conv::finish::Finishing;
 use crate::maps::MapPtrMut;
 use crate::simd::Isa;
-use crate::simd::tiles::{TILE, TileProducts, TileStep, TileUnit};
+use crate::simd::pairs::TILE;
+use crate::simd::tiles::{ProductStep, TileProducts, TileUnit};
 
 /// Values from one row of sums to the next.
 const SUMS_ROW: usize = 2 * TILE;
@@ -22,7 +23,7 @@ pub(super) struct Sweep<'a> {
     pub(super) panels: *const u8,
     /// Bytes of the filters of a block.
     pub(super) panel_bytes: usize,
-    pub(super) steps: &'a [TileStep],
+    pub(super) steps: &'a [ProductStep],
     /// 32 rows of 32 sums.
     pub(super) sums: *mut f32,
     /// How many blocks.

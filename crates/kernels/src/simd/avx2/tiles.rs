@@ -12,7 +12,7 @@ use std::arch::x86_64::{
 
 use super::{Avx2, Pair};
 use crate::bf16::Bf16;
-use crate::simd::tiles::{FLUSHING, TILE, TileIsa, WideStep};
+use crate::simd::pairs::{FLUSHING, TILE, TileIsa, WideStep};
 
 /// The bits of [`Bf16::from_f32`] in the upper half of each lane; the lower half is anything.
 ///

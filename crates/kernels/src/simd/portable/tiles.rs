@@ -3,7 +3,7 @@
 use super::{Lanes, Portable, WIDTH};
 use crate::LANES;
 use crate::bf16::Bf16;
-use crate::simd::tiles::{DEPTH, TileIsa, WideStep, interleave_by_value, rows_by_value, widen_by_value};
+use crate::simd::pairs::{DEPTH, TileIsa, WideStep, interleave_by_value, rows_by_value, widen_by_value};
 
 impl TileIsa for Portable {
     type Lanes = Lanes;

@@ -1,11 +1,13 @@
 //! One definition of the products, in plain loops, against the vectors of every level and against the unit.
 
-use super::{DEPTH, Emulated, TILE, TileProducts, TileStep, TileUnit};
+use super::{ProductStep, TileProducts, TileUnit};
 use crate::Level;
 use crate::bf16::Bf16;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Amx;
 use crate::simd::dispatch::dispatch;
+use crate::simd::emulated::Emulated;
+use crate::simd::pairs::{DEPTH, TILE};
 use crate::simd::{Isa, Kernel};
 
 /// Numbers of every kind, the same in every run.
@@ -38,7 +40,7 @@ struct Case<const M: usize, const N: usize> {
     a: Vec<Bf16>,
     b: Vec<Bf16>,
     c: Vec<f32>,
-    steps: Vec<TileStep>,
+    steps: Vec<ProductStep>,
     add: bool,
 }
 
@@ -52,7 +54,10 @@ impl<const M: usize, const N: usize> Case<M, N> {
         let b = (0..N * 4 * TILE * DEPTH).map(|_| numbers.value(odd)).collect();
         let c = (0..M * TILE * C_ROW).map(|_| numbers.value(odd).to_f32() * 1.001).collect();
         let steps = (0..count)
-            .map(|_| TileStep { a: 64 * (numbers.next() % 3) as u32, b: 1024 * (numbers.next() % 4) as u32 })
+            .map(|_| ProductStep {
+                a: 64 * (numbers.next() % 3) as u32,
+                b: 1024 * (numbers.next() % 4) as u32,
+            })
             .collect();
         Self { a, b, c, steps, add }
     }
