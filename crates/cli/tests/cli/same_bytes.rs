@@ -76,8 +76,8 @@ fn a_precision_has_bytes_of_its_own() {
     let place = Place::new();
     let options = format!("{SMALL} --batch-size 80 --train-limit 200 --epochs 1 --output runs --name e");
     let plan = place.ok(&format!("train {options} --precision high --dry-run"));
-    assert!(plan.stderr.contains("precision high"), "{}", plan.stderr);
-    assert!(!plan.stderr.contains("times as fast"), "{}", plan.stderr);
+    assert!(plan.stdout.contains("precision high"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("times as fast"), "{}", plan.stdout);
     place.ok(&format!("train {options} --precision high --max-steps 1"));
     assert!(place.text("runs/e/env.json").contains("bf16x2"));
     let resumed = place.ok("train --resume runs/e --epochs 1");

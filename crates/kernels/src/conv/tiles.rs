@@ -1,4 +1,4 @@
-//! Convolution on tiles of bf16: the products that Intel's AMX unit does, or vectors with the same bits ([`crate::simd::tiles`]).
+//! Convolution on tiles of bf16: the products that Intel's AMX unit does, or vectors with the same bits (`simd/tiles.rs`).
 //!
 //! A number of a product is one bf16 value ([`Pieces::One`]), or two whose sum it nearly is ([`Pieces::Two`]): the nearest bf16,
 //! and the nearest to what is left. Two numbers of two pieces are multiplied by three products, the fourth is too small to matter.

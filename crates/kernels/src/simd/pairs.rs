@@ -28,10 +28,10 @@ pub(crate) struct WideStep<const M: usize, const N: usize> {
 
 /// Operations on bf16 values, and on pairs of them.
 pub(crate) trait TileIsa: Copy {
-    /// Sixteen values, as [`Isa::V`].
+    /// Sixteen values, as [`Isa::V`](super::Isa::V).
     type Lanes: Copy;
 
-    /// One register, as [`Isa::R`].
+    /// One register, as [`Isa::R`](super::Isa::R).
     type Register: Copy;
 
     /// Reads sixteen values; no alignment is needed.

@@ -11,7 +11,8 @@
 //!
 //! Each operation rounds to the nearest even. Denormal values count as zero wherever they appear: inputs, sums and results.
 //! This is what `TDPBF16PS` was observed to do; Intel's manual (Instruction Set Reference, TDPBF16PS) states the rounding and the
-//! treatment of denormals. [`Emulated`](super::emulated::Emulated) does the same operations in vectors, or one by one, so every level gives the same bytes.
+//! treatment of denormals. [`Emulated`](super::emulated::Emulated) does the same operations in vectors, or one by one, so every
+//! level gives the same bytes.
 
 use super::isa::Isa;
 use crate::bf16::Bf16;
