@@ -3,6 +3,8 @@
 //! The values of a step are widened to `f32` once, evens and odds apart. Then each level multiplies four rows at a time
 //! ([`tile_rows`](crate::simd::pairs::TileIsa::tile_rows)).
 
+#![expect(clippy::needless_range_loop, reason = "tiles index several arrays by the same constants")]
+
 use super::isa::Isa;
 use super::pairs::{DEPTH, TILE, WideStep};
 use super::tiles::{TileProducts, TileUnit};

@@ -1,5 +1,7 @@
 //! bf16 values in pairs, sums of products of tiles, and what every level does with them (see [`super::tiles`] for what a sum is).
 
+#![expect(clippy::needless_range_loop, reason = "tiles index several arrays by the same constants")]
+
 use crate::bf16::Bf16;
 
 /// Rows of a tile, and columns of a sum.

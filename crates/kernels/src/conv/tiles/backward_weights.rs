@@ -122,7 +122,7 @@ unsafe fn sum<I: Isa, U: TileUnit>(
             let some = sizes.chunk.min(blocks - chunk);
             if thin(&shape) {
                 let at = [part.image, part.first, part.rows];
-                gather::taps(isa, &args.src, &shape, at, &sizes.source, &planes);
+                gather::taps(isa, &args.src, &shape, at, (&sizes.source, &planes));
                 for block in 0..some {
                     turn(isa, sizes, &scratch, block * PLACE_BYTES, block);
                 }
@@ -162,7 +162,7 @@ unsafe fn multiply<I: Isa, U: TileUnit>(
     part: &SummedPart,
     steps: &[ProductStep],
 ) {
-    let block = GradientBlock::new(args, sizes, scratch, channels, part, steps);
+    let block = GradientBlock::new(args, (sizes, scratch), channels, part, steps);
     let mut filter = 0;
     // SAFETY: promised by the caller.
     unsafe {
@@ -205,8 +205,7 @@ struct GradientBlock<'a> {
 impl<'a> GradientBlock<'a> {
     fn new(
         args: &mut ConvBackwardWeightsArgs<'_>,
-        sizes: &'a WeightSizes,
-        scratch: &'a WeightScratch,
+        (sizes, scratch): (&'a WeightSizes, &'a WeightScratch),
         channels: &Range<usize>,
         part: &SummedPart,
         steps: &'a [ProductStep],
@@ -257,7 +256,7 @@ impl<'a> GradientBlock<'a> {
                 for column in 0..self.made[1].taps {
                     // SAFETY: promised by the caller.
                     unsafe {
-                        self.tap::<I, U, M, N>(isa, unit, [channel, filter], [row, column], add, steps)
+                        self.tap::<I, U, M, N>(isa, unit, [channel, filter, row, column], (add, steps))
                     };
                 }
             }
@@ -272,10 +271,8 @@ impl<'a> GradientBlock<'a> {
         &self,
         isa: I,
         unit: &U,
-        [channel, filter]: [usize; 2],
-        [row, column]: [usize; 2],
-        add: bool,
-        steps: &[ProductStep],
+        [channel, filter, row, column]: [usize; 4],
+        (add, steps): (bool, &[ProductStep]),
     ) {
         let Self { sizes, scratch, .. } = self;
         let rows = scratch.turned.wrapping_add((channel - self.channels.start) * sizes.row);

@@ -65,7 +65,7 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
                 // SAFETY: `check_maps` established the maps, `cut` the scratch; the places of `sizes` are those of its steps.
                 unsafe {
                     if thin(&shape) {
-                        gather::taps(isa, &src, &shape, [image, first, rows], &sizes, &scratch);
+                        gather::taps(isa, &src, &shape, [image, first, rows], (&sizes, &scratch));
                     } else {
                         let part = LoadedPart {
                             image,

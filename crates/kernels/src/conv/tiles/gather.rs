@@ -22,8 +22,7 @@ pub(super) unsafe fn taps<I: Isa>(
     src: &MapSource<'_>,
     shape: &ConvShape,
     [image, first, rows]: [usize; 3],
-    sizes: &TileSizes,
-    scratch: &Scratch,
+    (sizes, scratch): (&TileSizes, &Scratch),
 ) {
     let size = source_window(shape, rows);
     let window = LoadWindow {
@@ -51,7 +50,7 @@ pub(super) unsafe fn taps<I: Isa>(
                     let mut tap = 0;
                     while tap < shape.kernel[1] {
                         let column = x * shape.stride[1] + tap * shape.dilation[1];
-                        copy(isa, scratch.window.add((line + column) * c), run * c, sizes, place, at);
+                        copy(isa, scratch.window.add((line + column) * c), [run * c, at], sizes, place);
                         at += run * c;
                         tap += run;
                     }
@@ -75,7 +74,7 @@ pub(super) unsafe fn taps<I: Isa>(
 /// # Safety
 /// They must be readable, and writable.
 #[inline(always)]
-unsafe fn copy<I: Isa>(isa: I, from: *const f32, count: usize, sizes: &TileSizes, place: *mut u8, at: usize) {
+unsafe fn copy<I: Isa>(isa: I, from: *const f32, [count, at]: [usize; 2], sizes: &TileSizes, place: *mut u8) {
     let mut i = 0;
     while i < count {
         // SAFETY: promised by the caller.

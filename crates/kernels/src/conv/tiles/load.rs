@@ -85,7 +85,13 @@ unsafe fn planes_as<I: Isa, C: Computed, const HALF: bool>(
                             let pixel = (line * part.size[1] + x) * part.pitch;
                             let to = to.add(before * PLACE_BYTES);
                             let step = columns.step * part.pitch;
-                            line_of::<I, C, HALF>(isa, values, part, [pixel, step], end - before, sizes, to);
+                            line_of::<I, C, HALF>(
+                                isa,
+                                values,
+                                part,
+                                [pixel, step, end - before],
+                                (sizes, to),
+                            );
                         }
                     }
                 }
@@ -105,10 +111,8 @@ unsafe fn line_of<I: Isa, C: Computed, const HALF: bool>(
     isa: I,
     values: &C,
     part: &LoadedPart,
-    [pixel, step]: [usize; 2],
-    count: usize,
-    sizes: &TileSizes,
-    to: *mut u8,
+    [pixel, step, count]: [usize; 3],
+    (sizes, to): (&TileSizes, *mut u8),
 ) {
     // SAFETY: promised by the caller.
     unsafe {

@@ -103,7 +103,7 @@ impl Sweep<'_> {
                     TILE
                 };
                 let some = some.min(count - number);
-                outputs.put::<I, N>(isa, self.sums, some, &mut cursor, block);
+                outputs.put::<I, N>(isa, self.sums, &mut cursor, [some, block]);
                 number += some;
             }
         }
@@ -156,9 +156,8 @@ impl Outputs<'_> {
         &self,
         isa: I,
         sums: *const f32,
-        some: usize,
         cursor: &mut Cursor,
-        block: usize,
+        [some, block]: [usize; 2],
     ) {
         let [rows, columns] = self.planes.axes;
         let mut done = 0;
@@ -171,7 +170,7 @@ impl Outputs<'_> {
                 let line = (line + self.made[0].first + y * self.made[0].step) * self.size[1];
                 let pixel = line + self.made[1].first + x * self.made[1].step;
                 // SAFETY: promised by the caller.
-                unsafe { self.line::<I, N>(isa, sums.add(done * SUMS_ROW), pixel, inside, block) };
+                unsafe { self.line::<I, N>(isa, sums.add(done * SUMS_ROW), [pixel, inside, block]) };
             }
             done += run;
             cursor.column += run;
@@ -193,9 +192,7 @@ impl Outputs<'_> {
         &self,
         isa: I,
         sums: *const f32,
-        pixel: usize,
-        count: usize,
-        block: usize,
+        [pixel, count, block]: [usize; 3],
     ) {
         let mut i = 0;
         // SAFETY: promised by the caller.

@@ -1,6 +1,8 @@
 //! bf16 values in pairs, and products of tiles without the unit: see [`crate::simd::tiles`], and for the assembly
 //! `avx512/tiles.rs`, whose loop this is with half of a vector of filters.
 
+#![expect(clippy::needless_range_loop, reason = "tiles index several arrays by the same constants")]
+
 use std::arch::asm;
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _CMP_UNORD_Q, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi32,

@@ -3,6 +3,8 @@
 //! The products are written in assembly because they need denormal values to count as zero. That is a switch of the processor
 //! which a program in Rust may only turn inside an assembly block, and has to turn back at its end.
 
+#![expect(clippy::needless_range_loop, reason = "tiles index several arrays by the same constants")]
+
 use std::arch::asm;
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_UNORD_Q, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_epi32,
