@@ -37,6 +37,15 @@ impl Precision {
         }
     }
 
+    /// At least as precise as a proof that two networks compute the same needs: `Medium` rounds more than a mistake may change.
+    #[must_use]
+    pub fn for_a_proof(self) -> Self {
+        match self {
+            Self::Highest => Self::Highest,
+            Self::High | Self::Medium => Self::High,
+        }
+    }
+
     /// How many bf16 values stand for a number of a product on tiles; none: products are not computed on tiles.
     pub(crate) fn pieces(self) -> Option<Pieces> {
         match self {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{Error, Model, Tensor};
-use plusx_engine::Engine;
+use plusx_engine::{Engine, EngineOptions};
 use plusx_formats::{ModelFile, onnx, safetensors};
 use plusx_model::executor::Images;
 use plusx_model::graph::Graph;
@@ -73,7 +73,7 @@ impl Model {
             onnx::ExportModel { graph, params: &params, meta: about },
             Images { data: &data, n: images.shape().dims()[0] },
         );
-        let options = self.options;
+        let options = EngineOptions { precision: self.options.precision.for_a_proof(), ..self.options };
         let engine = |graph: &_| Engine::new(Clone::clone(graph), options);
         onnx::export(path.as_ref(), &model, onnx::OnnxOptions::default(), images, engine)
             .map_err(TrainError::from)?;

@@ -38,7 +38,8 @@ pub struct OnnxExport<'a> {
 }
 
 impl OnnxExport<'_> {
-    /// Writes the file, if it answers as the network does on engines with these `options`. `tell` hears, in sentences, what a
+    /// Writes the file, if it answers as the network does on engines with these `options`. At the precision `medium` the file and
+    /// the network differ by more than a mistake may, so `high` takes its place. `tell` hears, in sentences, what a
     /// user should know of the pictures.
     ///
     /// # Errors
@@ -47,6 +48,14 @@ impl OnnxExport<'_> {
     /// [`TrainError::Executor`] if the network cannot be run. The file is then left as it was.
     pub fn write(&self, options: EngineOptions, tell: &mut dyn FnMut(&str)) -> Result<Proof, TrainError> {
         let LoadedModel { graph, params, meta } = self.model;
+        let precision = options.precision.for_a_proof();
+        if precision != options.precision {
+            tell(&format!(
+                "the proof is computed at precision {precision}: {} is too coarse for it",
+                options.precision
+            ));
+        }
+        let options = EngineOptions { precision, ..options };
         fitting_batch(&mut Engine::new(graph.clone(), options).map_err(TrainError::executor)?, self.weights)?;
         let (mut data, mut n) = (Vec::new(), 0);
         let mut add = |picture: &Picture| -> Result<(), TrainError> {

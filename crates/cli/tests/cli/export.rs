@@ -66,6 +66,18 @@ fn an_onnx_file_is_proven_and_read_back() {
 }
 
 #[test]
+fn a_file_is_proven_at_every_precision() {
+    let place = place();
+    for precision in ["highest", "high", "medium"] {
+        let said = place.ok(&format!(
+            "export --weights net.safetensors --output {precision}.onnx --precision {precision}"
+        ));
+        assert_eq!(said.stderr.contains("at precision high"), precision == "medium", "{said:?}");
+    }
+    assert_eq!(place.read("highest.onnx"), place.read("medium.onnx"), "a file has no precision");
+}
+
+#[test]
 fn a_file_takes_what_was_asked_for() {
     let input = ImageShape::new(1, 16, 16);
     let place = place_of("resnet20", input);
