@@ -23,8 +23,9 @@ fn flops_per_thread(level: Level) -> f64 {
 /// Speed of direct convolutions in that of Winograd algorithms, over a whole network.
 const EXACT: f64 = 0.6;
 
-/// How many times as fast as at the highest precision a training step is, about: of ResNet-18 and ResNet-50 with two pieces on
-/// tiles 1.07 to 1.25 on a Xeon of 2023, in its vectors 0.45 to 0.7, without them 0.03.
+/// How many times as fast as at the highest precision a training step is, about. Of ResNet-18 and ResNet-50 on tiles of a Xeon of
+/// 2023 it was 1.03 and 1.14 at `High`, 1.94 and 2.04 at `Medium` (docs/benchmarks/2026-12-01-intel-xeon/precision.md). In its vectors
+/// `High` was 0.45 to 0.7, without them 0.03; `Medium` in vectors is a guess.
 pub(crate) fn gain(level: Level, precision: Precision) -> f64 {
     match (precision, level) {
         (Precision::Highest, _) => 1.0,

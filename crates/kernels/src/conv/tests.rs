@@ -586,6 +586,20 @@ fn backward_weights_agrees_with_the_reference() {
     }
 }
 
+/// A plan gives a step the scratch of its largest piece: no smaller one may need more.
+#[test]
+fn scratch_for_tiles_does_for_smaller_pieces_too() {
+    for (c, side) in [(64, 161), (64, 168), (256, 56), (96, 75), (512, 29), (1024, 14), (48, 300)] {
+        for (kernel, padding) in [(3, 1), (1, 0)] {
+            let shape = conv(c, 64, [side, side], kernel, 1, padding);
+            for pieces in [One, Two] {
+                let len = |rows| tiles::forward_scratch_len(&shape, pieces, 1, rows);
+                assert!((2..=side).all(|rows| len(rows - 1) <= len(rows)), "{shape:?}");
+            }
+        }
+    }
+}
+
 /// The references of the Winograd tables are other code than their kernels and than the direct reference.
 #[test]
 fn the_references_of_both_methods_agree() {

@@ -34,7 +34,7 @@ use self::forward::TileForwardKernel;
 pub use self::pieces::Pieces;
 pub use self::rules::{fits, fits_backward_data};
 use self::sizes::{TileSizes, backward_group, forward_group};
-use self::weight_sizes::{WeightSizes, weight_part};
+use self::weight_sizes::weight_scratch_len;
 use super::args::{ConvBackwardData, ConvBackwardWeights, ConvForward};
 use crate::shape::ConvShape;
 use crate::simd::emulated::Emulated;
@@ -68,10 +68,7 @@ pub fn backward_data_scratch_len(shape: &ConvShape, pieces: Pieces, images: usiz
 
 /// Values of scratch that the gradient of the filters needs for a piece of `blocks` blocks of output channels.
 pub fn backward_weights_scratch_len(shape: &ConvShape, pieces: Pieces, blocks: usize) -> usize {
-    let [images, rows] = weight_part(shape);
-    // the last part may have fewer of either, and is then laid out differently
-    let sizes = |images, rows| WeightSizes::new(shape, pieces, blocks, [images, rows]).scratch_len();
-    (1..=images).map(|images| sizes(images, rows)).max().unwrap_or(0)
+    weight_scratch_len(shape, pieces, blocks)
 }
 
 /// Words of one block of output channels of the filters of the forward pass.

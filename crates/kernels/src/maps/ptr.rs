@@ -128,25 +128,10 @@ impl MapPtrMut {
         }
     }
 
-    /// Stores sixteen values from value `at` on.
+    /// Stores sixteen values from value `at` on, without a look at the type if there is no `HALF`.
     ///
     /// # Safety
-    /// They must be writable.
-    #[inline(always)]
-    pub(crate) unsafe fn store<I: Isa>(self, isa: I, at: usize, v: I::V) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            match self {
-                Self::F32(map) => isa.store(map.add(at), v),
-                Self::Bf16(map) => isa.store_bf16(map.add(at), v),
-            }
-        }
-    }
-
-    /// As [`MapPtrMut::store`], without a look at the type if there is no `HALF`.
-    ///
-    /// # Safety
-    /// As [`MapPtrMut::store`]; without `HALF` the values must be `f32`.
+    /// They must be writable; without `HALF` they must be `f32`.
     #[inline(always)]
     pub(crate) unsafe fn store_as<I: Isa, const HALF: bool>(self, isa: I, at: usize, v: I::V) {
         debug_assert!(HALF || self.is_f32(), "a map of bf16");

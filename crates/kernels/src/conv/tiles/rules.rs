@@ -17,7 +17,9 @@ pub fn fits(shape: &ConvShape) -> bool {
         return false;
     }
     let sizes = TileSizes::forward(shape, Pieces::Two, 2, shape.oh);
-    worth_it(shape, &sizes, shape.oh * shape.ow)
+    // at least a row is loaded at a time
+    let least = TileSizes::forward(shape, Pieces::Two, 1, 1);
+    worth_it(shape, &sizes, shape.oh * shape.ow) && counted(&least)
 }
 
 /// Whether a shape has a gradient of the input on tiles, see [`fits`].
@@ -29,7 +31,13 @@ pub fn fits_backward_data(shape: &ConvShape) -> bool {
     let sizes = TileSizes::backward(shape, Pieces::Two, 2);
     // of each class
     let classes = shape.stride[0] * shape.stride[1];
-    worth_it(shape, &sizes, (shape.h * shape.w).div_ceil(classes))
+    let least = TileSizes::backward(shape, Pieces::Two, 1);
+    worth_it(shape, &sizes, (shape.h * shape.w).div_ceil(classes)) && counted(&least)
+}
+
+/// Whether the steps can count the bytes of what is loaded.
+fn counted(least: &TileSizes) -> bool {
+    least.bytes() <= u32::MAX as usize
 }
 
 fn worth_it(shape: &ConvShape, sizes: &TileSizes, outputs: usize) -> bool {

@@ -119,7 +119,7 @@ impl TileSizes {
     }
 
     /// Bytes of what is loaded.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.pieces.count() * self.piece_bytes
     }
 
@@ -210,11 +210,19 @@ pub(super) fn forward_group(shape: &ConvShape, pieces: Pieces, images: usize, ro
     // the taps of thin images are gathered image by image
     let most = if rows < shape.oh || thin(shape) { 1 } else { images };
     let images = group(most, |images| TileSizes::forward(shape, pieces, images, rows).bytes());
-    let mut rows = rows;
-    while rows > 1 && images == 1 && TileSizes::forward(shape, pieces, 1, rows).bytes() > LOAD_BYTES {
-        rows = rows.div_ceil(2);
+    if images > 1 {
+        return [images, rows];
     }
-    [images, rows]
+    // as many as fit, not even parts: of more rows never fewer at a time, so scratch for the largest band does for all
+    let (mut fit, mut most) = (1, rows.max(1));
+    while fit < most {
+        let middle = (fit + most).div_ceil(2);
+        match TileSizes::forward(shape, pieces, 1, middle).bytes() <= LOAD_BYTES {
+            true => fit = middle,
+            false => most = middle - 1,
+        }
+    }
+    [1, fit]
 }
 
 /// Images that the gradient of the input takes at a time.

@@ -4,6 +4,7 @@ use super::grid::{MadeAxis, Planes};
 use crate::LANES;
 use crate::bf16::Bf16;
 use crate::conv::finish::Finishing;
+use crate::conv::target::TileTarget;
 use crate::maps::MapPtrMut;
 use crate::simd::Isa;
 use crate::simd::pairs::TILE;
@@ -229,17 +230,18 @@ impl Outputs<'_> {
                     acc[m][n] = isa.load(sums.add(m * SUMS_ROW + n * LANES));
                 }
             }
-            let acc = self.finish.tile(isa, acc, starts, channel);
-            for m in 0..M {
-                for n in 0..N {
-                    let (dst, at) = (self.dst, starts[m] + channel + n * LANES);
-                    let mut v = acc[m][n];
-                    if self.accumulate {
-                        v = isa.add(v, dst.cast_const().load(isa, at));
+            let Self { dst: map, pitch, ref finish, accumulate, .. } = *self;
+            let mut acc = finish.tile(isa, acc, starts, channel);
+            let target = TileTarget { map, pitch, channel, finish, accumulate };
+            if accumulate {
+                let held = target.load::<I, M, N>(isa, starts);
+                for m in 0..M {
+                    for n in 0..N {
+                        acc[m][n] = isa.add(acc[m][n], held[m][n]);
                     }
-                    dst.store(isa, at, v);
                 }
             }
+            target.store(isa, acc, starts);
         }
     }
 }

@@ -83,3 +83,42 @@ impl WeightSizes {
         planes + LANES + bytes.div_ceil(size_of::<f32>())
     }
 }
+
+/// Values of scratch that every part of the outputs does with. The last one may have fewer images or rows; it then turns more
+/// channels at a time, which may take more.
+pub(super) fn weight_scratch_len(shape: &ConvShape, pieces: Pieces, filters: usize) -> usize {
+    let [images, rows] = weight_part(shape);
+    let parts = (1..=images).map(|images| [images, rows]).chain((1..rows).map(|rows| [1, rows]));
+    let lens = parts.map(|part| WeightSizes::new(shape, pieces, filters, part).scratch_len());
+    lens.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A layer whose last band, of 15 rows, turns four blocks of channels at a time where the others turn three.
+    #[test]
+    fn a_smaller_last_band_may_need_more_scratch_than_the_others() {
+        let shape = ConvShape {
+            c: 256,
+            k: 64,
+            h: 51,
+            w: 56,
+            oh: 51,
+            ow: 56,
+            kernel: [1; 2],
+            stride: [1; 2],
+            padding: [0; 2],
+            dilation: [1; 2],
+            groups: 1,
+            c_pitch: 256,
+        };
+        let [images, band] = weight_part(&shape);
+        assert_eq!([images, band, shape.oh % band], [1, 18, 15]);
+        let [whole, last] = [band, 15].map(|rows| WeightSizes::new(&shape, Pieces::One, 1, [1, rows]));
+        assert_eq!([whole.chunk, last.chunk], [3, 4]);
+        let most = weight_scratch_len(&shape, Pieces::One, 1);
+        assert!(whole.scratch_len() <= most && last.scratch_len() <= most);
+    }
+}
