@@ -7,10 +7,14 @@
 pub struct Bf16(u16);
 
 impl Bf16 {
-    /// The nearest one, of two equally near the even one. A NaN stays a quiet NaN; denormals are kept.
+    /// The nearest one, of two equally near the even one. A NaN stays a quiet NaN; a denormal number becomes zero with
+    /// its sign. So does VCVTNEPS2BF16 (Intel, Instruction Set Reference).
     #[inline(always)]
     pub const fn from_f32(x: f32) -> Self {
         let bits = x.to_bits();
+        if bits & 0x7f80_0000 == 0 {
+            return Self((bits >> 16) as u16 & 0x8000);
+        }
         if x.is_nan() {
             return Self((bits >> 16) as u16 | 0x40);
         }
@@ -45,6 +49,8 @@ mod tests {
             let back = Bf16::from_f32(value.to_f32());
             if value.to_f32().is_nan() {
                 assert_eq!(back.to_bits(), bits | 0x40, "a NaN becomes a quiet one");
+            } else if value.to_f32().is_subnormal() {
+                assert_eq!(back.to_bits(), bits & 0x8000, "a denormal becomes zero");
             } else {
                 assert_eq!(back, value);
             }
@@ -62,7 +68,9 @@ mod tests {
             (0x7f7f_ffff, 0x7f80),
             (0x7f80_0000, 0x7f80),
             (0x0000_8000, 0x0000),
-            (0x0000_8001, 0x0001),
+            (0x0000_8001, 0x0000),
+            (0x807f_ffff, 0x8000),
+            (0x0080_0000, 0x0080),
             (0x7f80_0001, 0x7fc0),
             (0xffff_ffff, 0xffff),
         ] {

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::LANES;
+use crate::bf16::Bf16;
 use crate::args::{FusedActivation, Grad, MapSource};
 use crate::lanes::{GradLanes, SourceLanes};
 use crate::maps::{MapPtrMut, MapRef};
@@ -22,6 +23,9 @@ pub(crate) trait Computed {
     /// # Safety
     /// They must lie inside every per-channel slice. Without `HALF` all maps must be `f32`.
     unsafe fn lanes<I: Isa, const HALF: bool>(&self, isa: I, channel: usize) -> Self::Lanes<I, HALF>;
+
+    /// The map, if it is a stored one of bf16 as it is.
+    fn stored(&self) -> Option<*const Bf16>;
 
     /// Brings the cache lines at value `index` of the maps near.
     fn bring<I: Isa>(&self, isa: I, index: usize);
@@ -48,6 +52,14 @@ impl Computed for MapSource<'_> {
     unsafe fn lanes<I: Isa, const HALF: bool>(&self, isa: I, channel: usize) -> SourceLanes<I, HALF> {
         // SAFETY: promised by the caller.
         unsafe { SourceLanes::new(isa, self, channel) }
+    }
+
+    #[inline(always)]
+    fn stored(&self) -> Option<*const Bf16> {
+        match self.main.data {
+            MapRef::Bf16(map) if self.is_plain() => Some(map.as_ptr()),
+            _ => None,
+        }
     }
 
     #[inline(always)]
@@ -79,6 +91,14 @@ impl Computed for Grad<'_> {
     unsafe fn lanes<I: Isa, const HALF: bool>(&self, isa: I, channel: usize) -> GradLanes<I, HALF> {
         // SAFETY: promised by the caller.
         unsafe { GradLanes::new(isa, self, channel) }
+    }
+
+    #[inline(always)]
+    fn stored(&self) -> Option<*const Bf16> {
+        match self.g {
+            MapRef::Bf16(map) if self.norm.is_none() => Some(map.as_ptr()),
+            _ => None,
+        }
     }
 
     #[inline(always)]

@@ -78,8 +78,13 @@ impl TileTarget<'_> {
                 }
                 MapPtrMut::Bf16(map) => {
                     for m in 0..M {
+                        let to = map.add(pixels[m] + self.channel);
+                        if NR == 2 {
+                            isa.store_bf16_pair(to, tile[m][0], tile[m][NR - 1]);
+                            continue;
+                        }
                         for n in 0..NR {
-                            isa.store_bf16(map.add(pixels[m] + self.channel + n * LANES), tile[m][n]);
+                            isa.store_bf16(to.add(n * LANES), tile[m][n]);
                         }
                     }
                 }

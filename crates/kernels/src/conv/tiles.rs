@@ -16,6 +16,7 @@ mod filters;
 mod forward;
 mod gather;
 mod grid;
+mod in_place;
 mod load;
 mod pieces;
 mod rules;
@@ -38,7 +39,7 @@ use self::weight_sizes::weight_scratch_len;
 use super::args::{ConvBackwardData, ConvBackwardWeights, ConvForward};
 use crate::shape::ConvShape;
 use crate::simd::emulated::Emulated;
-use crate::simd::{dispatch_avx2, dispatch_avx512, dispatch_portable};
+use crate::simd::{dispatch_amx, dispatch_avx2, dispatch_avx512, dispatch_portable};
 use crate::{KernelEntry, Level};
 
 /// Makes the filters of a pass.
@@ -101,14 +102,14 @@ macro_rules! table {
 }
 
 static FORWARD_ONE: &[KernelEntry<ConvShape, ConvForward>] = table!(TileForwardKernel, One, fits,
-    "bf16_forward/amx" Amx dispatch_avx512 Unit;
+    "bf16_forward/amx" Amx dispatch_amx Unit;
     "bf16_forward/avx512" Avx512 dispatch_avx512 Emulated;
     "bf16_forward/avx2" Avx2 dispatch_avx2 Emulated;
     "bf16_forward/portable" Portable dispatch_portable Emulated;
 );
 
 static FORWARD_TWO: &[KernelEntry<ConvShape, ConvForward>] = table!(TileForwardKernel, Two, fits,
-    "bf16x2_forward/amx" Amx dispatch_avx512 Unit;
+    "bf16x2_forward/amx" Amx dispatch_amx Unit;
     "bf16x2_forward/avx512" Avx512 dispatch_avx512 Emulated;
     "bf16x2_forward/avx2" Avx2 dispatch_avx2 Emulated;
     "bf16x2_forward/portable" Portable dispatch_portable Emulated;
@@ -123,14 +124,14 @@ pub fn forward(pieces: Pieces) -> &'static [KernelEntry<ConvShape, ConvForward>]
 }
 
 static BACKWARD_DATA_ONE: &[KernelEntry<ConvShape, ConvBackwardData>] = table!(TileBackwardDataKernel, One, fits_backward_data,
-    "bf16_backward_data/amx" Amx dispatch_avx512 Unit;
+    "bf16_backward_data/amx" Amx dispatch_amx Unit;
     "bf16_backward_data/avx512" Avx512 dispatch_avx512 Emulated;
     "bf16_backward_data/avx2" Avx2 dispatch_avx2 Emulated;
     "bf16_backward_data/portable" Portable dispatch_portable Emulated;
 );
 
 static BACKWARD_DATA_TWO: &[KernelEntry<ConvShape, ConvBackwardData>] = table!(TileBackwardDataKernel, Two, fits_backward_data,
-    "bf16x2_backward_data/amx" Amx dispatch_avx512 Unit;
+    "bf16x2_backward_data/amx" Amx dispatch_amx Unit;
     "bf16x2_backward_data/avx512" Avx512 dispatch_avx512 Emulated;
     "bf16x2_backward_data/avx2" Avx2 dispatch_avx2 Emulated;
     "bf16x2_backward_data/portable" Portable dispatch_portable Emulated;
@@ -145,14 +146,14 @@ pub fn backward_data(pieces: Pieces) -> &'static [KernelEntry<ConvShape, ConvBac
 }
 
 static BACKWARD_WEIGHTS_ONE: &[KernelEntry<ConvShape, ConvBackwardWeights>] = table!(TileBackwardWeightsKernel, One, fits,
-    "bf16_backward_weights/amx" Amx dispatch_avx512 Unit;
+    "bf16_backward_weights/amx" Amx dispatch_amx Unit;
     "bf16_backward_weights/avx512" Avx512 dispatch_avx512 Emulated;
     "bf16_backward_weights/avx2" Avx2 dispatch_avx2 Emulated;
     "bf16_backward_weights/portable" Portable dispatch_portable Emulated;
 );
 
 static BACKWARD_WEIGHTS_TWO: &[KernelEntry<ConvShape, ConvBackwardWeights>] = table!(TileBackwardWeightsKernel, Two, fits,
-    "bf16x2_backward_weights/amx" Amx dispatch_avx512 Unit;
+    "bf16x2_backward_weights/amx" Amx dispatch_amx Unit;
     "bf16x2_backward_weights/avx512" Avx512 dispatch_avx512 Emulated;
     "bf16x2_backward_weights/avx2" Avx2 dispatch_avx2 Emulated;
     "bf16x2_backward_weights/portable" Portable dispatch_portable Emulated;

@@ -5,7 +5,7 @@ mod products;
 mod tiles;
 
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_GT_OQ, _MM_HINT_T0, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch,
+    __m512, __m512i, _CMP_GT_OQ, _MM_HINT_T0, _MM_HINT_T1, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch,
     _mm_set1_epi8, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
     _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps,
     _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_sqrt_ps, _mm512_storeu_ps,
@@ -16,24 +16,31 @@ use super::isa::{Isa, Kernel, generic_outer};
 use super::outer::Outer;
 use crate::{LANES, Level};
 
-/// Token of AVX-512 (F, VL, BW, DQ).
+/// Token of AVX-512 (F, VL, BW, DQ), and of AVX512_BF16 too with `BF16`: an instruction rounds to bf16 then.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512<const BF16: bool>(());
 
 /// Enters AVX-512.
 pub(super) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     assert!(Level::Avx512.supported(), "this CPU has no AVX-512");
     // SAFETY: the features were just detected.
-    unsafe { run(kernel) }
+    unsafe { run::<K, false>(kernel) }
+}
+
+/// Enters AVX-512 on a processor with tiles.
+pub(super) fn dispatch_with_tiles<K: Kernel>(kernel: K) -> K::Output {
+    assert!(Level::Amx.supported(), "this CPU has no AMX");
+    // SAFETY: the features were just detected.
+    unsafe { run::<K, true>(kernel) }
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512(()))
+unsafe fn run<K: Kernel, const BF16: bool>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<BF16>(()))
 }
 
 // SAFETY of every block below: the private token is only made in `run`, whose features are enabled.
-impl Isa for Avx512 {
+impl<const BF16: bool> Isa for Avx512<BF16> {
     type V = __m512;
 
     #[inline(always)]
@@ -188,6 +195,12 @@ impl Isa for Avx512 {
                 _ => generic_outer(self, acc, outer),
             }
         }
+    }
+
+    #[inline(always)]
+    fn prefetch_far(self, src: *const u8) {
+        // SAFETY: a prefetch reads nothing; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(src.cast()) };
     }
 
     #[inline(always)]

@@ -31,6 +31,15 @@ pub(crate) fn dispatch_avx512<K: Kernel>(kernel: K) -> K::Output {
     avx512::dispatch(kernel)
 }
 
+/// Runs `kernel` at AVX-512 beside the unit of tiles.
+///
+/// # Panics
+/// If this machine lacks the instructions (tables are only read through [`crate::select`] with a supported level).
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn dispatch_amx<K: Kernel>(kernel: K) -> K::Output {
+    avx512::dispatch_with_tiles(kernel)
+}
+
 /// AVX2 exists on x86-64 only; elsewhere its table rows are never selected and run the portable code.
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn dispatch_avx2<K: Kernel>(kernel: K) -> K::Output {
@@ -43,6 +52,12 @@ pub(crate) fn dispatch_avx512<K: Kernel>(kernel: K) -> K::Output {
     dispatch_portable(kernel)
 }
 
+/// Tiles exist on x86-64 only; elsewhere their table rows are never selected and run the portable code.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn dispatch_amx<K: Kernel>(kernel: K) -> K::Output {
+    dispatch_portable(kernel)
+}
+
 /// Runs `kernel` at `level`.
 ///
 /// # Panics
@@ -51,7 +66,7 @@ pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
         Level::Portable => dispatch_portable(kernel),
         Level::Avx2 => dispatch_avx2(kernel),
-        // the unit of tiles multiplies; all else is done in vectors
-        Level::Avx512 | Level::Amx => dispatch_avx512(kernel),
+        Level::Avx512 => dispatch_avx512(kernel),
+        Level::Amx => dispatch_amx(kernel),
     }
 }

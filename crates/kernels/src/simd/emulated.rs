@@ -18,25 +18,37 @@ impl TileUnit for Emulated {
         Self
     }
 
+    /// They stay in memory.
     #[inline(always)]
-    unsafe fn products<I: Isa, const M: usize, const N: usize>(
+    unsafe fn begin<I: Isa, const M: usize, const N: usize>(
         &self,
         isa: I,
         products: &TileProducts<'_, M, N>,
     ) {
-        let &TileProducts { a, a_row, b, c, c_row, add, steps } = products;
+        let TileProducts { c, c_row, add, .. } = products;
+        if *add {
+            return;
+        }
+        for m in 0..M {
+            for n in 0..N {
+                for row in 0..TILE {
+                    // SAFETY: promised by the caller.
+                    unsafe { isa.store(c[m][n].byte_add(row * c_row), isa.zero()) };
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply<I: Isa, const M: usize, const N: usize>(
+        &self,
+        isa: I,
+        products: &TileProducts<'_, M, N>,
+    ) {
+        let &TileProducts { a, a_row, b, c, c_row, steps, .. } = products;
         let mut wide = WideStep { a: [[[[0.0; TILE]; 2]; TILE]; M], b: [[[[0.0; TILE]; 2]; N]; TILE] };
         // SAFETY: promised by the caller; offsets are in bytes.
         unsafe {
-            if !add {
-                for m in 0..M {
-                    for n in 0..N {
-                        for row in 0..TILE {
-                            isa.store(c[m][n].byte_add(row * c_row), isa.zero());
-                        }
-                    }
-                }
-            }
             for step in steps {
                 for m in 0..M {
                     for row in 0..TILE {
@@ -58,4 +70,7 @@ impl TileUnit for Emulated {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn end<I: Isa, const M: usize, const N: usize>(&self, _: I, _: &TileProducts<'_, M, N>) {}
 }

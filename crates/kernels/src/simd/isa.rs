@@ -120,6 +120,10 @@ pub(crate) trait Isa: Copy + ByteIsa + TileIsa<Lanes = Self::V, Register = Self:
     /// Asks for the cache line at `src` to be brought near, into the first-level cache. A hint: any address will do.
     fn prefetch(self, src: *const f32);
 
+    /// Asks for the cache line at `src` in the second-level cache: it is needed later. Does nothing unless a level says so.
+    #[inline(always)]
+    fn prefetch_far(self, _: *const u8) {}
+
     /// All lanes 0.
     #[inline(always)]
     fn zero(self) -> Self::V {

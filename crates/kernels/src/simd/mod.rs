@@ -30,7 +30,7 @@ pub(crate) mod tiles;
 
 pub(crate) use bytes::ByteIsa;
 pub use bytes::{BYTE_LANES, WeightPair};
-pub(crate) use dispatch::{dispatch_avx2, dispatch_avx512, dispatch_portable};
+pub(crate) use dispatch::{dispatch_amx, dispatch_avx2, dispatch_avx512, dispatch_portable};
 pub(crate) use isa::{Isa, Kernel};
 pub(crate) use outer::Outer;
 pub use peak::peak_gflops;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::needless_range_loop, reason = "tiles index several arrays by the same constants")]
 
+use crate::LANES;
 use crate::bf16::Bf16;
 
 /// Rows of a tile, and columns of a sum.
@@ -47,6 +48,19 @@ pub(crate) trait TileIsa: Copy {
     /// # Safety
     /// `dst` must be valid for writing them.
     unsafe fn store_bf16(self, dst: *mut Bf16, v: Self::Lanes);
+
+    /// Writes 32 values, rounded as [`Bf16::from_f32`] does: those of `low` first; no alignment is needed.
+    ///
+    /// # Safety
+    /// `dst` must be valid for writing them.
+    #[inline(always)]
+    unsafe fn store_bf16_pair(self, dst: *mut Bf16, low: Self::Lanes, high: Self::Lanes) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            self.store_bf16(dst, low);
+            self.store_bf16(dst.add(LANES), high);
+        }
+    }
 
     /// Reads as many values as a register has.
     ///

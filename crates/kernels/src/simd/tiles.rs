@@ -51,15 +51,49 @@ pub(crate) trait TileUnit: Sized {
     /// Makes it ready on this thread, until it is dropped.
     fn enter() -> Self;
 
-    /// Computes sums of products, see [`crate::simd::tiles`].
+    /// The unit's sums become zeros, or with `add` what is in `c`.
     ///
     /// # Safety
-    /// The tiles of every step must be readable, and the sums writable (readable too with `add`).
-    unsafe fn products<I: Isa, const M: usize, const N: usize>(
+    /// The sums must be readable and writable until [`TileUnit::end`].
+    unsafe fn begin<I: Isa, const M: usize, const N: usize>(
         &self,
         isa: I,
         products: &TileProducts<'_, M, N>,
     );
+
+    /// Adds the products of the steps, see [`crate::simd::tiles`]. Vectors may do something else between two calls.
+    ///
+    /// # Safety
+    /// The tiles of every step must be readable; [`TileUnit::begin`] must have been called with the same sums.
+    unsafe fn multiply<I: Isa, const M: usize, const N: usize>(
+        &self,
+        isa: I,
+        products: &TileProducts<'_, M, N>,
+    );
+
+    /// Writes the sums to `c`.
+    ///
+    /// # Safety
+    /// As [`TileUnit::multiply`].
+    unsafe fn end<I: Isa, const M: usize, const N: usize>(&self, isa: I, products: &TileProducts<'_, M, N>);
+
+    /// All of it: sums of products.
+    ///
+    /// # Safety
+    /// The tiles of every step must be readable, and the sums writable (readable too with `add`).
+    #[inline(always)]
+    unsafe fn products<I: Isa, const M: usize, const N: usize>(
+        &self,
+        isa: I,
+        products: &TileProducts<'_, M, N>,
+    ) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            self.begin(isa, products);
+            self.multiply(isa, products);
+            self.end(isa, products);
+        }
+    }
 }
 
 #[cfg(test)]

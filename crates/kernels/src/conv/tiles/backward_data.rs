@@ -9,7 +9,7 @@ use super::load::{self, LoadedPart};
 use super::pieces::Pieces;
 use super::rules::fits_backward_data;
 use super::sizes::{TileSizes, backward_group};
-use super::sweep::{Outputs, Sweep};
+use super::sweep::{Ahead, Outputs, Places, Sweep};
 use crate::conv::args::ConvBackwardDataArgs;
 use crate::conv::finish::Finishing;
 use crate::conv::passes::finish_images;
@@ -75,8 +75,8 @@ fn some_images<I: Isa, U: TileUnit>(
                 ];
                 let count = sizes.write_steps(&made, shape.kernel[1], scratch.steps);
                 let sweep = Sweep {
-                    places: scratch.planes,
-                    place_bytes: sizes.place_bytes,
+                    places: Places::whole(scratch.planes, sizes.place_bytes),
+                    ahead: [Ahead::NONE; 2],
                     panels: filters,
                     panel_bytes,
                     steps: std::slice::from_raw_parts(scratch.steps, count),

@@ -12,11 +12,12 @@
 use super::filters::{Reduction, panels};
 use super::gather;
 use super::grid::MadeAxis;
+use super::in_place::InPlace;
 use super::load::{self, LoadedPart};
 use super::pieces::Pieces;
 use super::rules::fits;
 use super::sizes::{TileSizes, forward_group};
-use super::sweep::{Outputs, Sweep};
+use super::sweep::{Ahead, Outputs, Places, Sweep};
 use crate::LANES;
 use crate::args::SUM_RUN;
 use crate::conv::args::ConvForwardArgs;
@@ -46,6 +47,7 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
         let filters = panels(args.weights, panel_bytes, &args.blocks);
         let src = kept(isa, &mut args);
         let unit = U::enter();
+        let in_place = InPlace::new(&shape, pieces, &src);
         let all_rows = args.rows.clone();
         let [group, band] = forward_group(&shape, pieces, args.images, all_rows.len());
         let pixels = shape.oh * shape.ow;
@@ -55,16 +57,23 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
             let images = group.min(args.images - image);
             for first in all_rows.clone().step_by(band) {
                 let rows = band.min(all_rows.end - first);
-                let sizes = TileSizes::forward(&shape, pieces, images, rows);
+                let mut sizes = TileSizes::forward(&shape, pieces, images, rows);
                 let scratch = sizes.cut(args.scratch);
-                let planes = &sizes.planes;
+                let planes = &sizes.planes.clone();
                 let made = [
                     MadeAxis::forward(&shape, 0, &planes.axes[0], rows),
                     MadeAxis::forward(&shape, 1, &planes.axes[1], shape.ow),
                 ];
+                let (mut places, mut ahead) =
+                    (Places::whole(scratch.planes, sizes.place_bytes), [Ahead::NONE; 2]);
                 // SAFETY: `check_maps` established the maps, `cut` the scratch; the places of `sizes` are those of its steps.
                 unsafe {
-                    if thin(&shape) {
+                    if let Some(map) = &in_place {
+                        sizes = map.sizes(&sizes);
+                        let part = [image * pixels + first * shape.ow, planes.numbers(&made)];
+                        places = map.places(part, &scratch);
+                        ahead = map.ahead(part, &finish, (args.blocks.len(), args.dst.pitch()));
+                    } else if thin(&shape) {
                         gather::taps(isa, &src, &shape, [image, first, rows], (&sizes, &scratch));
                     } else {
                         let part = LoadedPart {
@@ -79,8 +88,8 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
                     }
                     let count = sizes.write_steps(&made, shape.kernel[1], scratch.steps);
                     let sweep = Sweep {
-                        places: scratch.planes,
-                        place_bytes: sizes.place_bytes,
+                        places,
+                        ahead,
                         panels: filters,
                         panel_bytes,
                         steps: std::slice::from_raw_parts(scratch.steps, count),

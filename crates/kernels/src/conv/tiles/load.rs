@@ -116,6 +116,9 @@ unsafe fn line_of<I: Isa, C: Computed, const HALF: bool>(
 ) {
     // SAFETY: promised by the caller.
     unsafe {
+        if let (Some(map), Pieces::One) = (values.stored(), sizes.pieces) {
+            return copy(map.add(pixel + part.channel), part, [step, count], (sizes, to));
+        }
         for block in 0..sizes.blocks {
             let to = to.add(block * sizes.block_bytes);
             let channel = part.channel + block * DEPTH;
@@ -133,6 +136,36 @@ unsafe fn line_of<I: Isa, C: Computed, const HALF: bool>(
                     put(isa, first.at(pixel + i * step), sizes, to);
                     put(isa, isa.zero(), sizes, to.add(PLACE_BYTES / 2));
                 }
+            }
+        }
+    }
+}
+
+/// As [`line_of`], of a stored map of bf16.
+///
+/// # Safety
+/// As [`planes_as`].
+#[inline(always)]
+unsafe fn copy(
+    map: *const Bf16,
+    part: &LoadedPart,
+    [step, count]: [usize; 2],
+    (sizes, to): (&TileSizes, *mut u8),
+) {
+    let channels = part.pitch - part.channel;
+    let whole = sizes.blocks.min(channels / DEPTH);
+    // SAFETY: promised by the caller.
+    unsafe {
+        for i in 0..count {
+            let (from, to) = (map.add(i * step), to.add(i * PLACE_BYTES));
+            for block in 0..whole {
+                let to = to.add(block * sizes.block_bytes).cast::<Bf16>();
+                to.copy_from_nonoverlapping(from.add(block * DEPTH), DEPTH);
+            }
+            if whole < sizes.blocks {
+                let to = to.add(whole * sizes.block_bytes).cast::<Bf16>();
+                to.copy_from_nonoverlapping(from.add(whole * DEPTH), LANES);
+                to.add(LANES).write_bytes(0, LANES);
             }
         }
     }

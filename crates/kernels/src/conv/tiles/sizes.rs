@@ -37,7 +37,7 @@ pub(super) struct TileSizes {
 /// The pointers into scratch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scratch {
-    /// 32 rows of 32 sums.
+    /// Twice 32 rows of 32 sums.
     pub(super) sums: *mut f32,
     pub(super) steps: *mut ProductStep,
     /// What is read.
@@ -46,8 +46,8 @@ pub(super) struct Scratch {
     pub(super) window: *mut f32,
 }
 
-/// Sums of a block of tiles.
-const SUMS: usize = 4 * TILE * TILE;
+/// Sums of a block of tiles, and of the one before.
+const SUMS: usize = 2 * 4 * TILE * TILE;
 
 impl TileSizes {
     /// Forward, `images` images or, of one image, `rows` output rows.
@@ -139,8 +139,21 @@ impl TileSizes {
         LANES
             + SUMS
             + (self.steps() * size_of::<ProductStep>() / size_of::<f32>()).next_multiple_of(LANES)
-            + self.window.next_multiple_of(LANES)
+            + self.window_len()
             + self.bytes().max(other.bytes()) / size_of::<f32>()
+    }
+
+    /// Values of bf16 of a piece of the window, and as many behind them as are copied at a time at most.
+    pub(super) fn narrow_window(&self) -> usize {
+        (self.window + 2 * DEPTH).next_multiple_of(DEPTH)
+    }
+
+    /// Values of the window: as they are, and in pieces.
+    fn window_len(&self) -> usize {
+        if self.window == 0 {
+            return 0;
+        }
+        self.window.next_multiple_of(LANES) + self.pieces.count() * self.narrow_window() / 2
     }
 
     /// Cuts scratch up.
@@ -151,7 +164,7 @@ impl TileSizes {
         let steps = sums.wrapping_add(SUMS);
         let words = (self.steps() * size_of::<ProductStep>() / size_of::<f32>()).next_multiple_of(LANES);
         let window = steps.wrapping_add(words);
-        let planes = window.wrapping_add(self.window.next_multiple_of(LANES));
+        let planes = window.wrapping_add(self.window_len());
         Scratch { sums, steps: steps.cast(), planes: planes.cast(), window }
     }
 

@@ -10,14 +10,17 @@ pub(crate) fn supported() -> bool {
     *SUPPORTED.get_or_init(|| has_unit() && permitted())
 }
 
-/// Intel, Software Developer's Manual, volume 1, 18.3: the processor's word, and that the system saves the tiles.
+/// Intel, Software Developer's Manual, volume 1, 18.3: the processor's word, and that the system saves the tiles. Vectors are rounded
+/// to bf16 by an instruction of their own (AVX512_BF16), which every processor with the unit has.
 fn has_unit() -> bool {
+    const AVX512_BF16: u32 = 1 << 5;
     const AMX_BF16: u32 = 1 << 22;
     const AMX_TILE: u32 = 1 << 24;
     const TILE_STATE: u64 = 0b11 << 17;
     const OSXSAVE: u32 = 1 << 27;
     let features = __cpuid_count(7, 0).edx;
     features & (AMX_BF16 | AMX_TILE) == AMX_BF16 | AMX_TILE
+        && __cpuid_count(7, 1).eax & AVX512_BF16 != 0
         && __cpuid_count(1, 0).ecx & OSXSAVE != 0
         // SAFETY: OSXSAVE says that the instruction is there.
         && unsafe { state() } & TILE_STATE == TILE_STATE

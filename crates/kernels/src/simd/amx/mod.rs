@@ -11,7 +11,6 @@ use std::arch::asm;
 use std::marker::PhantomData;
 
 use super::isa::Isa;
-use super::pairs::TILE;
 use super::tiles::{TileProducts, TileUnit};
 
 pub(crate) use detect::supported;
@@ -52,15 +51,30 @@ impl TileUnit for Amx {
     }
 
     #[inline(always)]
-    unsafe fn products<I: Isa, const M: usize, const N: usize>(
+    unsafe fn begin<I: Isa, const M: usize, const N: usize>(
         &self,
         _: I,
         products: &TileProducts<'_, M, N>,
     ) {
-        if products.steps.is_empty() {
-            // SAFETY: promised by the caller.
-            return unsafe { clear(products) };
+        let from = std::ptr::from_ref(products);
+        // SAFETY: `enter` made the unit ready; a cast is only reached where it changes nothing; the rest is promised by the caller.
+        unsafe {
+            match (M, N) {
+                (1, 1) => products::begin_1_1(&*from.cast()),
+                (1, 2) => products::begin_1_2(&*from.cast()),
+                (2, 1) => products::begin_2_1(&*from.cast()),
+                (2, 2) => products::begin_2_2(&*from.cast()),
+                _ => unreachable!("no such block of tiles"),
+            }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply<I: Isa, const M: usize, const N: usize>(
+        &self,
+        _: I,
+        products: &TileProducts<'_, M, N>,
+    ) {
         let from = std::ptr::from_ref(products);
         // SAFETY: `enter` made the unit ready; a cast is only reached where it changes nothing; the rest is promised by the caller.
         unsafe {
@@ -73,20 +87,23 @@ impl TileUnit for Amx {
             }
         }
     }
-}
 
-/// Nothing is summed.
-///
-/// # Safety
-/// The sums must be writable.
-unsafe fn clear<const M: usize, const N: usize>(products: &TileProducts<'_, M, N>) {
-    if products.add {
-        return;
-    }
-    for sums in products.c.as_flattened() {
-        for row in 0..TILE {
-            // SAFETY: promised by the caller.
-            unsafe { sums.byte_add(row * products.c_row).write_bytes(0, TILE) };
+    #[inline(always)]
+    unsafe fn end<I: Isa, const M: usize, const N: usize>(
+        &self,
+        _: I,
+        products: &TileProducts<'_, M, N>,
+    ) {
+        let from = std::ptr::from_ref(products);
+        // SAFETY: `enter` made the unit ready; a cast is only reached where it changes nothing; the rest is promised by the caller.
+        unsafe {
+            match (M, N) {
+                (1, 1) => products::end_1_1(&*from.cast()),
+                (1, 2) => products::end_1_2(&*from.cast()),
+                (2, 1) => products::end_2_1(&*from.cast()),
+                (2, 2) => products::end_2_2(&*from.cast()),
+                _ => unreachable!("no such block of tiles"),
+            }
         }
     }
 }

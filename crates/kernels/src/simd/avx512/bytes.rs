@@ -19,7 +19,7 @@ pub(crate) struct TwoSums {
     low: [__m512i; 2],
 }
 
-impl ByteIsa for Avx512 {
+impl<const BF16: bool> ByteIsa for Avx512<BF16> {
     type Sums = TwoSums;
 
     #[inline(always)]

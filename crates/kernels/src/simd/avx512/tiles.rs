@@ -7,16 +7,17 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_UNORD_Q, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_epi32,
+    __m256i, __m512, __m512i, _CMP_UNORD_Q, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_epi32,
     _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16,
-    _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_mov_epi32, _mm512_or_si512,
+    _mm512_cvtepu16_epi32, _mm512_loadu_si512, _mm512_mask_and_epi32, _mm512_mask_mov_epi32, _mm512_or_si512,
     _mm512_permutex2var_epi64, _mm512_set1_epi32, _mm512_setr_epi64, _mm512_setzero_ps, _mm512_setzero_si512,
-    _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi16,
+    _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_si512, _mm512_testn_epi32_mask, _mm512_unpackhi_epi16,
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi16, _mm512_unpacklo_epi32,
     _mm512_unpacklo_epi64,
 };
 
 use super::Avx512;
+use crate::LANES;
 use crate::bf16::Bf16;
 use crate::simd::pairs::{FLUSHING, TILE, TileIsa, WideStep};
 
@@ -25,18 +26,76 @@ use crate::simd::pairs::{FLUSHING, TILE, TileIsa, WideStep};
 /// # Safety
 /// The machine must have AVX-512.
 #[inline(always)]
-pub(super) unsafe fn rounded(v: __m512) -> __m512i {
+unsafe fn rounded(v: __m512) -> __m512i {
     // SAFETY: promised by the caller.
     unsafe {
         let bits = _mm512_castps_si512(v);
         let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
         let nearest = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
         let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x40_0000));
-        _mm512_mask_mov_epi32(nearest, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v), quiet)
+        let number = _mm512_mask_mov_epi32(nearest, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v), quiet);
+        let denormal = _mm512_testn_epi32_mask(bits, _mm512_set1_epi32(0x7f80_0000));
+        _mm512_mask_and_epi32(number, denormal, bits, _mm512_set1_epi32(i32::MIN))
     }
 }
 
-impl TileIsa for Avx512 {
+/// The bits of [`Bf16::from_f32`].
+///
+/// # Safety
+/// The machine must have AVX-512, and AVX512_BF16 with `BF16`.
+#[inline(always)]
+unsafe fn narrowed<const BF16: bool>(v: __m512) -> __m256i {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match BF16 {
+            true => converted(v),
+            false => _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded(v))),
+        }
+    }
+}
+
+/// The same by one instruction, for which the compiler need not enable its feature.
+///
+/// # Safety
+/// The machine must have AVX512_BF16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+unsafe fn converted(v: __m512) -> __m256i {
+    let bits;
+    // SAFETY: promised by the caller.
+    unsafe {
+        asm!(
+            "vcvtneps2bf16 {bits}, {v}",
+            bits = lateout(ymm_reg) bits,
+            v = in(zmm_reg) v,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    bits
+}
+
+/// As [`converted`], 32 values: those of `low` first.
+///
+/// # Safety
+/// As [`converted`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+unsafe fn converted_pair(low: __m512, high: __m512) -> __m512i {
+    let bits;
+    // SAFETY: promised by the caller.
+    unsafe {
+        asm!(
+            "vcvtne2ps2bf16 {bits}, {high}, {low}",
+            bits = lateout(zmm_reg) bits,
+            low = in(zmm_reg) low,
+            high = in(zmm_reg) high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    bits
+}
+
+impl<const BF16: bool> TileIsa for Avx512<BF16> {
     type Lanes = __m512;
 
     type Register = __m512;
@@ -54,8 +113,21 @@ impl TileIsa for Avx512 {
     unsafe fn store_bf16(self, dst: *mut Bf16, v: __m512) {
         // SAFETY: the token proves AVX-512; the caller promises sixteen values.
         unsafe {
-            let upper = _mm512_srli_epi32::<16>(rounded(v));
-            _mm256_storeu_si256(dst.cast(), _mm512_cvtepi32_epi16(upper));
+            _mm256_storeu_si256(dst.cast(), narrowed::<BF16>(v));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16_pair(self, dst: *mut Bf16, low: __m512, high: __m512) {
+        // SAFETY: the token proves AVX-512; the caller promises 32 values.
+        unsafe {
+            match BF16 {
+                true => _mm512_storeu_si512(dst.cast(), converted_pair(low, high)),
+                false => {
+                    self.store_bf16(dst, low);
+                    self.store_bf16(dst.add(LANES), high);
+                }
+            }
         }
     }
 
@@ -75,7 +147,11 @@ impl TileIsa for Avx512 {
     fn round_bf16(self, v: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512.
         unsafe {
-            _mm512_castsi512_ps(_mm512_and_si512(rounded(v), _mm512_set1_epi32(0xffff_0000_u32 as i32)))
+            let bits = match BF16 {
+                true => _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(converted(v))),
+                false => _mm512_and_si512(rounded(v), _mm512_set1_epi32(0xffff_0000_u32 as i32)),
+            };
+            _mm512_castsi512_ps(bits)
         }
     }
 
@@ -93,8 +169,17 @@ impl TileIsa for Avx512 {
     unsafe fn store_pairs(self, dst: *mut Bf16, evens: __m512, odds: __m512) {
         // SAFETY: the token proves AVX-512; the caller promises 32 values.
         unsafe {
-            let odds = _mm512_and_si512(rounded(odds), _mm512_set1_epi32(0xffff_0000_u32 as i32));
-            _mm512_storeu_si512(dst.cast(), _mm512_or_si512(odds, _mm512_srli_epi32::<16>(rounded(evens))));
+            let pairs = match BF16 {
+                true => {
+                    let odds = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(converted(odds)));
+                    _mm512_or_si512(odds, _mm512_cvtepu16_epi32(converted(evens)))
+                }
+                false => {
+                    let odds = _mm512_and_si512(rounded(odds), _mm512_set1_epi32(0xffff_0000_u32 as i32));
+                    _mm512_or_si512(odds, _mm512_srli_epi32::<16>(rounded(evens)))
+                }
+            };
+            _mm512_storeu_si512(dst.cast(), pairs);
         }
     }
 
