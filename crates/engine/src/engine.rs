@@ -373,7 +373,26 @@ impl Executor for Engine {
     }
 
     fn infer(&mut self, images: Images<'_>, nodes: &[NodeId]) -> Result<Vec<NodeValue>, EngineError> {
-        self.forward(images, &Mode::infer(nodes))
+        check::images(self.run_graph(), images)?;
+        let mode = Mode::infer(nodes);
+        let some = self.plan(mode.clone(), images.n)?.images_at_a_time();
+        if some >= images.n {
+            return self.forward(images, &mode);
+        }
+        let mut values: Vec<NodeValue> = Vec::new();
+        for part in images.data.chunks(images.data.len() / images.n * some) {
+            let n = part.len() * images.n / images.data.len();
+            for (i, value) in self.forward(Images { data: part, n }, &mode)?.into_iter().enumerate() {
+                match values.get_mut(i) {
+                    Some(held) => {
+                        held.n += n;
+                        held.data.extend(value.data);
+                    }
+                    None => values.push(value),
+                }
+            }
+        }
+        Ok(values)
     }
 
     fn forward_training(

@@ -78,6 +78,8 @@ pub struct Prepared {
 #[derive(Debug, Default)]
 struct Shelf {
     plans: HashMap<usize, Arc<Ready>>,
+    /// Images of a batch that are computed at a time.
+    parts: HashMap<usize, usize>,
     made: Vec<(Lasting, Arc<Floats>)>,
 }
 
@@ -127,8 +129,7 @@ impl Prepared {
     /// # Errors
     /// If the batch is empty, or its maps are more than an address space holds.
     pub fn arena_bytes(&self, batch: usize) -> Result<usize, EngineError> {
-        check::batch(&self.graph, batch)?;
-        Ok(self.plan(batch).arena_bytes)
+        Ok(self.plan(self.at_a_time(batch)?).arena_bytes)
     }
 
     /// Writes the logits of `images` (\[n\]\[h\]\[w\]\[c\]) to `logits` (\[n\]\[outputs\]), with the running statistics
@@ -145,13 +146,17 @@ impl Prepared {
         }
         let mut taken = self.seats.take();
         let seat = taken.seat();
-        let ready = self.ready(images.n, seat)?;
-        let plan = &ready.plan;
-        seat.reserve(plan)?;
-        let resources = self.resources(seat, &ready.made);
-        run(plan, plan.prepared..plan.steps.len(), resources, &mut RunBatch::forward(images.data));
-        for tap in &plan.taps {
-            read_tap(plan, tap, &mut seat.arena, images.data, logits);
+        let (input, outputs) = (self.graph.input_shape().len(), self.outputs());
+        let some = self.at_a_time(images.n)?;
+        for (images, logits) in images.data.chunks(some * input).zip(logits.chunks_mut(some * outputs)) {
+            let ready = self.ready(logits.len() / outputs, seat)?;
+            let plan = &ready.plan;
+            seat.reserve(plan)?;
+            let resources = self.resources(seat, &ready.made);
+            run(plan, plan.prepared..plan.steps.len(), resources, &mut RunBatch::forward(images));
+            for tap in &plan.taps {
+                read_tap(plan, tap, &mut seat.arena, images, logits);
+            }
         }
         Ok(())
     }
@@ -164,6 +169,21 @@ impl Prepared {
     fn plan(&self, batch: usize) -> Plan {
         let settings = PlanSettings { kernels: self.kernels, learning: &self.store.learning };
         Plan::new(&self.graph, &self.store.layout, &self.mode, batch, &settings)
+    }
+
+    /// Images of a batch that are computed at a time.
+    fn at_a_time(&self, batch: usize) -> Result<usize, EngineError> {
+        if let Some(known) = self.shelf.read().unwrap_or_else(PoisonError::into_inner).parts.get(&batch) {
+            return Ok(*known);
+        }
+        check::batch(&self.graph, batch)?;
+        let some = self.plan(batch).images_at_a_time();
+        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        if shelf.parts.len() >= MOST_PLANS {
+            shelf.parts.clear();
+        }
+        shelf.parts.insert(batch, some);
+        Ok(some)
     }
 
     /// The plan for `batch` images with all that it finds ready. The first call that needs it makes it, in its seat; other

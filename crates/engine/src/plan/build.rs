@@ -42,6 +42,8 @@ pub(super) struct PlanBuilder<'a> {
     pub(super) steps: Vec<PlanStep>,
     /// Steps of inference that depend on parameters only; they come before the others.
     pub(super) prepared: Vec<PlanStep>,
+    /// Whether inference makes something of parameters only in each run.
+    remakes: bool,
     /// What each value and its gradient are stored as, if they are.
     pub(super) types: Vec<ElementType>,
     /// Where each stored value is.
@@ -85,6 +87,7 @@ impl<'a> PlanBuilder<'a> {
             buffers: vec![images],
             steps: Vec::new(),
             prepared: Vec::new(),
+            remakes: false,
             types: types(graph, lowered, settings.kernels.precision.maps()),
             stored: vec![None; lowered.values.len()],
             unwritten: vec![false; lowered.values.len()],
@@ -147,6 +150,7 @@ impl<'a> PlanBuilder<'a> {
             made.iter().for_each(|(id, lasting)| self.buffers[id.0].lasting = Some(*lasting));
             self.prepared.push(step)
         } else {
+            self.remakes |= self.mode.inference();
             self.push(step)
         }
     }
@@ -241,6 +245,7 @@ impl<'a> PlanBuilder<'a> {
             buffers: self.buffers,
             steps: self.steps,
             prepared,
+            remakes: self.remakes,
             taps,
             arena_bytes,
             param_bytes: layout.bytes(self.mode.backward),

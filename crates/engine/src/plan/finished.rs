@@ -7,6 +7,13 @@ use super::mode::{Kernels, Mode};
 use super::refs::BufferId;
 use super::step::PlanStep;
 
+/// Bytes of maps that inference keeps at a time. Of a ResNet-50 on 224x224 in bf16, parts of 8 images (35 MB) were 1.15 times as fast as
+/// 32 at once.
+const NEAR_MAPS: usize = 36 << 20;
+
+/// Images of a part at least: each step of a part has work for some cores.
+const FEW_IMAGES: usize = 8;
+
 /// A node whose value can be read after the run.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Tap {
@@ -27,6 +34,8 @@ pub struct Plan {
     /// How many steps at the start read parameters only. What they write lives as long as the plan's turn in the arena, so
     /// another run of it may leave them out.
     pub(crate) prepared: usize,
+    /// Whether each run makes something of parameters only anew.
+    pub(crate) remakes: bool,
     /// In the order of the mode's taps.
     pub(crate) taps: Vec<Tap>,
     pub(crate) arena_bytes: usize,
@@ -52,6 +61,18 @@ impl Plan {
     /// Bytes of the arena: all feature maps, gradients of feature maps and workspaces.
     pub fn arena_bytes(&self) -> usize {
         self.arena_bytes
+    }
+
+    /// Images that inference takes at a time: so few that their maps stay near the processor. No result depends on it. Parts of a
+    /// batch are equal if they can be nearly as large, since a part of another size makes filters ready anew.
+    pub(crate) fn images_at_a_time(&self) -> usize {
+        let lasting = self.buffers.iter().filter(|buffer| buffer.lasting.is_some());
+        let maps = self.arena_bytes - lasting.map(Buffer::bytes).sum::<usize>().min(self.arena_bytes);
+        if !self.mode.inference() || self.remakes || maps <= NEAR_MAPS {
+            return self.batch;
+        }
+        let most = (self.batch * (NEAR_MAPS >> 10) / (maps >> 10)).max(FEW_IMAGES).min(self.batch);
+        (most.div_ceil(2)..=most).rev().find(|part| self.batch.is_multiple_of(*part)).unwrap_or(most)
     }
 
     /// Bytes of scratch that each thread needs.
