@@ -53,6 +53,10 @@ cargo xtask COMMAND
   bench loader          pictures a second of the loader beside torchvision's, and its memory
       --rounds N (3) and the others of `bench photos` but its three
   bench transfer        a classifier on a frozen backbone beside PyTorch; the options of `bench loader`
+  bench logits          how far logits at high and medium are from fp32's, beside OpenVINO and PyTorch in bf16
+      --images N (1000) --epochs N (5)
+      --work FOLDER                for pictures and networks (under target/)
+      --venv DIR | --python FILE   an environment that has torch, torchvision and openvino
   kills [--runs N]      kills N runs (50) of each kind at random moments, up to five times each, and compares their bytes with
                         those of runs undisturbed; the tests kill one of each
   notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
@@ -90,6 +94,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["bench", "photos", rest @ ..] => bench::photographs::photos(&root, rest),
         ["bench", "loader", rest @ ..] => bench::photographs::loader(&root, rest),
         ["bench", "transfer", rest @ ..] => bench::photographs::transfer(&root, rest),
+        ["bench", "logits", rest @ ..] => bench::logits::measure(&root, rest),
         ["kills", rest @ ..] => kills::run(&root, rest),
         ["notices"] => notices::write(&root),
         ["golden", rest @ ..] => golden::run(&root, rest),
