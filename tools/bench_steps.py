@@ -35,6 +35,11 @@ def options(description):
     return parser
 
 
+def add_precision(parser):
+    """The option of those scripts whose programs compute in either; what it makes them do, each says itself."""
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+
+
 def sizes(args):
     """Channels, rows and columns."""
     return tuple(int(part) for part in args.input.split("x"))

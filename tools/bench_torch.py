@@ -4,10 +4,11 @@ One step is forward, softmax cross-entropy, backward and a plain SGD update on i
 
 Requirements: Python 3.10 or newer, torch 2.x. Networks: the d2l ResNet-18 (no batch norm on the shortcut, biases on all
 convolutions; 10 classes), and with `--model resnet50 --input 3x224x224` or any other name of torchvision's those that
-torchvision builds (1000 classes, without its weights), which needs torchvision in the version that fits torch. fp32;
-`--compile` adds torch.compile.
+torchvision builds (1000 classes, without its weights), which needs torchvision in the version that fits torch. fp32, or
+with `--precision bf16` the forward pass under autocast, the loss and the update in fp32; `--compile` adds torch.compile.
 """
 
+import contextlib
 import os
 import tempfile
 
@@ -18,6 +19,7 @@ def parse():
     parser = bench_steps.options(__doc__)
     parser.add_argument("--layout", choices=["channels_last", "contiguous"], default="channels_last")
     parser.add_argument("--compile", action="store_true", help="torch.compile, default mode")
+    bench_steps.add_precision(parser)
     return parser.parse_args()
 
 
@@ -49,6 +51,11 @@ def build(torch, model, channels):
     return net
 
 
+def autocast(torch, precision):
+    """What the forward pass runs under."""
+    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
 def bench(args):
     bench_steps.limit_threads(args)
     import torch
@@ -65,11 +72,14 @@ def bench(args):
 
     def step():
         optimiser.zero_grad()
-        loss_of(step_of(images), labels).backward()
+        with autocast(torch, args.precision):
+            logits = step_of(images)
+        loss_of(logits.float(), labels).backward()
         optimiser.step()
 
     bench_steps.take_turns(step, 3)
-    bench_steps.report(args, {"isa": torch.backends.cpu.get_cpu_capability(), "version": torch.__version__})
+    isa = torch.backends.cpu.get_cpu_capability()
+    bench_steps.report(args, {"isa": isa, "precision": args.precision, "version": torch.__version__})
 
 
 def main():

@@ -4,6 +4,7 @@ mod chart;
 pub(crate) mod comparison;
 pub(crate) mod decode;
 pub(crate) mod kernels;
+pub(crate) mod logits;
 pub(crate) mod photographs;
 mod report;
 pub(crate) mod scaling;

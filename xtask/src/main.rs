@@ -28,11 +28,13 @@ cargo xtask COMMAND
   tidy                  rules of the house that reading the tree can check
   bench                 lists the following, then runs `bench train`; all write to docs/benchmarks/<date>-<cpu>/, or to --out
                         DIR; other settings than the usual ones need --out, except model, input and batch: these get a
-                        folder of their own beside the usual results
+                        folder of their own beside the usual results, and precision, which gets files of its own
   bench train           a training step beside PyTorch and MXNet, in turns
       --rounds N (6) --steps K (2) --threads T (all) --batch-size B (256) --isa L (auto)
       --model NAME (resnet18-d2l)  or a network that torchvision has too, resnet50 say; MXNet has no part in these
       --input CxHxW (1x96x96; 3x224x224 of other networks)
+      --precision P (highest)      high or medium: beside plusx at highest and the fastest peers in fp32 and in bf16, into
+                                   files of their own (train-medium.md)
       --beside FILE                another build of plusx, instead of the other programs; needs --out
       --venv DIR | --python FILE   an environment that has torch, instead of one made under target/
       --mxnet-python FILE          one that has MXNet 1.9.1, likewise
@@ -51,6 +53,10 @@ cargo xtask COMMAND
   bench loader          pictures a second of the loader beside torchvision's, and its memory
       --rounds N (3) and the others of `bench photos` but its three
   bench transfer        a classifier on a frozen backbone beside PyTorch; the options of `bench loader`
+  bench logits          how far logits at high and medium are from fp32's, beside OpenVINO and PyTorch in bf16
+      --images N (1000) --epochs N (5)
+      --work FOLDER                for pictures and networks (under target/)
+      --venv DIR | --python FILE   an environment that has torch, torchvision and openvino
   kills [--runs N]      kills N runs (50) of each kind at random moments, up to five times each, and compares their bytes with
                         those of runs undisturbed; the tests kill one of each
   notices               gathers the licence notices of what is inside the program, which `plusx licenses` prints
@@ -88,6 +94,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["bench", "photos", rest @ ..] => bench::photographs::photos(&root, rest),
         ["bench", "loader", rest @ ..] => bench::photographs::loader(&root, rest),
         ["bench", "transfer", rest @ ..] => bench::photographs::transfer(&root, rest),
+        ["bench", "logits", rest @ ..] => bench::logits::measure(&root, rest),
         ["kills", rest @ ..] => kills::run(&root, rest),
         ["notices"] => notices::write(&root),
         ["golden", rest @ ..] => golden::run(&root, rest),

@@ -21,6 +21,9 @@ pub(crate) const TORCH: Modules<'_> = &["torch", "numpy"];
 pub(crate) const ENGINES: Modules<'_> =
     &["torch", "numpy", "onnx", "onnxruntime", "openvino", "MNN", "ncnn", "pnnx"];
 
+/// Those of them that compute in bf16, and the fastest that do not.
+pub(crate) const BF16_ENGINES: Modules<'_> = &["torch", "numpy", "onnx", "onnxruntime", "openvino"];
+
 /// What golden data needs, but for MXNet's.
 pub(crate) const GOLDEN: Modules<'_> = &[
     "torch",

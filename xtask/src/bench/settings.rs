@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::command::exists;
 use crate::machine::first_cores;
@@ -18,10 +18,15 @@ pub(super) const DEFAULTS: Defaults<'static> = &[
     ("steps", "2"),
     ("threads", "all"),
     ("isa", "auto"),
+    ("precision", HIGHEST),
 ];
 
 /// Those that say how, not what.
 pub(super) const HOW: &[&str] = &["rounds", "steps", "threads", "isa"];
+
+/// Precisions of plusx. At the first one all who take part compute in fp32, at the others some compute in bf16.
+const PRECISIONS: [&str; 3] = [HIGHEST, "high", "medium"];
+pub(super) const HIGHEST: &str = "highest";
 
 /// The chapter's network, which every peer has.
 const CHAPTER: &str = "resnet18-d2l";
@@ -42,6 +47,8 @@ pub(super) struct Settings {
     batch: usize,
     input: String,
     pub(super) isa: String,
+    /// Of plusx.
+    pub(super) precision: String,
     /// Cores that everybody is pinned to, where the system can.
     pub(super) cores: Option<String>,
 }
@@ -52,6 +59,10 @@ impl Settings {
         let all = options.text("threads") == Some("all");
         let threads = if all { cores } else { options.count("threads")? };
         let model: String = options.value("model")?;
+        let precision: String = options.value("precision")?;
+        if !PRECISIONS.contains(&precision.as_str()) {
+            bail!("--precision: `{precision}` is none of {}", PRECISIONS.join(", "));
+        }
         Ok(Self {
             rounds: options.count("rounds")?,
             steps: options.count("steps")?,
@@ -60,8 +71,19 @@ impl Settings {
             input: options.text("input").unwrap_or(input_of(&model)).to_owned(),
             model,
             isa: options.value("isa")?,
+            precision,
             cores: first_cores(threads).filter(|_| exists("taskset")),
         })
+    }
+
+    /// Whether rows of several precisions stand beside each other: where plusx has another than its usual one.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.precision != HIGHEST
+    }
+
+    /// The name of the files of results, in their folder: `train`, `infer-medium`.
+    pub(super) fn file(&self, command: &str) -> String {
+        if self.is_mixed() { format!("{command}-{}", self.precision) } else { command.to_owned() }
     }
 
     /// Whether it is the chapter's network: the one that MXNet's script has, and that needs no torchvision.
@@ -108,7 +130,9 @@ impl Settings {
     /// What is measured, in a few words.
     pub(super) fn subject(&self) -> String {
         let network = if self.is_chapter() { "ResNet-18 of the chapter" } else { self.model.as_str() };
-        format!("{network}, {}, batch {}", self.input, self.batch)
+        let precision =
+            if self.is_mixed() { format!(", precision {}", self.precision) } else { String::new() };
+        format!("{network}, {}, batch {}{precision}", self.input, self.batch)
     }
 
     /// In words.
@@ -122,8 +146,9 @@ impl Settings {
             Some(list) => format!("pinned to cores {list}"),
             None => "not pinned".to_owned(),
         };
+        let precision = if self.is_mixed() { "each row in its own precision" } else { "fp32" };
         format!(
-            "{network}, fp32, input {}, batch {}, {} threads, {pinned}; median of the {} steps of a turn, {} rounds of turns, \
+            "{network}, {precision}, input {}, batch {}, {} threads, {pinned}; median of the {} steps of a turn, {} rounds of turns, \
              a process each, all warmed up before the first round.",
             self.input, self.batch, self.threads, self.steps, self.rounds
         )
@@ -177,6 +202,21 @@ mod tests {
         let described = settings(&["--model", "resnext50_32x4d", "--batch-size", "8"]).describe();
         assert!(described.contains("resnext50_32x4d") && described.contains("torchvision"), "{described}");
         assert!(described.contains("input 3x224x224, batch 8"), "{described}");
+    }
+
+    #[test]
+    fn precisions_have_files_of_their_own() {
+        let usual = settings(&["--model", "resnet50"]);
+        assert_eq!((usual.is_mixed(), usual.file("train").as_str()), (false, "train"));
+        assert!(usual.describe().contains("builds it, fp32, input"));
+        let medium = settings(&["--precision", "medium"]);
+        assert_eq!((medium.is_mixed(), medium.file("infer").as_str()), (true, "infer-medium"));
+        assert_eq!(medium.corner("infer"), PathBuf::new());
+        assert_eq!(medium.subject(), "ResNet-18 of the chapter, 1x96x96, batch 256, precision medium");
+        assert!(medium.describe().contains("each row in its own precision, input"));
+        let options = CommandOptions::parse(&["--precision", "low"], DEFAULTS).unwrap();
+        let error = Settings::read(&options, 2).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("--precision: `low` is none of highest, high, medium"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::settings::Settings;
+use super::settings::{HIGHEST, Settings};
 use super::spread;
 use crate::command::shown;
 use crate::machine::load;
@@ -37,6 +37,15 @@ impl Contender {
             ["bench", command, "--json", "--turns", "--isa", &settings.isa].map(str::to_owned).to_vec();
         arguments.extend(settings.arguments());
         Self { name: name.to_owned(), ours: true, program: plusx.to_owned(), arguments, environment: &[] }
+    }
+
+    /// The same at a precision of plusx. The usual one goes without saying: builds from before there were others do not know
+    /// the option.
+    pub(super) fn at(mut self, precision: &str) -> Self {
+        if precision != HIGHEST {
+            self.arguments.extend(["--precision".to_owned(), precision.to_owned()]);
+        }
+        self
     }
 
     /// The same as one who is measured beside others.
@@ -83,7 +92,8 @@ impl Contender {
             .spawn()
             .with_context(|| format!("cannot start `{shown}`"))?;
         let (to, from) = (child.stdin.take(), child.stdout.take().context("the child's stdout is ours")?);
-        let mut player = Player { name: self.name.clone(), shown, child, to, from: BufReader::new(from) };
+        let (name, ours, from) = (self.name.clone(), self.ours, BufReader::new(from));
+        let mut player = Player { name, ours, shown, child, to, from };
         let ready = player.hear()?;
         if ready["ready"] != true {
             bail!("it said {ready} instead of being ready");
@@ -95,6 +105,8 @@ impl Contender {
 /// A contender's process.
 struct Player {
     name: String,
+    /// As of its contender.
+    ours: bool,
     /// As one would type it.
     shown: String,
     child: Child,
@@ -170,6 +182,8 @@ pub(super) struct TurnRow {
     pub(super) threads: f64,
     pub(super) batch: f64,
     pub(super) isa: String,
+    /// What it computed in, as it says: a precision of plusx, or the peer's type of numbers.
+    pub(super) precision: String,
     pub(super) median_ms: f64,
     pub(super) least_ms: f64,
     pub(super) most_ms: f64,
@@ -179,6 +193,8 @@ pub(super) struct TurnRow {
     pub(super) load: f64,
     /// Of the peer.
     pub(super) version: Option<String>,
+    /// How far a peer's logits are from those of PyTorch in fp32, as a part of the largest, where it compares them.
+    pub(super) logit_difference: Option<f64>,
     /// Images a second of a direct convolution at the whole measured peak, as plusx tells it.
     pub(super) limit: Option<f64>,
 }
@@ -250,7 +266,7 @@ fn start(contenders: &[Contender], settings: &Settings) -> Result<(Vec<Player>, 
             }
         }
     }
-    if playing.len() <= 1 && !left_out.is_empty() {
+    if playing.iter().all(|player| player.ours) && !left_out.is_empty() {
         let all: Vec<String> = left_out.iter().map(ToString::to_string).collect();
         bail!("no peer can run this, so there is nothing to compare:\n{}", all.join("\n"));
     }
@@ -269,6 +285,8 @@ fn row(turn: &Turn, name: &str, json: &Value) -> Result<TurnRow> {
         threads: number("threads")?,
         batch,
         isa: json["isa"].as_str().unwrap_or("unknown").to_owned(),
+        // what says nothing of it has no other
+        precision: json["precision"].as_str().unwrap_or("fp32").to_owned(),
         median_ms,
         least_ms,
         most_ms,
@@ -276,6 +294,7 @@ fn row(turn: &Turn, name: &str, json: &Value) -> Result<TurnRow> {
         peak_rss_mb: number("peak_rss_mb")?,
         load: turn.load,
         version: json["version"].as_str().map(str::to_owned),
+        logit_difference: json["logit_difference"].as_f64(),
         limit: json["direct_limit_img_per_s"].as_f64(),
     })
 }
@@ -289,12 +308,14 @@ mod tests {
     /// A shell script as a contender.
     fn contender(name: &str, script: &str) -> Contender {
         let arguments = vec!["-c".to_owned(), script.to_owned()];
-        let ours = name == "plusx";
+        let ours = name.starts_with("plusx");
         Contender { name: name.to_owned(), ours, program: "sh".into(), arguments, environment: &[] }
     }
 
     const PLAYS: &str = r#"echo '{"ready": true}'; read steps; echo '{"step_ms": [5.0]}'
         echo '{"threads": 1, "batch": 4, "peak_rss_mb": 10, "isa": "avx2"}'"#;
+    const PLAYS_IN_BF16: &str = r#"echo '{"ready": true}'; read steps; echo '{"step_ms": [5.0]}'
+        echo '{"threads": 1, "batch": 4, "peak_rss_mb": 10, "precision": "bf16", "logit_difference": 0.05}'"#;
     const CANNOT: &str = r#"echo 'some talk'; echo '{"failed": "its converter failed"}'; exit 1"#;
     const DIES: &str = "exit 3";
 
@@ -318,6 +339,17 @@ mod tests {
     }
 
     #[test]
+    fn precisions_are_those_that_were_told() {
+        let rows = played(&[("plusx", PLAYS), ("one", PLAYS_IN_BF16)]).unwrap().rows;
+        let told: Vec<_> = rows.iter().map(|row| (row.precision.as_str(), row.logit_difference)).collect();
+        assert_eq!(told, [("fp32", None), ("bf16", Some(0.05))]);
+        let settings = Settings::read(&CommandOptions::parse(&[], DEFAULTS).unwrap(), 1).unwrap();
+        let plusx = || Contender::plusx("plusx", Path::new("plusx"), "train", &settings);
+        assert!(!plusx().at(HIGHEST).arguments.contains(&"--precision".to_owned()));
+        assert_eq!(plusx().at("medium").arguments.last().map(String::as_str), Some("medium"));
+    }
+
+    #[test]
     fn ours_and_one_peer_must_run() {
         let said = |contenders: &[(&str, &str)]| match played(contenders) {
             Ok(_) => "went on".to_owned(),
@@ -326,6 +358,7 @@ mod tests {
         assert!(said(&[("plusx", CANNOT), ("one", PLAYS)]).ends_with("its converter failed"));
         let nobody = said(&[("plusx", PLAYS), ("one", CANNOT), ("two", DIES)]);
         assert!(nobody.contains("no peer") && nobody.contains("one was left out: its converter"), "{nobody}");
+        assert!(said(&[("plusx", PLAYS), ("plusx highest", PLAYS), ("one", CANNOT)]).contains("no peer"));
         assert_eq!(said(&[("plusx", PLAYS)]), "went on");
         // after its start a failure is no lack of ability
         let later = r#"echo '{"ready": true}'; read steps; echo '{"failed": "memory"}'"#;
