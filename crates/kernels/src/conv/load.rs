@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use crate::LANES;
-use crate::bf16::Bf16;
 use crate::args::{FusedActivation, Grad, MapSource};
+use crate::bf16::Bf16;
 use crate::lanes::{GradLanes, SourceLanes};
 use crate::maps::{MapPtrMut, MapRef};
 use crate::simd::Isa;

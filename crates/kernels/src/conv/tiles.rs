@@ -18,9 +18,11 @@ mod gather;
 mod grid;
 mod in_place;
 mod load;
+mod numbers;
 mod pieces;
 mod rules;
 mod sizes;
+mod stack;
 mod sweep;
 mod turned;
 mod weight_sizes;
@@ -34,7 +36,8 @@ use self::filters::{Reduction, TileFiltersKernel};
 use self::forward::TileForwardKernel;
 pub use self::pieces::Pieces;
 pub use self::rules::{fits, fits_backward_data};
-use self::sizes::{TileSizes, backward_group, forward_group};
+use self::sizes::{backward_group, forward_group, group_scratch_len};
+use self::stack::Way;
 use self::weight_sizes::weight_scratch_len;
 use super::args::{ConvBackwardData, ConvBackwardWeights, ConvForward};
 use crate::shape::ConvShape;
@@ -59,12 +62,12 @@ pub fn backward_data_images(shape: &ConvShape, pieces: Pieces, images: usize) ->
 pub fn forward_scratch_len(shape: &ConvShape, pieces: Pieces, images: usize, rows: usize) -> usize {
     // the last piece may have fewer images, and a band fewer rows; neither needs more
     let [images, rows] = forward_group(shape, pieces, images, rows);
-    TileSizes::forward(shape, pieces, images, rows).scratch_len()
+    group_scratch_len(shape, Way::Forward, pieces, [images, rows])
 }
 
 /// Values of scratch that the gradient of the input needs for a piece of `images` images.
 pub fn backward_data_scratch_len(shape: &ConvShape, pieces: Pieces, images: usize) -> usize {
-    TileSizes::backward(shape, pieces, backward_group(shape, pieces, images)).scratch_len()
+    group_scratch_len(shape, Way::Backward, pieces, [backward_group(shape, pieces, images), shape.h])
 }
 
 /// Values of scratch that the gradient of the filters needs for a piece of `blocks` blocks of output channels.

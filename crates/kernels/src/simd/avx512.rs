@@ -5,11 +5,11 @@ mod products;
 mod tiles;
 
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_GT_OQ, _MM_HINT_T0, _MM_HINT_T1, _mm_cmpeq_epi8_mask, _mm_loadu_si128, _mm_prefetch,
-    _mm_set1_epi8, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps,
-    _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_sqrt_ps, _mm512_storeu_ps,
-    _mm512_sub_ps,
+    __m512, __m512i, _CMP_GT_OQ, _MM_HINT_T0, _MM_HINT_T1, _mm_cmpeq_epi8_mask, _mm_loadu_si128,
+    _mm_prefetch, _mm_set1_epi8, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_div_ps, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_maskz_mov_ps, _mm512_max_ps,
+    _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_sqrt_ps,
+    _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::isa::{Isa, Kernel, generic_outer};

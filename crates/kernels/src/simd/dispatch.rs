@@ -8,7 +8,8 @@ use super::isa::Kernel;
 use super::portable::Portable;
 use crate::Level;
 
-/// Runs `kernel` at the portable level.
+/// Runs `kernel` at the portable level. Rows of tables that differ in a value only share the code, as at the other levels.
+#[inline(never)]
 pub(crate) fn dispatch_portable<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Portable)
 }

@@ -55,11 +55,7 @@ pub(crate) trait TileUnit: Sized {
     ///
     /// # Safety
     /// The sums must be readable and writable until [`TileUnit::end`].
-    unsafe fn begin<I: Isa, const M: usize, const N: usize>(
-        &self,
-        isa: I,
-        products: &TileProducts<'_, M, N>,
-    );
+    unsafe fn begin<I: Isa, const M: usize, const N: usize>(&self, isa: I, products: &TileProducts<'_, M, N>);
 
     /// Adds the products of the steps, see [`crate::simd::tiles`]. Vectors may do something else between two calls.
     ///

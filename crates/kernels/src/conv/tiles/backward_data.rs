@@ -6,9 +6,11 @@ use std::ops::Range;
 use super::filters::{Reduction, panels};
 use super::grid::MadeAxis;
 use super::load::{self, LoadedPart};
+use super::numbers::Numbers;
 use super::pieces::Pieces;
 use super::rules::fits_backward_data;
-use super::sizes::{TileSizes, backward_group};
+use super::sizes::{PLACE_BYTES, TileSizes, backward_group, stack_sizes};
+use super::stack::Way;
 use super::sweep::{Ahead, Outputs, Places, Sweep};
 use crate::conv::args::ConvBackwardDataArgs;
 use crate::conv::finish::Finishing;
@@ -64,33 +66,52 @@ fn some_images<I: Isa, U: TileUnit>(
         channel: 0,
         pitch: shape.k_pitch(),
     };
+    let stacked = stack_sizes(&shape, Way::Backward, pieces, images.len()).filter(|_| images.len() > 1);
+    let mut places = Places::whole(scratch.planes, sizes.place_bytes);
+    let (mut stack, mut steps) = (None, &[][..]);
+    // what is stacked is not sorted by remainders
+    let mut classes = [shape.stride[0].min(shape.h), shape.stride[1].min(shape.w)];
     // SAFETY: `check` established the maps, `cut` the scratch; the places of `sizes` are those of its steps.
     unsafe {
-        load::planes(isa, &args.grad, &part, &sizes, scratch.planes);
-        for row in 0..shape.stride[0].min(shape.h) {
-            for column in 0..shape.stride[1].min(shape.w) {
+        if let Some(stacked) = &stacked {
+            let sizes = stacked.tiles(&sizes);
+            stacked.load(isa, &args.grad, &part, (&sizes, scratch.planes));
+            let (images, all) = stacked.write_steps(&sizes, &scratch);
+            (stack, steps) = (Some(images), all);
+            places.bytes = PLACE_BYTES;
+            classes = [1; 2];
+        } else {
+            load::planes(isa, &args.grad, &part, &sizes, scratch.planes);
+        }
+        for row in 0..classes[0] {
+            for column in 0..classes[1] {
                 let made = [
                     MadeAxis::backward(&shape, 0, &planes.axes[0], row),
                     MadeAxis::backward(&shape, 1, &planes.axes[1], column),
                 ];
-                let count = sizes.write_steps(&made, shape.kernel[1], scratch.steps);
+                let numbers = match &stack {
+                    Some(stack) => Numbers::Stack { stack, pixels: shape.h * shape.w, first: images.start },
+                    None => {
+                        let count = sizes.write_steps(&made, shape.kernel[1], scratch.steps);
+                        steps = std::slice::from_raw_parts(scratch.steps, count);
+                        let (size, first) = ([shape.h, shape.w], [images.start, 0]);
+                        Numbers::Planes { planes, made, size, first }
+                    }
+                };
                 let sweep = Sweep {
-                    places: Places::whole(scratch.planes, sizes.place_bytes),
+                    places,
                     ahead: [Ahead::NONE; 2],
                     panels: filters,
                     panel_bytes,
-                    steps: std::slice::from_raw_parts(scratch.steps, count),
+                    steps,
                     sums: scratch.sums,
                     blocks: args.blocks.len(),
                 };
                 let dst = &mut args.sink.dst;
                 let outputs = Outputs {
-                    planes,
-                    made,
+                    numbers,
                     dst: dst.ptr(),
                     pitch: dst.pitch(),
-                    size: [shape.h, shape.w],
-                    first: [images.start, 0],
                     finish: Finishing::default(),
                     accumulate: args.sink.accumulate,
                 };

@@ -14,9 +14,11 @@ use super::gather;
 use super::grid::MadeAxis;
 use super::in_place::InPlace;
 use super::load::{self, LoadedPart};
+use super::numbers::Numbers;
 use super::pieces::Pieces;
 use super::rules::fits;
-use super::sizes::{TileSizes, forward_group};
+use super::sizes::{PLACE_BYTES, TileSizes, forward_group, stack_sizes};
+use super::stack::Way;
 use super::sweep::{Ahead, Outputs, Places, Sweep};
 use crate::LANES;
 use crate::args::SUM_RUN;
@@ -47,6 +49,7 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
         let filters = panels(args.weights, panel_bytes, &args.blocks);
         let src = kept(isa, &mut args);
         let unit = U::enter();
+        let whole = args.rows.len() == shape.oh;
         let in_place = InPlace::new(&shape, pieces, &src);
         let all_rows = args.rows.clone();
         let [group, band] = forward_group(&shape, pieces, args.images, all_rows.len());
@@ -57,6 +60,8 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
             let images = group.min(args.images - image);
             for first in all_rows.clone().step_by(band) {
                 let rows = band.min(all_rows.end - first);
+                let stacked =
+                    stack_sizes(&shape, Way::Forward, pieces, images).filter(|_| whole && images > 1);
                 let mut sizes = TileSizes::forward(&shape, pieces, images, rows);
                 let scratch = sizes.cut(args.scratch);
                 let planes = &sizes.planes.clone();
@@ -66,45 +71,59 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
                 ];
                 let (mut places, mut ahead) =
                     (Places::whole(scratch.planes, sizes.place_bytes), [Ahead::NONE; 2]);
+                let part = LoadedPart {
+                    image,
+                    row: first * shape.stride[0],
+                    size: [shape.h, shape.w],
+                    end: shape.h,
+                    channel: 0,
+                    pitch: shape.c_pitch,
+                };
+                let (mut stack, mut steps) = (None, &[][..]);
                 // SAFETY: `check_maps` established the maps, `cut` the scratch; the places of `sizes` are those of its steps.
                 unsafe {
-                    if let Some(map) = &in_place {
+                    if let Some(stacked) = &stacked {
+                        sizes = stacked.tiles(&sizes);
+                        stacked.load(isa, &src, &part, (&sizes, scratch.planes));
+                        let (images, all) = stacked.write_steps(&sizes, &scratch);
+                        (stack, steps) = (Some(images), all);
+                        places.bytes = PLACE_BYTES;
+                    } else if let Some(map) = &in_place {
                         sizes = map.sizes(&sizes);
-                        let part = [image * pixels + first * shape.ow, planes.numbers(&made)];
-                        places = map.places(part, &scratch);
-                        ahead = map.ahead(part, &finish, (args.blocks.len(), args.dst.pitch()));
+                        let some = [image * pixels + first * shape.ow, planes.numbers(&made)];
+                        places = map.places(some, &scratch);
+                        ahead = map.ahead(some, &finish, (args.blocks.len(), args.dst.pitch()));
                     } else if thin(&shape) {
                         gather::taps(isa, &src, &shape, [image, first, rows], (&sizes, &scratch));
                     } else {
-                        let part = LoadedPart {
-                            image,
-                            row: first * shape.stride[0],
-                            size: [shape.h, shape.w],
-                            end: shape.h,
-                            channel: 0,
-                            pitch: shape.c_pitch,
-                        };
                         load::planes(isa, &src, &part, &sizes, scratch.planes);
                     }
-                    let count = sizes.write_steps(&made, shape.kernel[1], scratch.steps);
+                    if stack.is_none() {
+                        let count = sizes.write_steps(&made, shape.kernel[1], scratch.steps);
+                        steps = std::slice::from_raw_parts(scratch.steps, count);
+                    }
                     let sweep = Sweep {
                         places,
                         ahead,
                         panels: filters,
                         panel_bytes,
-                        steps: std::slice::from_raw_parts(scratch.steps, count),
+                        steps,
                         sums: scratch.sums,
                         blocks: args.blocks.len(),
                     };
                     let pitch = args.dst.pitch();
+                    let numbers = match &stack {
+                        Some(stack) => Numbers::Stack { stack, pixels, first: image },
+                        None => {
+                            let (size, first) = ([shape.oh, shape.ow], [image, first]);
+                            Numbers::Planes { planes, made, size, first }
+                        }
+                    };
                     let outputs = Outputs {
-                        planes,
-                        made,
+                        numbers,
                         // pixels are those of whole images
                         dst: args.dst.ptr().offset(-((all_rows.start * shape.ow * pitch) as isize)),
                         pitch,
-                        size: [shape.oh, shape.ow],
-                        first: [image, first],
                         finish,
                         accumulate: false,
                     };

@@ -102,6 +102,39 @@ unsafe fn planes_as<I: Isa, C: Computed, const HALF: bool>(
     }
 }
 
+/// Loads whole images, pixel by pixel side by side; those that fill the last tile are zeros.
+///
+/// # Safety
+/// As [`planes`].
+#[inline(always)]
+pub(super) unsafe fn stack<I: Isa, C: Computed>(
+    isa: I,
+    values: &C,
+    part: &LoadedPart,
+    (sizes, to): (&TileSizes, *mut u8),
+    [images, padded]: [usize; 2],
+) {
+    let pixels = part.size[0] * part.size[1];
+    // SAFETY: promised by the caller.
+    unsafe {
+        for image in 0..images {
+            let line = [(part.image + image) * pixels * part.pitch, part.pitch, pixels];
+            let to = (sizes, to.add(image * PLACE_BYTES));
+            if values.half() {
+                line_of::<I, C, true>(isa, values, part, line, to);
+            } else {
+                line_of::<I, C, false>(isa, values, part, line, to);
+            }
+        }
+        if padded > images {
+            for pixel in 0..pixels {
+                let to = to.add(pixel * sizes.place_bytes + images * PLACE_BYTES);
+                zero(isa, sizes, to, padded - images);
+            }
+        }
+    }
+}
+
 /// `count` pixels from `pixel` on, `step` values apart.
 ///
 /// # Safety
@@ -126,13 +159,13 @@ unsafe fn line_of<I: Isa, C: Computed, const HALF: bool>(
             if channel + LANES < part.pitch {
                 let second = values.lanes::<I, HALF>(isa, channel + LANES);
                 for i in 0..count {
-                    let to = to.add(i * PLACE_BYTES);
+                    let to = to.add(i * sizes.place_bytes);
                     put(isa, first.at(pixel + i * step), sizes, to);
                     put(isa, second.at(pixel + i * step), sizes, to.add(PLACE_BYTES / 2));
                 }
             } else {
                 for i in 0..count {
-                    let to = to.add(i * PLACE_BYTES);
+                    let to = to.add(i * sizes.place_bytes);
                     put(isa, first.at(pixel + i * step), sizes, to);
                     put(isa, isa.zero(), sizes, to.add(PLACE_BYTES / 2));
                 }
@@ -157,7 +190,7 @@ unsafe fn copy(
     // SAFETY: promised by the caller.
     unsafe {
         for i in 0..count {
-            let (from, to) = (map.add(i * step), to.add(i * PLACE_BYTES));
+            let (from, to) = (map.add(i * step), to.add(i * sizes.place_bytes));
             for block in 0..whole {
                 let to = to.add(block * sizes.block_bytes).cast::<Bf16>();
                 to.copy_from_nonoverlapping(from.add(block * DEPTH), DEPTH);

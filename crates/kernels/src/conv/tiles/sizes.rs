@@ -2,6 +2,7 @@
 
 use super::grid::{MadeAxis, Planes, ReadAxis};
 use super::pieces::Pieces;
+use super::stack::{StackSizes, Way, stacked_images};
 use crate::LANES;
 use crate::conv::windows::thin;
 use crate::shape::ConvShape;
@@ -128,6 +129,11 @@ impl TileSizes {
         self.taps * self.blocks * self.pieces.products().len()
     }
 
+    /// Values of scratch for the steps.
+    fn steps_len(&self) -> usize {
+        (self.steps() * size_of::<ProductStep>() / size_of::<f32>()).next_multiple_of(LANES)
+    }
+
     /// Values of scratch.
     pub(super) fn scratch_len(&self) -> usize {
         self.scratch_len_with(self)
@@ -138,7 +144,7 @@ impl TileSizes {
         // once to begin at a whole line
         LANES
             + SUMS
-            + (self.steps() * size_of::<ProductStep>() / size_of::<f32>()).next_multiple_of(LANES)
+            + self.steps_len()
             + self.window_len()
             + self.bytes().max(other.bytes()) / size_of::<f32>()
     }
@@ -162,8 +168,7 @@ impl TileSizes {
         let start = scratch.as_mut_ptr();
         let sums = start.wrapping_add(start.align_offset(PLACE_BYTES).min(LANES));
         let steps = sums.wrapping_add(SUMS);
-        let words = (self.steps() * size_of::<ProductStep>() / size_of::<f32>()).next_multiple_of(LANES);
-        let window = steps.wrapping_add(words);
+        let window = steps.wrapping_add(self.steps_len());
         let planes = window.wrapping_add(self.window_len());
         Scratch { sums, steps: steps.cast(), planes: planes.cast(), window }
     }
@@ -209,6 +214,43 @@ impl TileSizes {
     }
 }
 
+/// A group of images whose maps are stacked, if that is the better way.
+pub(super) fn stack_sizes(shape: &ConvShape, way: Way, pieces: Pieces, images: usize) -> Option<StackSizes> {
+    if thin(shape) {
+        return None;
+    }
+    let axes = match way {
+        Way::Forward => TileSizes::forward(shape, pieces, 2, shape.oh).planes.axes,
+        Way::Backward => TileSizes::backward(shape, pieces, 2).planes.axes,
+    };
+    let classes = match way {
+        Way::Forward => 1,
+        Way::Backward => shape.stride[0].min(shape.h) * shape.stride[1].min(shape.w),
+    };
+    let numbers = classes * axes[0].lines * axes[1].lines;
+    let images = stacked_images(shape, way, pieces, (images, numbers))?;
+    Some(StackSizes { shape: *shape, way, images, pieces })
+}
+
+/// Values of scratch for a group of `images` images, stacked or not.
+pub(super) fn group_scratch_len(
+    shape: &ConvShape,
+    way: Way,
+    pieces: Pieces,
+    [images, rows]: [usize; 2],
+) -> usize {
+    let planes = match way {
+        Way::Forward => TileSizes::forward(shape, pieces, images, rows),
+        Way::Backward => TileSizes::backward(shape, pieces, images),
+    };
+    // the last group may be too small to be stacked
+    let len = planes.scratch_len();
+    match stack_sizes(shape, way, pieces, images) {
+        Some(stack) if images > 1 => len.max(stack.scratch_len(&planes)),
+        _ => len,
+    }
+}
+
 /// Images of a group: as many as fit into [`LOAD_BYTES`], at least one and at most `most`.
 fn group(most: usize, bytes: impl Fn(usize) -> usize) -> usize {
     let mut images = most.max(1);
@@ -222,6 +264,11 @@ fn group(most: usize, bytes: impl Fn(usize) -> usize) -> usize {
 pub(super) fn forward_group(shape: &ConvShape, pieces: Pieces, images: usize, rows: usize) -> [usize; 2] {
     // the taps of thin images are gathered image by image
     let most = if rows < shape.oh || thin(shape) { 1 } else { images };
+    if most > 1
+        && let Some(stack) = stack_sizes(shape, Way::Forward, pieces, most)
+    {
+        return [stack.images, rows];
+    }
     let images = group(most, |images| TileSizes::forward(shape, pieces, images, rows).bytes());
     if images > 1 {
         return [images, rows];
@@ -240,5 +287,8 @@ pub(super) fn forward_group(shape: &ConvShape, pieces: Pieces, images: usize, ro
 
 /// Images that the gradient of the input takes at a time.
 pub(super) fn backward_group(shape: &ConvShape, pieces: Pieces, images: usize) -> usize {
+    if let Some(stack) = stack_sizes(shape, Way::Backward, pieces, images) {
+        return stack.images;
+    }
     group(images, |images| TileSizes::backward(shape, pieces, images).bytes())
 }

@@ -1,6 +1,6 @@
 //! Products of all outputs of a group with the filters of a piece, two tiles by two at a time, and their way out.
 
-use super::grid::{MadeAxis, Planes};
+use super::numbers::{Cursor, Numbers};
 use super::sizes::PLACE_BYTES;
 use crate::LANES;
 use crate::bf16::Bf16;
@@ -94,53 +94,26 @@ pub(super) struct Sweep<'a> {
 /// Where outputs go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outputs<'a> {
-    pub(super) planes: &'a Planes,
-    /// Which outputs.
-    pub(super) made: [MadeAxis; 2],
+    pub(super) numbers: Numbers<'a>,
     /// The first channel of the piece, of the first pixel of the first image.
     pub(super) dst: MapPtrMut,
     /// Values from one pixel to the next.
     pub(super) pitch: usize,
-    /// Rows and columns of the map.
-    pub(super) size: [usize; 2],
-    /// First image, and first row.
-    pub(super) first: [usize; 2],
     /// What happens to them, from the piece's first channel on.
     pub(super) finish: Finishing,
     /// Whether to add what is there.
     pub(super) accumulate: bool,
 }
 
-/// An output by its number.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    image: usize,
-    row: usize,
-    column: usize,
-}
-
-impl Cursor {
-    /// The output `numbers` further.
-    #[inline(always)]
-    fn advance(&mut self, planes: &Planes, numbers: usize) {
-        let [rows, columns] = planes.axes;
-        self.column += numbers;
-        while self.column >= columns.lines {
-            self.column -= columns.lines;
-            self.row += 1;
-            if self.row == rows.lines {
-                (self.image, self.row) = (self.image + 1, 0);
-            }
-        }
-    }
-}
-
 /// A block of tiles on its way.
 #[derive(Clone, Copy, Debug)]
-struct Task {
-    /// The first output by its number, and how many there are.
+struct Task<'a> {
+    /// The first number, and how many there are.
     number: usize,
     count: usize,
+    /// Where the first one's place is, and what is summed.
+    place: *const u8,
+    steps: &'a [ProductStep],
     /// The first one that has not been taken out.
     cursor: Cursor,
     /// The first block of filters, and whether there is a second.
@@ -152,8 +125,8 @@ struct Task {
 
 /// Tasks in their order: some outputs with all filters, two blocks at a time, before the next outputs.
 #[derive(Clone, Copy, Debug)]
-struct Tasks {
-    next: Option<Task>,
+struct Tasks<'a> {
+    next: Option<Task<'a>>,
     /// Outputs.
     count: usize,
     /// Those that come with all filters before the next: a multiple of 32.
@@ -165,44 +138,63 @@ struct Tasks {
     other: *mut f32,
 }
 
-impl Tasks {
-    fn new(sweep: &Sweep<'_>, outputs: &Outputs<'_>) -> Self {
-        let count = outputs.planes.numbers(&outputs.made);
-        let cursor = Cursor { image: 0, row: 0, column: 0 };
-        let sums = sweep.sums;
-        let some = count.min(2 * TILE);
-        let next = Task { number: 0, count: some, cursor, block: 0, two: sweep.blocks > 1, sums };
-        Self {
-            next: (count > 0 && sweep.blocks > 0).then_some(next),
+impl<'a> Tasks<'a> {
+    fn new(sweep: &Sweep<'a>, numbers: &Numbers<'_>) -> Self {
+        let count = numbers.count();
+        let cursor = Cursor::default();
+        let task = Task {
+            number: 0,
+            count: 0,
+            place: sweep.places.data,
+            steps: sweep.steps,
+            cursor,
+            block: 0,
+            two: sweep.blocks > 1,
+            sums: sweep.sums,
+        };
+        let mut tasks = Self {
+            next: (count > 0 && sweep.blocks > 0).then_some(task),
             count,
-            chunk: sweep.chunk(),
+            chunk: sweep.chunk(numbers),
             first: 0,
             cursor,
-            other: sums.wrapping_add(2 * TILE * SUMS_ROW),
+            other: sweep.sums.wrapping_add(2 * TILE * SUMS_ROW),
+        };
+        tasks.fill(sweep, numbers);
+        tasks
+    }
+
+    /// What the next task reads.
+    #[inline(always)]
+    fn fill(&mut self, sweep: &Sweep<'a>, numbers: &Numbers<'_>) {
+        if let Some(next) = &mut self.next {
+            next.count = numbers.together(self.count - next.number, &next.cursor);
+            next.place = sweep.places.at(numbers.place(next.number, &next.cursor));
+            next.steps = numbers.steps(sweep.steps, &next.cursor);
         }
     }
 
     /// The next task.
     #[inline(always)]
-    fn take(&mut self, blocks: usize, planes: &Planes) -> Option<Task> {
+    fn take(&mut self, sweep: &Sweep<'a>, numbers: &Numbers<'_>) -> Option<Task<'a>> {
         let task = self.next?;
         let mut next = task;
         (next.sums, self.other) = (self.other, next.sums);
         let end = self.count.min(self.first.saturating_add(self.chunk));
-        next.number += 2 * TILE;
-        next.cursor.advance(planes, 2 * TILE);
+        next.number += task.count;
+        numbers.advance(&mut next.cursor, task.count);
         if next.number >= end {
-            if next.block + 2 < blocks {
+            if next.block + 2 < sweep.blocks {
                 (next.number, next.cursor) = (self.first, self.cursor);
                 next.block += 2;
             } else {
                 (self.first, self.cursor) = (next.number, next.cursor);
                 next.block = 0;
             }
-            next.two = next.block + 1 < blocks;
+            next.two = next.block + 1 < sweep.blocks;
         }
-        next.count = self.count.saturating_sub(next.number).min(2 * TILE);
-        self.next = (next.count > 0).then_some(next);
+        self.next = (next.number < self.count).then_some(next);
+        self.fill(sweep, numbers);
         Some(task)
     }
 }
@@ -213,7 +205,7 @@ const NEAR_PANELS: usize = 5 << 18;
 /// The work of a task is done in this many parts, in turns with that of the task before: the unit multiplies while vectors finish.
 const PARTS: usize = 4;
 
-impl Sweep<'_> {
+impl<'a> Sweep<'a> {
     /// All outputs of all blocks.
     ///
     /// # Safety
@@ -221,11 +213,11 @@ impl Sweep<'_> {
     /// [`Finishing::tile`] asks for must hold.
     #[inline(always)]
     pub(super) unsafe fn run<I: Isa, U: TileUnit>(&self, isa: I, unit: &U, outputs: &Outputs<'_>) {
-        let mut tasks = Tasks::new(self, outputs);
-        let mut before: Option<Task> = None;
+        let mut tasks = Tasks::new(self, &outputs.numbers);
+        let mut before: Option<Task<'_>> = None;
         let mut ahead = self.ahead;
         loop {
-            let task = tasks.take(self.blocks, outputs.planes);
+            let task = tasks.take(self, &outputs.numbers);
             // SAFETY: promised by the caller.
             unsafe {
                 if let Some(task) = &task {
@@ -255,14 +247,18 @@ impl Sweep<'_> {
 
     /// Outputs that all blocks of filters make before the next outputs. Filters that stay in the second-level cache are read for
     /// every 32 outputs: their channels are then written one behind the other.
-    fn chunk(&self) -> usize {
-        if self.blocks * self.panel_bytes <= NEAR_PANELS { 2 * TILE } else { usize::MAX }
+    fn chunk(&self, numbers: &Numbers<'_>) -> usize {
+        if !numbers.are_stacked() && self.blocks * self.panel_bytes <= NEAR_PANELS {
+            2 * TILE
+        } else {
+            usize::MAX
+        }
     }
 
     /// # Safety
     /// As [`Sweep::run`].
     #[inline(always)]
-    unsafe fn begin<I: Isa, U: TileUnit>(&self, isa: I, unit: &U, task: &Task) {
+    unsafe fn begin<I: Isa, U: TileUnit>(&self, isa: I, unit: &U, task: &Task<'_>) {
         // SAFETY: promised by the caller.
         unsafe {
             match (task.count > TILE, task.two) {
@@ -277,7 +273,7 @@ impl Sweep<'_> {
     /// # Safety
     /// As [`Sweep::run`].
     #[inline(always)]
-    unsafe fn multiply<I: Isa, U: TileUnit>(&self, isa: I, unit: &U, task: &Task, part: usize) {
+    unsafe fn multiply<I: Isa, U: TileUnit>(&self, isa: I, unit: &U, task: &Task<'_>, part: usize) {
         // SAFETY: promised by the caller.
         unsafe {
             match (task.count > TILE, task.two) {
@@ -292,7 +288,7 @@ impl Sweep<'_> {
     /// # Safety
     /// As [`Sweep::run`].
     #[inline(always)]
-    unsafe fn end<I: Isa, U: TileUnit>(&self, isa: I, unit: &U, task: &Task) {
+    unsafe fn end<I: Isa, U: TileUnit>(&self, isa: I, unit: &U, task: &Task<'_>) {
         // SAFETY: promised by the caller.
         unsafe {
             match (task.count > TILE, task.two) {
@@ -306,10 +302,13 @@ impl Sweep<'_> {
 
     /// A part of the steps of a task.
     #[inline(always)]
-    fn products<const M: usize, const N: usize>(&self, task: &Task, part: usize) -> TileProducts<'_, M, N> {
-        let places = self.places.at(task.number);
+    fn products<const M: usize, const N: usize>(
+        &self,
+        task: &Task<'a>,
+        part: usize,
+    ) -> TileProducts<'a, M, N> {
         let panels = self.panels.wrapping_add(task.block * self.panel_bytes);
-        let (mut a, mut b) = ([places.cast::<Bf16>(); M], [panels.cast::<Bf16>(); N]);
+        let (mut a, mut b) = ([task.place.cast::<Bf16>(); M], [panels.cast::<Bf16>(); N]);
         for m in 0..M {
             a[m] = a[m].wrapping_byte_add(m * TILE * self.places.bytes);
         }
@@ -320,7 +319,7 @@ impl Sweep<'_> {
                 c[m][n] = task.sums.wrapping_add(m * TILE * SUMS_ROW + n * TILE);
             }
         }
-        let steps = self.steps.len();
+        let steps = task.steps.len();
         TileProducts {
             a,
             a_row: self.places.bytes,
@@ -328,7 +327,7 @@ impl Sweep<'_> {
             c,
             c_row: SUMS_ROW * size_of::<f32>(),
             add: false,
-            steps: &self.steps[steps * part / PARTS..steps * (part + 1) / PARTS],
+            steps: &task.steps[steps * part / PARTS..steps * (part + 1) / PARTS],
         }
     }
 }
@@ -339,22 +338,18 @@ impl Outputs<'_> {
     /// # Safety
     /// As [`Sweep::run`].
     #[inline(always)]
-    unsafe fn put<I: Isa, const N: usize>(&self, isa: I, task: &mut Task, part: usize) {
-        let (columns, cursor) = (self.planes.axes[1], &mut task.cursor);
+    unsafe fn put<I: Isa, const N: usize>(&self, isa: I, task: &mut Task<'_>, part: usize) {
         let mut done = 2 * TILE * part / PARTS;
         let end = task.count.min(2 * TILE * (part + 1) / PARTS);
         while done < end {
-            let run = (columns.lines - cursor.column).min(end - done);
-            if cursor.row < self.made[0].count && cursor.column < self.made[1].count {
-                let inside = run.min(self.made[1].count - cursor.column);
-                let line = (self.first[0] + cursor.image) * self.size[0] + self.first[1];
-                let line = (line + self.made[0].first + cursor.row * self.made[0].step) * self.size[1];
-                let pixel = line + self.made[1].first + cursor.column * self.made[1].step;
+            let run = self.numbers.run(&task.cursor, end - done);
+            if run.outputs > 0 {
+                let sums = task.sums.wrapping_add(done * SUMS_ROW);
                 // SAFETY: promised by the caller.
-                unsafe { self.line::<I, N>(isa, task.sums.add(done * SUMS_ROW), [pixel, inside, task.block]) };
+                unsafe { self.line::<I, N>(isa, sums, [run.pixel, run.outputs, task.block]) };
             }
-            done += run;
-            cursor.advance(self.planes, run);
+            done += run.numbers;
+            self.numbers.advance(&mut task.cursor, run.numbers);
         }
     }
 
@@ -373,11 +368,11 @@ impl Outputs<'_> {
         // SAFETY: promised by the caller.
         unsafe {
             while i + 4 <= count {
-                self.pixels::<I, 4, N>(isa, sums.add(i * SUMS_ROW), pixel + i * self.made[1].step, block);
+                self.pixels::<I, 4, N>(isa, sums.add(i * SUMS_ROW), pixel + i * self.numbers.step(), block);
                 i += 4;
             }
             while i < count {
-                self.pixels::<I, 1, N>(isa, sums.add(i * SUMS_ROW), pixel + i * self.made[1].step, block);
+                self.pixels::<I, 1, N>(isa, sums.add(i * SUMS_ROW), pixel + i * self.numbers.step(), block);
                 i += 1;
             }
         }
@@ -399,7 +394,7 @@ impl Outputs<'_> {
         // SAFETY: promised by the caller.
         unsafe {
             for m in 0..M {
-                starts[m] = (pixel + m * self.made[1].step) * self.pitch;
+                starts[m] = (pixel + m * self.numbers.step()) * self.pitch;
                 for n in 0..N {
                     acc[m][n] = isa.load(sums.add(m * SUMS_ROW + n * LANES));
                 }

@@ -51,11 +51,7 @@ impl TileUnit for Amx {
     }
 
     #[inline(always)]
-    unsafe fn begin<I: Isa, const M: usize, const N: usize>(
-        &self,
-        _: I,
-        products: &TileProducts<'_, M, N>,
-    ) {
+    unsafe fn begin<I: Isa, const M: usize, const N: usize>(&self, _: I, products: &TileProducts<'_, M, N>) {
         let from = std::ptr::from_ref(products);
         // SAFETY: `enter` made the unit ready; a cast is only reached where it changes nothing; the rest is promised by the caller.
         unsafe {
@@ -89,11 +85,7 @@ impl TileUnit for Amx {
     }
 
     #[inline(always)]
-    unsafe fn end<I: Isa, const M: usize, const N: usize>(
-        &self,
-        _: I,
-        products: &TileProducts<'_, M, N>,
-    ) {
+    unsafe fn end<I: Isa, const M: usize, const N: usize>(&self, _: I, products: &TileProducts<'_, M, N>) {
         let from = std::ptr::from_ref(products);
         // SAFETY: `enter` made the unit ready; a cast is only reached where it changes nothing; the rest is promised by the caller.
         unsafe {
