@@ -2,6 +2,11 @@
 //!
 //! For the gradient of the input channels and filters change places. Where taps are gathered, all of them are one block after the
 //! other of channels.
+//!
+//! One bf16 value leaves a rest of each number. In the forward pass the rest is added to the next number of the same filter before
+//! that is rounded (error diffusion; Floyd & Steinberg 1976, in one dimension). Values behind a ReLU are never negative, so that rests of
+//! one sign would add up; this way their sum stays below that of one number. In the gradient of the input each number is rounded
+//! alone: gradients have both signs.
 
 use std::ops::Range;
 
@@ -94,20 +99,30 @@ impl Kernel for TileFiltersKernel<'_> {
                 let panel = &mut scratch[..backward_block_len(shape)];
                 pack_backward(shape, packed, block..block + 1, panel);
                 // SAFETY: `dst` has the bytes of a panel.
-                unsafe { tiles(isa, &reduction, panel, pieces, dst) };
+                unsafe { tiles(isa, &reduction, panel, (pieces, false), dst) };
             } else {
                 let len = packed_block_len(shape);
                 // SAFETY: `dst` has the bytes of a panel.
-                unsafe { tiles(isa, &reduction, &packed[block * len..][..len], pieces, dst) };
+                unsafe { tiles(isa, &reduction, &packed[block * len..][..len], (pieces, true), dst) };
             }
         }
     }
 }
 
+/// `diffuses`: whether a single piece hands its rest on.
+///
 /// # Safety
 /// `dst` must have room for the tiles of a panel.
 #[inline(always)]
-unsafe fn tiles<I: Isa>(isa: I, reduction: &Reduction, panel: &[f32], pieces: Pieces, dst: *mut Bf16) {
+unsafe fn tiles<I: Isa>(
+    isa: I,
+    reduction: &Reduction,
+    panel: &[f32],
+    (pieces, diffuses): (Pieces, bool),
+    dst: *mut Bf16,
+) {
+    let diffuses = diffuses && pieces == Pieces::One;
+    let mut rest = isa.zero();
     let blocks = reduction.channels.div_ceil(DEPTH);
     let piece_len = blocks * reduction.taps * TILE * DEPTH;
     for block in 0..blocks {
@@ -120,6 +135,11 @@ unsafe fn tiles<I: Isa>(isa: I, reduction: &Reduction, panel: &[f32], pieces: Pi
                         let at = &panel[reduction.offset(tap, channel + half)..][..TILE];
                         // SAFETY: the slice has sixteen values.
                         values[half] = unsafe { isa.load(at.as_ptr()) };
+                        if diffuses {
+                            let wanted = isa.add(values[half], rest);
+                            values[half] = isa.round_bf16(wanted);
+                            rest = isa.sub(wanted, values[half]);
+                        }
                     }
                 }
                 let [evens, odds] = values;
@@ -143,4 +163,54 @@ pub(super) fn panels(words: &[f32], panel_bytes: usize, blocks: &Range<usize>) -
     let words = &words[blocks.start * panel_bytes / size_of::<f32>()..];
     assert!(size_of_val(words) >= blocks.len() * panel_bytes, "filters as tiles");
     words.as_ptr().cast()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LANES;
+    use crate::conv::layout::{pack, packed_len};
+    use crate::conv::tiles;
+
+    /// Numbers that are all rounded down alone: their rests would add up to a third of a filter's number each.
+    #[test]
+    fn the_rests_of_a_filter_do_not_add_up() {
+        let shape = ConvShape {
+            c: 40,
+            k: 17,
+            h: 4,
+            w: 4,
+            oh: 4,
+            ow: 4,
+            kernel: [3; 2],
+            stride: [1; 2],
+            padding: [1; 2],
+            dilation: [1; 2],
+            groups: 1,
+            c_pitch: 48,
+        };
+        let taps = shape.kernel[0] * shape.kernel[1];
+        let number = 1.0 + 1.0 / 384.0;
+        let mut packed = vec![0.0; packed_len(&shape)];
+        pack(&shape, &vec![number; shape.k * shape.c * taps], &mut packed);
+        let words = tiles::filters_block_len(&shape, Pieces::One);
+        for entry in tiles::filters(Pieces::One).iter().filter(|entry| entry.level.supported()) {
+            let mut dst = vec![f32::NAN; 2 * words];
+            (entry.run)(TileFilters {
+                shape: &shape,
+                packed: &packed,
+                blocks: 0..2,
+                dst: &mut dst,
+                scratch: &mut [],
+            });
+            for filter in 0..shape.k {
+                let panel = &dst[filter / LANES * words..][..words];
+                let pairs = panel.iter().skip(filter % LANES).step_by(LANES);
+                let halves = pairs.flat_map(|pair| [pair.to_bits() as u16, (pair.to_bits() >> 16) as u16]);
+                let sum: f64 = halves.map(|bits| f64::from(Bf16::from_bits(bits).to_f32())).sum();
+                let want = f64::from(number) * (shape.c * taps) as f64;
+                assert!((sum - want).abs() < 1.0 / 128.0, "{}: {sum}, not {want}", entry.name);
+            }
+        }
+    }
 }
