@@ -102,6 +102,35 @@ unsafe fn planes_as<I: Isa, C: Computed, const HALF: bool>(
     }
 }
 
+/// Loads `images` images, at most 32, position by position: places of 32 images lie side by side.
+///
+/// # Safety
+/// As [`planes`]; `sizes` must be stacked.
+#[inline(always)]
+pub(super) unsafe fn stacked<I: Isa, C: Computed>(
+    isa: I,
+    values: &C,
+    (part, images): (&LoadedPart, usize),
+    sizes: &TileSizes,
+    to: *mut u8,
+) {
+    let pixels = part.size[0] * part.size[1];
+    // SAFETY: promised by the caller.
+    unsafe {
+        for position in 0..pixels {
+            let to = to.add(position * DEPTH * PLACE_BYTES);
+            let pixel = (part.image * pixels + position) * part.pitch;
+            let at = [pixel, pixels * part.pitch, images];
+            if values.half() {
+                line_of::<I, C, true>(isa, values, part, at, (sizes, to));
+            } else {
+                line_of::<I, C, false>(isa, values, part, at, (sizes, to));
+            }
+            zero(isa, sizes, to.add(images * PLACE_BYTES), DEPTH - images);
+        }
+    }
+}
+
 /// `count` pixels from `pixel` on, `step` values apart.
 ///
 /// # Safety
