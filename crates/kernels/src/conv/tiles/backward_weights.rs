@@ -356,8 +356,18 @@ impl<'a> GradientBlock<'a> {
         // SAFETY: promised by the caller.
         unsafe {
             unit.begin(isa, products);
-            for steps in products.steps.chunks(AHEAD_STEPS) {
+            // the next tap's sums follow these
+            let runs = products.steps.len().div_ceil(AHEAD_STEPS).max(1);
+            let rows = if self.made.map(|axis| axis.taps) == [1, 1] { 0 } else { TILE.div_ceil(runs) };
+            for (run, steps) in products.steps.chunks(AHEAD_STEPS).enumerate() {
                 unit.multiply(isa, &TileProducts { steps, ..*products });
+                for row in run * rows..(run + 1) * rows {
+                    for m in 0..M {
+                        for n in 0..N {
+                            isa.prefetch(products.c[m][n].wrapping_add((TILE + row) * TILE));
+                        }
+                    }
+                }
                 self.ahead.bring(isa, self.lines);
             }
             unit.end(isa, products);

@@ -27,8 +27,10 @@ const STACKED_IMAGES: usize = 24;
 /// Whether the images of a segment of `images` are stacked: what is summed over is then 32 images at a position, not 32 positions, and
 /// a tap skips the positions that it reads the border for. It fixes the order of sums.
 pub(super) fn stacks(shape: &ConvShape, images: usize) -> bool {
-    let bordered = shape.kernel != [1; 2];
-    bordered && !thin(shape) && images >= STACKED_IMAGES && shape.oh * shape.ow <= STACKED_PIXELS
+    let bordered = shape.kernel != [1; 2] && !thin(shape);
+    // what is read is loaded whole, and a stride may read much
+    let small = shape.oh * shape.ow <= STACKED_PIXELS && shape.h * shape.w <= 4 * STACKED_PIXELS;
+    bordered && small && images >= STACKED_IMAGES
 }
 
 /// How many values a segment reads at least for one of the gradient that it writes.
