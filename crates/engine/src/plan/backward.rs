@@ -49,7 +49,7 @@ impl PlanBuilder<'_> {
             {
                 let parts =
                     parts.entry(filter.weight).or_insert(FilterParts { buffer: None, count: 0, next: 0 });
-                parts.count += self.batch.div_ceil(conv::weight_segment(&filter.shape));
+                parts.count += self.batch.div_ceil(self.weight_segment(&filter.shape));
             }
         }
         let mut backward =
@@ -177,7 +177,7 @@ impl BackwardBuilder<'_, '_> {
     fn backward_weights(&mut self, src: ValueId, filter: &LoweredFilter, label: &str, grad: GradRef) {
         let build = &mut *self.build;
         let len = conv::packed_len(&filter.shape);
-        let segments = build.batch.div_ceil(conv::weight_segment(&filter.shape));
+        let segments = build.batch.div_ceil(build.weight_segment(&filter.shape));
         let Some(parts) = self.parts.get_mut(&filter.weight) else {
             unreachable!("every filter was counted");
         };

@@ -181,16 +181,28 @@ impl PlanBuilder<'_> {
         ConvChoice { kernel, pieces, scratch, flops, filters }
     }
 
+    /// Images of a segment of a gradient of filters: a rule on the layer and its method.
+    pub(super) fn weight_segment(&self, shape: &ConvShape) -> usize {
+        match self.backward_weights_method(shape) {
+            Method::Tiles(_) => tiles::weight_segment(shape),
+            _ => conv::weight_segment(shape),
+        }
+    }
+
     /// The gradient of the filters, which reads no filters.
     pub(super) fn choose_backward_weights(&self, filter: &LoweredFilter) -> WeightsChoice {
         let (shape, level) = (&filter.shape, self.kernels.level);
         let method = self.backward_weights_method(shape);
-        let widest = if method == Method::Winograd { TILE_BLOCKS } else { conv::weight_blocks(shape) };
-        let pieces = PieceGrid::segments(
-            self.batch,
-            conv::weight_segment(shape),
-            ChannelBlocks { count: blocks(shape.k), widest },
-        );
+        let widest = match method {
+            Method::Direct => conv::weight_blocks(shape),
+            Method::Winograd => TILE_BLOCKS,
+            Method::Tiles(_) => tiles::WEIGHT_BLOCKS,
+        };
+        let (segment, cut) = (self.weight_segment(shape), ChannelBlocks { count: blocks(shape.k), widest });
+        let pieces = match method {
+            Method::Tiles(_) => PieceGrid::loaded_segments(self.batch, segment, cut),
+            _ => PieceGrid::segments(self.batch, segment, cut),
+        };
         let width = pieces.block_step();
         let (kernel, scratch) = match method {
             Method::Direct => {

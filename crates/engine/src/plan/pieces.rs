@@ -5,6 +5,8 @@ use std::ops::Range;
 /// Images of the batch for which a step should have one piece, where its sizes allow: the larger batches of larger
 /// machines then keep many cores busy. More pieces cost, since each loads and transforms its source for itself.
 const ENOUGH_IMAGES: usize = 4;
+/// The same where each piece loads so much for itself that it should have many blocks.
+const ENOUGH_LOADED: usize = 8;
 /// Pieces that are too few, however few images there are, are fewer than this.
 const ENOUGH_LEAST: usize = 4;
 /// Pieces that are enough, however many images there are.
@@ -154,13 +156,15 @@ impl PieceGrid {
 
     /// Segments of images, and of at most `widest` blocks.
     pub(crate) fn segments(images: usize, segment: usize, blocks: ChannelBlocks) -> Self {
-        let mut widths = vec![2, 1];
-        let mut width = TILE_BLOCKS;
-        while width <= blocks.widest {
-            widths.insert(0, width);
-            width *= 2;
-        }
-        Self::widest(images, segment, blocks.count, &widths)
+        Self::widest(images, segment, blocks.count, &doubled(blocks.widest))
+    }
+
+    /// The same for kernels whose loading of the source takes as long as many blocks: fewer pieces are enough.
+    pub(crate) fn loaded_segments(images: usize, segment: usize, blocks: ChannelBlocks) -> Self {
+        let least = (images / ENOUGH_LOADED).clamp(ENOUGH_LEAST, ENOUGH_MOST);
+        let widths = doubled(blocks.widest.min(blocks.count.next_power_of_two()));
+        let widths: Vec<_> = widths.iter().map(|width| blocks.count.min(*width)).collect();
+        Self::widest_of(images, segment, blocks.count, (&widths, least))
     }
 
     /// Pieces of `step` images and of at most `widest` blocks.
@@ -186,10 +190,15 @@ impl PieceGrid {
     /// The first of `widths` blocks, which are in falling order, that gives enough pieces. Where none does, whole register
     /// tiles (four blocks) matter more than many pieces.
     fn widest(images: usize, step: usize, blocks: usize, widths: &[usize]) -> Self {
+        let least = (images / ENOUGH_IMAGES).clamp(ENOUGH_LEAST, ENOUGH_MOST);
+        Self::widest_of(images, step, blocks, (widths, least))
+    }
+
+    /// The same with `least` pieces as enough.
+    fn widest_of(images: usize, step: usize, blocks: usize, (widths, least): (&[usize], usize)) -> Self {
         let step = step.clamp(1, images.max(1));
         let rows = images.div_ceil(step);
         let pieces = |width: usize| rows * blocks.div_ceil(width);
-        let least = (images / ENOUGH_IMAGES).clamp(ENOUGH_LEAST, ENOUGH_MOST);
         let fitting = || widths.iter().copied().filter(|width| *width <= blocks);
         let enough = fitting().filter(|width| *width >= TILE_BLOCKS).find(|width| pieces(*width) >= least);
         let narrow =
@@ -239,6 +248,17 @@ impl PieceGrid {
     }
 }
 
+/// The widths of register tiles, doubled while they are at most `widest`, in falling order.
+fn doubled(widest: usize) -> Vec<usize> {
+    let mut widths = vec![2, 1];
+    let mut width = TILE_BLOCKS;
+    while width <= widest {
+        widths.insert(0, width);
+        width *= 2;
+    }
+    widths
+}
+
 /// Half of a width, in whole register tiles.
 fn half(width: usize) -> usize {
     width.div_ceil(2).next_multiple_of(TILE_BLOCKS)
@@ -279,6 +299,9 @@ mod tests {
         assert_eq!(PieceGrid::grid(256, 1, 64).count(), 256);
         assert_eq!(PieceGrid::segments(256, 4, ChannelBlocks { count: 4, widest: 4 }).count(), 64);
         assert_eq!(PieceGrid::segments(32, 64, ChannelBlocks { count: 32, widest: 16 }).count(), 8);
+        assert_eq!(PieceGrid::loaded_segments(256, 8, ChannelBlocks { count: 8, widest: 32 }).columns(), 1);
+        assert_eq!(PieceGrid::loaded_segments(16, 4, ChannelBlocks { count: 16, widest: 32 }).count(), 4);
+        assert_eq!(PieceGrid::loaded_segments(16, 16, ChannelBlocks { count: 128, widest: 32 }).count(), 4);
         assert_eq!(PieceGrid::by_values(256, 147_456).count(), 256);
         assert_eq!(PieceGrid::single().count(), 1);
         // all blocks where there are pieces enough; a dense layer on a batch that is loaded at once

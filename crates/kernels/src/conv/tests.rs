@@ -586,6 +586,25 @@ fn backward_weights_agrees_with_the_reference() {
     }
 }
 
+/// Enough images for stacks of them: some whole, and one that is not.
+#[test]
+fn backward_weights_of_stacked_images_agrees_with_the_reference() {
+    for (c, k, size, stride) in [(20, 33, [3, 3], 1), (17, 64, [4, 3], 2), (40, 16, [7, 7], 1)] {
+        let shape = conv(c, k, size, 3, stride, 1);
+        for images in [24, 45] {
+            let case = Case::new(shape, images);
+            let all = shape.k_pitch() / LANES;
+            check(
+                [BACKWARD_WEIGHTS, tiles::backward_weights(One), tiles::backward_weights(Two), &[]],
+                &shape,
+                &[[images, all], [images, 1], [images, 3]],
+                |run, [_, b]| case.backward_weights(run, b),
+                (|_: &_, _, _: &_| {}, images * shape.oh * shape.ow),
+            );
+        }
+    }
+}
+
 /// A plan gives a step the scratch of its largest piece: no smaller one may need more.
 #[test]
 fn scratch_for_tiles_does_for_smaller_pieces_too() {

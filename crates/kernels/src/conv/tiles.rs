@@ -10,6 +10,7 @@
 //! **Kernels**: `amx` and, with the same bytes, `avx512`, `avx2`, `portable`. Filters are made by [`filters`] and
 //! [`backward_filters`]; they are handed on as words of two bf16 values.
 
+mod ahead;
 mod backward_data;
 mod backward_weights;
 mod filters;
@@ -39,6 +40,7 @@ pub use self::rules::{fits, fits_backward_data};
 use self::sizes::{backward_group, forward_group, group_scratch_len};
 use self::stack::Way;
 use self::weight_sizes::weight_scratch_len;
+pub use self::weight_sizes::{WEIGHT_BLOCKS, weight_segment};
 use super::args::{ConvBackwardData, ConvBackwardWeights, ConvForward};
 use crate::shape::ConvShape;
 use crate::simd::emulated::Emulated;

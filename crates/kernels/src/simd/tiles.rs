@@ -77,6 +77,7 @@ pub(crate) trait TileUnit: Sized {
     ///
     /// # Safety
     /// The tiles of every step must be readable, and the sums writable (readable too with `add`).
+    #[cfg(test)]
     #[inline(always)]
     unsafe fn products<I: Isa, const M: usize, const N: usize>(
         &self,

@@ -102,6 +102,7 @@ unsafe fn planes_as<I: Isa, C: Computed, const HALF: bool>(
     }
 }
 
+<<<<<<< HEAD
 /// Loads whole images, pixel by pixel side by side; those that fill the last tile are zeros.
 ///
 /// # Safety
@@ -113,10 +114,24 @@ pub(super) unsafe fn stack<I: Isa, C: Computed>(
     part: &LoadedPart,
     (sizes, to): (&TileSizes, *mut u8),
     [images, padded]: [usize; 2],
+=======
+/// Loads `images` images, at most 32, position by position: places of 32 images lie side by side.
+///
+/// # Safety
+/// As [`planes`]; `sizes` must be stacked.
+#[inline(always)]
+pub(super) unsafe fn stacked<I: Isa, C: Computed>(
+    isa: I,
+    values: &C,
+    (part, images): (&LoadedPart, usize),
+    sizes: &TileSizes,
+    to: *mut u8,
+>>>>>>> c0adf480e686b898108e98da347a2adf0b505673
 ) {
     let pixels = part.size[0] * part.size[1];
     // SAFETY: promised by the caller.
     unsafe {
+<<<<<<< HEAD
         for image in 0..images {
             let line = [(part.image + image) * pixels * part.pitch, part.pitch, pixels];
             let to = (sizes, to.add(image * PLACE_BYTES));
@@ -131,6 +146,18 @@ pub(super) unsafe fn stack<I: Isa, C: Computed>(
                 let to = to.add(pixel * sizes.place_bytes + images * PLACE_BYTES);
                 zero(isa, sizes, to, padded - images);
             }
+=======
+        for position in 0..pixels {
+            let to = to.add(position * DEPTH * PLACE_BYTES);
+            let pixel = (part.image * pixels + position) * part.pitch;
+            let at = [pixel, pixels * part.pitch, images];
+            if values.half() {
+                line_of::<I, C, true>(isa, values, part, at, (sizes, to));
+            } else {
+                line_of::<I, C, false>(isa, values, part, at, (sizes, to));
+            }
+            zero(isa, sizes, to.add(images * PLACE_BYTES), DEPTH - images);
+>>>>>>> c0adf480e686b898108e98da347a2adf0b505673
         }
     }
 }

@@ -78,22 +78,11 @@ impl TileSizes {
         Self { blocks, piece_bytes: blocks * self.block_bytes, ..self }
     }
 
-    /// The gradient of the output, numbered as outputs of this pass are.
-    pub(super) fn of_outputs(self, shape: &ConvShape) -> Self {
-        let lines = self.planes.axes.map(|axis| axis.lines);
-        let axis = |axis: usize| ReadAxis {
-            size: [shape.oh, shape.ow][axis],
-            step: 1,
-            planes: 1,
-            lead: 0,
-            lines: lines[axis],
-        };
-        Self::blocked(
-            Planes { axes: [axis(0), axis(1)], images: self.planes.images },
-            DEPTH,
-            shape,
-            self.pieces,
-        )
+    /// Forward, 32 images whose places lie side by side, position by position.
+    pub(super) fn stacked(shape: &ConvShape, pieces: Pieces) -> Self {
+        let axis = |lines| ReadAxis { size: lines, step: 1, planes: 1, lead: 0, lines };
+        let planes = Planes { axes: [axis(shape.h), axis(shape.w)], images: DEPTH };
+        Self::blocked(planes, shape.c, shape, pieces)
     }
 
     fn blocked(planes: Planes, channels: usize, shape: &ConvShape, pieces: Pieces) -> Self {
@@ -136,17 +125,12 @@ impl TileSizes {
 
     /// Values of scratch.
     pub(super) fn scratch_len(&self) -> usize {
-        self.scratch_len_with(self)
-    }
-
-    /// Values of scratch in whose planes another pass has room, too.
-    pub(super) fn scratch_len_with(&self, other: &Self) -> usize {
         // once to begin at a whole line
         LANES
             + SUMS
             + self.steps_len()
             + self.window_len()
-            + self.bytes().max(other.bytes()) / size_of::<f32>()
+            + self.bytes() / size_of::<f32>()
     }
 
     /// Values of bf16 of a piece of the window, and as many behind them as are copied at a time at most.

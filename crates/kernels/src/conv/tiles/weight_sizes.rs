@@ -4,6 +4,8 @@ use super::grid::MadeAxis;
 use super::pieces::Pieces;
 use super::sizes::{PLACE_BYTES, TileSizes};
 use crate::LANES;
+use crate::conv::layout::packed_len;
+use crate::conv::limits::LEAST_SEGMENT;
 use crate::conv::windows::thin;
 use crate::shape::ConvShape;
 use crate::simd::pairs::{DEPTH, TILE_BYTES};
@@ -16,8 +18,47 @@ const NUMBERS: usize = 1024;
 /// Bytes of turned channels at a time.
 const TURNED_BYTES: usize = 256 << 10;
 
+/// Pixels of a map at most whose images are stacked: its borders would take more than a third of the products.
+const STACKED_PIXELS: usize = 49;
+
+/// Images of a stack at least: others would leave too much of 32 empty.
+const STACKED_IMAGES: usize = 24;
+
+/// Whether the images of a segment of `images` are stacked: what is summed over is then 32 images at a position, not 32 positions, and
+/// a tap skips the positions that it reads the border for. It fixes the order of sums.
+pub(super) fn stacks(shape: &ConvShape, images: usize) -> bool {
+    let bordered = shape.kernel != [1; 2] && !thin(shape);
+    // what is read is loaded whole, and a stride may read much
+    let small = shape.oh * shape.ow <= STACKED_PIXELS && shape.h * shape.w <= 4 * STACKED_PIXELS;
+    bordered && small && images >= STACKED_IMAGES
+}
+
+/// How many values a segment reads at least for one of the gradient that it writes.
+const SHARE: usize = 4;
+
+/// Images in a segment of a gradient of filters on tiles, see [`weight_segment`](crate::conv::weight_segment): fewer where the gradient is
+/// small beside the maps, so that a piece of a small batch has all filters; whole stacks of images where they are stacked. A power of
+/// two. It fixes the order of sums: changing it changes every byte.
+pub fn weight_segment(shape: &ConvShape) -> usize {
+    let most = crate::conv::weight_segment(shape);
+    if stacks(shape, usize::MAX) {
+        // the smaller the maps, the more images are worth a gradient
+        let least = if shape.oh * shape.ow <= STACKED_PIXELS / 4 { 2 * DEPTH } else { DEPTH };
+        return most.max(least);
+    }
+    let image = shape.h * shape.w * shape.c_pitch + shape.oh * shape.ow * shape.k_pitch();
+    let images = (SHARE * packed_len(shape)).div_ceil(image.max(1)).max(LEAST_SEGMENT);
+    images.next_power_of_two().min(most)
+}
+
+/// Blocks of filters in a piece of their gradient at most: their pairs of outputs have to stay in the second-level cache.
+pub const WEIGHT_BLOCKS: usize = 32;
+
 /// The outputs that are summed at a time: images, or rows of one image. It fixes the order of sums.
-pub(super) fn weight_part(shape: &ConvShape) -> [usize; 2] {
+pub(super) fn weight_part(shape: &ConvShape, stacked: bool) -> [usize; 2] {
+    if stacked {
+        return [DEPTH, shape.oh];
+    }
     let columns = TileSizes::forward(shape, Pieces::One, 1, shape.oh).planes.axes[1].lines;
     let image = TileSizes::forward(shape, Pieces::One, 2, shape.oh).planes.axes[0].lines * columns;
     // the taps of thin images are gathered image by image
@@ -32,8 +73,8 @@ pub(super) fn weight_part(shape: &ConvShape) -> [usize; 2] {
 pub(super) struct WeightSizes {
     /// What is read, a block of 32 channels of it unless taps are gathered.
     pub(super) source: TileSizes,
-    /// The gradient of 32 filters.
-    pub(super) grad: TileSizes,
+    /// Whether images are stacked, see [`stacks`].
+    pub(super) stacked: bool,
     /// Steps over the part's outputs, each 32.
     pub(super) links: usize,
     /// Bytes of a turned channel.
@@ -48,15 +89,24 @@ pub(super) struct WeightSizes {
 }
 
 impl WeightSizes {
-    pub(super) fn new(shape: &ConvShape, pieces: Pieces, filters: usize, [images, rows]: [usize; 2]) -> Self {
-        let forward = TileSizes::forward(shape, pieces, images, rows);
+    /// Of a part of `images` images, or of `rows` rows of one; if they are `stacked`, of at most 32 images.
+    pub(super) fn new(
+        shape: &ConvShape,
+        pieces: Pieces,
+        filters: usize,
+        ([images, rows], stacked): ([usize; 2], bool),
+    ) -> Self {
+        let forward = if stacked {
+            TileSizes::stacked(shape, pieces)
+        } else {
+            TileSizes::forward(shape, pieces, images, rows)
+        };
         let source = if thin(shape) { forward } else { forward.with_blocks(1) };
-        let grad = forward.of_outputs(shape);
         let made = [
             MadeAxis::forward(shape, 0, &forward.planes.axes[0], rows),
             MadeAxis::forward(shape, 1, &forward.planes.axes[1], shape.ow),
         ];
-        let links = forward.planes.numbers(&made).div_ceil(DEPTH);
+        let links = if stacked { shape.oh * shape.ow } else { forward.planes.numbers(&made).div_ceil(DEPTH) };
         // an odd number of cache lines: neighbouring rows are then in different sets
         let row = (source.planes.places() * 2) | PLACE_BYTES;
         let block = row * DEPTH * pieces.count();
@@ -64,7 +114,7 @@ impl WeightSizes {
             if thin(shape) { forward.blocks } else { (TURNED_BYTES / block).clamp(1, forward.blocks) };
         Self {
             source,
-            grad,
+            stacked,
             links,
             row,
             chunk,
@@ -74,21 +124,28 @@ impl WeightSizes {
         }
     }
 
+    /// Steps of all taps at most; where images are not stacked, every tap has the same.
+    pub(super) fn steps(&self) -> usize {
+        let taps = if self.stacked { self.source.taps } else { 1 };
+        taps * self.links * self.source.pieces.products().len()
+    }
+
     /// Values of scratch: what planes take, and behind them what is turned and paired.
     pub(super) fn scratch_len(&self) -> usize {
-        let planes = self.source.scratch_len_with(&self.grad);
-        let pieces = self.source.pieces;
-        let steps = self.links * pieces.products().len() * size_of::<ProductStep>();
-        let bytes = pieces.count() * (self.turned_piece + self.pairs_piece) + steps;
-        planes + LANES + bytes.div_ceil(size_of::<f32>())
+        let steps = self.steps() * size_of::<ProductStep>();
+        let numbers = self.links * DEPTH * size_of::<u32>();
+        let bytes = self.source.pieces.count() * (self.turned_piece + self.pairs_piece) + steps + numbers;
+        self.source.scratch_len() + LANES + bytes.div_ceil(size_of::<f32>())
     }
 }
 
 /// Values of scratch that every part of the outputs does with. The last one may have fewer images or rows; it then turns more
 /// channels at a time, which may take more.
 pub(super) fn weight_scratch_len(shape: &ConvShape, pieces: Pieces, filters: usize) -> usize {
-    let [images, rows] = weight_part(shape);
+    let [images, rows] = weight_part(shape, false);
     let parts = (1..=images).map(|images| [images, rows]).chain((1..rows).map(|rows| [1, rows]));
+    let stack = stacks(shape, usize::MAX).then_some((weight_part(shape, true), true));
+    let parts = parts.map(|part| (part, false)).chain(stack);
     let lens = parts.map(|part| WeightSizes::new(shape, pieces, filters, part).scratch_len());
     lens.max().unwrap_or(0)
 }
@@ -114,9 +171,10 @@ mod tests {
             groups: 1,
             c_pitch: 256,
         };
-        let [images, band] = weight_part(&shape);
+        let [images, band] = weight_part(&shape, false);
         assert_eq!([images, band, shape.oh % band], [1, 18, 15]);
-        let [whole, last] = [band, 15].map(|rows| WeightSizes::new(&shape, Pieces::One, 1, [1, rows]));
+        let [whole, last] =
+            [band, 15].map(|rows| WeightSizes::new(&shape, Pieces::One, 1, ([1, rows], false)));
         assert_eq!([whole.chunk, last.chunk], [3, 4]);
         let most = weight_scratch_len(&shape, Pieces::One, 1);
         assert!(whole.scratch_len() <= most && last.scratch_len() <= most);
