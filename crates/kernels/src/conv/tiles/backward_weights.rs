@@ -132,7 +132,7 @@ unsafe fn sum<I: Isa, U: TileUnit>(
                         pitch: shape.c_pitch,
                     };
                     if sizes.stacked {
-                        let images = (&loaded, part.images);
+                        let images = (&loaded, [part.images, DEPTH]);
                         load::stacked(isa, &args.src, images, &sizes.source, planes.planes);
                     } else {
                         load::planes(isa, &args.src, &loaded, &sizes.source, planes.planes);

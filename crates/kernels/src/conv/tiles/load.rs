@@ -102,62 +102,31 @@ unsafe fn planes_as<I: Isa, C: Computed, const HALF: bool>(
     }
 }
 
-<<<<<<< HEAD
-/// Loads whole images, pixel by pixel side by side; those that fill the last tile are zeros.
+/// Loads `images` images, pixel by pixel: places of `padded` images lie side by side, those of images that there are not as zeros.
 ///
 /// # Safety
-/// As [`planes`].
-#[inline(always)]
-pub(super) unsafe fn stack<I: Isa, C: Computed>(
-    isa: I,
-    values: &C,
-    part: &LoadedPart,
-    (sizes, to): (&TileSizes, *mut u8),
-    [images, padded]: [usize; 2],
-=======
-/// Loads `images` images, at most 32, position by position: places of 32 images lie side by side.
-///
-/// # Safety
-/// As [`planes`]; `sizes` must be stacked.
+/// As [`planes`]; places of `sizes` must be [`PLACE_BYTES`] apart.
 #[inline(always)]
 pub(super) unsafe fn stacked<I: Isa, C: Computed>(
     isa: I,
     values: &C,
-    (part, images): (&LoadedPart, usize),
+    (part, [images, padded]): (&LoadedPart, [usize; 2]),
     sizes: &TileSizes,
     to: *mut u8,
->>>>>>> c0adf480e686b898108e98da347a2adf0b505673
 ) {
     let pixels = part.size[0] * part.size[1];
     // SAFETY: promised by the caller.
     unsafe {
-<<<<<<< HEAD
-        for image in 0..images {
-            let line = [(part.image + image) * pixels * part.pitch, part.pitch, pixels];
-            let to = (sizes, to.add(image * PLACE_BYTES));
-            if values.half() {
-                line_of::<I, C, true>(isa, values, part, line, to);
-            } else {
-                line_of::<I, C, false>(isa, values, part, line, to);
-            }
-        }
-        if padded > images {
-            for pixel in 0..pixels {
-                let to = to.add(pixel * sizes.place_bytes + images * PLACE_BYTES);
-                zero(isa, sizes, to, padded - images);
-            }
-=======
-        for position in 0..pixels {
-            let to = to.add(position * DEPTH * PLACE_BYTES);
-            let pixel = (part.image * pixels + position) * part.pitch;
-            let at = [pixel, pixels * part.pitch, images];
+        for pixel in 0..pixels {
+            let to = to.add(pixel * padded * PLACE_BYTES);
+            let first = (part.image * pixels + pixel) * part.pitch;
+            let at = [first, pixels * part.pitch, images];
             if values.half() {
                 line_of::<I, C, true>(isa, values, part, at, (sizes, to));
             } else {
                 line_of::<I, C, false>(isa, values, part, at, (sizes, to));
             }
-            zero(isa, sizes, to.add(images * PLACE_BYTES), DEPTH - images);
->>>>>>> c0adf480e686b898108e98da347a2adf0b505673
+            zero(isa, sizes, to.add(images * PLACE_BYTES), padded - images);
         }
     }
 }
@@ -186,13 +155,13 @@ unsafe fn line_of<I: Isa, C: Computed, const HALF: bool>(
             if channel + LANES < part.pitch {
                 let second = values.lanes::<I, HALF>(isa, channel + LANES);
                 for i in 0..count {
-                    let to = to.add(i * sizes.place_bytes);
+                    let to = to.add(i * PLACE_BYTES);
                     put(isa, first.at(pixel + i * step), sizes, to);
                     put(isa, second.at(pixel + i * step), sizes, to.add(PLACE_BYTES / 2));
                 }
             } else {
                 for i in 0..count {
-                    let to = to.add(i * sizes.place_bytes);
+                    let to = to.add(i * PLACE_BYTES);
                     put(isa, first.at(pixel + i * step), sizes, to);
                     put(isa, isa.zero(), sizes, to.add(PLACE_BYTES / 2));
                 }
@@ -217,7 +186,7 @@ unsafe fn copy(
     // SAFETY: promised by the caller.
     unsafe {
         for i in 0..count {
-            let (from, to) = (map.add(i * step), to.add(i * sizes.place_bytes));
+            let (from, to) = (map.add(i * step), to.add(i * PLACE_BYTES));
             for block in 0..whole {
                 let to = to.add(block * sizes.block_bytes).cast::<Bf16>();
                 to.copy_from_nonoverlapping(from.add(block * DEPTH), DEPTH);

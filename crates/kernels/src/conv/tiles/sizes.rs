@@ -126,11 +126,7 @@ impl TileSizes {
     /// Values of scratch.
     pub(super) fn scratch_len(&self) -> usize {
         // once to begin at a whole line
-        LANES
-            + SUMS
-            + self.steps_len()
-            + self.window_len()
-            + self.bytes() / size_of::<f32>()
+        LANES + SUMS + self.steps_len() + self.window_len() + self.bytes() / size_of::<f32>()
     }
 
     /// Values of bf16 of a piece of the window, and as many behind them as are copied at a time at most.

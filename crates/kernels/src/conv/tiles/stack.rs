@@ -171,7 +171,9 @@ impl StackSizes {
     ) {
         // SAFETY: promised by the caller.
         unsafe {
-            load::stack(isa, values, part, (sizes, to), [self.images, self.padded()]);
+            // images lie side by side, pixels apart
+            let sizes = TileSizes { place_bytes: PLACE_BYTES, ..*sizes };
+            load::stacked(isa, values, (part, [self.images, self.padded()]), &sizes, to);
         }
     }
 
