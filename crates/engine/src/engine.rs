@@ -19,7 +19,7 @@ use crate::params::{Held, ParamLayout, Store, same_table};
 use crate::plan::{Kernels, Mode, Plan, PlanSettings};
 use crate::precision::Precision;
 use crate::profile::{Profile, StepProfile};
-use crate::run::{RunBatch, RunResources, move_average, read_tap, run};
+use crate::run::{RunBatch, RunResources, append, move_average, read_tap, run};
 use crate::seat::Seat;
 use crate::threads::{Threads, settle_threads};
 
@@ -382,15 +382,7 @@ impl Executor for Engine {
         let mut values: Vec<NodeValue> = Vec::new();
         for part in images.data.chunks(images.data.len() / images.n * some) {
             let n = part.len() * images.n / images.data.len();
-            for (i, value) in self.forward(Images { data: part, n }, &mode)?.into_iter().enumerate() {
-                match values.get_mut(i) {
-                    Some(held) => {
-                        held.n += n;
-                        held.data.extend(value.data);
-                    }
-                    None => values.push(value),
-                }
-            }
+            append(&mut values, self.forward(Images { data: part, n }, &mode)?);
         }
         Ok(values)
     }

@@ -65,8 +65,7 @@ impl Layer {
     fn forward(
         &self,
         pieces: Pieces,
-        narrow: bool,
-        join: bool,
+        [narrow, join]: [bool; 2],
         rows: std::ops::Range<usize>,
         dst: MapRowsMut<'_>,
     ) {
@@ -141,7 +140,7 @@ fn stored_maps_of_bf16_give_the_bytes_of_the_same_values_in_f32() {
             let what = format!("{shape:?}, {images} images, {level}, {pieces:?}");
             for join in [false, true] {
                 let run = |narrow| {
-                    written(out, shape.k, |dst| layer.forward(pieces, narrow, join, 0..shape.oh, dst))
+                    written(out, shape.k, |dst| layer.forward(pieces, [narrow, join], 0..shape.oh, dst))
                 };
                 let whole = run(false);
                 assert!(whole.iter().all(|value| value.is_finite()), "{what}");
@@ -149,7 +148,7 @@ fn stored_maps_of_bf16_give_the_bytes_of_the_same_values_in_f32() {
                 if images == 1 && shape.oh > 1 {
                     let rows = 1..shape.oh;
                     let band = written((shape.oh - 1) * shape.ow, shape.k, |dst| {
-                        layer.forward(pieces, true, join, rows, dst);
+                        layer.forward(pieces, [true, join], rows, dst);
                     });
                     assert!(band == whole[whole.len() - band.len()..], "a band of {what}");
                 }

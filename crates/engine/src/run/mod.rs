@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use plusx_kernels::bf16::Bf16;
 use plusx_kernels::maps::MapRef;
+use plusx_model::executor::NodeValue;
 
 use crate::arena::Arena;
 use crate::plan::step::PlanStep;
@@ -73,5 +74,17 @@ pub(crate) fn read_tap(plan: &Plan, tap: &Tap, arena: &mut Arena, images: &[f32]
     debug_assert!(buffer.offset.is_some() || tap.buffer == IMAGES);
     for (row, dst) in dst.chunks_exact_mut(tap.shape.c).enumerate() {
         src.read(row * buffer.pitch, dst);
+    }
+}
+
+/// Adds the values of more images to those of the images before them, node by node.
+pub(crate) fn append(values: &mut Vec<NodeValue>, more: Vec<NodeValue>) {
+    if values.is_empty() {
+        *values = more;
+        return;
+    }
+    for (held, value) in values.iter_mut().zip(more) {
+        held.n += value.n;
+        held.data.extend(value.data);
     }
 }

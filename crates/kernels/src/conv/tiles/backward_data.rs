@@ -5,13 +5,15 @@ use std::ops::Range;
 
 use super::filters::{Reduction, panels};
 use super::grid::MadeAxis;
+use super::groups::{backward_group, stack_sizes};
 use super::load::{self, LoadedPart};
 use super::numbers::Numbers;
 use super::pieces::Pieces;
+use super::places::{ReadAhead, TilePlaces};
 use super::rules::fits_backward_data;
-use super::sizes::{PLACE_BYTES, TileSizes, backward_group, stack_sizes};
+use super::sizes::{PLACE_BYTES, TileSizes};
 use super::stack::Way;
-use super::sweep::{Ahead, Outputs, Places, Sweep};
+use super::sweep::{Outputs, Sweep};
 use crate::conv::args::ConvBackwardDataArgs;
 use crate::conv::finish::Finishing;
 use crate::conv::passes::finish_images;
@@ -67,7 +69,7 @@ fn some_images<I: Isa, U: TileUnit>(
         pitch: shape.k_pitch(),
     };
     let stacked = stack_sizes(&shape, Way::Backward, pieces, images.len()).filter(|_| images.len() > 1);
-    let mut places = Places::whole(scratch.planes, sizes.place_bytes);
+    let mut places = TilePlaces::whole(scratch.planes, sizes.place_bytes);
     let (mut stack, mut steps) = (None, &[][..]);
     // what is stacked is not sorted by remainders
     let mut classes = [shape.stride[0].min(shape.h), shape.stride[1].min(shape.w)];
@@ -100,7 +102,7 @@ fn some_images<I: Isa, U: TileUnit>(
                 };
                 let sweep = Sweep {
                     places,
-                    ahead: [Ahead::NONE; 2],
+                    ahead: [ReadAhead::NONE; 2],
                     panels: filters,
                     panel_bytes,
                     steps,

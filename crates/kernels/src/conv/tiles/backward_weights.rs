@@ -66,14 +66,14 @@ impl<U: TileUnit> Kernel for TileBackwardWeightsKernel<'_, U> {
             let bands = (0..shape.oh).step_by(band);
             bands.map(move |first| SummedPart { image, images, first, rows: band.min(shape.oh - first) })
         });
-        let (mut next, mut ends, mut add) = (parts.next(), Vec::new(), false);
+        let (mut next, mut add) = (parts.next(), false);
         while let Some(part) = next {
             next = parts.next();
             let sizes =
                 WeightSizes::new(&shape, pieces, args.blocks.len(), ([part.images, part.rows], stacked));
             let ahead = next.map(|next| Ahead::new(&args, &next)).unwrap_or_default();
             // SAFETY: `check` established the maps; `sum` checks the scratch.
-            unsafe { sum(isa, &unit, &mut args, &sizes, (&part, &mut ends, ahead, add)) };
+            unsafe { sum(isa, &unit, &mut args, &sizes, (&part, ahead, add)) };
             add = true;
         }
     }
@@ -89,7 +89,7 @@ unsafe fn sum<I: Isa, U: TileUnit>(
     unit: &U,
     args: &mut ConvBackwardWeightsArgs<'_>,
     sizes: &WeightSizes,
-    (part, ends, ahead, add): (&SummedPart, &mut Vec<usize>, Ahead, bool),
+    (part, ahead, add): (&SummedPart, Ahead, bool),
 ) {
     assert!(args.scratch.len() >= sizes.scratch_len(), "scratch");
     let shape = *args.shape;
@@ -100,11 +100,13 @@ unsafe fn sum<I: Isa, U: TileUnit>(
     let pairs = turned.wrapping_add(pieces.count() * sizes.turned_piece);
     let steps: *mut ProductStep = pairs.wrapping_add(pieces.count() * sizes.pairs_piece).cast();
     let numbers: *mut u32 = steps.wrapping_add(sizes.steps()).cast();
+    let ends = numbers.wrapping_add(sizes.links * DEPTH);
     let scratch = WeightScratch { planes, turned, pairs };
     // SAFETY: promised by the caller; scratch was cut by its sizes.
     unsafe {
         write_steps(&shape, sizes, steps, ends);
-        let steps = std::slice::from_raw_parts(steps, ends[ends.len() - 1]);
+        let ends = std::slice::from_raw_parts(ends, sizes.lists());
+        let steps = std::slice::from_raw_parts(steps, ends[ends.len() - 1] as usize);
         write_numbers(&shape, sizes, [part.images, part.rows], numbers);
         let numbers = std::slice::from_raw_parts(numbers, sizes.links * DEPTH);
         let pitch = shape.k_pitch();
@@ -164,7 +166,7 @@ struct GradientBlock<'a> {
     add: bool,
     steps: &'a [ProductStep],
     /// Where the steps of each tap end; one for all taps if they have the same.
-    ends: &'a [usize],
+    ends: &'a [u32],
     /// What is asked for meanwhile, and how many lines with some steps.
     ahead: Ahead,
     lines: usize,
@@ -175,7 +177,7 @@ impl<'a> GradientBlock<'a> {
         args: &mut ConvBackwardWeightsArgs<'_>,
         (sizes, scratch): (&'a WeightSizes, &'a WeightScratch),
         part: &SummedPart,
-        (steps, ends): (&'a [ProductStep], &'a [usize]),
+        (steps, ends): (&'a [ProductStep], &'a [u32]),
         (ahead, add): (Ahead, bool),
     ) -> Self {
         let (shape, axes) = (args.shape, &sizes.source.planes.axes);
@@ -249,7 +251,7 @@ impl<'a> GradientBlock<'a> {
             let mut start = 0;
             for tap in 0..rows * columns {
                 let at = [channel, filter, tap / columns, tap % columns];
-                let end = self.ends[tap];
+                let end = self.ends[tap] as usize;
                 // SAFETY: promised by the caller.
                 unsafe { self.tap::<I, U, M, N>(isa, unit, at, (add, &steps[start..end])) };
                 start = end;

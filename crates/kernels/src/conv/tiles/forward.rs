@@ -12,14 +12,16 @@
 use super::filters::{Reduction, panels};
 use super::gather;
 use super::grid::MadeAxis;
+use super::groups::{forward_group, stack_sizes};
 use super::in_place::InPlace;
 use super::load::{self, LoadedPart};
 use super::numbers::Numbers;
 use super::pieces::Pieces;
+use super::places::{ReadAhead, TilePlaces};
 use super::rules::fits;
-use super::sizes::{PLACE_BYTES, TileSizes, forward_group, stack_sizes};
+use super::sizes::{PLACE_BYTES, TileSizes};
 use super::stack::Way;
-use super::sweep::{Ahead, Outputs, Places, Sweep};
+use super::sweep::{Outputs, Sweep};
 use crate::LANES;
 use crate::args::SUM_RUN;
 use crate::conv::args::ConvForwardArgs;
@@ -70,7 +72,7 @@ impl<U: TileUnit> Kernel for TileForwardKernel<'_, U> {
                     MadeAxis::forward(&shape, 1, &planes.axes[1], shape.ow),
                 ];
                 let (mut places, mut ahead) =
-                    (Places::whole(scratch.planes, sizes.place_bytes), [Ahead::NONE; 2]);
+                    (TilePlaces::whole(scratch.planes, sizes.place_bytes), [ReadAhead::NONE; 2]);
                 let part = LoadedPart {
                     image,
                     row: first * shape.stride[0],

@@ -1,8 +1,8 @@
 //! Layers of 1x1 filters that read a stored map where it is.
 
 use super::pieces::Pieces;
+use super::places::{ReadAhead, TilePlaces};
 use super::sizes::{PLACE_BYTES, Scratch, TileSizes};
-use super::sweep::{Ahead, Places};
 use crate::args::MapSource;
 use crate::bf16::Bf16;
 use crate::conv::finish::Finishing;
@@ -38,7 +38,7 @@ impl InPlace {
     /// # Safety
     /// The map must have the pixels; scratch must be that of as many places.
     #[inline(always)]
-    pub(super) unsafe fn places(&self, [pixel, count]: [usize; 2], scratch: &Scratch) -> Places {
+    pub(super) unsafe fn places(&self, [pixel, count]: [usize; 2], scratch: &Scratch) -> TilePlaces {
         let data = self.map.cast::<u8>().wrapping_add(pixel * self.bytes);
         let tail_from = count / (2 * TILE) * (2 * TILE);
         let (from, rest) = (data.wrapping_add(tail_from * self.bytes), count - tail_from);
@@ -49,7 +49,7 @@ impl InPlace {
                 scratch.planes.add(rest * self.bytes).write_bytes(0, (2 * TILE - rest) * self.bytes);
             }
         }
-        Places { data, bytes: self.bytes, tail_from, tail: scratch.planes }
+        TilePlaces { data, bytes: self.bytes, tail_from, tail: scratch.planes }
     }
 
     /// What is read while a sweep of `blocks` blocks of filters multiplies: these pixels, and those of a map of `pitch` values that is
@@ -59,16 +59,16 @@ impl InPlace {
         [pixel, count]: [usize; 2],
         finish: &Finishing,
         (blocks, pitch): (usize, usize),
-    ) -> [Ahead; 2] {
+    ) -> [ReadAhead; 2] {
         let pairs = blocks.div_ceil(2);
         let data = self.map.cast::<u8>().wrapping_add(pixel * self.bytes);
         let added = match finish.added() {
             Some(MapPtr::Bf16(map)) => {
                 let data = map.wrapping_add(pixel * pitch).cast();
-                Ahead::pixels(data, pitch * size_of::<Bf16>(), count, pairs)
+                ReadAhead::pixels(data, pitch * size_of::<Bf16>(), count, pairs)
             }
-            _ => Ahead::NONE,
+            _ => ReadAhead::NONE,
         };
-        [Ahead::pixels(data, self.bytes, count, pairs), added]
+        [ReadAhead::pixels(data, self.bytes, count, pairs), added]
     }
 }

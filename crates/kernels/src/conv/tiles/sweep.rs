@@ -1,7 +1,7 @@
 //! Products of all outputs of a group with the filters of a piece, two tiles by two at a time, and their way out.
 
 use super::numbers::{Cursor, Numbers};
-use super::sizes::PLACE_BYTES;
+use super::places::{PARTS, ReadAhead, TilePlaces};
 use crate::LANES;
 use crate::bf16::Bf16;
 use crate::conv::finish::Finishing;
@@ -14,72 +14,12 @@ use crate::simd::tiles::{ProductStep, TileProducts, TileUnit};
 /// Values from one row of sums to the next.
 const SUMS_ROW: usize = 2 * TILE;
 
-/// Where the places of outputs lie, by their numbers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
-    /// Number 0.
-    pub(super) data: *const u8,
-    /// Bytes from one to the next.
-    pub(super) bytes: usize,
-    /// From this number on they lie elsewhere, `tail` on.
-    pub(super) tail_from: usize,
-    pub(super) tail: *const u8,
-}
-
-impl Places {
-    /// All of them together.
-    pub(super) fn whole(data: *const u8, bytes: usize) -> Self {
-        Self { data, bytes, tail_from: usize::MAX, tail: std::ptr::null() }
-    }
-
-    fn at(&self, number: usize) -> *const u8 {
-        match number < self.tail_from {
-            true => self.data.wrapping_add(number * self.bytes),
-            false => self.tail.wrapping_add((number - self.tail_from) * self.bytes),
-        }
-    }
-}
-
-/// What a sweep asks for while it multiplies: lines that are read soon.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ahead {
-    /// The first one, and behind the last.
-    next: *const u8,
-    end: *const u8,
-    /// How many in each part of a task.
-    lines: usize,
-}
-
-impl Ahead {
-    /// Nothing.
-    pub(super) const NONE: Self = Self { next: std::ptr::null(), end: std::ptr::null(), lines: 0 };
-
-    /// `count` pixels of `bytes` bytes from `data` on, one behind the other, of outputs with `pairs` times two blocks of filters.
-    pub(super) fn pixels(data: *const u8, bytes: usize, count: usize, pairs: usize) -> Self {
-        // those of the first tasks are needed at once
-        let next = data.wrapping_add(2 * 2 * TILE * bytes);
-        let lines = (2 * TILE * bytes / PLACE_BYTES).div_ceil(pairs * PARTS);
-        Self { next, end: data.wrapping_add(count * bytes), lines }
-    }
-
-    #[inline(always)]
-    fn bring<I: Isa>(&mut self, isa: I) {
-        for _ in 0..self.lines {
-            if self.next >= self.end {
-                return;
-            }
-            isa.prefetch_far(self.next);
-            self.next = self.next.wrapping_add(PLACE_BYTES);
-        }
-    }
-}
-
 /// Places and filters of a sum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sweep<'a> {
-    pub(super) places: Places,
+    pub(super) places: TilePlaces,
     /// Of what is read, and of what is added to outputs.
-    pub(super) ahead: [Ahead; 2],
+    pub(super) ahead: [ReadAhead; 2],
     /// The filters of the piece's first block.
     pub(super) panels: *const u8,
     /// Bytes of the filters of a block.
@@ -201,9 +141,6 @@ impl<'a> Tasks<'a> {
 
 /// Bytes of filters that the second-level cache keeps beside what else is read.
 const NEAR_PANELS: usize = 5 << 18;
-
-/// The work of a task is done in this many parts, in turns with that of the task before: the unit multiplies while vectors finish.
-const PARTS: usize = 4;
 
 impl<'a> Sweep<'a> {
     /// All outputs of all blocks.

@@ -60,15 +60,15 @@ pub(super) unsafe fn write_numbers(
 }
 
 /// The steps of a part's sums: 32 outputs, and of these the products of pieces. Stacked, those of every tap; else those of the first,
-/// for the others begin elsewhere but are the same. `ends` are where the taps' steps end.
+/// for the others begin elsewhere but are the same. `ends` is where the steps of each list end.
 ///
 /// # Safety
-/// `to` must have room for them.
+/// `to` must have room for them, `ends` for [`WeightSizes::lists`] numbers.
 pub(super) unsafe fn write_steps(
     shape: &ConvShape,
     sizes: &WeightSizes,
     to: *mut ProductStep,
-    ends: &mut Vec<usize>,
+    ends: *mut u32,
 ) {
     let mut count = 0;
     let mut put = |place: usize, link: usize| {
@@ -83,11 +83,10 @@ pub(super) unsafe fn write_steps(
         }
         count
     };
-    ends.clear();
     if !sizes.stacked {
         let end = (0..sizes.links).map(|link| put(link * DEPTH, link)).last();
-        ends.push(end.unwrap_or(0));
-        return;
+        // SAFETY: promised by the caller.
+        return unsafe { ends.write(end.unwrap_or(0) as u32) };
     }
     let read = |axis: usize, output: usize, tap: usize| {
         let line =
@@ -103,7 +102,8 @@ pub(super) unsafe fn write_steps(
                     end = put((y * shape.w + x) * DEPTH, link);
                 }
             }
-            ends.push(end);
+            // SAFETY: promised by the caller.
+            unsafe { ends.add(row * shape.kernel[1] + column).write(end as u32) };
         }
     }
 }

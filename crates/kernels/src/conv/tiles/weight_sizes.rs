@@ -126,14 +126,18 @@ impl WeightSizes {
 
     /// Steps of all taps at most; where images are not stacked, every tap has the same.
     pub(super) fn steps(&self) -> usize {
-        let taps = if self.stacked { self.source.taps } else { 1 };
-        taps * self.links * self.source.pieces.products().len()
+        self.lists() * self.links * self.source.pieces.products().len()
+    }
+
+    /// Lists of steps: one for each tap where they differ.
+    pub(super) fn lists(&self) -> usize {
+        if self.stacked { self.source.taps } else { 1 }
     }
 
     /// Values of scratch: what planes take, and behind them what is turned and paired.
     pub(super) fn scratch_len(&self) -> usize {
         let steps = self.steps() * size_of::<ProductStep>();
-        let numbers = self.links * DEPTH * size_of::<u32>();
+        let numbers = (self.links * DEPTH + self.lists()) * size_of::<u32>();
         let bytes = self.source.pieces.count() * (self.turned_piece + self.pairs_piece) + steps + numbers;
         self.source.scratch_len() + LANES + bytes.div_ceil(size_of::<f32>())
     }
